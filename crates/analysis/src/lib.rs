@@ -1,0 +1,1 @@
+//! From records to summaries, trends, bottlenecks and advice: pure functions that cannot fail.

@@ -1,0 +1,424 @@
+//! What a call cost and why, or why that is not known.
+
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Currency, Money, Name, TokenUsage, Unit};
+
+/// The cost of one call, or the reason why there is none. A price that is not known is never zero.
+///
+/// ```
+/// use taximeter_models::CostOutcome;
+///
+/// let unknown = CostOutcome::UnknownModel { nearest: vec!["gpt-4o".into()] };
+/// assert_eq!(unknown.amount(), None);
+/// assert!(!unknown.is_known());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CostOutcome {
+    /// Nobody has looked for a price yet.
+    #[default]
+    Pending,
+    /// The price book has a price for all of it.
+    Priced(Box<CostEstimate>),
+    /// It costs nothing.
+    Free {
+        /// Why.
+        reason: FreeReason,
+    },
+    /// The provider said what it cost.
+    ProviderReported(ReportedCost),
+    /// Another program computed the cost and wrote it down; its prices are not known here.
+    Recorded(ReportedCost),
+    /// There is no such provider in the price book, or none was named and the LLM's name fits several.
+    UnknownProvider {
+        /// The provider as it was given, if it was.
+        provider: Option<Name>,
+    },
+    /// The provider has no LLM of that name in the price book.
+    UnknownModel {
+        /// The names that come nearest, the nearest first.
+        nearest: Vec<Name>,
+    },
+    /// The LLM had no price at that moment.
+    NoPriceAt {
+        /// When the first known price begins.
+        first: Option<DateTime<Utc>>,
+    },
+    /// Some of what was consumed has no price.
+    PartlyUnpriced {
+        /// The cost of the rest.
+        priced: Box<CostEstimate>,
+        /// What has no price: units and quantities.
+        missing: Vec<(Unit, u64)>,
+    },
+    /// The usage cannot be: its parts do not add up.
+    InvalidUsage {
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The reply said nothing of what was consumed.
+    NoUsage,
+}
+
+/// Why a call costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FreeReason {
+    /// The LLM runs on a machine of one's own.
+    Local,
+    /// The provider lists it as free.
+    Listed,
+}
+
+/// An amount that somebody else computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedCost {
+    /// The whole.
+    pub total: Money,
+    /// The part for what went in, if it was told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Money>,
+    /// The part for what came out, if it was told apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Money>,
+    /// The currency of all three.
+    #[serde(default)]
+    pub currency: Currency,
+}
+
+/// A cost that explains itself: its lines, and how the price was found.
+///
+/// The total is not stored but is the sum of the lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostEstimate {
+    /// The currency in which the provider bills.
+    pub currency: Currency,
+    /// One line for each thing that has a price.
+    pub lines: Vec<CostLine>,
+    /// The rate card that was used.
+    pub card: Arc<RateCardRef>,
+    /// How the LLM's name led to the card.
+    pub match_kind: MatchKind,
+    /// The tier of the card that the size of the request selected, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<TierHit>,
+    /// Whether the provider was inferred from the LLM's name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub provider_inferred: bool,
+    /// The region that was assumed because none was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region_assumed: Option<Name>,
+    /// Selectors of the call that the card knows nothing of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context_ignored: Vec<Name>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// One line of a cost: `amount = quantity × rate × multiplier / per`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostLine {
+    /// What was consumed.
+    pub unit: Unit,
+    /// How much of it.
+    pub quantity: u64,
+    /// The price of `per` of it.
+    pub rate: Money,
+    /// How many the rate is for: 1,000,000 for most tokens.
+    pub per: u64,
+    /// A factor on top, as numerator and denominator: (11, 10) for a region that costs a tenth more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiplier: Option<(u64, u64)>,
+    /// The unit whose rate served, where this unit has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billed_as: Option<Unit>,
+    /// The cost of this line.
+    pub amount: Money,
+}
+
+/// Which rate card priced a call.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RateCardRef {
+    /// The provider of the card.
+    pub provider: Name,
+    /// The LLM of the card.
+    pub model: Name,
+    /// When the card begins to be valid; none if that is not known.
+    pub valid_from: Option<DateTime<Utc>>,
+    /// How that date is known.
+    pub basis: CardBasis,
+    /// Where the price was read.
+    pub source: Name,
+    /// When it was read, as a date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_on: Option<chrono::NaiveDate>,
+}
+
+/// How the beginning of a rate card is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CardBasis {
+    /// The provider says so.
+    Documented,
+    /// It is the date of a change to a public price table.
+    SourceCommit,
+    /// It is the day when the price was first seen.
+    FirstObserved,
+    /// It is not known.
+    Unknown,
+    /// The user set the price.
+    Override,
+}
+
+/// How an LLM's name led to a rate card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchKind {
+    /// The name is the card's, but for upper and lower case.
+    Exact,
+    /// The name is another name of the same LLM.
+    Alias,
+    /// The name follows the provider's grammar of names.
+    Grammar,
+    /// The name is the card's with a date behind it.
+    DateStripped,
+    /// The name fits a pattern from its beginning to its end.
+    Pattern,
+    /// Another provider's price was used, because the caller asked for that.
+    ProviderFallback,
+}
+
+/// The tier that the size of a request selected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierHit {
+    /// The metric, such as `prompt_tokens`.
+    pub metric: Name,
+    /// The bound of the tier.
+    pub bound: u64,
+    /// The value of the metric in this call.
+    pub value: u64,
+}
+
+impl CostOutcome {
+    /// The cost as far as it is known, with its currency; zero only for what is free.
+    pub fn amount(&self) -> Option<(Money, Currency)> {
+        match self {
+            Self::Priced(cost) | Self::PartlyUnpriced { priced: cost, .. } => {
+                Some((cost.total(), cost.currency))
+            }
+            Self::ProviderReported(cost) | Self::Recorded(cost) => {
+                Some((cost.total, cost.currency))
+            }
+            Self::Free { .. } => Some((Money::ZERO, Currency::USD)),
+            _ => None,
+        }
+    }
+
+    /// Whether the whole cost is known, exactly or as an estimate.
+    pub fn is_known(&self) -> bool {
+        matches!(
+            self,
+            Self::Priced(_) | Self::ProviderReported(_) | Self::Recorded(_) | Self::Free { .. }
+        )
+    }
+
+    /// Whether something was assumed to find the cost.
+    pub fn is_estimated(&self) -> bool {
+        match self {
+            Self::Priced(cost) | Self::PartlyUnpriced { priced: cost, .. } => cost.is_estimate(),
+            Self::Recorded(_) => true,
+            _ => false,
+        }
+    }
+
+    /// The explained cost, where the price book gave one.
+    pub fn estimate(&self) -> Option<&CostEstimate> {
+        match self {
+            Self::Priced(cost) | Self::PartlyUnpriced { priced: cost, .. } => Some(cost),
+            _ => None,
+        }
+    }
+
+    /// The parts for what went in and for what came out, where they are told apart.
+    pub fn input_and_output(&self) -> Option<(Money, Money)> {
+        match self {
+            Self::Priced(cost) | Self::PartlyUnpriced { priced: cost, .. } => {
+                Some((cost.input(), cost.output()))
+            }
+            Self::ProviderReported(cost) | Self::Recorded(cost) => cost.input.zip(cost.output),
+            Self::Free { .. } => Some((Money::ZERO, Money::ZERO)),
+            _ => None,
+        }
+    }
+
+    /// The word for this outcome, such as `unknown_model`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Priced(_) => "priced",
+            Self::Free { .. } => "free",
+            Self::ProviderReported(_) => "provider_reported",
+            Self::Recorded(_) => "recorded",
+            Self::UnknownProvider { .. } => "unknown_provider",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::NoPriceAt { .. } => "no_price_at",
+            Self::PartlyUnpriced { .. } => "partly_unpriced",
+            Self::InvalidUsage { .. } => "invalid_usage",
+            Self::NoUsage => "no_usage",
+        }
+    }
+}
+
+impl CostEstimate {
+    /// The whole cost: the sum of the lines.
+    pub fn total(&self) -> Money {
+        self.lines.iter().map(|line| line.amount).sum()
+    }
+
+    /// The cost of all that came out.
+    pub fn output(&self) -> Money {
+        self.lines.iter().filter(|line| is_output(line.unit)).map(|line| line.amount).sum()
+    }
+
+    /// The cost of all else: what went in, and what is billed by the request.
+    pub fn input(&self) -> Money {
+        self.lines.iter().filter(|line| !is_output(line.unit)).map(|line| line.amount).sum()
+    }
+
+    /// Whether something was assumed: a region, a provider, or a selector that had to be ignored.
+    pub fn is_estimate(&self) -> bool {
+        self.provider_inferred
+            || self.region_assumed.is_some()
+            || !self.context_ignored.is_empty()
+            || self.match_kind == MatchKind::ProviderFallback
+    }
+}
+
+fn is_output(unit: Unit) -> bool {
+    unit.is_output_tokens()
+        || matches!(
+            unit,
+            Unit::Reasoning
+                | Unit::Citation
+                | Unit::Image
+                | Unit::OutputCharacter
+                | Unit::OutputAudioMillisecond
+                | Unit::OutputVideoMillisecond
+        )
+}
+
+/// The money of many calls, with what is not known beside what is.
+///
+/// ```
+/// use taximeter_models::{CostOutcome, CostTotals, FreeReason};
+///
+/// let mut totals = CostTotals::default();
+/// totals.add(&CostOutcome::Free { reason: FreeReason::Local }, None);
+/// totals.add(&CostOutcome::UnknownModel { nearest: vec![] }, None);
+/// assert_eq!((totals.free_calls, totals.unpriced_calls), (1, 1));
+/// assert!(!totals.is_complete());
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CostTotals {
+    /// The amounts, by currency.
+    pub amounts: BTreeMap<Currency, Amounts>,
+    /// Calls whose cost follows from the price book or from the provider's word.
+    pub exact_calls: u64,
+    /// Calls in whose cost something was assumed.
+    pub estimated_calls: u64,
+    /// Calls that cost nothing.
+    pub free_calls: u64,
+    /// Calls whose cost is not known, or only in part.
+    pub unpriced_calls: u64,
+    /// The tokens of those calls.
+    pub unpriced_tokens: u64,
+}
+
+/// Money in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Amounts {
+    /// The part that is exact.
+    pub exact: Money,
+    /// The part in which something was assumed.
+    pub estimated: Money,
+    /// The part, of both, for what went in; costs that were not told apart are in neither.
+    pub input: Money,
+    /// The part, of both, for what came out.
+    pub output: Money,
+}
+
+impl Amounts {
+    /// Exact and estimated together.
+    pub fn total(self) -> Money {
+        self.exact + self.estimated
+    }
+}
+
+impl CostTotals {
+    /// Counts one call.
+    pub fn add(&mut self, cost: &CostOutcome, usage: Option<&TokenUsage>) {
+        match cost {
+            CostOutcome::Free { .. } => self.free_calls += 1,
+            known if known.is_known() && known.is_estimated() => self.estimated_calls += 1,
+            known if known.is_known() => self.exact_calls += 1,
+            _ => {
+                self.unpriced_calls += 1;
+                let tokens = usage.map_or(0, TokenUsage::total_tokens);
+                self.unpriced_tokens = self.unpriced_tokens.saturating_add(tokens);
+            }
+        }
+        let (Some((amount, currency)), false) =
+            (cost.amount(), matches!(cost, CostOutcome::Free { .. }))
+        else {
+            return;
+        };
+        let sums = self.amounts.entry(currency).or_default();
+        *(if cost.is_estimated() { &mut sums.estimated } else { &mut sums.exact }) += amount;
+        if let Some((input, output)) = cost.input_and_output() {
+            sums.input += input;
+            sums.output += output;
+        }
+    }
+
+    /// The amount in US dollars, exact and estimated together.
+    pub fn usd(&self) -> Money {
+        self.amounts.get(&Currency::USD).copied().unwrap_or_default().total()
+    }
+
+    /// Calls of every kind.
+    pub fn calls(&self) -> u64 {
+        self.exact_calls + self.estimated_calls + self.free_calls + self.unpriced_calls
+    }
+
+    /// Whether the cost of every call is known.
+    pub fn is_complete(&self) -> bool {
+        self.unpriced_calls == 0
+    }
+}
+
+impl AddAssign<&Self> for CostTotals {
+    fn add_assign(&mut self, other: &Self) {
+        for (currency, more) in &other.amounts {
+            let sums = self.amounts.entry(*currency).or_default();
+            sums.exact += more.exact;
+            sums.estimated += more.estimated;
+            sums.input += more.input;
+            sums.output += more.output;
+        }
+        self.exact_calls += other.exact_calls;
+        self.estimated_calls += other.estimated_calls;
+        self.free_calls += other.free_calls;
+        self.unpriced_calls += other.unpriced_calls;
+        self.unpriced_tokens = self.unpriced_tokens.saturating_add(other.unpriced_tokens);
+    }
+}

@@ -1,0 +1,100 @@
+//! How an operation did over a window of time.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Advice, Finding, Money, Name};
+
+/// Where something is going.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TrendDirection {
+    /// It gets faster.
+    Improving,
+    /// It gets slower.
+    Declining,
+    /// It does neither: no change that is both significant and large enough to matter.
+    Stable,
+    /// There are too few data to say.
+    #[default]
+    InsufficientData,
+}
+
+impl TrendDirection {
+    /// The name on the wire, such as `improving`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Improving => "improving",
+            Self::Declining => "declining",
+            Self::Stable => "stable",
+            Self::InsufficientData => "insufficient_data",
+        }
+    }
+}
+
+/// How one kind of operation did over a window of time.
+///
+/// The fields of the original system have its names and units; a share carries its denominator in `data_points`.
+/// What cannot be said of so few data is none, and never zero.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct PerformanceTrend {
+    /// The name of the operations.
+    pub operation_type: Name,
+    /// The window as it was asked for, such as `24h`.
+    pub time_period: String,
+    /// The operations in the window: the denominator of every share and mean here.
+    pub data_points: u64,
+    /// The mean duration in seconds.
+    pub avg_duration: Option<f64>,
+    /// The shortest duration in seconds.
+    pub min_duration: Option<f64>,
+    /// The longest duration in seconds.
+    pub max_duration: Option<f64>,
+    /// The standard deviation of the durations in seconds (of the sample, n − 1).
+    pub std_deviation: Option<f64>,
+    /// The median duration in seconds.
+    pub p50_duration: Option<f64>,
+    /// The duration in seconds within which 90 % ended.
+    pub p90_duration: Option<f64>,
+    /// The duration in seconds within which 95 % ended.
+    pub p95_duration: Option<f64>,
+    /// The duration in seconds within which 99 % ended.
+    pub p99_duration: Option<f64>,
+    /// Operations that succeeded, in percent of `data_points`.
+    pub success_rate: Option<f64>,
+    /// Operations that failed or were abandoned, in percent of `data_points`.
+    pub error_rate: Option<f64>,
+    /// The mean cost in US dollars; it leaves out calls that are unpriced.
+    pub avg_cost: Option<Money>,
+    /// The whole cost in US dollars; it leaves out calls that are unpriced.
+    pub total_cost: Money,
+    /// LLM calls whose cost is not known, or only in part.
+    pub unpriced_calls: u64,
+    /// The mean number of tokens.
+    pub avg_tokens: Option<f64>,
+    /// All tokens.
+    pub total_tokens: u64,
+    /// Whether the duration grows or shrinks with time.
+    pub trend_direction: TrendDirection,
+    /// How consistently it does, from −1 (always shorter) to 1 (always longer): Kendall's τ against time.
+    pub trend_strength: Option<f64>,
+    /// By how many seconds the duration changes in an hour (Theil–Sen).
+    pub slope_per_hour: Option<f64>,
+    /// The change over the whole window, in percent of the duration at its beginning.
+    pub change_percent: Option<f64>,
+    /// How likely so consistent a change is by chance (Mann–Kendall, two-sided).
+    pub p_value: Option<f64>,
+    /// What stands out.
+    #[serde(deserialize_with = "crate::session_json::findings")]
+    pub bottlenecks: Vec<Finding>,
+    /// What to do about it.
+    #[serde(deserialize_with = "crate::session_json::advice")]
+    pub optimization_suggestions: Vec<Advice>,
+    /// When this was analysed: the end of the window.
+    #[serde(deserialize_with = "crate::session_json::analysed_at")]
+    pub analysis_timestamp: DateTime<Utc>,
+}

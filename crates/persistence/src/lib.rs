@@ -1,0 +1,1 @@
+//! Records to disk and back: session files, written whole or not at all.
