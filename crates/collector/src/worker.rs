@@ -1,0 +1,260 @@
+//! The one thread that takes records from the intake to the sink.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
+
+use taximeter_models::OperationRecord;
+use thiserror::Error;
+
+use crate::LossReason;
+use crate::intake::{Flaw, Intake};
+use crate::sink::{Sink, SinkError};
+
+/// A flush or a shutdown did not come to its end.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// It took longer than was allowed. What is queued stays queued; the worker goes on.
+    #[error("flushing the collector: {queued} operations still waited after {timeout:?}")]
+    Timeout {
+        /// How long it waited.
+        timeout: Duration,
+        /// The operations still on their way.
+        queued: u64,
+    },
+    /// It was called by the sink itself, for which it would have had to wait.
+    #[error("flushing the collector: the sink cannot wait for itself")]
+    FromSink,
+    /// The sink could not make safe what it had taken, or lost some of it.
+    #[error("flushing the collector: {0}")]
+    Sink(String),
+}
+
+/// What the worker and those who wait for it tell one another.
+#[derive(Debug, Default)]
+struct Orders {
+    /// The number of the last flush that was asked for.
+    flush_asked: u64,
+    /// The number of the last flush that is done.
+    flush_done: u64,
+    /// What the last flush met with.
+    flush_error: Option<String>,
+    pressed: bool,
+    close: bool,
+    closed: bool,
+}
+
+/// Why the worker wakes up.
+enum Wake {
+    /// The interval is over.
+    Tick,
+    /// Much is waiting.
+    Pressure,
+    /// Somebody waits for this flush.
+    Flush(u64),
+    /// It is to end.
+    Close,
+}
+
+pub(crate) struct Worker {
+    orders: Mutex<Orders>,
+    changed: Condvar,
+    thread: Mutex<Option<ThreadId>>,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").finish_non_exhaustive()
+    }
+}
+
+impl Worker {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            orders: Mutex::default(),
+            changed: Condvar::new(),
+            thread: Mutex::default(),
+        })
+    }
+
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// Where the operating system gives no thread.
+    pub(crate) fn spawn(
+        self: &Arc<Self>,
+        intake: Arc<Intake>,
+        sink: Arc<dyn Sink>,
+    ) -> std::io::Result<()> {
+        let worker = Arc::clone(self);
+        let handle = thread::Builder::new()
+            .name("taximeter".into())
+            .spawn(move || worker.run(&intake, &*sink))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.thread().id());
+        Ok(())
+    }
+
+    /// Tells the worker that much is waiting. It never waits itself: should the lock be taken, the worker is awake.
+    pub(crate) fn press(&self) {
+        if let Ok(mut orders) = self.orders.try_lock() {
+            orders.pressed = true;
+            self.changed.notify_all();
+        }
+    }
+
+    /// Waits until all that was queued before is with the sink and flushed.
+    pub(crate) fn flush(
+        &self,
+        timeout: Duration,
+        queued: impl Fn() -> u64,
+    ) -> Result<(), FlushError> {
+        self.not_from_sink()?;
+        let mut orders = self.orders();
+        orders.flush_asked += 1;
+        let ticket = orders.flush_asked;
+        self.changed.notify_all();
+        let waiting = |orders: &mut Orders| orders.flush_done < ticket && !orders.closed;
+        let (orders, result) = self
+            .changed
+            .wait_timeout_while(orders, timeout, waiting)
+            .unwrap_or_else(PoisonError::into_inner);
+        if result.timed_out() {
+            drop(orders);
+            return Err(FlushError::Timeout { timeout, queued: queued() });
+        }
+        orders.flush_error.clone().map_or(Ok(()), |error| Err(FlushError::Sink(error)))
+    }
+
+    /// Ends the worker once it has handed over all that is queued.
+    pub(crate) fn close(
+        &self,
+        timeout: Duration,
+        queued: impl Fn() -> u64,
+    ) -> Result<(), FlushError> {
+        let mut orders = self.orders();
+        orders.close = true;
+        self.changed.notify_all();
+        // The last collector may be dropped by the sink: the worker then ends by itself when the sink returns.
+        self.not_from_sink()?;
+        let open = |orders: &mut Orders| !orders.closed;
+        let (orders, result) = self
+            .changed
+            .wait_timeout_while(orders, timeout, open)
+            .unwrap_or_else(PoisonError::into_inner);
+        if result.timed_out() {
+            drop(orders);
+            return Err(FlushError::Timeout { timeout, queued: queued() });
+        }
+        orders.flush_error.clone().map_or(Ok(()), |error| Err(FlushError::Sink(error)))
+    }
+
+    fn not_from_sink(&self) -> Result<(), FlushError> {
+        let worker = *self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if worker == Some(thread::current().id()) { Err(FlushError::FromSink) } else { Ok(()) }
+    }
+
+    fn orders(&self) -> MutexGuard<'_, Orders> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, intake: &Intake, sink: &dyn Sink) {
+        // Whatever happens in here, those who wait must not wait for ever.
+        let _closed = Closed(self);
+        loop {
+            let wake = self.wait(intake.limits().interval);
+            let mut error = drain(intake, sink);
+            match wake {
+                Wake::Tick | Wake::Pressure => {}
+                Wake::Flush(ticket) => {
+                    error = flush(intake, sink).or(error);
+                    let mut orders = self.orders();
+                    orders.flush_done = ticket;
+                    orders.flush_error = error;
+                    self.changed.notify_all();
+                }
+                Wake::Close => {
+                    intake.close();
+                    error = drain(intake, sink).or(error);
+                    self.orders().flush_error = flush(intake, sink).or(error);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn wait(&self, interval: Duration) -> Wake {
+        let until = Instant::now() + interval;
+        let mut orders = self.orders();
+        loop {
+            if orders.close {
+                return Wake::Close;
+            }
+            if orders.flush_asked > orders.flush_done {
+                return Wake::Flush(orders.flush_asked);
+            }
+            if std::mem::take(&mut orders.pressed) {
+                return Wake::Pressure;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Wake::Tick;
+            }
+            orders =
+                self.changed.wait_timeout(orders, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Says that the worker has ended, also when it unwinds.
+struct Closed<'a>(&'a Worker);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.0.orders().closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
+/// Hands all that waits to the sink, and counts what became of it; gives the last error.
+fn drain(intake: &Intake, sink: &dyn Sink) -> Option<String> {
+    let mut last = None;
+    for batch in intake.drain() {
+        intake.handed_over(&batch);
+        last = hand_over(intake, sink, batch).or(last);
+    }
+    last
+}
+
+fn hand_over(intake: &Intake, sink: &dyn Sink, batch: Vec<OperationRecord>) -> Option<String> {
+    let size = batch.len() as u64;
+    match catch_unwind(AssertUnwindSafe(|| sink.accept(batch))) {
+        Ok(Ok(())) => {
+            intake.settled(size, 0, None);
+            None
+        }
+        Ok(Err(error)) => {
+            let SinkError { lost, reason, .. } = &error;
+            let lost = (*lost).min(size);
+            intake.settled(size - lost, lost, Some(*reason));
+            Some(format!("{error}: {}", error.source))
+        }
+        Err(_) => {
+            intake.flaw(Flaw::InternalPanic);
+            intake.settled(0, size, Some(LossReason::InternalPanic));
+            Some(format!("the sink panicked; {size} operations were lost"))
+        }
+    }
+}
+
+fn flush(intake: &Intake, sink: &dyn Sink) -> Option<String> {
+    match catch_unwind(AssertUnwindSafe(|| sink.flush())) {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("{error}: {}", error.source)),
+        Err(_) => {
+            intake.flaw(Flaw::InternalPanic);
+            Some("the sink panicked while it flushed".into())
+        }
+    }
+}
