@@ -1,1 +1,14 @@
-//! The integration tests, one binary.
+//! The integration tests of the workspace, one binary; this is the list of what is tested.
+
+// Who may import whom, and how files look.
+mod architecture;
+// Random sequences of calls against a plain model, alone and from many threads.
+mod collector_model;
+// What becomes of operations when things go wrong: full queues, panicking sinks, late parts, shutdown.
+mod collector_losses;
+// Futures on three executors: context, cancellation, threads.
+mod futures;
+// The facade: global meter, overrides, settings, sessions saved and loaded.
+mod facade;
+// The attribute macros, and their compile errors.
+mod macros;

@@ -1,1 +1,77 @@
 //! From records to summaries, trends, bottlenecks and advice: pure functions that cannot fail.
+//!
+//! They read [`OperationRecord`]s and nothing else: no file, no clock (the moment is an argument), no global. The
+//! order of the records does not matter. No answer holds NaN or infinity; what cannot be said of so few data is
+//! none, and a share always goes with its denominator.
+//!
+//! | You want | Ask | You get |
+//! |---|---|---|
+//! | the numbers of a run, by operation, component, tool and LLM | [`summarize`] | [`SessionSummary`] |
+//! | whether one kind of operation gets slower | [`trend`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
+//! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
+//! | what to do about it | [`advise`] | [`Advice`], each with its finding |
+//! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
+//!
+//! ```
+//! use std::time::Duration;
+//! use chrono::{DateTime, TimeDelta, Utc};
+//! use taximeter_analysis::{Thresholds, TrendConfig, Window, advise, bottlenecks, summarize, trend};
+//! use taximeter_models::{OperationRecord, TrendDirection};
+//!
+//! // A thousand answers in a day, and the last takes twice as long as the first.
+//! let midnight: DateTime<Utc> = "2026-11-23T00:00:00Z".parse()?;
+//! let operations: Vec<OperationRecord> = (0..1_000)
+//!     .map(|at| {
+//!         let mut operation = OperationRecord::new("qa_response");
+//!         operation.started_at = midnight + TimeDelta::seconds(80 * at);
+//!         operation.duration = Duration::from_millis(2_500 + 5 * at as u64 / 2);
+//!         operation.add_component("llm_inference", operation.duration.mul_f64(0.8));
+//!         operation
+//!     })
+//!     .collect();
+//!
+//! let now = "2026-11-24T00:00:00Z".parse()?;
+//! let day: Window = "24h".parse()?;
+//! let answers = trend(&operations, "qa_response", &day, now, &TrendConfig::default());
+//! assert_eq!(answers.trend_direction, TrendDirection::Declining);
+//! assert_eq!(answers.change_percent.map(f64::round), Some(100.0));
+//!
+//! let summary = summarize(&operations);
+//! assert_eq!(summary.operations["qa_response"].success.rate.of, 1_000);
+//!
+//! let findings = bottlenecks(&operations, &Thresholds::default());
+//! let advice = advise(&findings);
+//! assert!(advice[0].text.starts_with("Use a faster LLM or better prompts: llm_inference in qa_response takes 2.999 s"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Advice`]: taximeter_models::Advice
+//! [`Distribution`]: statistics::Distribution
+//! [`Finding`]: taximeter_models::Finding
+//! [`OperationRecord`]: taximeter_models::OperationRecord
+//! [`PerformanceTrend`]: taximeter_models::PerformanceTrend
+//! [`Proportion`]: statistics::Proportion
+
+mod advice;
+mod bottlenecks;
+mod cost;
+mod importance;
+mod repeated;
+pub mod statistics;
+mod summary;
+mod thresholds;
+mod trend;
+mod trend_config;
+mod window;
+
+pub use advice::advise;
+pub use bottlenecks::bottlenecks;
+pub use importance::importance;
+pub use summary::{
+    ComponentSummary, LlmSummary, OperationSummary, SessionSummary, TokenSummary, ToolSummary,
+    summarize,
+};
+pub use thresholds::{Thresholds, ThresholdsError};
+pub use trend::trend;
+pub use trend_config::{TrendConfig, TrendConfigError};
+pub use window::{Window, WindowError};

@@ -65,7 +65,7 @@ impl Resolved {
             self.text.truncate(trimmed);
         } else {
             let known: Vec<_> = known.iter().map(ToString::to_string).collect();
-            self.text += &format!("[{}]", known.join(", "));
+            self.text.extend(["[", &known.join(", "), "]"]);
         }
         for number in known {
             if !self.cited.contains(&number) {

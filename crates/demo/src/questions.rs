@@ -82,18 +82,7 @@ pub fn questions(documents: &[Document], seed: u64, count: usize) -> Vec<Questio
     let mut writer =
         Writer { rng: Rng::with_seed(seed), sources: documents.iter().map(Source::of).collect() };
     let mut asked = HashSet::new();
-    let mut questions = Vec::with_capacity(count);
-    for _ in 0..count {
-        let mut question = writer.next();
-        for _ in 0..TRIES {
-            if !question.valid || asked.insert(question.text.clone()) {
-                break;
-            }
-            question = writer.next();
-        }
-        questions.push(question);
-    }
-    questions
+    (0..count).map(|_| writer.next_unasked(&mut asked)).collect()
 }
 
 /// What one document offers to ask about.
@@ -116,7 +105,9 @@ impl<'a> Source<'a> {
 fn key_phrase(sentence: &str) -> Option<String> {
     let words: Vec<&str> = sentence.split(' ').collect();
     words
-        .chunk_by(|word, next| carries_meaning(word) && carries_meaning(next) && !ends_clause(word))
+        .chunk_by(|word, next| {
+            carries_meaning(word) && carries_meaning(next) && !parts_clauses(word, next)
+        })
         .filter(|run| (2..=5).contains(&run.len()))
         .max_by_key(|run| run.len())
         .map(|run| strip(&run.join(" ")).to_owned())
@@ -126,8 +117,8 @@ fn carries_meaning(word: &str) -> bool {
     word.chars().any(char::is_alphabetic) && !Stems.tokenize(word).is_empty()
 }
 
-fn ends_clause(word: &str) -> bool {
-    word.ends_with([',', ';', ':', ')', '.'])
+fn parts_clauses(word: &str, next: &str) -> bool {
+    word.ends_with([',', ';', ':', '.', ')', '"', '”']) || next.starts_with(['(', '"', '“', '['])
 }
 
 fn strip(text: &str) -> &str {
@@ -139,15 +130,37 @@ struct Writer<'a> {
     sources: Vec<Source<'a>>,
 }
 
+#[derive(Clone, Copy)]
+enum Kind {
+    Invalid,
+    Unrelated,
+    Related,
+}
+
 impl Writer<'_> {
-    fn next(&mut self) -> Question {
-        match self.rng.u32(..100) {
-            n if n < INVALID => Question { text: self.invalid(), valid: false },
-            n if n < INVALID + OFF_TOPIC => Question { text: self.unrelated(), valid: true },
-            _ => {
-                let text = self.related().unwrap_or_else(|| self.unrelated());
-                Question { text, valid: true }
+    /// The kind is drawn once: drawing it again with each try would favour the kinds that cannot run out.
+    fn next_unasked(&mut self, asked: &mut HashSet<String>) -> Question {
+        let kind = match self.rng.u32(..100) {
+            n if n < INVALID => Kind::Invalid,
+            n if n < INVALID + OFF_TOPIC => Kind::Unrelated,
+            _ => Kind::Related,
+        };
+        let valid = !matches!(kind, Kind::Invalid);
+        let mut text = self.write(kind);
+        for _ in 0..TRIES {
+            if !valid || asked.insert(text.clone()) {
+                break;
             }
+            text = self.write(kind);
+        }
+        Question { text, valid }
+    }
+
+    fn write(&mut self, kind: Kind) -> String {
+        match kind {
+            Kind::Invalid => self.invalid(),
+            Kind::Unrelated => self.unrelated(),
+            Kind::Related => self.related().unwrap_or_else(|| self.unrelated()),
         }
     }
 
@@ -156,7 +169,7 @@ impl Writer<'_> {
             0 => String::new(),
             1 => " \t\n ".to_owned(),
             _ => {
-                let line = self.related().unwrap_or_else(|| self.unrelated()) + " ";
+                let line = self.write(Kind::Related) + " ";
                 line.repeat(TOO_LONG_CHARS / line.chars().count() + 1)
             }
         }
@@ -258,6 +271,10 @@ mod tests {
         assert_eq!(
             key_phrase("Each printed receipt carries the licence number.").as_deref(),
             Some("printed receipt carries")
+        );
+        assert_eq!(
+            key_phrase("Totals stay empty (always zero), and night fares rise.").as_deref(),
+            Some("night fares rise")
         );
         assert_eq!(key_phrase("It is what it is."), None);
     }

@@ -39,6 +39,8 @@ mod money;
 mod name;
 mod operation;
 mod operation_json;
+#[cfg(test)]
+mod operation_json_tests;
 mod rate;
 mod session;
 mod session_json;

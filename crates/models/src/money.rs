@@ -107,6 +107,10 @@ impl Money {
         if !value.is_finite() {
             return None;
         }
+        // Far below a tick nothing is left, and the decimal would have more places than can be computed with.
+        if value.abs() < 1e-20 {
+            return Some(Self::ZERO);
+        }
         let (numerator, denominator) = decimal(&format!("{value:.14e}")).ok()?;
         Self::ratio(numerator, denominator).map(|(money, _)| money)
     }
@@ -458,6 +462,8 @@ mod tests {
         assert_eq!(Money::from_f64_shortest(f64::NAN), None);
         assert_eq!(Money::from_f64_shortest(f64::INFINITY), None);
         assert_eq!(Money::from_f64_shortest(1e300), None);
+        assert_eq!(Money::from_f64_shortest(1.234_567_890_123_45e-25), Some(Money::ZERO));
+        assert!(Money::from_f64_shortest(1.234_567_890_123_45e-19).is_some());
     }
 
     #[test]

@@ -238,7 +238,7 @@ fn operation(document: OperationDocument<'_>) -> Result<OperationRecord, String>
     });
     let llm_calls = match document.llm_calls {
         Some(calls) => calls.into_owned(),
-        None => llm_call(document.token_usage, document.cost_estimate).into_iter().collect(),
+        None => llm_call(document.token_usage, document.cost_estimate)?.into_iter().collect(),
     };
     let id = document.operation_id.unwrap_or_default();
     Ok(OperationRecord {
@@ -280,11 +280,14 @@ fn duration(seconds: f64, of: &str) -> Result<Duration, String> {
 
 /// The one call that the original keeps with an operation. Its totals are zero whatever the parts, so they are
 /// computed anew; and a cost of zero is its way of saying that it had no price, so it stays to be priced.
-fn llm_call(usage: Option<UsageDocument>, cost: Option<CostDocument>) -> Option<LlmCall> {
+fn llm_call(
+    usage: Option<UsageDocument>,
+    cost: Option<CostDocument>,
+) -> Result<Option<LlmCall>, String> {
     let model = usage.as_ref().and_then(|usage| usage.model_name.clone());
     let model = model.or_else(|| cost.as_ref().and_then(|cost| cost.model_name.clone()));
     if usage.is_none() && cost.is_none() {
-        return None;
+        return Ok(None);
     }
     let cost = cost.map_or(CostOutcome::Pending, |cost| {
         let parts = cost.input_cost + cost.output_cost;
@@ -300,12 +303,12 @@ fn llm_call(usage: Option<UsageDocument>, cost: Option<CostDocument>) -> Option<
             currency: cost.currency,
         })
     });
-    Some(LlmCall {
-        request_model: model,
-        usage: usage.map(|usage| TokenUsage::new(usage.input_tokens, usage.output_tokens)),
-        cost,
-        ..LlmCall::default()
-    })
+    // The builder checks the sum: a usage beyond 64 bits would be written and then refused by the reader.
+    let usage = usage
+        .map(|usage| TokenUsage::exclusive(usage.input_tokens, usage.output_tokens).build())
+        .transpose()
+        .map_err(|why| why.to_string())?;
+    Ok(Some(LlmCall { request_model: model, usage, cost, ..LlmCall::default() }))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -385,12 +388,14 @@ fn tool_call(document: ToolCallDocument) -> Result<ToolCall, String> {
     };
     let told = document.duration.or_else(|| Some(document.end_time? - document.start_time?));
     // Without the exact record of the error, a message or a category is all that is known of it.
+    // A category that follows from the status tells nothing more, and we write it for calls without an error too.
+    let derived = ToolCall::new(document.tool_name.clone(), document.status).error_category();
     let noted = match (document.error_category, document.error_message) {
-        (None, None) => None,
-        (_, None) if document.duration_ns.is_some() || document.started_at.is_some() => None,
-        (category, message) => {
-            Some(ErrorRecord::new(category.unwrap_or_default(), message.unwrap_or_default()))
-        }
+        (category, None) if category.is_none() || category == derived => None,
+        (category, message) => Some(ErrorRecord::new(
+            category.or(derived).unwrap_or_default(),
+            message.unwrap_or_default(),
+        )),
     };
     Ok(ToolCall {
         name: document.tool_name,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, TimeDelta, Utc};
 
 /// An instant as seconds since the Unix epoch. It keeps about a quarter of a microsecond.
 #[expect(
@@ -30,7 +30,9 @@ pub(crate) fn after(instant: DateTime<Utc>, duration: Duration) -> Option<DateTi
 /// Reads an instant as we write it (RFC 3339), or as the original does: local, without a zone, which is read as UTC
 /// and said in the second value.
 pub(crate) fn parse_instant(text: &str) -> Option<(DateTime<Utc>, bool)> {
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+    // RFC 3339 ends with the year 9999, and chrono writes further ones as its own parser reads them.
+    let further = |_| text.parse::<DateTime<FixedOffset>>();
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text).or_else(further) {
         return Some((instant.to_utc(), false));
     }
     ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"]

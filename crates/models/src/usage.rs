@@ -211,9 +211,9 @@ pub struct UsageBuilder {
 }
 
 impl TokenUsage {
-    /// Plain input and output tokens, nothing cached.
+    /// Plain input and output tokens, nothing cached. Together they are at most 2⁶⁴ − 1; the output is cut to that.
     pub fn new(input: u64, output: u64) -> Self {
-        Self { uncached_input: input, output, ..Self::default() }
+        Self { uncached_input: input, output: output.min(u64::MAX - input), ..Self::default() }
     }
 
     /// Starts a usage whose input **includes** cached tokens, tokens written to a cache and tokens of other

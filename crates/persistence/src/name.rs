@@ -81,7 +81,7 @@ pub(crate) fn file_name(name: &str) -> Result<String, PersistenceError> {
     let full =
         if name.ends_with(EXTENSION) { name.to_owned() } else { format!("{name}{EXTENSION}") };
     match full.len() {
-        bytes @ 0..=MOST_BYTES => Ok(full),
+        0..=MOST_BYTES => Ok(full),
         bytes => Err(refused(NameProblem::TooLong { bytes })),
     }
 }

@@ -1,1 +1,59 @@
 //! Provider, LLM, usage and moment in; exact cost out, or the reason why there is none.
+//!
+//! | You want | It is |
+//! |---|---|
+//! | prices | [`PriceBook`]: the embedded one, one from JSON, or one layered over the other |
+//! | the cost of a call | [`PriceBook::price`] with a [`Query`], or [`PriceBook::price_call`] |
+//! | to say how a call was served | [`Selectors`]: service tier, batch, speed, region, mode |
+//! | to list what there is | [`PriceBook::models`], of [`Model`]s with their [`RateCard`]s |
+//! | to know why a book was refused | [`BookError`] |
+//!
+//! A name is looked up exactly, as an alias, with its date taken off where the LLM has dated names, and by its
+//! provider's grammar. It is never guessed from a part of it, and no other provider's price stands in.
+//!
+//! ```
+//! use chrono::{TimeZone, Utc};
+//! use taximeter_models::{CostOutcome, TokenUsage};
+//! use taximeter_pricing::{PriceBook, Query, Selectors};
+//!
+//! let book = PriceBook::embedded();
+//! let usage = TokenUsage::inclusive(1_200, 350).cache_read(200).build()?;
+//! let at = Utc.with_ymd_and_hms(2026, 11, 1, 12, 0, 0).unwrap();
+//! let standard = Selectors::new();
+//! let query = |model| Query { provider: Some("openai"), model, at, usage: &usage, selectors: &standard };
+//!
+//! let cost = book.price(&query("gpt-4o"));
+//! assert_eq!(cost.amount().expect("a price").0.to_string(), "0.00625");
+//!
+//! // A name that is not known has no price, not even a zero; the nearest names are there to help.
+//! let CostOutcome::UnknownModel { nearest } = book.price(&query("gpt-4oo")) else { panic!("a price?") };
+//! assert_eq!(nearest[0], "gpt-4o");
+//! # Ok::<(), taximeter_models::UsageError>(())
+//! ```
+
+mod bill;
+mod book;
+mod card;
+mod error;
+mod index;
+mod lookup;
+mod model;
+mod nearest;
+mod price;
+mod provider;
+mod raw;
+mod schedule;
+mod selectors;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use book::{PriceBook, Source};
+pub use card::{Minimum, Multiplier, RateCard, Tier, TierBound, TierMetric, TierScope, UnitPrice};
+pub use error::BookError;
+pub use model::{Model, ModelStatus};
+pub use price::Query;
+pub use provider::{Grammar, Provider};
+pub use schedule::{Schedule, Window};
+pub use selectors::{Selector, Selectors};

@@ -1,1 +1,104 @@
-//! The meter for LLM applications: tool calls, tokens, money and wall time of every operation.
+//! **taximeter** meters LLM applications: tool calls, tokens, money and wall time of every operation.
+//!
+//! # In one minute
+//!
+//! ```
+//! use taximeter::prelude::*;
+//!
+//! // The global meter; `Meter::builder()` makes others.
+//! let op = taximeter::operation("qa_response").with("user_id", "123").start();
+//!
+//! let passages = op.time("document_retrieval", || vec!["a passage"]);
+//!
+//! let mut call = op.llm_call("openai", "gpt-4o").start();
+//! // … the request …
+//! call.usage(TokenUsage::inclusive(1_200, 350).cache_read(200));
+//! call.succeed();
+//!
+//! let answer: Result<&str, std::io::Error> = Err(std::io::ErrorKind::TimedOut.into());
+//! match &answer {
+//!     Ok(_) => op.succeed(),
+//!     Err(error) => op.fail(error), // category `timeout`, with all that was recorded before
+//! }
+//! # let _ = passages;
+//! ```
+//!
+//! # Where things are
+//!
+//! | You want | It is |
+//! |---|---|
+//! | to meter a piece of code | [`operation`], [`scope`], [`MeteredExt::metered`], [`macro@metered`] |
+//! | to meter a tool | [`Handle::tool`], [`macro@tool`] |
+//! | to record from deep inside | [`current`] |
+//! | totals, trends, advice | [`Meter::totals`], [`Meter::summary`], [`Meter::trend`], [`Meter::advice`] |
+//! | to keep a session | [`Meter::save`], [`Meter::load`] |
+//! | settings | [`Settings`] |
+//! | prices | [`PriceBook`] |
+//!
+//! Operations travel one way: the collector gathers them, the pipeline prices and observes them, and everything else
+//! reads what was observed. `docs/ARCHITECTURE.md` draws the map.
+//!
+//! # Features
+//!
+//! | Feature | Default | Adds |
+//! |---|---|---|
+//! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `report` | no | sessions as tables for the terminal |
+//! | `system-metrics` | no | CPU, memory and disk of the machine |
+
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod error;
+mod global;
+mod meter;
+mod pipeline;
+#[cfg(feature = "report")]
+pub mod report;
+mod settings;
+#[cfg(feature = "system-metrics")]
+mod system;
+
+pub use error::Error;
+pub use global::{
+    MeterExt, WithMeter, global, install, meter, operation, reset, scope, scope_async, with_meter,
+};
+pub use meter::{Meter, MeterBuilder};
+pub use settings::{Origin, Settings, SettingsError};
+#[cfg(feature = "system-metrics")]
+pub use system::{SystemMetrics, SystemSampler};
+
+pub use taximeter_analysis::{SessionSummary, Thresholds, TrendConfig, Window};
+pub use taximeter_collector::{
+    Clock, Collector, CollectorError, ComponentGuard, Counts, Ending, Entered, FlushError, Handle,
+    IdSource, Limits, LlmGuard, LlmStart, LossReason, ManualClock, MemorySink, Metered, MeteredExt,
+    NullSink, Operation, OperationBuilder, Sink, SinkError, SystemClock, SystemIds, ToolGuard,
+    ToolStart, Within, current, ending_kinds,
+};
+#[cfg(feature = "macros")]
+pub use taximeter_macros::{metered, tool};
+pub use taximeter_models::{
+    Advice, AdviceKind, Amounts, Categorized, ComponentTiming, CostEstimate, CostLine, CostOutcome,
+    CostTotals, Currency, ErrorCategory, ErrorRecord, Failure, Finding, FindingKind, FreeReason,
+    LlmCall, LlmTotals, Metadata, Money, Name, OperationId, OperationRecord, Outcome,
+    PerformanceTrend, Rate, Session, SpanId, TokenUsage, ToolCall, ToolStatus, ToolTotals, Totals,
+    TraceId, TrendDirection, Unit, UsageBuilder, UsageError, Warning,
+};
+pub use taximeter_persistence::{PersistenceError, SessionFiles};
+pub use taximeter_pricing::PriceBook;
+
+/// The few names that most programs need.
+pub mod prelude {
+    pub use crate::{ErrorCategory, Handle, Meter, MeteredExt, Operation, TokenUsage, ToolStatus};
+}
+
+/// Questions and answers about why taximeter is as it is; its examples are tested.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/DESIGN.md")]
+struct Design;
+
+/// The README's examples are tested too.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

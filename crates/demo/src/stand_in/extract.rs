@@ -1,5 +1,7 @@
 //! Answers a question out of numbered passages, by the sentences in them that match it best.
 
+use std::fmt::Write as _;
+
 use fastrand::Rng;
 
 use crate::sentences::sentences;
@@ -91,7 +93,8 @@ fn cite(Statement { number, sentence }: &Statement) -> String {
 fn thoughts(question: &str, best: &[&Statement]) -> String {
     let mut thoughts = format!("The question is: {}\n", question.trim());
     for Statement { number, sentence } in best {
-        thoughts += &format!("Passage {number} says: {sentence} That bears on it.\n");
+        // Writing to a string cannot fail.
+        let _ = writeln!(thoughts, "Passage {number} says: {sentence} That bears on it.");
     }
     thoughts.push_str(if best.is_empty() {
         "No passage bears on it, so I must say that it is not answered."

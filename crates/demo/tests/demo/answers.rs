@@ -5,6 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use taximeter::Meter;
 use taximeter_demo::{RagApp, RagConfig, RagError, StandIn};
 
 use crate::support::{app, failing, library, quick, stand_in};
@@ -23,7 +24,8 @@ fn a_question_is_answered_with_citations() {
         let metadata = &answer.metadata;
         assert_eq!(metadata.model, "gpt-4o-mini-2024-07-18");
         assert_eq!(metadata.finish_reason.as_deref(), Some("stop"));
-        assert_eq!((metadata.attempts, metadata.passages), (1, 4));
+        assert_eq!(metadata.attempts, 1);
+        assert!((1..=4).contains(&metadata.passages));
         assert_eq!(metadata.first_token.is_some(), stream);
         assert!(metadata.first_token.unwrap_or_default() <= metadata.elapsed);
     }
@@ -51,12 +53,12 @@ fn tokens_are_those_that_were_served() {
 
 #[test]
 fn the_system_prompt_is_cached_from_the_second_question_on() {
-    let stand_in = StandIn::start(quick().cache_threshold(1_024)).unwrap();
+    let stand_in = StandIn::start(quick().cache_threshold(512)).unwrap();
     let app = app(&stand_in, |_| {});
     let cached = |question| app.ask(question).unwrap().metadata.tokens.unwrap().cached;
     assert_eq!(cached("What are rate limits?"), 0);
     let second = cached("What is chunking?");
-    assert!(second >= 1_024 && second % 128 == 0, "{second}");
+    assert!(second >= 512 && second % 128 == 0, "{second}");
 }
 
 #[test]
@@ -118,12 +120,13 @@ fn documents_come_with_their_metadata() {
 #[test]
 fn a_folder_without_text_cannot_be_opened() {
     let dir = tempfile::tempdir().unwrap();
-    let open = || RagApp::open(RagConfig::new(dir.path(), "http://127.0.0.1:1/v1", "m"));
+    let open =
+        || RagApp::open(RagConfig::new(dir.path(), "http://127.0.0.1:1/v1", "m"), Meter::off());
     assert!(matches!(open().unwrap_err(), RagError::NoDocuments { .. }));
     fs::write(dir.path().join("empty.md"), "# Only\n\n## Headings\n").unwrap();
     assert!(matches!(open().unwrap_err(), RagError::NoDocuments { .. }));
     let gone = RagConfig::new(dir.path().join("gone"), "http://127.0.0.1:1/v1", "m");
-    assert!(matches!(RagApp::open(gone).unwrap_err(), RagError::Read { .. }));
+    assert!(matches!(RagApp::open(gone, Meter::off()).unwrap_err(), RagError::Read { .. }));
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! - `failures`: the application against a stand-in that fails.
 //! - `support`: what the others share.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on shall say where")]
+
 mod answers;
 mod endpoint;
 mod failures;

@@ -1,0 +1,187 @@
+//! What to do about what stands out.
+
+use std::collections::BTreeSet;
+
+use taximeter_models::{Advice, AdviceKind, Finding, FindingKind};
+
+use crate::importance::by_importance;
+
+/// What to do about these findings: at most one advice for each, and none without one.
+///
+/// | Finding | Advice |
+/// |---|---|
+/// | a slow operation or component that by its name asks an LLM | a faster LLM, or better prompts |
+/// | a slow operation or component that by its name searches | better indexing, or other chunks |
+/// | another slow component | a look at it |
+/// | another slow operation, none of whose components stands out | a look at its components |
+/// | an expensive operation | a cheaper LLM, or fewer tokens |
+/// | a high error rate | error handling and retries |
+/// | repeated calls | a cache |
+///
+/// The most important comes first: that by whose finding the largest share of time, money or operations can be
+/// saved, as [`importance`](crate::importance()) defines it. The order of the findings does not matter.
+///
+/// ```
+/// use taximeter_analysis::advise;
+/// use taximeter_models::{AdviceKind, Finding, FindingKind, Rate};
+///
+/// let kind = FindingKind::HighErrorRate { errors: Rate { hits: 9, of: 30 }, threshold: 0.1, at_least: 0.167 };
+/// let advice = advise(&[Finding::new("qa_response", kind, vec![])]);
+/// assert_eq!(advice[0].advice, AdviceKind::ErrorHandlingAndRetry);
+/// assert_eq!(
+///     advice[0].text,
+///     "Improve error handling and retry logic: qa_response fails: 30.0 % (9 of 30) (threshold 10 %; \
+///      at least 16.7 % with 95 % confidence)"
+/// );
+/// ```
+pub fn advise(findings: &[Finding]) -> Vec<Advice> {
+    let explained: BTreeSet<&str> = findings
+        .iter()
+        .filter(|finding| matches!(finding.kind, FindingKind::SlowComponent { .. }))
+        .map(|finding| finding.operation.as_str())
+        .collect();
+    let mut advice: Vec<Advice> = findings
+        .iter()
+        .filter_map(|finding| {
+            let kind = kind_of(finding, explained.contains(finding.operation.as_str()))?;
+            let text = format!("{}: {finding}", in_words(kind, finding));
+            Some(Advice::new(kind, text, finding.clone()))
+        })
+        .collect();
+    advice.sort_by(|left, right| by_importance(&left.because, &right.because));
+    advice
+}
+
+/// `explained` says whether a component of the operation stands out by itself.
+fn kind_of(finding: &Finding, explained: bool) -> Option<AdviceKind> {
+    match &finding.kind {
+        FindingKind::SlowOperation { .. } => match Work::of(&finding.operation) {
+            // The advice about the component says more.
+            Work::Other if explained => None,
+            work => Some(work.advice()),
+        },
+        FindingKind::SlowComponent { component, .. } => Some(Work::of(component).advice()),
+        FindingKind::HighErrorRate { .. } => Some(AdviceKind::ErrorHandlingAndRetry),
+        FindingKind::ExpensiveOperation { .. } => Some(AdviceKind::CheaperLlmOrFewerTokens),
+        FindingKind::RepeatedCalls { .. } => Some(AdviceKind::CacheFrequentRequests),
+        _ => None,
+    }
+}
+
+fn in_words(kind: AdviceKind, finding: &Finding) -> &'static str {
+    match (kind, &finding.kind) {
+        (AdviceKind::FasterLlmOrBetterPrompts, _) => "Use a faster LLM or better prompts",
+        (AdviceKind::BetterIndexOrChunking, _) => "Use better indexing or other chunks",
+        (AdviceKind::CheaperLlmOrFewerTokens, _) => "Use a cheaper LLM or fewer tokens",
+        (AdviceKind::ErrorHandlingAndRetry, _) => "Improve error handling and retry logic",
+        (AdviceKind::CacheFrequentRequests, _) => "Cache the answers to what is asked often",
+        (_, FindingKind::SlowOperation { .. }) => "Find the component that takes the time",
+        _ => "Look at the component that takes the time",
+    }
+}
+
+/// What a thing does, by its name.
+#[derive(Clone, Copy)]
+enum Work {
+    Inference,
+    Search,
+    Other,
+}
+
+/// Words that tell of an LLM at work.
+const INFERENCE: [&str; 6] = ["llm", "inference", "completion", "chat", "prompt", "generation"];
+/// Beginnings of words that tell of a search in data of one's own.
+const SEARCH: [&str; 4] = ["search", "retriev", "vector", "index"];
+/// Beginnings of words after which neither advice fits: embedding is another kind of LLM, and the index of the web
+/// is somebody else's.
+const NEITHER: [&str; 2] = ["embed", "web"];
+
+impl Work {
+    fn of(name: &str) -> Self {
+        let name = name.to_lowercase();
+        let words = || name.split(|c: char| !c.is_alphanumeric());
+        let begins = |list: &[&str]| words().any(|word| list.iter().any(|w| word.starts_with(w)));
+        if begins(&NEITHER) {
+            Self::Other
+        } else if begins(&SEARCH) {
+            Self::Search
+        } else if words().any(|word| INFERENCE.contains(&word)) {
+            Self::Inference
+        } else {
+            Self::Other
+        }
+    }
+
+    const fn advice(self) -> AdviceKind {
+        match self {
+            Self::Inference => AdviceKind::FasterLlmOrBetterPrompts,
+            Self::Search => AdviceKind::BetterIndexOrChunking,
+            Self::Other => AdviceKind::InspectComponent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use taximeter_models::Rate;
+
+    use super::*;
+
+    fn slow_operation(name: &str) -> Finding {
+        let kind = FindingKind::SlowOperation {
+            mean_seconds: 9.0,
+            threshold_seconds: 3.0,
+            above: Rate { hits: 1, of: 1 },
+        };
+        Finding::new(name, kind, vec![])
+    }
+
+    fn slow_component(name: &str) -> Finding {
+        let kind = FindingKind::SlowComponent {
+            component: name.into(),
+            mean_seconds: 4.0,
+            threshold_seconds: 2.0,
+            above: Rate { hits: 1, of: 1 },
+            share_of_time: 0.8,
+        };
+        Finding::new("qa_response", kind, vec![])
+    }
+
+    fn kinds(findings: &[Finding]) -> Vec<AdviceKind> {
+        advise(findings).into_iter().map(|advice| advice.advice).collect()
+    }
+
+    #[test]
+    fn the_name_tells_what_would_help() {
+        for (name, expected) in [
+            ("llm_inference", AdviceKind::FasterLlmOrBetterPrompts),
+            ("answer-generation", AdviceKind::FasterLlmOrBetterPrompts),
+            ("vector_search", AdviceKind::BetterIndexOrChunking),
+            ("document_retrieval", AdviceKind::BetterIndexOrChunking),
+            ("embedding_generation", AdviceKind::InspectComponent),
+            ("web_search", AdviceKind::InspectComponent),
+            ("citation_processing", AdviceKind::InspectComponent),
+        ] {
+            assert_eq!(kinds(&[slow_component(name)]), [expected], "{name}");
+        }
+        assert_eq!(
+            kinds(&[slow_operation("llm_inference")]),
+            [AdviceKind::FasterLlmOrBetterPrompts]
+        );
+    }
+
+    #[test]
+    fn a_slow_operation_is_explained_by_its_slow_component() {
+        let operation = slow_operation("qa_response");
+        assert_eq!(kinds(std::slice::from_ref(&operation)), [AdviceKind::InspectComponent]);
+        let both = [operation, slow_component("vector_search")];
+        assert_eq!(kinds(&both), [AdviceKind::BetterIndexOrChunking]);
+    }
+
+    #[test]
+    fn no_finding_no_advice() {
+        assert_eq!(advise(&[]), []);
+        let noted = FindingKind::Noted { text: "slow on Mondays".into() };
+        assert_eq!(advise(&[Finding::new("x", noted, vec![])]), []);
+    }
+}

@@ -1,0 +1,39 @@
+//! The formulas, each in a file of its own with its source and the answers of other programs as tests.
+//!
+//! None of them fails: where a number cannot be said of so few data it is none, and what is said is finite.
+
+mod distribution;
+mod kendall;
+mod quantile;
+mod theil_sen;
+mod wilson;
+
+pub use distribution::Distribution;
+pub use kendall::{MannKendall, mann_kendall};
+pub use quantile::quantile;
+pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen};
+pub use wilson::{Interval, Proportion, Z_95, wilson};
+
+/// A number within the range of floats: an overflow becomes the largest one.
+fn finite(value: f64) -> f64 {
+    value.clamp(f64::MIN, f64::MAX)
+}
+
+/// The points by `x`, then by `y`; none where a coordinate is not finite. Zero has one sign, so that equal
+/// coordinates also sort as equal.
+fn sorted_points(points: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
+    if !points.iter().all(|(x, y)| x.is_finite() && y.is_finite()) {
+        return None;
+    }
+    let mut sorted: Vec<_> = points.iter().map(|(x, y)| (x + 0.0, y + 0.0)).collect();
+    sorted.sort_unstable_by(|left, right| {
+        left.0.total_cmp(&right.0).then_with(|| left.1.total_cmp(&right.1))
+    });
+    Some(sorted)
+}
+
+/// Whether two floats are equal but for rounding; the tests state `relative`.
+#[cfg(test)]
+fn is_close(left: f64, right: f64, relative: f64) -> bool {
+    (left - right).abs() <= relative * left.abs().max(right.abs())
+}

@@ -1,0 +1,199 @@
+//! From a rate card and a usage to the lines of a bill, in exact arithmetic.
+
+use taximeter_models::{CostLine, Money, Name, TierHit, TokenUsage, Unit};
+
+use crate::{RateCard, Selectors, Tier, TierMetric, TierScope, UnitPrice};
+
+/// What a card makes of a usage.
+#[derive(Debug)]
+pub(crate) struct Bill {
+    pub(crate) lines: Vec<CostLine>,
+    /// Units and quantities without a price.
+    pub(crate) missing: Vec<(Unit, u64)>,
+    pub(crate) tier: Option<TierHit>,
+}
+
+/// The bill; none where a sum leaves the range of [`Money`].
+pub(crate) fn bill(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -> Option<Bill> {
+    let pricing = Pricing { card, tier: whole_request_tier(card, usage), selectors };
+    let mut bill =
+        Bill { lines: Vec::new(), missing: Vec::new(), tier: tier_hit(card, usage, pricing.tier) };
+    for (unit, quantity) in pricing.quantities(usage) {
+        match pricing.price_of(unit) {
+            Some(price) => pricing.add_lines(&mut bill.lines, unit, quantity, price)?,
+            None => bill.missing.push((unit, quantity)),
+        }
+    }
+    let mut amounts = bill.lines.iter().map(|line| line.amount.ticks());
+    amounts.try_fold(0_i128, i128::checked_add)?;
+    Some(bill)
+}
+
+/// The prices that hold for one call.
+struct Pricing<'c> {
+    card: &'c RateCard,
+    tier: Option<&'c Tier>,
+    selectors: &'c Selectors,
+}
+
+impl<'c> Pricing<'c> {
+    /// What is billed, in the order of the units. Reasoning is a part of the output: it is billed with it, or,
+    /// where it has a price of its own, in its stead.
+    fn quantities(&self, usage: &TokenUsage) -> Vec<(Unit, u64)> {
+        let own_reasoning = self.own_price(Unit::Reasoning).is_some();
+        let reasoning = usage.get(Unit::Reasoning);
+        let mut billed: Vec<(Unit, u64)> = usage
+            .iter()
+            .filter(|(unit, _)| *unit != Unit::Reasoning || own_reasoning)
+            .map(|(unit, quantity)| match unit {
+                Unit::Output if own_reasoning => (unit, quantity.saturating_sub(reasoning)),
+                _ => (unit, quantity),
+            })
+            .filter(|(_, quantity)| *quantity > 0)
+            .collect();
+        // A call is a request, whether or not its usage says so.
+        if usage.get(Unit::Request) == 0 && self.own_price(Unit::Request).is_some() {
+            billed.push((Unit::Request, 1));
+        }
+        billed.sort_unstable();
+        billed
+    }
+
+    fn own_price(&self, unit: Unit) -> Option<&'c UnitPrice> {
+        self.tier.and_then(|tier| tier.rate(unit)).or_else(|| self.card.rate(unit))
+    }
+
+    /// The price of the unit, or of the first of those that stand in for it.
+    fn price_of(&self, unit: Unit) -> Option<&'c UnitPrice> {
+        let own = self.own_price(unit);
+        own.or_else(|| stand_ins(unit).iter().find_map(|other| self.own_price(*other)))
+    }
+
+    fn add_lines(
+        &self,
+        lines: &mut Vec<CostLine>,
+        unit: Unit,
+        quantity: u64,
+        price: &'c UnitPrice,
+    ) -> Option<()> {
+        let multiplier = self.multiplier(unit)?;
+        for (quantity, price) in self.bands(self.at_least(unit, quantity), price) {
+            lines.push(CostLine {
+                unit,
+                quantity,
+                rate: price.amount,
+                per: price.per,
+                multiplier,
+                billed_as: (price.unit != unit).then_some(price.unit),
+                amount: amount(quantity, price, multiplier.unwrap_or((1, 1)))?,
+            });
+        }
+        Some(())
+    }
+
+    fn at_least(&self, unit: Unit, quantity: u64) -> u64 {
+        let minimum = self.card.minimums.iter().find(|minimum| minimum.unit == unit);
+        minimum.map_or(quantity, |minimum| quantity.max(minimum.quantity))
+    }
+
+    /// The quantity by marginal tiers: what lies below the first bound, then what lies between the bounds.
+    fn bands(&self, quantity: u64, price: &'c UnitPrice) -> Vec<(u64, &'c UnitPrice)> {
+        let marginal = self.card.tiers.iter().filter(|tier| tier.scope == TierScope::Marginal);
+        let mut bands = Vec::with_capacity(1);
+        let (mut below, mut price) = (0, price);
+        for tier in marginal {
+            let Some(dearer) = tier.rate(price.unit) else { continue };
+            let bound = tier.bound.number().clamp(below, quantity);
+            bands.push((bound - below, price));
+            (below, price) = (bound, dearer);
+        }
+        bands.push((quantity - below, price));
+        bands.retain(|(quantity, _)| *quantity > 0);
+        bands
+    }
+
+    /// The product of all factors that hold for the unit; the outer none where it cannot be counted.
+    #[expect(
+        clippy::option_option,
+        reason = "the outer one is an overflow, the inner one no factor"
+    )]
+    fn multiplier(&self, unit: Unit) -> Option<Option<(u64, u64)>> {
+        let mut product: Option<(u64, u64)> = None;
+        for factor in &self.card.multipliers {
+            let for_unit = factor.units.is_empty() || factor.units.contains(&unit);
+            if for_unit && factor.when.all_hold_in(self.selectors) {
+                let (num, den) = product.unwrap_or((1, 1));
+                product = Some((num.checked_mul(factor.num)?, den.checked_mul(factor.den)?));
+            }
+        }
+        Some(product)
+    }
+}
+
+/// Whose price serves for a unit that has none of its own, in this order.
+///
+/// Tokens that went through a cache went in, so the price of input serves; a published price for writing to a
+/// cache of any life comes before it. The usual cache lives five minutes, so an unsaid life is taken for that.
+fn stand_ins(unit: Unit) -> &'static [Unit] {
+    match unit {
+        Unit::CacheRead => &[Unit::Input],
+        Unit::CacheWrite => &[Unit::CacheWrite5m, Unit::Input],
+        Unit::CacheWrite5m | Unit::CacheWrite30m | Unit::CacheWrite1h | Unit::CacheWrite12h => {
+            &[Unit::CacheWrite, Unit::Input]
+        }
+        Unit::CacheReadAudio => &[Unit::InputAudio],
+        Unit::CacheReadImage => &[Unit::InputImage],
+        _ => &[],
+    }
+}
+
+fn measure(metric: TierMetric, usage: &TokenUsage) -> u64 {
+    match metric {
+        TierMetric::PromptTokens => usage.input_tokens(),
+    }
+}
+
+/// The highest tier for the whole request that its size reaches.
+fn whole_request_tier<'c>(card: &'c RateCard, usage: &TokenUsage) -> Option<&'c Tier> {
+    let whole = card.tiers.iter().filter(|tier| tier.scope == TierScope::WholeRequest);
+    whole
+        .filter(|tier| tier.bound.reached_by(measure(tier.metric, usage)))
+        .max_by_key(|tier| tier.bound.number())
+}
+
+fn tier_hit(card: &RateCard, usage: &TokenUsage, whole: Option<&Tier>) -> Option<TierHit> {
+    let marginal = || {
+        let mut tiers = card.tiers.iter().filter(|tier| tier.scope == TierScope::Marginal);
+        tiers.rfind(|tier| tier.bound.reached_by(measure(tier.metric, usage)))
+    };
+    let tier = whole.or_else(marginal)?;
+    Some(TierHit {
+        metric: Name::from(tier.metric.as_str()),
+        bound: tier.bound.number(),
+        value: measure(tier.metric, usage),
+    })
+}
+
+/// `quantity × rate × multiplier / per`, exact wherever a tick is fine enough; none out of range.
+fn amount(quantity: u64, price: &UnitPrice, (num, den): (u64, u64)) -> Option<Money> {
+    let mut above = [i128::from(quantity), price.amount.ticks(), i128::from(num)];
+    let mut below = [Money::TICKS_PER_UNIT, i128::from(price.per), i128::from(den)];
+    // What cancels is taken out first, so that only amounts out of range overflow.
+    for numerator in &mut above {
+        for denominator in &mut below {
+            let common = gcd(*numerator, *denominator);
+            *numerator /= common;
+            *denominator /= common;
+        }
+    }
+    let product = |factors: [i128; 3]| factors.into_iter().try_fold(1_i128, i128::checked_mul);
+    Money::ratio(product(above)?, product(below)?).map(|(amount, _)| amount)
+}
+
+/// The greatest common divisor of two numbers that are not negative; never zero.
+fn gcd(mut a: i128, mut b: i128) -> i128 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
+}

@@ -1,0 +1,45 @@
+//! The names that come nearest to one that is not known.
+
+use taximeter_models::Name;
+
+/// How many names are offered.
+const OFFERED: usize = 3;
+/// Names longer than this are not compared: the time to compare grows with the square of the length.
+const LONGEST: usize = 80;
+
+/// Up to three of the names that differ from `wanted` by few letters, the nearest first.
+pub(crate) fn nearest<'b>(wanted: &str, names: impl Iterator<Item = &'b str>) -> Vec<Name> {
+    let length = wanted.chars().count();
+    if length > LONGEST {
+        return Vec::new();
+    }
+    let few = (length / 4).clamp(1, 4);
+    let mut near: Vec<(usize, &str)> = names
+        .filter(|name| name.chars().count().abs_diff(length) <= few)
+        .map(|name| (strsim::osa_distance(wanted, name), name))
+        .filter(|(distance, _)| *distance <= few)
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    near.into_iter().take(OFFERED).map(|(_, name)| Name::from(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    fn check(wanted: &str, offered: &[&str]) {
+        let names = ["gpt-4o", "gpt-4", "gpt-4o-mini", "claude-opus-5"];
+        assert_eq!(nearest(wanted, names.into_iter()), offered, "{wanted}");
+    }
+
+    #[test]
+    fn only_what_is_near_is_offered() {
+        check("gpt-4oo", &["gpt-4o"]);
+        check("gpt4o", &["gpt-4o"]);
+        check("claude-ops-5", &["claude-opus-5"]);
+        check("llama", &[]);
+        check("", &[]);
+        check(&"x".repeat(10_000), &[]);
+    }
+}

@@ -1,0 +1,143 @@
+//! From a call to its cost, or to the reason why there is none.
+
+use chrono::{DateTime, Utc};
+use taximeter_models::{CostEstimate, CostOutcome, FreeReason, LlmCall, Name, TokenUsage};
+
+use crate::bill::{Bill, bill};
+use crate::lookup::Found;
+use crate::{PriceBook, RateCard, Selectors};
+
+/// What decides on the cost of a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Query<'q> {
+    /// Who served the LLM; none if that is not known, and is to be inferred from the LLM's name.
+    pub provider: Option<&'q str>,
+    /// The LLM.
+    pub model: &'q str,
+    /// When it was called.
+    pub at: DateTime<Utc>,
+    /// What was consumed.
+    pub usage: &'q TokenUsage,
+    /// How it was served.
+    pub selectors: &'q Selectors,
+}
+
+impl PriceBook {
+    /// The cost of a call, with its reasons, or why there is none.
+    ///
+    /// ```
+    /// use chrono::{TimeZone, Utc};
+    /// use taximeter_models::{CostOutcome, FreeReason, TokenUsage};
+    /// use taximeter_pricing::{PriceBook, Query, Selectors};
+    ///
+    /// let (usage, selectors) = (TokenUsage::new(1_000, 100), Selectors::new());
+    /// let at = Utc.with_ymd_and_hms(2026, 11, 1, 12, 0, 0).unwrap();
+    /// let price = |provider, model| {
+    ///     PriceBook::embedded().price(&Query { provider, model, at, usage: &usage, selectors: &selectors })
+    /// };
+    /// assert!(matches!(price(Some("anthropic"), "claude-opus-4-5"), CostOutcome::Priced(_)));
+    /// assert_eq!(price(Some("ollama"), "llama3.2"), CostOutcome::Free { reason: FreeReason::Local });
+    ///
+    /// // What cannot be priced says why.
+    /// assert!(matches!(price(Some("nobody"), "gpt-4o"), CostOutcome::UnknownProvider { .. }));
+    /// assert!(matches!(price(Some("openai"), "claude-opus-4-5"), CostOutcome::UnknownModel { .. }));
+    /// ```
+    pub fn price(&self, query: &Query<'_>) -> CostOutcome {
+        match self.look_up(query.provider, query.model, query.at) {
+            Ok(found) => cost(&found, query),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// The cost of a call that was recorded, as of a moment that stands in where the call has none.
+    ///
+    /// The LLM that answered decides, where the book knows it, else the one that was asked for; and the service
+    /// tier that served. A call that failed and consumed nothing has [`CostOutcome::NoUsage`] too.
+    ///
+    /// ```
+    /// use chrono::Utc;
+    /// use taximeter_models::{CostOutcome, LlmCall, TokenUsage};
+    /// use taximeter_pricing::PriceBook;
+    ///
+    /// let call = LlmCall::new("openai", "gpt-4o");
+    /// assert_eq!(PriceBook::embedded().price_call(&call, Utc::now()), CostOutcome::NoUsage);
+    /// let call = call.using(TokenUsage::new(1_000, 100));
+    /// assert!(PriceBook::embedded().price_call(&call, Utc::now()).is_known());
+    /// ```
+    pub fn price_call(&self, call: &LlmCall, at: DateTime<Utc>) -> CostOutcome {
+        let asked = call.request_model.as_deref();
+        let Some(model) = call.response_model.as_deref().or(asked) else {
+            return CostOutcome::UnknownModel { nearest: Vec::new() };
+        };
+        let Some(usage) = &call.usage else { return CostOutcome::NoUsage };
+        let at = call.started_at.unwrap_or(at);
+        let served = call.served_tier.as_deref();
+        let selectors =
+            served.map_or_else(Selectors::new, |tier| Selectors::new().service_tier(tier));
+        let provider = call.provider.as_deref();
+        let query = |model| Query { provider, model, at, usage, selectors: &selectors };
+        let outcome = self.price(&query(model));
+        let unknown = |outcome: &CostOutcome| {
+            let (model, provider) = (
+                matches!(outcome, CostOutcome::UnknownModel { .. }),
+                matches!(outcome, CostOutcome::UnknownProvider { .. }),
+            );
+            model || provider
+        };
+        match asked {
+            Some(asked) if asked != model && unknown(&outcome) => {
+                let second = self.price(&query(asked));
+                if unknown(&second) { outcome } else { second }
+            }
+            _ => outcome,
+        }
+    }
+}
+
+/// The cost of a call of an LLM that was found.
+fn cost(found: &Found<'_>, query: &Query<'_>) -> CostOutcome {
+    let Some((model, match_kind)) = found.model else {
+        return CostOutcome::Free { reason: FreeReason::Local };
+    };
+    let default = found.provider.default_region.as_ref();
+    let region_given = query.selectors.get(&crate::Selector::Region).is_some();
+    let assumed = default.filter(|_| !region_given);
+    let with_region = assumed.map(|region| query.selectors.clone().region(region));
+    let selectors = with_region.as_ref().unwrap_or(query.selectors);
+    let Some(card) = model.card_at(query.at, selectors) else {
+        return CostOutcome::NoPriceAt { first: model.first_price(selectors) };
+    };
+    let Some(Bill { lines, missing, tier }) = bill(card, query.usage, selectors) else {
+        let why = "its cost is above what can be counted: no call consumes that much".to_owned();
+        return CostOutcome::InvalidUsage { why };
+    };
+    if missing.is_empty() && card.is_free() {
+        return CostOutcome::Free { reason: FreeReason::Listed };
+    }
+    let estimate = Box::new(CostEstimate {
+        currency: card.currency,
+        lines,
+        card: card.reference.clone(),
+        match_kind,
+        tier,
+        provider_inferred: found.provider_inferred,
+        region_assumed: assumed.cloned(),
+        context_ignored: ignored(card, query.selectors),
+    });
+    if missing.is_empty() {
+        CostOutcome::Priced(estimate)
+    } else {
+        CostOutcome::PartlyUnpriced { priced: estimate, missing }
+    }
+}
+
+/// The selectors of the call that neither the card nor a factor on it asked about, as `name=value`.
+fn ignored(card: &RateCard, selectors: &Selectors) -> Vec<Name> {
+    let known = |selector| {
+        let asks = |when: &Selectors| when.get(selector).is_some();
+        asks(&card.when)
+            || card.multipliers.iter().any(|m| asks(&m.when) && m.when.all_hold_in(selectors))
+    };
+    let unknown = selectors.iter().filter(|(selector, _)| !known(selector));
+    unknown.map(|(selector, value)| Name::from(format!("{selector}={value}"))).collect()
+}

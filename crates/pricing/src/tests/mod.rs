@@ -1,0 +1,6 @@
+//! Tests over the whole crate: known answers, hand-made books, and properties that hold for any input.
+
+mod books;
+mod embedded;
+mod oracle;
+mod properties;

@@ -1,0 +1,25 @@
+//! The one error of the facade: what was being done, and the cause from the room in which it failed.
+
+use taximeter_collector::{CollectorError, FlushError};
+use taximeter_persistence::PersistenceError;
+use thiserror::Error;
+
+use crate::settings::SettingsError;
+
+/// Something that a [`Meter`](crate::Meter) could not do. Recording never meets with it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The collector could not do it.
+    #[error(transparent)]
+    Collector(#[from] CollectorError),
+    /// A flush or a shutdown did not come to its end.
+    #[error(transparent)]
+    Flush(#[from] FlushError),
+    /// A session could not be saved or loaded.
+    #[error(transparent)]
+    Persistence(#[from] PersistenceError),
+}

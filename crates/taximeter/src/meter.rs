@@ -1,0 +1,454 @@
+//! The meter: a collector, a price book and a session in one, with everything wired.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use taximeter_analysis::{SessionSummary, TrendConfig, Window};
+use taximeter_collector::{
+    Clock, Collector, CollectorError, Counts, Ending, FlushError, Handle, IdSource, Metered,
+    OperationBuilder, Sink, SystemClock, SystemIds,
+};
+use taximeter_models::{
+    Advice, Finding, LlmCall, Metadata, Name, OperationId, OperationRecord, PerformanceTrend,
+    Session, ToolCall, Totals,
+};
+use taximeter_persistence::SessionFiles;
+use taximeter_pricing::PriceBook;
+
+use crate::pipeline::Pipeline;
+use crate::{Error, Settings};
+
+/// Meters an application. Clones are the same meter; when the last is dropped, what is queued is handed over, for two
+/// seconds at most.
+///
+/// ```
+/// use taximeter::{Meter, TokenUsage};
+///
+/// let meter = Meter::builder().session_id("demo").build()?;
+/// let op = meter.operation("qa_response").with("user_id", "123").start();
+/// op.time("document_retrieval", || { /* … */ });
+/// let mut call = op.llm_call("openai", "gpt-4o").start();
+/// call.usage(TokenUsage::inclusive(1_200, 350).cache_read(200));
+/// call.succeed();
+/// op.succeed();
+///
+/// let totals = meter.totals();
+/// assert_eq!(totals.usage.total_tokens(), 1_550);
+/// assert_eq!(totals.cost.usd().to_string(), "0.00625");
+/// # Ok::<(), taximeter::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Meter {
+    collector: Collector,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    pipeline: Arc<Pipeline>,
+    settings: Settings,
+    session_id: Name,
+    started_at: DateTime<Utc>,
+    clock: Arc<dyn Clock>,
+}
+
+/// How long a reader waits for what is in flight.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Builds a [`Meter`].
+#[must_use = "the meter is there after `build()`"]
+pub struct MeterBuilder {
+    settings: Settings,
+    book: Option<Arc<PriceBook>>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    further: Option<Arc<dyn Sink>>,
+}
+
+impl MeterBuilder {
+    /// The settings, such as [`Settings::load`] gives. Default: [`Settings::default`]; file and environment are not
+    /// looked at.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Whether anything is metered at all. Default: yes.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.settings.enabled = enabled;
+        self.settings.set_by_program("enabled");
+        self
+    }
+
+    /// Whether sessions may be saved. Default: yes.
+    pub fn persistence(mut self, persistence: bool) -> Self {
+        self.settings.persistence = persistence;
+        self.settings.set_by_program("persistence");
+        self
+    }
+
+    /// The id of the session. Default: one that no other session has.
+    pub fn session_id(mut self, id: impl Into<String>) -> Self {
+        self.settings.session_id = Some(id.into());
+        self.settings.set_by_program("session_id");
+        self
+    }
+
+    /// Where session files go. Default: `data/metrics`.
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.settings.data_dir = directory.into();
+        self.settings.set_by_program("data_dir");
+        self
+    }
+
+    /// The prices. Default: the embedded price book.
+    pub fn price_book(mut self, book: PriceBook) -> Self {
+        self.book = Some(Arc::new(book));
+        self
+    }
+
+    /// Where times come from. Default: the clocks of the operating system.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where the ids of operations come from. Default: [`SystemIds`].
+    pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    /// A further sink that gets every finished operation, priced. Default: none.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.further = Some(Arc::new(sink));
+        self
+    }
+
+    /// Starts the meter.
+    ///
+    /// # Errors
+    /// Where the operating system gives no thread for its worker.
+    pub fn build(self) -> Result<Meter, Error> {
+        let book = self.book.unwrap_or_else(|| Arc::new(PriceBook::embedded().clone()));
+        let pipeline = Arc::new(Pipeline::new(book, self.settings.recent_operations, self.further));
+        let started_at = self.clock.wall();
+        let made = || format!("session-{}", self.ids.next(started_at));
+        let session_id = self.settings.session_id.clone().unwrap_or_else(made).into();
+        let collector = if self.settings.enabled {
+            Collector::builder()
+                .sink(Arc::clone(&pipeline))
+                .limits(self.settings.limits())
+                .clock(Arc::clone(&self.clock))
+                .ids(self.ids)
+                .build()?
+        } else {
+            Collector::off()
+        };
+        let state =
+            State { pipeline, settings: self.settings, session_id, started_at, clock: self.clock };
+        Ok(Meter { collector, state: Arc::new(state) })
+    }
+}
+
+impl Meter {
+    /// Starts to build a meter.
+    pub fn builder() -> MeterBuilder {
+        MeterBuilder {
+            settings: Settings::default(),
+            book: None,
+            clock: Arc::new(SystemClock::default()),
+            ids: Arc::new(SystemIds),
+            further: None,
+        }
+    }
+
+    /// A meter that is switched off: it has the same API and does nothing.
+    pub fn off() -> Self {
+        let clock = Arc::new(SystemClock::default());
+        let pipeline = Arc::new(Pipeline::new(Arc::new(PriceBook::default()), 0, None));
+        let mut settings = Settings::default();
+        settings.enabled = false;
+        let (session_id, started_at) = ("off".into(), clock.wall());
+        Self {
+            collector: Collector::off(),
+            state: Arc::new(State { pipeline, settings, session_id, started_at, clock }),
+        }
+    }
+
+    /// Whether operations are recorded.
+    pub fn is_recording(&self) -> bool {
+        self.collector.is_recording()
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &Settings {
+        &self.state.settings
+    }
+
+    /// The id of the session.
+    pub fn session_id(&self) -> &Name {
+        &self.state.session_id
+    }
+
+    /// The prices in force.
+    pub fn price_book(&self) -> &PriceBook {
+        self.state.pipeline.book()
+    }
+}
+
+/// Recording: the collector's own methods.
+impl Meter {
+    /// Prepares an operation.
+    pub fn operation(&self, name: impl Into<Name>) -> OperationBuilder {
+        self.collector.operation(name)
+    }
+
+    /// Meters a piece of code as one operation: a normal return is a success, an `Err` or a panic a failure that goes
+    /// on. See [`Collector::scope`].
+    pub fn scope<R: Ending<Kind>, Kind>(
+        &self,
+        name: impl Into<Name>,
+        work: impl FnOnce(&Handle) -> R,
+    ) -> R {
+        self.collector.scope(name, work)
+    }
+
+    /// Like [`scope`](Meter::scope), for a future.
+    pub fn scope_async<F: Future, Kind>(
+        &self,
+        name: impl Into<Name>,
+        work: impl FnOnce(Handle) -> F,
+    ) -> Metered<F>
+    where
+        F::Output: Ending<Kind>,
+    {
+        self.collector.scope_async(name, work)
+    }
+
+    /// Starts an operation that is addressed by its id. See [`Collector::start_operation`].
+    pub fn start_operation(&self, name: impl Into<Name>, metadata: Metadata) -> OperationId {
+        self.collector.start_operation(name, metadata)
+    }
+
+    /// The handle of an operation that was started by [`start_operation`](Meter::start_operation).
+    ///
+    /// # Errors
+    /// Where there is no open operation of that id.
+    pub fn handle(&self, id: OperationId) -> Result<Handle, CollectorError> {
+        self.collector.handle(id)
+    }
+
+    /// Adds the time that a component took, to an operation by id.
+    ///
+    /// # Errors
+    /// Where there is no open operation of that id.
+    pub fn add_component_timing(
+        &self,
+        id: OperationId,
+        component: impl Into<Name>,
+        duration: Duration,
+    ) -> Result<(), CollectorError> {
+        self.collector.add_component_timing(id, component, duration)
+    }
+
+    /// Records a call of a tool, in an operation by id.
+    ///
+    /// # Errors
+    /// Where there is no open operation of that id.
+    pub fn record_tool_call(&self, id: OperationId, call: ToolCall) -> Result<(), CollectorError> {
+        self.collector.record_tool_call(id, call)
+    }
+
+    /// Records a call of an LLM, in an operation by id.
+    ///
+    /// # Errors
+    /// Where there is no open operation of that id.
+    pub fn record_llm_call(&self, id: OperationId, call: LlmCall) -> Result<(), CollectorError> {
+        self.collector.record_llm_call(id, call)
+    }
+
+    /// Records plain input and output tokens, in an operation by id; the provider is inferred from the LLM's name
+    /// where that is certain.
+    ///
+    /// # Errors
+    /// Where there is no open operation of that id.
+    pub fn record_token_usage(
+        &self,
+        id: OperationId,
+        input_tokens: u64,
+        output_tokens: u64,
+        model_name: Option<&str>,
+    ) -> Result<(), CollectorError> {
+        self.collector.record_token_usage(id, input_tokens, output_tokens, model_name)
+    }
+
+    /// Ends an operation by id and gives its record back, priced; none where the meter is switched off.
+    ///
+    /// # Errors
+    /// Where there is no open operation of that id.
+    pub fn end_operation(
+        &self,
+        id: OperationId,
+        success: bool,
+        error_count: u64,
+        warning_count: u64,
+        metadata: Metadata,
+    ) -> Result<Option<OperationRecord>, CollectorError> {
+        self.collector.end_operation(id, success, error_count, warning_count, metadata)
+    }
+
+    /// Waits until every operation that has ended is priced and observed.
+    ///
+    /// # Errors
+    /// Where that takes longer than the timeout, or a further sink failed.
+    pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.collector.flush(timeout)
+    }
+
+    /// Ends the meter: what is queued is handed over, what ends later is lost and counted. What was observed can be
+    /// read on.
+    ///
+    /// # Errors
+    /// Where that takes longer than the timeout, or a further sink failed.
+    pub fn shutdown(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.collector.shutdown(timeout)
+    }
+
+    /// What became of every operation, and what was lost.
+    pub fn counts(&self) -> Counts {
+        self.collector.counts()
+    }
+}
+
+/// Reading. Every method waits first, for two seconds at most, for what is in flight.
+impl Meter {
+    /// The totals of the session. They hold every operation, also those that are not kept in full any more.
+    pub fn totals(&self) -> Totals {
+        self.settle();
+        self.state.pipeline.totals()
+    }
+
+    /// The last operations, the newest last.
+    pub fn recent(&self, count: usize) -> Vec<OperationRecord> {
+        self.settle();
+        self.state.pipeline.last(count)
+    }
+
+    /// One operation, if it has ended and is still kept.
+    pub fn find(&self, id: OperationId) -> Option<OperationRecord> {
+        self.settle();
+        self.state.pipeline.find(id)
+    }
+
+    /// The summary of the operations that are kept: by operation, component, tool and LLM.
+    pub fn summary(&self) -> SessionSummary {
+        self.settle();
+        self.state.pipeline.with_operations(|operations| taximeter_analysis::summarize(operations))
+    }
+
+    /// How the operations of that name did over a window that ends now.
+    pub fn trend(&self, operation: &str, window: &Window) -> PerformanceTrend {
+        self.settle();
+        let mut config = TrendConfig::default();
+        config.thresholds = self.settings().thresholds.clone();
+        let now = self.state.clock.wall();
+        self.state.pipeline.with_operations(|operations| {
+            taximeter_analysis::trend(operations, operation, window, now, &config)
+        })
+    }
+
+    /// What stands out in the operations that are kept.
+    pub fn bottlenecks(&self) -> Vec<Finding> {
+        self.settle();
+        let thresholds = &self.settings().thresholds;
+        self.state
+            .pipeline
+            .with_operations(|operations| taximeter_analysis::bottlenecks(operations, thresholds))
+    }
+
+    /// What to do about what stands out.
+    pub fn advice(&self) -> Vec<Advice> {
+        taximeter_analysis::advise(&self.bottlenecks())
+    }
+
+    /// The session so far, with the operations that are kept.
+    pub fn session(&self) -> Session {
+        self.settle();
+        let (operations, evicted) = self.state.pipeline.operations();
+        let mut session = Session::new(self.session_id(), self.state.started_at);
+        session.ended_at = Some(self.state.clock.wall());
+        session.operations = operations;
+        if evicted > 0 {
+            session.notes.push(format!(
+                "{evicted} older operations are not in this document; recent_operations is {}",
+                self.settings().recent_operations
+            ));
+        }
+        let lost = self.counts().dropped;
+        if !lost.is_empty() {
+            let words: Vec<_> =
+                lost.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+            session.notes.push(format!("operations lost: {}", words.join(", ")));
+        }
+        session
+    }
+
+    /// Forgets every operation and total so far. Operations that are open stay open.
+    pub fn clear(&self) {
+        self.settle();
+        self.state.pipeline.clear();
+    }
+
+    fn settle(&self) {
+        // A reader that cannot wait reads what is there; the counts show what is still queued.
+        let _ = self.collector.flush(READ_TIMEOUT);
+    }
+}
+
+/// Saving and loading.
+impl Meter {
+    /// Saves the session as JSON in the directory of the settings, under that file name, or under one that no other
+    /// session has. Gives the path, or none where persistence is switched off.
+    ///
+    /// # Errors
+    /// Where the name is a path or no file name, or the file cannot be written.
+    pub fn save(&self, name: Option<&str>) -> Result<Option<PathBuf>, Error> {
+        if !self.settings().persistence || !self.is_recording() {
+            return Ok(None);
+        }
+        let path = self.files().save(&self.session(), name, self.state.clock.wall())?;
+        Ok(Some(path))
+    }
+
+    /// Loads a session that was saved under that file name.
+    ///
+    /// # Errors
+    /// Where there is no such file, or it is no session.
+    pub fn load(&self, name: &str) -> Result<Session, Error> {
+        Ok(self.files().load(name)?)
+    }
+
+    /// Loads a session from any file, ours or the original system's; LLM calls without a cost are priced.
+    ///
+    /// # Errors
+    /// Where there is no such file, or it is no session.
+    pub fn load_path(&self, path: impl AsRef<Path>) -> Result<Session, Error> {
+        let mut session = self.files().load_path(path)?;
+        session.operations.iter_mut().for_each(|record| self.state.pipeline.price(record));
+        Ok(session)
+    }
+
+    fn files(&self) -> SessionFiles {
+        SessionFiles::new(&self.settings().data_dir)
+    }
+}
+
+impl fmt::Debug for MeterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MeterBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

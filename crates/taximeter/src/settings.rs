@@ -1,0 +1,388 @@
+//! The settings of a meter: defaults, then `taximeter.toml`, then the environment; each knows where it comes from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
+use serde::Deserialize;
+use taximeter_analysis::Thresholds;
+use taximeter_collector::Limits;
+use thiserror::Error;
+
+/// The settings of a [`Meter`](crate::Meter).
+///
+/// | Key | In the environment | Default |
+/// |---|---|---|
+/// | `enabled` | `TAXIMETER_ENABLED`, `ENABLE_METRICS` | `true` |
+/// | `persistence` | `TAXIMETER_PERSISTENCE`, `ENABLE_METRICS_PERSISTENCE` | `true` |
+/// | `session_id` | `TAXIMETER_SESSION_ID`, `METRICS_SESSION_ID` | made anew for each run |
+/// | `data_dir` | `TAXIMETER_DATA_DIR` | `data/metrics` |
+/// | `recent_operations` | `TAXIMETER_RECENT_OPERATIONS` | 50,000 |
+/// | `queued_records` | `TAXIMETER_QUEUED_RECORDS` | 65,536 |
+/// | `queued_bytes` | `TAXIMETER_QUEUED_BYTES` | 67,108,864 |
+/// | `thresholds` (a table) | | those of [`Thresholds`] |
+///
+/// The file is `taximeter.toml` in the working directory, or the one that `TAXIMETER_CONFIG` names. Where both names
+/// of a variable are set, the first one counts; an empty variable is as good as none.
+///
+/// ```
+/// use taximeter::{Origin, Settings};
+///
+/// let environment = [("ENABLE_METRICS".to_owned(), "false".to_owned())];
+/// let settings = Settings::read(None, environment)?;
+/// assert!(!settings.enabled);
+/// assert_eq!(settings.origin("enabled"), Origin::Environment("ENABLE_METRICS".into()));
+///
+/// let wrong = Settings::read(None, [("TAXIMETER_ENABLED".to_owned(), "maybe".to_owned())]);
+/// let error = wrong.expect_err("maybe is no boolean").to_string();
+/// assert!(error.contains("`enabled`") && error.contains("TAXIMETER_ENABLED"), "{error}");
+/// # Ok::<(), taximeter::SettingsError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Whether anything is metered at all.
+    pub enabled: bool,
+    /// Whether sessions may be saved.
+    pub persistence: bool,
+    /// The id of the session; none means that one is made.
+    pub session_id: Option<String>,
+    /// Where session files go.
+    pub data_dir: PathBuf,
+    /// How many finished operations are kept in memory in full; totals hold all.
+    pub recent_operations: usize,
+    /// How many ended operations may wait for the worker.
+    pub queued_records: usize,
+    /// How many bytes they may hold.
+    pub queued_bytes: usize,
+    /// What stands out in an analysis.
+    pub thresholds: Thresholds,
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// Nobody set it.
+    #[default]
+    Default,
+    /// This file.
+    File(PathBuf),
+    /// This environment variable.
+    Environment(String),
+    /// The program itself.
+    Program,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("reading the settings in {path}: {why}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A value is not of the kind that its key asks for.
+    #[error("the setting `{key}` from {origin} is wrong: {why}")]
+    Value {
+        /// The key.
+        key: String,
+        /// Where it comes from.
+        origin: Origin,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no such setting.
+    #[error("the setting `{key}` from {origin} is not known; the known ones are {}", KEYS.join(", "))]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// Where it comes from.
+        origin: Origin,
+    },
+}
+
+/// Every key, in the order of the documentation.
+const KEYS: [&str; 8] = [
+    "enabled",
+    "persistence",
+    "session_id",
+    "data_dir",
+    "recent_operations",
+    "queued_records",
+    "queued_bytes",
+    "thresholds",
+];
+
+/// The variables of the environment and the key that each sets; of one key, the first that is set counts.
+const VARIABLES: [(&str, &str); 10] = [
+    ("TAXIMETER_ENABLED", "enabled"),
+    ("ENABLE_METRICS", "enabled"),
+    ("TAXIMETER_PERSISTENCE", "persistence"),
+    ("ENABLE_METRICS_PERSISTENCE", "persistence"),
+    ("TAXIMETER_SESSION_ID", "session_id"),
+    ("METRICS_SESSION_ID", "session_id"),
+    ("TAXIMETER_DATA_DIR", "data_dir"),
+    ("TAXIMETER_RECENT_OPERATIONS", "recent_operations"),
+    ("TAXIMETER_QUEUED_RECORDS", "queued_records"),
+    ("TAXIMETER_QUEUED_BYTES", "queued_bytes"),
+];
+
+const FILE_VARIABLE: &str = "TAXIMETER_CONFIG";
+const DEFAULT_FILE: &str = "taximeter.toml";
+
+impl Default for Settings {
+    fn default() -> Self {
+        let limits = Limits::default();
+        Self {
+            enabled: true,
+            persistence: true,
+            session_id: None,
+            data_dir: PathBuf::from("data/metrics"),
+            recent_operations: 50_000,
+            queued_records: limits.queued_records,
+            queued_bytes: limits.queued_bytes,
+            thresholds: Thresholds::default(),
+            origins: BTreeMap::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// The settings of this process: defaults, file, environment.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, a key is not known or a value is wrong; the error names the source and the key.
+    pub fn load() -> Result<Self, SettingsError> {
+        let named =
+            std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let file = named.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()));
+        // A variable whose name or value is no Unicode cannot be one of ours, or is wrong in a way worth hearing of.
+        let environment = std::env::vars_os().map(|(name, value)| {
+            (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
+        });
+        Self::read(file.as_deref(), environment)
+    }
+
+    /// The settings from this file, if any, and these variables.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, SettingsError> {
+        let mut layers = Config::builder();
+        if let Some(path) = file {
+            layers = layers.add_source(File::from(path).format(FileFormat::Toml).required(true));
+        }
+        let merged = layers.add_source(Environment(environment.into_iter().collect())).build();
+        let values =
+            merged.and_then(|merged| merged.collect()).map_err(|why| SettingsError::File {
+                path: file.unwrap_or(Path::new(DEFAULT_FILE)).to_owned(),
+                why: why.to_string(),
+            })?;
+        Self::from_values(values)
+    }
+
+    fn from_values(values: Map<String, Value>) -> Result<Self, SettingsError> {
+        let mut settings = Self::default();
+        for (key, value) in values {
+            let origin = origin_of(&value);
+            let Some(known) = KEYS.into_iter().find(|known| *known == key) else {
+                return Err(SettingsError::UnknownKey { key, origin });
+            };
+            settings.put(known, value).map_err(|why| SettingsError::Value {
+                key,
+                origin: origin.clone(),
+                why,
+            })?;
+            settings.origins.insert(known, origin);
+        }
+        Ok(settings)
+    }
+
+    fn put(&mut self, key: &str, value: Value) -> Result<(), String> {
+        match key {
+            "enabled" => self.enabled = boolean(value)?,
+            "persistence" => self.persistence = boolean(value)?,
+            "session_id" => self.session_id = Some(typed(value)?),
+            "data_dir" => self.data_dir = typed(value)?,
+            "recent_operations" => self.recent_operations = typed(value)?,
+            "queued_records" => self.queued_records = typed(value)?,
+            "queued_bytes" => self.queued_bytes = typed(value)?,
+            _ => {
+                let thresholds: Thresholds = typed(value)?;
+                thresholds.check().map_err(|error| error.to_string())?;
+                self.thresholds = thresholds;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the setting of that key comes from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Every setting as text, with its key and where it comes from.
+    pub fn in_force(&self) -> Vec<(&'static str, String, Origin)> {
+        let text = |key| match key {
+            "enabled" => self.enabled.to_string(),
+            "persistence" => self.persistence.to_string(),
+            "session_id" => self.session_id.clone().unwrap_or_else(|| "(made anew)".into()),
+            "data_dir" => self.data_dir.display().to_string(),
+            "recent_operations" => self.recent_operations.to_string(),
+            "queued_records" => self.queued_records.to_string(),
+            "queued_bytes" => self.queued_bytes.to_string(),
+            _ => serde_json::to_string(&self.thresholds).unwrap_or_default(),
+        };
+        KEYS.into_iter().map(|key| (key, text(key), self.origin(key))).collect()
+    }
+
+    pub(crate) fn set_by_program(&mut self, key: &'static str) {
+        self.origins.insert(key, Origin::Program);
+    }
+
+    pub(crate) fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.queued_records = self.queued_records;
+        limits.queued_bytes = self.queued_bytes;
+        limits
+    }
+}
+
+fn typed<'de, T: Deserialize<'de>>(value: Value) -> Result<T, String> {
+    // The message of the error alone: key and origin stand beside it already.
+    let plain = Value::new(None, value.kind);
+    plain.try_deserialize().map_err(|error| error.to_string())
+}
+
+/// Only what is clearly one of the two is a boolean; a number is none.
+fn boolean(value: Value) -> Result<bool, String> {
+    match &value.kind {
+        ValueKind::Boolean(_) | ValueKind::String(_) => {
+            Value::new(None, value.kind).into_bool().map_err(|error| error.to_string())
+        }
+        other => Err(format!("true or false expected, not {other}")),
+    }
+}
+
+const ENVIRONMENT: &str = "environment variable ";
+
+fn origin_of(value: &Value) -> Origin {
+    match value.origin() {
+        Some(text) => match text.strip_prefix(ENVIRONMENT) {
+            Some(variable) => Origin::Environment(variable.into()),
+            None => Origin::File(text.into()),
+        },
+        // A table has no origin of its own, but its values do.
+        None => match &value.kind {
+            ValueKind::Table(table) => table.values().next().map(origin_of).unwrap_or_default(),
+            _ => Origin::Default,
+        },
+    }
+}
+
+/// The environment as a source of the `config` crate, which names the variable as the origin of each value.
+#[derive(Debug, Clone)]
+struct Environment(BTreeMap<String, String>);
+
+impl Source for Environment {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        let mut values = Map::new();
+        for (variable, key) in VARIABLES.into_iter().rev() {
+            if let Some(text) = self.0.get(variable).filter(|text| !text.is_empty()) {
+                let origin = format!("{ENVIRONMENT}{variable}");
+                values.insert(key.to_owned(), Value::new(Some(&origin), text.as_str()));
+            }
+        }
+        Ok(values)
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the defaults"),
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Environment(variable) => write!(f, "the environment variable {variable}"),
+            Self::Program => f.write_str("the program"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        file.write_all(toml.as_bytes()).unwrap();
+        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
+        Settings::read(Some(file.path()), environment.collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_ours_over_the_originals() {
+        let toml = "enabled = false\ndata_dir = 'here'\nrecent_operations = 7\n[thresholds]\nerror_rate = 0.2\n";
+        let settings = read(
+            toml,
+            &[
+                ("ENABLE_METRICS", "false"),
+                ("TAXIMETER_ENABLED", "yes"),
+                ("METRICS_SESSION_ID", "s"),
+            ],
+        )
+        .unwrap();
+        assert!(settings.enabled);
+        assert_eq!(settings.origin("enabled"), Origin::Environment("TAXIMETER_ENABLED".into()));
+        assert_eq!(settings.session_id.as_deref(), Some("s"));
+        assert_eq!((settings.data_dir.to_str(), settings.recent_operations), (Some("here"), 7));
+        assert!(matches!(settings.origin("data_dir"), Origin::File(_)));
+        assert!(matches!(settings.origin("thresholds"), Origin::File(_)));
+        assert_eq!(settings.origin("persistence"), Origin::Default);
+        assert_eq!(settings.in_force().len(), KEYS.len());
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_source_and_its_key() {
+        for (toml, environment, parts) in [
+            (
+                "",
+                &[("ENABLE_METRICS_PERSISTENCE", "perhaps")][..],
+                &["`persistence`", "ENABLE_METRICS_PERSISTENCE"][..],
+            ),
+            ("recent_operations = -1", &[], &["`recent_operations`", ".toml"]),
+            ("enabled = 3", &[], &["`enabled`", "true or false"]),
+            ("enalbed = true", &[], &["`enalbed`", "not known", "enabled"]),
+            ("[thresholds]\nerror_rate = -1.0", &[], &["`thresholds`", ".toml"]),
+            ("enabled = ", &[], &["reading the settings", ".toml"]),
+        ] {
+            let error = read(toml, environment).expect_err(toml).to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_asked_for_must_be_there() {
+        let missing = Settings::read(Some(Path::new("/nowhere/taximeter.toml")), []);
+        assert!(matches!(missing, Err(SettingsError::File { .. })));
+    }
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        assert_eq!(read("", &[("METRICS_SESSION_ID", "")]).unwrap(), Settings::default());
+    }
+}

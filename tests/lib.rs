@@ -1,0 +1,1 @@
+//! The package has no code but its tests, in `integration.rs`.
