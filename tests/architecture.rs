@@ -20,7 +20,10 @@ fn drawn() -> (Imports, BTreeMap<String, String>) {
         let [name, folder, _, may_import] = cells.as_slice() else { continue };
         let name = name.trim_matches('`').to_owned();
         let names = may_import.split(',').map(|name| name.trim().trim_matches('`'));
-        imports.insert(name.clone(), names.filter(|name| *name != "nothing of ours").map(Into::into).collect());
+        imports.insert(
+            name.clone(),
+            names.filter(|name| *name != "nothing of ours").map(Into::into).collect(),
+        );
         folders.insert(name, folder.trim_matches('`').to_owned());
     }
     (imports, folders)
@@ -33,10 +36,13 @@ fn built() -> (Imports, BTreeMap<String, String>) {
     let mut found: Vec<_> = crates.map(|entry| entry.expect("it can be read").path()).collect();
     found.extend([root().join("xtask"), root().join("tests")]);
     for folder in found {
-        let text = fs::read_to_string(folder.join("Cargo.toml")).expect("every crate has a manifest");
+        let text =
+            fs::read_to_string(folder.join("Cargo.toml")).expect("every crate has a manifest");
         let manifest: toml::Table = text.parse().expect("every manifest is TOML");
-        let name = manifest["package"]["name"].as_str().expect("every package has a name").to_owned();
-        let sections: &[&str] = if name == "taximeter-tests" { &["dev-dependencies"] } else { &["dependencies"] };
+        let name =
+            manifest["package"]["name"].as_str().expect("every package has a name").to_owned();
+        let sections: &[&str] =
+            if name == "taximeter-tests" { &["dev-dependencies"] } else { &["dependencies"] };
         let ours = sections
             .iter()
             .filter_map(|section| manifest.get(*section)?.as_table())
@@ -60,9 +66,9 @@ fn the_map_shows_every_crate_and_who_it_imports() {
 
 #[test]
 fn rooms_of_one_floor_do_not_know_each_other() {
-    let (_, folders) = built();
-    let (built, _) = self::built();
-    let rooms = ["collector", "pricing", "analysis", "persistence"].map(|room| format!("taximeter-{room}"));
+    let (built, folders) = built();
+    let rooms =
+        ["collector", "pricing", "analysis", "persistence"].map(|room| format!("taximeter-{room}"));
     for room in &rooms {
         let imports: Vec<_> = built[room].iter().collect();
         assert_eq!(imports, ["taximeter-models"], "{room} in {}", folders[room]);
@@ -115,7 +121,16 @@ fn no_file_is_too_long() {
 fn the_light_crates_stay_light() {
     let tree = |package: &str| {
         let output = std::process::Command::new(env!("CARGO"))
-            .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--package", package])
+            .args([
+                "tree",
+                "--offline",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--package",
+                package,
+            ])
             .current_dir(root())
             .output()
             .expect("cargo runs");

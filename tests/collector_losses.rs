@@ -5,8 +5,8 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use taximeter::{
-    Collector, ErrorCategory, FlushError, Limits, LossReason, ManualClock, MemorySink, Metadata, OperationRecord,
-    Outcome, Sink, SinkError, TokenUsage, ToolStatus, current,
+    Collector, ErrorCategory, FlushError, Limits, LossReason, ManualClock, MemorySink, Metadata,
+    OperationRecord, Outcome, Sink, SinkError, TokenUsage, ToolStatus, current,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -79,8 +79,10 @@ fn a_panicking_sink_costs_its_batch_and_not_the_worker() {
     }
 
     let memory = MemorySink::default();
-    let collector =
-        Collector::builder().sink(Panicking(AtomicBool::new(false), memory.clone())).build().unwrap();
+    let collector = Collector::builder()
+        .sink(Panicking(AtomicBool::new(false), memory.clone()))
+        .build()
+        .unwrap();
     collector.operation("lost").start().succeed();
     let error = collector.flush(SOON).unwrap_err().to_string();
     assert!(error.contains("panicked"), "{error}");
@@ -229,7 +231,12 @@ fn texts_and_parts_are_bounded_and_the_cuts_counted() {
     (limits.name_bytes, limits.text_bytes, limits.keys) = (8, 10, 2);
     (limits.components, limits.calls, limits.messages) = (2, 1, 1);
     let collector = Collector::builder().limits(limits).build().unwrap();
-    let op = collector.operation("a name that is too long").with("a", "äöüäöüäöü").with("b", 1).with("c", 2).start();
+    let op = collector
+        .operation("a name that is too long")
+        .with("a", "äöüäöüäöü")
+        .with("b", 1)
+        .with("c", 2)
+        .start();
     for _ in 0..5 {
         op.add_component("same", Duration::from_secs(1));
         op.tool("tool").start().end(ToolStatus::Success);
@@ -241,7 +248,10 @@ fn texts_and_parts_are_bounded_and_the_cuts_counted() {
     assert_eq!(record.metadata["a"], "äöüäö");
     assert_eq!(record.metadata.len(), 2);
     let same = record.component_totals()["same"];
-    assert_eq!((same.duration, same.count, record.components.len()), (Duration::from_secs(5), 5, 2));
+    assert_eq!(
+        (same.duration, same.count, record.components.len()),
+        (Duration::from_secs(5), 5, 2)
+    );
     assert_eq!((record.tool_calls.len(), record.warning_count(), record.error_count()), (1, 5, 5));
     assert_eq!(record.warnings[0].message.len(), 10);
     // The name, the text, the third key, four tool calls and one warning.
@@ -295,7 +305,8 @@ fn scopes_nest_fail_and_unwind() {
     let collector = Collector::builder().sink(sink.clone()).build().unwrap();
     let failed: anyhow::Result<()> = collector.scope("outer", |_| {
         collector.scope("inner", |_| current().warn("seen"));
-        Err(anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut)).context("asking the LLM"))
+        Err(anyhow::Error::new(std::io::Error::from(std::io::ErrorKind::TimedOut))
+            .context("asking the LLM"))
     });
     assert!(failed.is_err());
     let panicked = std::panic::catch_unwind(|| {
@@ -312,7 +323,10 @@ fn scopes_nest_fail_and_unwind() {
     assert_eq!((inner.parent, inner.trace_id), (Some(outer.id), outer.trace_id));
     assert_eq!((inner.outcome, inner.warning_count()), (Outcome::Success, 1));
     assert_eq!(outer.errors[0].category, ErrorCategory::Timeout);
-    assert_eq!((outer.errors[0].message.as_str(), outer.errors[0].causes.len()), ("asking the LLM", 1));
+    assert_eq!(
+        (outer.errors[0].message.as_str(), outer.errors[0].causes.len()),
+        ("asking the LLM", 1)
+    );
     assert_eq!((panics.outcome, panics.components.len()), (Outcome::Failure, 1));
     assert!(panics.errors[0].message.contains("sums do not match"), "{:?}", panics.errors);
 }

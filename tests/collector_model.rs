@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use taximeter::{
-    Collector, LlmCall, MemorySink, Metadata, Operation, OperationId, OperationRecord, Outcome, TokenUsage, ToolCall,
-    ToolStatus,
+    Collector, LlmCall, MemorySink, Metadata, Operation, OperationId, OperationRecord, Outcome,
+    TokenUsage, ToolCall, ToolStatus,
 };
 
 /// One call of the API. Operations are named by a small number; the model says which are open.
@@ -79,9 +79,12 @@ impl<'a> Run<'a> {
     fn step(&mut self, action: &Action) {
         match *action {
             Action::Start { slot, by_id } => self.start(slot, by_id),
-            Action::Flush => self.collector.flush(Duration::from_secs(10)).expect("the sink is quick"),
+            Action::Flush => {
+                self.collector.flush(Duration::from_secs(10)).expect("the sink is quick")
+            }
             Action::Component { slot, name, millis } => {
-                let (name, time) = (format!("component-{name}"), Duration::from_millis(millis.into()));
+                let (name, time) =
+                    (format!("component-{name}"), Duration::from_millis(millis.into()));
                 self.record(slot, |handle, expected| {
                     handle.add_component(name.as_str(), time);
                     let total = expected.components.entry(name).or_default();
@@ -97,7 +100,11 @@ impl<'a> Run<'a> {
                 let (input, output, cached) = (input.into(), output.into(), cached.into());
                 let mut invalid = 0;
                 self.record(slot, |handle, expected| {
-                    handle.record_usage("p", "m", TokenUsage::inclusive(input, output).cache_read(cached));
+                    handle.record_usage(
+                        "p",
+                        "m",
+                        TokenUsage::inclusive(input, output).cache_read(cached),
+                    );
                     expected.calls += 1;
                     if cached <= input {
                         expected.input += input;
@@ -179,7 +186,10 @@ fn seen(record: &OperationRecord) -> Expected {
     let totals = record.component_totals();
     let usage = record.usage();
     Expected {
-        components: totals.iter().map(|(name, total)| (name.to_string(), (total.duration, total.count))).collect(),
+        components: totals
+            .iter()
+            .map(|(name, total)| (name.to_string(), (total.duration, total.count)))
+            .collect(),
         tools: record.tool_calls.iter().map(ToolCall::is_success).collect(),
         calls: record.llm_calls.len(),
         input: usage.input_tokens(),

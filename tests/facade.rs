@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taximeter::{
-    CostOutcome, FindingKind, ManualClock, Meter, MeterExt, OperationId, Outcome, Session, TokenUsage, ToolStatus,
-    TrendDirection, meter, operation, with_meter,
+    CostOutcome, FindingKind, ManualClock, Meter, MeterExt, OperationId, Outcome, Session,
+    TokenUsage, ToolStatus, TrendDirection, meter, operation, with_meter,
 };
 
 fn clock() -> Arc<ManualClock> {
@@ -25,7 +25,11 @@ fn ask(meter: &Meter, clock: &ManualClock, seconds: f64, succeed: bool) -> Opera
     let tool = op.tool("vector_search").start();
     tool.end(if succeed { ToolStatus::Success } else { ToolStatus::Failure });
     let id = op.id().unwrap();
-    if succeed { op.succeed() } else { op.fail("HTTP status 500") }
+    if succeed {
+        op.succeed()
+    } else {
+        op.fail("HTTP status 500")
+    }
     id
 }
 
@@ -58,8 +62,16 @@ fn an_unknown_model_is_unpriced_and_never_free() {
     op.record_usage("openai", "gpt-99-imaginary", TokenUsage::new(1_000, 10));
     op.record_usage("ollama", "llama3:8b", TokenUsage::new(1_000, 10));
     let record = op.finish().unwrap();
-    assert!(matches!(record.llm_calls[0].cost, CostOutcome::UnknownModel { .. }), "{:?}", record.llm_calls[0].cost);
-    assert!(matches!(record.llm_calls[1].cost, CostOutcome::Free { .. }), "{:?}", record.llm_calls[1].cost);
+    assert!(
+        matches!(record.llm_calls[0].cost, CostOutcome::UnknownModel { .. }),
+        "{:?}",
+        record.llm_calls[0].cost
+    );
+    assert!(
+        matches!(record.llm_calls[1].cost, CostOutcome::Free { .. }),
+        "{:?}",
+        record.llm_calls[1].cost
+    );
     let cost = meter.totals().cost;
     assert_eq!((cost.unpriced_calls, cost.unpriced_tokens, cost.free_calls), (1, 1_010, 1));
 }
@@ -68,9 +80,15 @@ fn an_unknown_model_is_unpriced_and_never_free() {
 fn a_session_is_saved_loaded_and_equal() {
     let folder = tempfile::tempdir().unwrap();
     let clock = clock();
-    let meter =
-        Meter::builder().clock(clock.clone()).session_id("a/b: ü").data_dir(folder.path()).build().unwrap();
-    (0..5).for_each(|at| drop(ask(&meter, &clock, f64::from(at) / 3.0, at != 2)));
+    let meter = Meter::builder()
+        .clock(clock.clone())
+        .session_id("a/b: ü")
+        .data_dir(folder.path())
+        .build()
+        .unwrap();
+    for at in 0..5 {
+        ask(&meter, &clock, f64::from(at) / 3.0, at != 2);
+    }
     let path = meter.save(None).unwrap().expect("persistence is on");
     assert_eq!(path.parent(), Some(folder.path()));
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -79,14 +97,16 @@ fn a_session_is_saved_loaded_and_equal() {
     assert!(meter.save(Some("../elsewhere")).is_err());
     assert!(meter.load("missing").is_err());
 
-    let silent = Meter::builder().persistence(false).data_dir(folder.path().join("never")).build().unwrap();
+    let silent =
+        Meter::builder().persistence(false).data_dir(folder.path().join("never")).build().unwrap();
     assert_eq!(silent.save(None).unwrap(), None);
     assert!(!folder.path().join("never").exists());
 }
 
 #[test]
 fn a_session_of_the_original_loads_and_is_priced() {
-    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/models/tests-data/original/small.json");
+    let original =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/models/tests-data/original/small.json");
     let session: Session = Meter::builder().build().unwrap().load_path(original).unwrap();
     let totals = session.totals();
     assert_eq!((totals.operations(), totals.tool_success().of), (5, 10));
@@ -107,11 +127,17 @@ fn a_latency_that_doubles_is_declining_and_the_finding_shows_its_proof() {
     assert_eq!((trend.trend_direction, trend.data_points), (TrendDirection::Declining, 200));
     assert!(trend.change_percent.unwrap() > 80.0, "{trend:?}");
     let findings = meter.bottlenecks();
-    let slow = findings.iter().find(|finding| matches!(finding.kind, FindingKind::SlowOperation { .. })).unwrap();
+    let slow = findings
+        .iter()
+        .find(|finding| matches!(finding.kind, FindingKind::SlowOperation { .. }))
+        .unwrap();
     let worst = meter.find(slow.evidence[0]).unwrap();
     assert_eq!(worst.duration, meter.recent(1)[0].duration);
     assert!(!meter.advice().is_empty());
-    assert_eq!(meter.trend("unknown", &"1h".parse().unwrap()).trend_direction, TrendDirection::InsufficientData);
+    assert_eq!(
+        meter.trend("unknown", &"1h".parse().unwrap()).trend_direction,
+        TrendDirection::InsufficientData
+    );
 }
 
 #[test]
@@ -132,13 +158,16 @@ fn only_so_many_operations_are_kept_and_the_totals_hold_all() {
 
 #[test]
 fn overrides_nest_by_thread_and_follow_a_task() {
-    let [outer, inner] = ["outer", "inner"].map(|id| Meter::builder().session_id(id).build().unwrap());
+    let [outer, inner] =
+        ["outer", "inner"].map(|id| Meter::builder().session_id(id).build().unwrap());
     with_meter(&outer, || {
         operation("a").start().succeed();
         with_meter(&inner, || operation("b").start().succeed());
         assert_eq!(meter().session_id(), "outer");
         std::thread::scope(|scope| {
-            scope.spawn(|| assert_ne!(meter().session_id(), "outer", "an override is of its thread"));
+            scope.spawn(|| {
+                assert_ne!(meter().session_id(), "outer", "an override is of its thread")
+            });
         });
     });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
@@ -164,7 +193,10 @@ fn the_original_calls_by_id_work() {
     meter.record_tool_call(id, tool).unwrap();
     meter.record_token_usage(id, 1_000, 500, Some("gpt-4")).unwrap();
     let record = meter.end_operation(id, false, 1, 2, taximeter::Metadata::new()).unwrap().unwrap();
-    assert_eq!((record.outcome, record.error_count(), record.warning_count()), (Outcome::Failure, 1, 2));
+    assert_eq!(
+        (record.outcome, record.error_count(), record.warning_count()),
+        (Outcome::Failure, 1, 2)
+    );
     assert_eq!(record.component_totals()["llm_inference"].duration, Duration::from_secs(2));
     // gpt-4 is OpenAI's alone, so the provider is inferred, and said to be: $30 and $60 per million.
     let cost = record.cost();
@@ -180,21 +212,30 @@ fn the_global_meter_reads_file_and_environment_and_degrades_with_one_warning() {
         command.args(["--exact", "facade::child_of_the_global_meter", "--ignored", "--nocapture"]);
         command.current_dir(folder).envs(variables.iter().copied());
         let output = command.output().unwrap();
-        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("taximeter.toml"), "session_id = 'from the file'\n").unwrap();
 
     let (out, err) = child(&[], folder.path());
     assert!(out.contains("on session=from the file operations=2"), "{out}{err}");
-    let (out, _) = child(&[("METRICS_SESSION_ID", "original"), ("ENABLE_METRICS_PERSISTENCE", "0")], folder.path());
+    let (out, _) = child(
+        &[("METRICS_SESSION_ID", "original"), ("ENABLE_METRICS_PERSISTENCE", "0")],
+        folder.path(),
+    );
     assert!(out.contains("on session=original operations=2 persistence=false"), "{out}");
     let (out, _) = child(&[("ENABLE_METRICS", "false")], folder.path());
     assert!(out.contains("off session=from the file operations=0"), "{out}");
     let (out, err) = child(&[("TAXIMETER_ENABLED", "maybe")], folder.path());
     assert!(out.contains("on session=session-"), "{out}");
     assert_eq!(err.matches("taximeter:").count(), 1, "{err}");
-    assert!(err.contains("`enabled`") && err.contains("TAXIMETER_ENABLED") && err.contains("maybe"), "{err}");
+    assert!(
+        err.contains("`enabled`") && err.contains("TAXIMETER_ENABLED") && err.contains("maybe"),
+        "{err}"
+    );
 }
 
 #[test]

@@ -47,7 +47,10 @@ fn check(collector: &Collector, sink: &MemorySink, count: u64) {
         assert_eq!(record.components.len(), 5, "a part went to another operation");
         assert_eq!(record.usage().input_tokens(), number);
         assert_eq!(record.is_success(), number % 2 == 0);
-        assert_eq!(record.errors.iter().filter(|e| e.category == ErrorCategory::Network).count() as u64, number % 2);
+        assert_eq!(
+            record.errors.iter().filter(|e| e.category == ErrorCategory::Network).count() as u64,
+            number % 2
+        );
     }
     assert!(!current().is_recording());
 }
@@ -55,10 +58,16 @@ fn check(collector: &Collector, sink: &MemorySink, count: u64) {
 #[test]
 fn tokio_with_many_threads() {
     let (collector, sink) = collector();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(4)
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let tasks: Vec<_> = (0..200)
-            .map(|number| tokio::spawn(request(number).metered(collector.operation("request").start())))
+            .map(|number| {
+                tokio::spawn(request(number).metered(collector.operation("request").start()))
+            })
             .collect();
         for task in tasks {
             let _ = task.await.unwrap();
@@ -77,7 +86,9 @@ fn smol_with_many_threads() {
             scope.spawn(|| smol::block_on(executor.run(stopped.recv())));
         }
         let tasks: Vec<_> = (0..200)
-            .map(|number| executor.spawn(request(number).metered(collector.operation("request").start())))
+            .map(|number| {
+                executor.spawn(request(number).metered(collector.operation("request").start()))
+            })
             .collect();
         smol::block_on(async {
             for task in tasks {
@@ -93,12 +104,10 @@ fn smol_with_many_threads() {
 fn the_executor_of_the_futures_crate() {
     let (collector, sink) = collector();
     for number in 0..10 {
-        let _ = futures_executor::block_on(
-            collector.scope_async("request", |op| async move {
-                op.set("by", "scope");
-                request(number).await
-            }),
-        );
+        let _ = futures_executor::block_on(collector.scope_async("request", |op| async move {
+            op.set("by", "scope");
+            request(number).await
+        }));
     }
     check(&collector, &sink, 10);
     assert_eq!(sink.records()[0].metadata["by"], "scope");
@@ -117,7 +126,8 @@ fn a_cancelled_future_leaves_what_it_had_gathered() {
             call.succeed();
         };
         let operation = collector.operation("cancelled").start();
-        let timeout = tokio::time::timeout(Duration::from_millis(20), asking.metered(operation)).await;
+        let timeout =
+            tokio::time::timeout(Duration::from_millis(20), asking.metered(operation)).await;
         assert!(timeout.is_err());
     });
     collector.flush(SOON).unwrap();

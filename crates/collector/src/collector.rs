@@ -377,6 +377,13 @@ impl Drop for Inner {
     }
 }
 
+// A panic while something is recorded leaves the collector sound: its locks shrug poison off, and each part of a record
+// is put in whole or not at all. So code that uses it may be caught while it unwinds.
+impl std::panic::UnwindSafe for Collector {}
+impl std::panic::RefUnwindSafe for Collector {}
+impl std::panic::UnwindSafe for Handle {}
+impl std::panic::RefUnwindSafe for Handle {}
+
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")

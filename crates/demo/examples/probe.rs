@@ -2,6 +2,7 @@
 use std::time::Instant;
 use taximeter_demo::*;
 fn main() {
+    let meter = taximeter::Meter::builder().persistence(false).build().unwrap();
     let dir = std::env::args().nth(1).unwrap();
     let stream = std::env::args().nth(2).is_some();
     let t = Instant::now();

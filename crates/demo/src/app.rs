@@ -14,7 +14,7 @@ use crate::error::RagError;
 use crate::passages::{self, Passage};
 use crate::prompt::{SystemPrompt, user_prompt};
 use crate::questions::{Question, questions};
-use crate::vectors::{Embedder, Hit, VectorStore};
+use crate::vectors::{Embedder, Hit, Vector, VectorStore};
 
 /// A folder of documents that can be asked.
 ///
@@ -112,7 +112,7 @@ impl RagApp {
     fn run(&self, operation: OperationBuilder, question: &str) -> Result<Answer, RagError> {
         let op = operation.start();
         let answer = {
-            // What is called from here on records into this operation by `taximeter::current()`.
+            // The search has no handle: it records into whatever operation is the current one.
             let _entered = op.enter();
             self.answer(&op, question)
         };
@@ -225,11 +225,13 @@ impl Library {
 
     fn retrieve(&self, op: &Handle, question: &str, top_k: usize) -> Vec<Hit> {
         let vector = op.time("embedding_generation", || self.embedder.embed(question));
-        let mut search = op.tool("vector_search").with("top_k", top_k).start();
-        let hits = op.time("vector_search", || self.store.search(&vector, top_k));
-        search.set("hits", hits.len());
-        search.succeed();
-        hits
+        self.search(&vector, top_k)
+    }
+
+    /// Finds the nearest passages: a call of a tool, and a component, of whatever operation is the current one.
+    #[taximeter::tool("vector_search", with(top_k = top_k))]
+    fn search(&self, vector: &Vector, top_k: usize) -> Vec<Hit> {
+        taximeter::current().time("vector_search", || self.store.search(vector, top_k))
     }
 
     fn passages_of(&self, hits: &[Hit]) -> Vec<&Passage> {

@@ -447,6 +447,10 @@ impl Meter {
     }
 }
 
+// As a collector, a meter stays sound when code that uses it unwinds.
+impl std::panic::UnwindSafe for Meter {}
+impl std::panic::RefUnwindSafe for Meter {}
+
 impl fmt::Debug for MeterBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MeterBuilder").field("settings", &self.settings).finish_non_exhaustive()

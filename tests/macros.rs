@@ -1,0 +1,1 @@
+//! The attribute macros as a program uses them.
