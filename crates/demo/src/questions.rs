@@ -79,8 +79,9 @@ pub struct Question {
 /// assert_eq!(questions.len(), 100);
 /// ```
 pub fn questions(documents: &[Document], seed: u64, count: usize) -> Vec<Question> {
-    let mut writer =
-        Writer { rng: Rng::with_seed(seed), sources: documents.iter().map(Source::of).collect() };
+    // A document without prose has nothing to ask about but its name.
+    let sources = documents.iter().map(Source::of).filter(|source| !source.sentences.is_empty());
+    let mut writer = Writer { rng: Rng::with_seed(seed), sources: sources.collect() };
     let mut asked = HashSet::new();
     (0..count).map(|_| writer.next_unasked(&mut asked)).collect()
 }

@@ -32,7 +32,8 @@ fn blocks(markdown: &str) -> Vec<String> {
             _ => {}
         }
     }
-    blocks.retain(|block| !block.trim().is_empty());
+    // A table that lost its head to the cutting of passages is not seen as one any more.
+    blocks.retain(|block| !block.trim().is_empty() && !block.starts_with('|'));
     blocks
 }
 
@@ -93,7 +94,7 @@ mod tests {
     fn prose_is_kept_and_the_rest_left_out() {
         let markdown = "---\ntitle: No\n---\n# Heading. One.\n\nA *first* sentence,\nover `two` lines. \
             A [second](x) one! See v1.2 of it\n\n```\nlet code = 1. That.\n```\n\n- item one\n- item two. And more?\n\n\
-            | a | b |\n|---|---|\n| c. | d |\n\n> quoted.\n";
+            | a | b |\n|---|---|\n| c. | d |\n\n| e. | f |\n\n> quoted.\n";
         assert_eq!(
             sentences(markdown),
             [

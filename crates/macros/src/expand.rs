@@ -160,7 +160,7 @@ impl<'a> Expansion<'a> {
     /// The closure that asks a return whether it is a failure; `Ends` says what the references are for.
     fn probe(&self, returned: &Type) -> TokenStream {
         let private = &self.private;
-        let depth = if error_borrows(returned) { 7 } else { 9 };
+        let depth = if error_borrows(returned) { 7 } else { 10 };
         let references = std::iter::repeat_n(quote!(&), depth);
         quote_spanned! {Span::mixed_site()=>
             |returned| {

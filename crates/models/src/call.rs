@@ -260,9 +260,10 @@ impl LlmCall {
         self
     }
 
-    /// The LLM that answered, else the one that was asked for, else `unknown`.
+    /// The LLM that was asked for, else the one that answered, else `unknown`. Calls are grouped by it: a call that
+    /// failed has no answer, and belongs beside those that succeeded.
     pub fn model(&self) -> &str {
-        self.response_model.as_ref().or(self.request_model.as_ref()).map_or("unknown", Name::as_str)
+        self.request_model.as_ref().or(self.response_model.as_ref()).map_or("unknown", Name::as_str)
     }
 
     /// Whether it ended without an error.

@@ -338,9 +338,12 @@ pub struct CostTotals {
     pub estimated_calls: u64,
     /// Calls that cost nothing.
     pub free_calls: u64,
-    /// Calls whose cost is not known, or only in part.
+    /// Calls that consumed something whose price is not known, or only in part.
     pub unpriced_calls: u64,
-    /// The tokens of those calls.
+    /// Calls of which it is not known what they consumed: most of them failed.
+    #[serde(default)]
+    pub calls_without_usage: u64,
+    /// The tokens of the unpriced calls.
     pub unpriced_tokens: u64,
 }
 
@@ -371,6 +374,8 @@ impl CostTotals {
             CostOutcome::Free { .. } => self.free_calls += 1,
             known if known.is_known() && known.is_estimated() => self.estimated_calls += 1,
             known if known.is_known() => self.exact_calls += 1,
+            CostOutcome::NoUsage => self.calls_without_usage += 1,
+            CostOutcome::Pending if usage.is_none() => self.calls_without_usage += 1,
             _ => {
                 self.unpriced_calls += 1;
                 let tokens = usage.map_or(0, TokenUsage::total_tokens);
@@ -397,12 +402,16 @@ impl CostTotals {
 
     /// Calls of every kind.
     pub fn calls(&self) -> u64 {
-        self.exact_calls + self.estimated_calls + self.free_calls + self.unpriced_calls
+        self.exact_calls
+            + self.estimated_calls
+            + self.free_calls
+            + self.unpriced_calls
+            + self.calls_without_usage
     }
 
     /// Whether the cost of every call is known.
     pub fn is_complete(&self) -> bool {
-        self.unpriced_calls == 0
+        self.unpriced_calls == 0 && self.calls_without_usage == 0
     }
 }
 
@@ -419,6 +428,7 @@ impl AddAssign<&Self> for CostTotals {
         self.estimated_calls += other.estimated_calls;
         self.free_calls += other.free_calls;
         self.unpriced_calls += other.unpriced_calls;
+        self.calls_without_usage += other.calls_without_usage;
         self.unpriced_tokens = self.unpriced_tokens.saturating_add(other.unpriced_tokens);
     }
 }

@@ -135,7 +135,7 @@ impl Totals {
         }
         self.cost.add(&call.cost, call.usage.as_ref());
         let provider = call.provider.clone().unwrap_or_else(|| NO_PROVIDER.into());
-        let model = call.response_model.clone().or_else(|| call.request_model.clone());
+        let model = call.request_model.clone().or_else(|| call.response_model.clone());
         self.llms
             .entry((provider, model.unwrap_or_else(|| "unknown".into())))
             .or_default()

@@ -133,8 +133,8 @@ impl MeterBuilder {
     /// # Errors
     /// Where the operating system gives no thread for its worker.
     pub fn build(self) -> Result<Meter, Error> {
-        let book = self.book.unwrap_or_else(|| Arc::new(PriceBook::embedded().clone()));
-        let pipeline = Arc::new(Pipeline::new(book, self.settings.recent_operations, self.further));
+        let pipeline =
+            Arc::new(Pipeline::new(self.book, self.settings.recent_operations, self.further));
         let started_at = self.clock.wall();
         let made = || format!("session-{}", self.ids.next(started_at));
         let session_id = self.settings.session_id.clone().unwrap_or_else(made).into();
@@ -169,7 +169,7 @@ impl Meter {
     /// A meter that is switched off: it has the same API and does nothing.
     pub fn off() -> Self {
         let clock = Arc::new(SystemClock::default());
-        let pipeline = Arc::new(Pipeline::new(Arc::new(PriceBook::default()), 0, None));
+        let pipeline = Arc::new(Pipeline::new(None, 0, None));
         let mut settings = Settings::default();
         settings.enabled = false;
         let (session_id, started_at) = ("off".into(), clock.wall());

@@ -11,7 +11,8 @@ use taximeter_pricing::PriceBook;
 
 /// Prices and keeps what the collector hands over.
 pub(crate) struct Pipeline {
-    book: Arc<PriceBook>,
+    /// None for the embedded one, which is decoded when the first call is priced.
+    book: Option<Arc<PriceBook>>,
     observed: Mutex<Observed>,
     recent: usize,
     further: Option<Arc<dyn Sink>>,
@@ -27,19 +28,23 @@ struct Observed {
 }
 
 impl Pipeline {
-    pub(crate) fn new(book: Arc<PriceBook>, recent: usize, further: Option<Arc<dyn Sink>>) -> Self {
+    pub(crate) fn new(
+        book: Option<Arc<PriceBook>>,
+        recent: usize,
+        further: Option<Arc<dyn Sink>>,
+    ) -> Self {
         Self { book, observed: Mutex::default(), recent, further }
     }
 
     pub(crate) fn book(&self) -> &PriceBook {
-        &self.book
+        self.book.as_deref().unwrap_or_else(|| PriceBook::embedded())
     }
 
     /// Gives every LLM call a cost, or the reason why it has none. What has one keeps it.
     pub(crate) fn price(&self, record: &mut OperationRecord) {
         let started_at = record.started_at;
         for call in record.llm_calls.iter_mut().filter(|call| call.cost == CostOutcome::Pending) {
-            call.cost = self.book.price_call(call, call.started_at.unwrap_or(started_at));
+            call.cost = self.book().price_call(call, call.started_at.unwrap_or(started_at));
         }
     }
 

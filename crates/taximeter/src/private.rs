@@ -15,7 +15,7 @@ pub struct Returned<'a, T>(pub &'a T);
 
 /// Finds out whether a return is a failure, for every type there is, without a bound on it.
 ///
-/// It is asked as `(&&&&&&&&&Returned(value)).failure()`. Of all implementations that fit, the compiler takes the one
+/// It is asked as `(&&&&&&&&&&Returned(value)).failure()`. Of all implementations that fit, the compiler takes the one
 /// behind the most references, and drops a reference where none fits: the most telling comes first, and the last
 /// one fits everything. `Kind` is there for the one implementation that has to infer it.
 pub trait Ends<Kind> {
@@ -45,7 +45,7 @@ known!(
     std::sync::mpsc::RecvTimeoutError,
 );
 
-impl<T, E: Known> Ends<()> for &&&&&&&&Returned<'_, Result<T, E>> {
+impl<T, E: Known> Ends<()> for &&&&&&&&&Returned<'_, Result<T, E>> {
     fn failure(&self) -> Option<ErrorRecord> {
         self.0.as_ref().err().map(|error| read::<E>(|| ErrorRecord::of(error)))
     }
@@ -75,7 +75,7 @@ object!(
 );
 
 // Boxes of errors, and the errors of the `anyhow` and `eyre` crates.
-impl<T, E> Ends<()> for &&&&&&&Returned<'_, Result<T, E>>
+impl<T, E> Ends<()> for &&&&&&&&Returned<'_, Result<T, E>>
 where
     E: Deref,
     E::Target: Object,
@@ -85,7 +85,8 @@ where
     }
 }
 
-// From here on nothing asks for `'static`; the macros begin here where the error borrows.
+// From here on nothing asks for `'static`; the macros begin here where the error borrows. No implementation has seven
+// references: the compiler adds one where none fits, and would end up above.
 impl<T, E: Error> Ends<()> for &&&&&&Returned<'_, Result<T, E>> {
     fn failure(&self) -> Option<ErrorRecord> {
         self.0.as_ref().err().map(|error| read::<E>(|| record(error)))

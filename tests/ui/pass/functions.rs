@@ -25,7 +25,7 @@ fn unit() {
 }
 
 #[metered()]
-fn explicit_unit() -> () {
+fn empty_arguments() {
     unit();
 }
 
@@ -252,7 +252,7 @@ impl<E: Error> Holder<E> {
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     assert_eq!(documented(), 42);
-    explicit_unit();
+    empty_arguments();
     assert_eq!(takes_its_argument("why?".to_owned()), "why?");
     assert_eq!(mutable(vec![1], (2, 3)), [1, 5]);
     assert_eq!(borrows("one two"), "one");

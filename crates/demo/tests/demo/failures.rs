@@ -1,7 +1,7 @@
 //! The application against a stand-in that fails, and against things that are no model's server.
 
 use std::error::Error;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -186,4 +186,21 @@ fn a_key_that_is_echoed_is_hidden() {
     let error = app.ask(QUESTION).unwrap_err();
     assert_eq!(error.to_string(), "the model's server answered 403: [key] may not do this");
     assert!(!format!("{error:?}").contains("sk-secret"));
+}
+
+#[test]
+fn an_https_address_is_spoken_to_in_tls() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config =
+        RagConfig::new(library(), format!("https://{}/v1", listener.local_addr().unwrap()), "m");
+    config.timeout = Duration::from_secs(5);
+    let first_byte = thread::spawn(move || {
+        let mut byte = [0];
+        listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    let error = RagApp::open(config, Meter::off()).unwrap().ask(QUESTION).unwrap_err();
+    assert!(matches!(error, RagError::Transport { .. }), "{error:?}");
+    // A TLS record of the handshake begins with this byte.
+    assert_eq!(first_byte.join().unwrap(), 22);
 }

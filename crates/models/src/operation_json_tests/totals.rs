@@ -76,6 +76,12 @@ fn spent<'a>(calls: impl IntoIterator<Item = &'a Value>) -> i128 {
 fn is_unpriced(call: &Value) -> bool {
     !["priced", "free", "provider_reported", "recorded"]
         .contains(&call["cost"]["outcome"].as_str().unwrap())
+        && !tells_no_usage(call)
+}
+
+fn tells_no_usage(call: &Value) -> bool {
+    let outcome = call["cost"]["outcome"].as_str().unwrap();
+    outcome == "no_usage" || (outcome == "pending" && call.get("usage").is_none())
 }
 
 fn distinct<'a>(values: impl IntoIterator<Item = &'a Value>) -> usize {
@@ -113,6 +119,7 @@ pub(super) fn check(document: &Value) {
     assert_eq!(document["llm_calls"]["hits"], llm_calls - failed_calls);
     assert_eq!(document["llm_calls"]["of"], llm_calls);
     assert_eq!(document["cost"]["unpriced_calls"], count(&calls, is_unpriced));
+    assert_eq!(document["cost"]["calls_without_usage"], count(&calls, tells_no_usage));
     check_rows(document, &tools, &calls);
     operations.into_iter().for_each(check_operation);
 }

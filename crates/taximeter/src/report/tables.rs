@@ -81,6 +81,9 @@ fn cost_in_words(cost: &CostTotals) -> String {
         let (calls, tokens) = (count(cost.unpriced_calls), count(cost.unpriced_tokens));
         words.push(format!("{calls} calls unpriced ({tokens} tokens)"));
     }
+    if cost.calls_without_usage > 0 {
+        words.push(format!("{} calls told no usage", count(cost.calls_without_usage)));
+    }
     words.join(", ")
 }
 
