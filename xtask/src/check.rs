@@ -3,8 +3,11 @@
 use std::error::Error;
 use std::process::Command;
 
-/// The checks, in the order of their speed: arguments for cargo, and variables of the environment.
-const CHECKS: [(&[&str], &[(&str, &str)]); 4] = [
+/// Arguments for cargo, and variables of the environment.
+type Check = (&'static [&'static str], &'static [(&'static str, &'static str)]);
+
+/// The checks, in the order of their speed.
+const CHECKS: [Check; 4] = [
     (&["fmt", "--all", "--check"], &[]),
     (&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"], &[]),
     (&["test", "--workspace"], &[]),

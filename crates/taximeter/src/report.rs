@@ -20,4 +20,4 @@ mod words;
 pub use session::{Detail, session};
 pub use style::{Align, Style};
 pub use tables::{components, costs, errors, findings, llms, operations, overview, tools};
-pub use words::{count, duration, money, percent, seconds};
+pub use words::{count, counted, duration, money, percent, seconds};

@@ -52,7 +52,7 @@ fn demo(seen: &Seen) -> Value {
         "summary": seen.meter.summary(),
         "bottlenecks": seen.meter.bottlenecks(),
         "optimization_suggestions": seen.meter.advice(),
-        "system_metrics": seen.live.system,
+        "system_metrics": seen.system,
         "session_file": seen.saved.path,
         "session_file_bytes": seen.saved.bytes,
         "session_file_loads_equal": seen.saved.equal,

@@ -6,7 +6,7 @@ use std::panic;
 use std::thread;
 use std::time::Duration;
 
-use taximeter::{Meter, OperationRecord, SystemMetrics, SystemSampler, with_meter};
+use taximeter::{Meter, OperationRecord, with_meter};
 
 /// What was run, and what the meter has of it.
 pub(crate) struct Live {
@@ -14,12 +14,9 @@ pub(crate) struct Live {
     pub(crate) guards: Vec<OperationRecord>,
     /// Operations of functions with an attribute.
     pub(crate) functions: Vec<OperationRecord>,
-    pub(crate) system: SystemMetrics,
 }
 
 pub(crate) fn run(meter: &Meter) -> Result<Live, Box<dyn Error>> {
-    let mut sampler = SystemSampler::new();
-    sampler.sample();
     let guards = since(meter, || guards(meter))?;
     let functions = since(meter, || {
         with_meter(meter, || {
@@ -28,8 +25,7 @@ pub(crate) fn run(meter: &Meter) -> Result<Live, Box<dyn Error>> {
             let _ = summarise("");
         });
     })?;
-    thread::sleep(SystemSampler::MINIMUM_INTERVAL);
-    Ok(Live { guards, functions, system: sampler.sample() })
+    Ok(Live { guards, functions })
 }
 
 /// The operations that a piece of code leaves behind.

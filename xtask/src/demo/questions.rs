@@ -35,6 +35,7 @@ pub(crate) struct Asked {
 /// Half way through, the stand-in is replaced by one that is slower by this factor: a trend to be found.
 pub(crate) const SLOWER: f64 = 1.8;
 
+/// The share of a real LLM's latency before that.
 const LATENCY: f64 = 0.35;
 
 pub(crate) fn ask(
@@ -167,7 +168,9 @@ fn asked(
     served: Option<[Served; 2]>,
 ) -> Asked {
     let mut sum = Half::default();
-    halves.into_iter().for_each(|half| sum.add(half));
+    for half in halves {
+        sum.add(half);
+    }
     Asked {
         server,
         docs: docs.to_owned(),

@@ -20,7 +20,7 @@ pub(crate) fn style(plain: bool) -> Style {
 
 /// The window of the demo's trend: longer than the demo runs.
 pub(crate) fn an_hour() -> Window {
-    Window::from(std::time::Duration::from_secs(3_600))
+    Window::from(std::time::Duration::from_hours(1))
 }
 
 /// The whole screen.
@@ -159,11 +159,14 @@ fn llm_call(call: &taximeter::LlmCall) -> String {
         .card
         .valid_from
         .map_or_else(|| "its release".into(), |from| from.date_naive().to_string());
+    let source =
+        cost.card.source.split_once("://").map_or(cost.card.source.as_str(), |(_, rest)| rest);
     let _ = writeln!(
         text,
-        "  card {}/{}, valid from {from} ({})",
-        cost.card.provider, cost.card.model, cost.card.source
+        "  by the card {}/{}, valid from {from}",
+        cost.card.provider, cost.card.model
     );
+    let _ = writeln!(text, "  as read in {}", line(source, 66));
     text
 }
 
@@ -234,7 +237,10 @@ fn trends(seen: &Seen, operations: &[OperationRecord], style: Style) -> String {
         [("qa_response", Align::Left), ("", Align::Right), ("", Align::Left), ("", Align::Right)];
     let _ = writeln!(text, "{}\n", style.table(columns, rows));
     let (points, medians) = over_time(operations);
-    let _ = writeln!(text, "Seconds that each question took, over the run; blocks are medians:");
+    let _ = writeln!(
+        text,
+        "Seconds that each question took over the run, without the slowest 2 %;\nblocks are medians:"
+    );
     let _ = writeln!(text, "{}", charts::scatter(&points, &medians, style.width.min(80), 12));
     text
 }
@@ -247,9 +253,13 @@ fn p_value(p: Option<f64>) -> String {
     }
 }
 
-/// The duration of every question by the second of its start, and the medians of twenty stretches of the run.
+/// Seconds since the first question, and seconds that one took.
+type Point = (f64, f64);
+
+/// The duration of every question by the second of its start, but for the slowest fiftieth, which would flatten the
+/// rest; and the medians of twenty stretches of the run.
 #[expect(clippy::cast_precision_loss, reason = "nanoseconds of a run of a minute")]
-fn over_time(operations: &[OperationRecord]) -> (Vec<(f64, f64)>, Vec<(f64, f64)>) {
+fn over_time(operations: &[OperationRecord]) -> (Vec<Point>, Vec<Point>) {
     let mut questions: Vec<_> = operations.iter().filter(|op| op.name == "qa_response").collect();
     questions.sort_by_key(|op| op.started_at);
     let Some(first) = questions.first().map(|op| op.started_at) else { return (vec![], vec![]) };
@@ -258,13 +268,16 @@ fn over_time(operations: &[OperationRecord]) -> (Vec<(f64, f64)>, Vec<(f64, f64)
         (nanos as f64 / 1e9, op.duration.as_secs_f64())
     };
     let points: Vec<_> = questions.iter().map(since).collect();
-    let median = |stretch: &[(f64, f64)]| {
+    let median = |stretch: &[Point]| {
         let mut sorted = stretch.to_vec();
         sorted.sort_by(|a, b| a.1.total_cmp(&b.1));
         (stretch[stretch.len() / 2].0, sorted[sorted.len() / 2].1)
     };
     let medians = points.chunks(points.len().div_ceil(20).max(1)).map(median).collect();
-    (points, medians)
+    let mut slowest: Vec<_> = points.iter().map(|point| point.1).collect();
+    slowest.sort_by(f64::total_cmp);
+    let bound = slowest[(slowest.len() - 1) * 49 / 50];
+    (points.into_iter().filter(|point| point.1 <= bound).collect(), medians)
 }
 
 /// Operations with how they ended, what they gathered, and their errors.
@@ -302,18 +315,20 @@ fn persistence(seen: &Seen, style: Style) -> String {
     } else {
         style.bad("loaded back: DIFFERENT")
     };
-    format!("Session file: {}\n{} bytes, {verdict}\n", saved.path.display(), count(saved.bytes))
+    let name = saved.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let folder = saved.path.parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+    format!("Saved in {folder}\nas {name}\n{} bytes, {verdict}\n", count(saved.bytes))
 }
 
 fn system(seen: &Seen) -> String {
-    let system = &seen.live.system;
+    let system = &seen.system;
     let percent =
         |share: Option<f64>| share.map_or_else(|| "–".into(), |share| format!("{share:.1} %"));
     let available = system
         .memory_available_bytes
         .map_or_else(|| "–".into(), |bytes| format!("{} MiB", count(bytes >> 20)));
     format!(
-        "CPU {}, memory {} in use, {available} available, disk {} in use\n",
+        "While the questions were asked: CPU {}.\nMemory {} in use, {available} available; disk {} in use.\n",
         percent(system.cpu_percent),
         percent(system.memory_percent),
         percent(system.disk_percent),
@@ -329,9 +344,17 @@ fn session(seen: &Seen, summary: &SessionSummary, style: Style) -> String {
     let _ =
         writeln!(text, "\nWhere the time of a question goes (components overlap where they nest):");
     let _ = writeln!(text, "{}", charts::bars(&shares(summary), style.width.min(80)));
-    let _ = writeln!(text, "\n{}", report::findings(&seen.meter.bottlenecks(), style));
+    if seen.asked.served.is_some() {
+        let _ = writeln!(
+            text,
+            "\nThe stand-in is about {} times as fast as a real LLM, so the thresholds are too:",
+            super::FASTER
+        );
+    }
+    let _ = writeln!(text, "{}", report::findings(&seen.meter.bottlenecks(), style));
     for advice in seen.meter.advice() {
-        let _ = writeln!(text, "Advice: {advice}");
+        let advice = format!("Advice: {advice}");
+        let _ = writeln!(text, "{}", textwrap::fill(&advice, usize::from(style.width)));
     }
     let _ = write!(text, "\n{}", adds_up(seen, &summary.totals, style));
     text
@@ -385,7 +408,7 @@ fn adds_up(seen: &Seen, totals: &Totals, style: Style) -> String {
         style.bad("The parts DO NOT add up")
     };
     format!(
-        "{verdict}: {} operations, {} tokens, ${cost}, {} tool calls.\n\
+        "{verdict}:\n{} operations, {} tokens, ${cost}, {} tool calls.\n\
          Offered {} = stored {} + queued {} + dropped {} + open {}.\n",
         count(operations.len() as u64),
         count(tokens),

@@ -3,7 +3,9 @@
 use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style as Ansi};
-use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{
+    Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle,
+};
 
 /// How a report is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub enum Align {
     /// Numbers.
     Right,
 }
+
+/// A line under the header, and none else.
+const LINED: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 impl Style {
     /// No colour: for files, pipes and tests.
@@ -53,20 +59,24 @@ impl Style {
         if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
-    /// A table that fits the width; cells that are too long are broken into lines.
+    /// A table that fits the width; cells that are too long are broken into lines, but not those that name
+    /// the row, nor the numbers at its end.
     pub fn table<const N: usize, C: Display>(
         self,
         columns: [(&str, Align); N],
         rows: impl IntoIterator<Item = [C; N]>,
     ) -> String {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(LINED);
         table.set_content_arrangement(ContentArrangement::Dynamic).set_width(self.width);
         table.set_header(columns.map(|(title, _)| Cell::new(title)));
         for row in rows {
             table.add_row(row.map(Cell::new));
         }
-        for (column, (_, align)) in table.column_iter_mut().zip(columns) {
+        for (at, (column, (_, align))) in table.column_iter_mut().zip(columns).enumerate() {
+            if N > 2 && (at == 0 || (at == N - 1 && align == Align::Right)) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
             if align == Align::Right {
                 column.set_cell_alignment(CellAlignment::Right);
             }

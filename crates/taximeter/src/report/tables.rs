@@ -5,7 +5,7 @@ use taximeter_analysis::statistics::{Distribution, Proportion};
 use taximeter_models::{CostTotals, Currency, ErrorCategory, Finding, Money, Totals};
 
 use super::style::{Align, Style};
-use super::words::{count, duration, money, percent, seconds};
+use super::words::{count, counted, duration, money, percent, seconds};
 
 const NONE: &str = "–";
 
@@ -75,14 +75,15 @@ fn cost_in_words(cost: &CostTotals) -> String {
         words.push("$0.00".into());
     }
     if cost.free_calls > 0 {
-        words.push(format!("{} calls free", count(cost.free_calls)));
+        words.push(format!("{} free", counted(cost.free_calls, "call")));
     }
     if cost.unpriced_calls > 0 {
-        let (calls, tokens) = (count(cost.unpriced_calls), count(cost.unpriced_tokens));
-        words.push(format!("{calls} calls unpriced ({tokens} tokens)"));
+        let (calls, tokens) =
+            (counted(cost.unpriced_calls, "call"), counted(cost.unpriced_tokens, "token"));
+        words.push(format!("{calls} unpriced ({tokens})"));
     }
     if cost.calls_without_usage > 0 {
-        words.push(format!("{} calls told no usage", count(cost.calls_without_usage)));
+        words.push(format!("{} told no usage", counted(cost.calls_without_usage, "call")));
     }
     words.join(", ")
 }
@@ -98,7 +99,10 @@ pub fn operations(summary: &SessionSummary, style: Style) -> String {
             p50,
             p95,
             share(operation.share_of_time),
-            operation.mean_cost_usd.map_or_else(|| NONE.into(), money),
+            operation
+                .mean_cost_usd
+                .filter(|_| operation.cost.calls() > 0)
+                .map_or_else(|| NONE.into(), money),
         ]
     });
     style.table(
@@ -166,7 +170,8 @@ pub fn tools(summary: &SessionSummary, style: Style) -> String {
     )
 }
 
-/// The LLMs by provider and name.
+/// The LLMs by provider and name: the 95th percentiles of their times, the median of their speed, and their cost, with
+/// a plus where some of it is not known.
 pub fn llms(summary: &SessionSummary, style: Style) -> String {
     let rows = summary.llms.iter().map(|llm| {
         let p95 = |distribution: Option<&Distribution>| {
@@ -182,7 +187,8 @@ pub fn llms(summary: &SessionSummary, style: Style) -> String {
                 .as_ref()
                 .map_or_else(|| NONE.into(), |speed| format!("{:.0}", speed.p50)),
             count(llm.tokens.total_tokens),
-            cost_in_words(&llm.cost),
+            // What is unpriced is said in the overview; here it is marked as a lower bound.
+            format!("{}{}", money(llm.cost.usd()), if llm.cost.is_complete() { "" } else { "+" }),
         ]
     });
     style.table(
@@ -191,10 +197,10 @@ pub fn llms(summary: &SessionSummary, style: Style) -> String {
             ("calls", Align::Right),
             ("success (95 %)", Align::Right),
             ("p95", Align::Right),
-            ("1st token p95", Align::Right),
+            ("1st token", Align::Right),
             ("tok/s", Align::Right),
             ("tokens", Align::Right),
-            ("cost", Align::Left),
+            ("cost", Align::Right),
         ],
         rows,
     )

@@ -51,6 +51,11 @@ pub fn count(count: u64) -> String {
     text
 }
 
+/// So many of something, in the singular for one: `1 call`, `20 calls`.
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {what}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
 /// A share with its denominator: `97.5 % of 40`.
 pub fn percent(rate: Rate) -> String {
     rate.percent().map_or_else(
