@@ -36,7 +36,7 @@ impl KnownCosts {
 
     /// The mean in US dollars, cut to a tick; none where no cost is known.
     pub(crate) fn mean(&self) -> Option<Money> {
-        self.sum.ticks().checked_div(i128::from(self.operations)).map(Money::from_ticks)
+        self.sum.mean(self.operations)
     }
 
     /// Whether the mean is above this amount, exactly: nothing is divided.

@@ -151,6 +151,17 @@ impl Money {
         }
     }
 
+    /// The mean of so many amounts of which this is the sum, rounded half to even at the 18th decimal place; none of no
+    /// amounts. A mean is the one figure here that is not exact, and so it is kept to a finite decimal.
+    pub fn mean(self, count: u64) -> Option<Self> {
+        const PLACE: i128 = 9;
+        let divisor = i128::from(count).checked_mul(PLACE)?;
+        let whole = self.0.checked_div_euclid(divisor)?;
+        let twice = self.0.rem_euclid(divisor) * 2;
+        let up = twice > divisor || (twice == divisor && whole % 2 != 0);
+        (whole + i128::from(up)).checked_mul(PLACE).map(Self)
+    }
+
     /// Whether this is no money at all.
     pub const fn is_zero(self) -> bool {
         self.0 == 0
@@ -473,6 +484,14 @@ mod tests {
         assert_eq!(money("-0.001").rounded(2), "0.00");
         assert_eq!(money("1/3").rounded(4), "0.3333");
         assert_eq!(money("2.5").rounded(0), "2");
+    }
+
+    #[test]
+    fn a_mean_is_a_finite_decimal() {
+        assert_eq!(money("1").mean(3).unwrap().to_string(), "0.333333333333333333");
+        assert_eq!(money("-2").mean(3).unwrap().to_string(), "-0.666666666666666667");
+        assert_eq!(money("0.3").mean(2), Some(money("0.15")));
+        assert_eq!(money("1").mean(0), None);
     }
 
     proptest! {

@@ -173,9 +173,7 @@ impl Totals {
 
     /// The mean cost in US dollars of an operation; none of no operations. It leaves out what is not known.
     pub fn average_cost(&self) -> Option<Money> {
-        let operations = i128::from(self.operations());
-        let common = self.cost.usd().ticks().checked_div(operations)?;
-        Some(Money::from_ticks(common))
+        self.cost.usd().mean(self.operations())
     }
 }
 
