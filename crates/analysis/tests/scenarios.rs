@@ -283,7 +283,7 @@ fn a_trend_lists_what_stands_out_and_what_to_do() {
     let costs =
         [costing("0.02"), CostOutcome::Pending, CostOutcome::Free { reason: FreeReason::Local }];
     for (operation, cost) in operations.iter_mut().zip(costs) {
-        let mut call = LlmCall::new("x", "y");
+        let mut call = LlmCall::new("x", "y").using(TokenUsage::default());
         call.cost = cost;
         operation.llm_calls.push(call);
     }
