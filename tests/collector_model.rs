@@ -80,7 +80,7 @@ impl<'a> Run<'a> {
         match *action {
             Action::Start { slot, by_id } => self.start(slot, by_id),
             Action::Flush => {
-                self.collector.flush(Duration::from_secs(10)).expect("the sink is quick")
+                self.collector.flush(Duration::from_secs(10)).expect("the sink is quick");
             }
             Action::Component { slot, name, millis } => {
                 let (name, time) =

@@ -26,9 +26,9 @@ fn ask(meter: &Meter, clock: &ManualClock, seconds: f64, succeed: bool) -> Opera
     tool.end(if succeed { ToolStatus::Success } else { ToolStatus::Failure });
     let id = op.id().unwrap();
     if succeed {
-        op.succeed()
+        op.succeed();
     } else {
-        op.fail("HTTP status 500")
+        op.fail("HTTP status 500");
     }
     id
 }
@@ -92,7 +92,10 @@ fn a_session_is_saved_loaded_and_equal() {
     let path = meter.save(None).unwrap().expect("persistence is on");
     assert_eq!(path.parent(), Some(folder.path()));
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-    assert!(name.starts_with("metrics_") && name.ends_with(".json"), "{name}");
+    assert!(
+        name.starts_with("metrics_") && path.extension().is_some_and(|ending| ending == "json"),
+        "{name}"
+    );
     assert_eq!(meter.load(&name).unwrap(), meter.session());
     assert!(meter.save(Some("../elsewhere")).is_err());
     assert!(meter.load("missing").is_err());
@@ -166,7 +169,7 @@ fn overrides_nest_by_thread_and_follow_a_task() {
         assert_eq!(meter().session_id(), "outer");
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                assert_ne!(meter().session_id(), "outer", "an override is of its thread")
+                assert_ne!(meter().session_id(), "outer", "an override is of its thread");
             });
         });
     });
@@ -202,6 +205,19 @@ fn the_original_calls_by_id_work() {
     let cost = record.cost();
     assert_eq!(cost.usd().to_string(), "0.06");
     assert_eq!(cost.estimated_calls, 1);
+}
+
+#[test]
+fn the_settings_in_the_documentation_are_settings() {
+    let formats = include_str!("../docs/FORMATS.md");
+    let toml = formats.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("taximeter.toml");
+    std::fs::write(&file, toml).unwrap();
+    let settings = taximeter::Settings::read(Some(&file), []).unwrap();
+    assert_eq!(settings.session_id.as_deref(), Some("nightly"));
+    // What it shows are the defaults.
+    assert_eq!(settings.thresholds, taximeter::Thresholds::default());
 }
 
 /// The global meter is one for a process, so what it does is seen in processes of its own.

@@ -1,4 +1,9 @@
 //! The integration tests of the workspace, one binary; this is the list of what is tested.
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_for_each,
+    reason = "a test that meets with an error shall panic"
+)]
 
 // Who may import whom, and how files look.
 mod architecture;
