@@ -255,6 +255,67 @@ fn the_global_meter_reads_file_and_environment_and_degrades_with_one_warning() {
 }
 
 #[test]
+fn ids_of_several_processes_differ_and_sort_by_time() {
+    let before = ids(2);
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            let mut command = Command::new(std::env::current_exe().unwrap());
+            command.args(["--exact", "facade::child_that_makes_ids", "--ignored", "--nocapture"]);
+            command.stdout(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let mut made = Vec::new();
+    for child in children {
+        let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+        let ids =
+            output.lines().filter_map(|line| line.strip_prefix("id ")?.parse::<OperationId>().ok());
+        made.extend(ids);
+    }
+    assert_eq!(made.len(), 4 * 5_000);
+    assert!(before.iter().all(|id| made.iter().all(|later| later > id)));
+    made.sort_unstable();
+    made.dedup();
+    assert_eq!(made.len(), 4 * 5_000, "an id was given in two processes");
+}
+
+fn ids(count: usize) -> Vec<OperationId> {
+    let meter = Meter::builder().build().unwrap();
+    (0..count).map(|_| meter.operation("op").start().id().unwrap()).collect()
+}
+
+#[test]
+#[ignore = "it is run as processes of their own by the test above"]
+fn child_that_makes_ids() {
+    println!();
+    for id in ids(5_000) {
+        println!("id {id}");
+    }
+}
+
+#[test]
+fn a_session_is_shown_in_three_degrees_plain_and_with_colour() {
+    use taximeter::report::{Detail, Style, session};
+
+    let original =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../crates/models/tests-data/original/errors.json");
+    let errors = Meter::builder().build().unwrap().load_path(original).unwrap();
+    let texts = [Detail::Brief, Detail::Verbose, Detail::Debug]
+        .map(|detail| session(&errors, detail, Style::plain(80)));
+    assert!(texts[0].len() < texts[1].len() && texts[1].len() < texts[2].len());
+    for text in &texts {
+        assert!(text.contains("of 40 succeeded"), "{text}");
+        assert!(!text.contains('\u{1b}'), "a plain text has colour");
+        let wide: Vec<_> = text
+            .lines()
+            .filter(|line| line.chars().count() > 80 && !line.starts_with("Note"))
+            .collect();
+        assert!(wide.is_empty(), "{wide:#?}");
+    }
+    assert!(texts[1].contains("rate_limit") && texts[1].contains("web_search"));
+    assert!(session(&errors, Detail::Brief, Style::rich(80)).contains('\u{1b}'));
+}
+
+#[test]
 #[ignore = "it is run as a process of its own by the test above"]
 fn child_of_the_global_meter() {
     operation("a").start().succeed();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use taximeter_models::{
-    LlmCall, Metadata, Name, OperationId, OperationRecord, Outcome, TokenUsage, ToolCall,
+    ErrorRecord, LlmCall, Metadata, Name, OperationId, OperationRecord, Outcome, TokenUsage,
+    ToolCall,
 };
 use thiserror::Error;
 
@@ -16,7 +17,7 @@ use crate::ending::Ending;
 use crate::ids::{IdSource, SystemIds};
 use crate::intake::{Flaw, Intake, Taken};
 use crate::limits::Limits;
-use crate::operation::{Handle, Operation, OperationBuilder, panic_record};
+use crate::operation::{Handle, Operation, OperationBuilder};
 use crate::sink::{NullSink, Sink};
 use crate::worker::{FlushError, Worker};
 
@@ -315,7 +316,7 @@ impl Collector {
 pub(crate) fn run<R>(
     operation: Operation,
     work: impl FnOnce(&Handle) -> R,
-    failure: impl FnOnce(&R) -> Option<taximeter_models::ErrorRecord>,
+    failure: impl FnOnce(&R) -> Option<ErrorRecord>,
 ) -> R {
     if !operation.is_recording() {
         return work(&operation);
@@ -330,7 +331,7 @@ pub(crate) fn run<R>(
             returned
         }
         Err(panic) => {
-            operation.end_with(Some(panic_record(&*panic)));
+            operation.end_with(Some(ErrorRecord::of_panic(&*panic)));
             resume_unwind(panic)
         }
     }
@@ -342,7 +343,7 @@ impl Operation {
     pub fn run_by<R>(
         self,
         work: impl FnOnce(&Handle) -> R,
-        failure: impl FnOnce(&R) -> Option<taximeter_models::ErrorRecord>,
+        failure: impl FnOnce(&R) -> Option<ErrorRecord>,
     ) -> R {
         run(self, work, failure)
     }

@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use taximeter_models::ErrorRecord;
 
 use crate::ending::Ending;
-use crate::operation::{Handle, Operation, panic_record};
+use crate::operation::{Handle, Operation};
 
 /// Metering for every future.
 ///
@@ -52,7 +53,7 @@ pub trait MeteredExt: Future + Sized {
     fn metered_by(
         self,
         operation: Operation,
-        failure: fn(&Self::Output) -> Option<taximeter_models::ErrorRecord>,
+        failure: fn(&Self::Output) -> Option<ErrorRecord>,
     ) -> Metered<Self> {
         Metered { future: self, operation: Some(operation), failure }
     }
@@ -74,7 +75,7 @@ pin_project! {
         #[pin]
         future: F,
         operation: Option<Operation>,
-        failure: fn(&F::Output) -> Option<taximeter_models::ErrorRecord>,
+        failure: fn(&F::Output) -> Option<ErrorRecord>,
     }
 }
 
@@ -102,7 +103,7 @@ impl<F: Future> Future for Metered<F> {
             }
             Err(panic) => {
                 if let Some(operation) = this.operation.take() {
-                    operation.end_with(Some(panic_record(&*panic)));
+                    operation.end_with(Some(ErrorRecord::of_panic(&*panic)));
                 }
                 resume_unwind(panic)
             }

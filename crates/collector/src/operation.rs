@@ -1,6 +1,5 @@
 //! An operation while it runs: the guard that ends it, and the handle by which everybody else records into it.
 
-use std::any::Any;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,8 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use taximeter_models::{
-    ErrorCategory, ErrorRecord, Failure, LlmCall, Metadata, Name, OperationId, OperationRecord,
-    Outcome, TokenUsage, ToolCall, TraceId, UsageError,
+    ErrorRecord, Failure, LlmCall, Metadata, Name, OperationId, OperationRecord, Outcome,
+    TokenUsage, ToolCall, TraceId, UsageError,
 };
 
 use crate::collector::Shared;
@@ -411,16 +410,6 @@ impl Drop for Operation {
     fn drop(&mut self) {
         self.end(Outcome::Abandoned);
     }
-}
-
-/// The record of a panic that was caught.
-pub(crate) fn panic_record(panic: &(dyn Any + Send)) -> ErrorRecord {
-    let said = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let message = said.map_or_else(|| "panicked".to_owned(), |said| format!("panicked: {said}"));
-    ErrorRecord::new(ErrorCategory::Unknown, message)
 }
 
 impl fmt::Debug for Handle {

@@ -1,5 +1,6 @@
 //! Why something failed: a category, a message, its causes.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
@@ -179,6 +180,25 @@ impl ErrorRecord {
             causes: causes.take(MOST_CAUSES).map(ToString::to_string).collect(),
             component: None,
         }
+    }
+
+    /// Records a panic that was caught, with what it said if that is a text.
+    ///
+    /// ```
+    /// use taximeter_models::ErrorRecord;
+    ///
+    /// # let hook = std::panic::take_hook();
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// let panic = std::panic::catch_unwind(|| panic!("no passengers")).unwrap_err();
+    /// # std::panic::set_hook(hook);
+    /// assert_eq!(ErrorRecord::of_panic(&*panic).message, "panicked: no passengers");
+    /// ```
+    pub fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        let said = panic.downcast_ref::<&str>().copied();
+        let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message =
+            said.map_or_else(|| "panicked".to_owned(), |said| format!("panicked: {said}"));
+        Self::new(ErrorCategory::Unknown, message)
     }
 
     /// Says in which component or tool it arose.

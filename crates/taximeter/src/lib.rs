@@ -33,7 +33,7 @@
 //! | totals, trends, advice | [`Meter::totals`], [`Meter::summary`], [`Meter::trend`], [`Meter::advice`] |
 //! | to keep a session | [`Meter::save`], [`Meter::load`] |
 //! | settings | [`Settings`] |
-//! | prices | [`PriceBook`] |
+//! | prices | [`PriceBook`], and all of [`pricing`] |
 //!
 //! Operations travel one way: the collector gathers them, the pipeline prices and observes them, and everything else
 //! reads what was observed. `docs/ARCHITECTURE.md` draws the map.
@@ -86,6 +86,7 @@ pub use taximeter_models::{
     TraceId, TrendDirection, Unit, UsageBuilder, UsageError, Warning,
 };
 pub use taximeter_persistence::{PersistenceError, SessionFiles};
+pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;
 
 /// The few names that most programs need.

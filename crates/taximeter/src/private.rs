@@ -1,6 +1,6 @@
 //! What the attribute macros call. It is no part of the public API and changes without notice.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::error::Error;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -163,16 +163,6 @@ fn record<E: Error + ?Sized>(error: &E) -> ErrorRecord {
     record
 }
 
-/// The record of a panic that was caught.
-fn panic_record(panic: &(dyn Any + Send)) -> ErrorRecord {
-    let said = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    let message = said.map_or_else(|| "panicked".to_owned(), |said| format!("panicked: {said}"));
-    ErrorRecord::new(ErrorCategory::Unknown, message)
-}
-
 /// Tells the compiler, in a branch that is never taken, what a block returns.
 ///
 /// # Panics
@@ -192,8 +182,6 @@ pub mod metered {
 
     use taximeter_collector::{Metered, MeteredExt, Operation};
     use taximeter_models::ErrorRecord;
-
-    use super::panic_record;
 
     /// Starts the operation.
     pub fn begin(name: &'static str) -> Operation {
@@ -231,7 +219,7 @@ pub mod metered {
         match made {
             Ok(future) => future.metered_by(operation, failure),
             Err(panic) => {
-                operation.end_with(Some(panic_record(&*panic)));
+                operation.end_with(Some(ErrorRecord::of_panic(&*panic)));
                 resume_unwind(panic)
             }
         }
@@ -248,8 +236,6 @@ pub mod tool {
     use serde_json::Value;
     use taximeter_collector::ToolGuard;
     use taximeter_models::ErrorRecord;
-
-    use super::panic_record;
 
     /// A call of a tool that runs, within the current operation if there is one.
     #[derive(Debug)]
@@ -290,7 +276,7 @@ pub mod tool {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(returned) => (call, returned),
             Err(panic) => {
-                call.end(|| Some(panic_record(&*panic)));
+                call.end(|| Some(ErrorRecord::of_panic(&*panic)));
                 resume_unwind(panic)
             }
         }
