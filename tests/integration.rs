@@ -7,6 +7,8 @@
 
 // Who may import whom, and how files look.
 mod architecture;
+// The command line, as the shell calls it.
+mod cli;
 // Random sequences of calls against a plain model, alone and from many threads.
 mod collector_model;
 // What becomes of operations when things go wrong: full queues, panicking sinks, late parts, shutdown.
