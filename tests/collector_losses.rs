@@ -330,3 +330,40 @@ fn scopes_nest_fail_and_unwind() {
     assert_eq!((panics.outcome, panics.components.len()), (Outcome::Failure, 1));
     assert!(panics.errors[0].message.contains("sums do not match"), "{:?}", panics.errors);
 }
+
+#[test]
+fn an_error_whose_own_text_records_or_panics_harms_nobody() {
+    #[derive(Debug)]
+    struct Chatty;
+    impl std::fmt::Display for Chatty {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            current().warn("asked for its text");
+            f.write_str("chatty")
+        }
+    }
+    impl std::error::Error for Chatty {}
+
+    #[derive(Debug)]
+    struct Rude;
+    impl std::fmt::Display for Rude {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("I say nothing")
+        }
+    }
+    impl std::error::Error for Rude {}
+
+    let collector = Collector::builder().build().unwrap();
+    let op = collector.operation("op").start();
+    let entered = op.enter();
+    op.error(&Chatty);
+    op.error(&Rude);
+    op.tool("tool").start().fail(&Rude);
+    let failed: Result<(), Rude> = collector.scope("inner", |_| Err(Rude));
+    assert!(failed.is_err());
+    drop(entered);
+    let record = op.finish().unwrap();
+    assert_eq!((record.error_count(), record.errors[0].message.as_str()), (2, "chatty"));
+    assert!(record.warning_count() > 0);
+    assert!(record.errors[1].message.contains("Rude"), "{:?}", record.errors);
+    assert_eq!(record.tool_calls.len(), 1);
+}

@@ -1,10 +1,12 @@
 //! What the return of a metered piece of code says about how it ended.
 
+use std::any::type_name;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use taximeter_models::{ErrorRecord, Failure};
+use taximeter_models::{ErrorCategory, ErrorRecord, Failure};
 
 /// A value that a metered scope can return. An `Err` is a failure; everything else, `None` too, is a success.
 ///
@@ -42,8 +44,17 @@ pub mod kinds {
 
 impl<T, E: Failure<Kind>, Kind> Ending<kinds::Fallible<Kind>> for Result<T, E> {
     fn failure(&self) -> Option<ErrorRecord> {
-        self.as_ref().err().map(Failure::record)
+        self.as_ref().err().map(read)
     }
+}
+
+/// Records an error. What it says of itself is the program's own code; should that panic, the panic stays here, and no
+/// more than the type is recorded.
+pub(crate) fn read<E: Failure<Kind> + ?Sized, Kind>(error: &E) -> ErrorRecord {
+    catch_unwind(AssertUnwindSafe(|| error.record())).unwrap_or_else(|_| {
+        let text = format!("{}, which panicked when it was to say what it is", type_name::<E>());
+        ErrorRecord::new(ErrorCategory::Unknown, text)
+    })
 }
 
 macro_rules! always_a_success {

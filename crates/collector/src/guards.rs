@@ -9,6 +9,7 @@ use taximeter_models::{
     UsageError,
 };
 
+use crate::ending::read;
 use crate::operation::Handle;
 
 /// A component that runs; its time is recorded when this is dropped.
@@ -139,7 +140,7 @@ impl ToolGuard {
     /// Ends it by an error: a timeout if that is its category, else an error.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
         if self.call.is_some() {
-            let error = error.record();
+            let error = read(error);
             self.close(ToolStatus::of_error(error.category), Some(error));
         }
     }
@@ -285,7 +286,7 @@ impl LlmGuard {
     /// Ends it by an error. What was consumed stays recorded.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
         if self.call.is_some() {
-            self.close(Some(error.record()));
+            self.close(Some(read(error)));
         }
     }
 

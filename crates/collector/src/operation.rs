@@ -13,7 +13,7 @@ use taximeter_models::{
 
 use crate::collector::Shared;
 use crate::current::Entered;
-use crate::ending::Ending;
+use crate::ending::{Ending, read};
 use crate::guards::{ComponentGuard, LlmStart, ToolStart};
 use crate::intake::Flaw;
 use crate::open::Filler;
@@ -221,22 +221,31 @@ impl Handle {
 
     /// Keeps a value with the operation; a later value of the same key takes its place.
     pub fn set(&self, key: impl AsRef<str>, value: impl Into<Value>) {
-        self.fill(|filler| filler.metadata(key.as_ref(), value.into()));
+        self.put(
+            || (key, value.into()),
+            |filler, (key, value)| filler.metadata(key.as_ref(), value),
+        );
     }
 
     /// Puts a tag on the operation, to group by.
     pub fn tag(&self, key: impl AsRef<str>, value: impl AsRef<str>) {
-        self.fill(|filler| filler.tag(key.as_ref(), value.as_ref()));
+        self.put(
+            || (key.as_ref().to_owned(), value.as_ref().to_owned()),
+            |filler, (key, value)| filler.tag(&key, &value),
+        );
     }
 
     /// Says for whom the operation runs.
     pub fn set_user(&self, user: impl Into<Name>) {
-        self.fill(|filler| filler.record.user = Some(filler.name(user)));
+        self.put(|| user.into(), |filler, user: Name| filler.record.user = Some(filler.name(user)));
     }
 
     /// Says what conversation the operation is part of.
     pub fn set_session(&self, session: impl Into<Name>) {
-        self.fill(|filler| filler.record.session = Some(filler.name(session)));
+        self.put(
+            || session.into(),
+            |filler, name: Name| filler.record.session = Some(filler.name(name)),
+        );
     }
 
     /// Runs a component and records the time that it took, also when it panics.
@@ -253,7 +262,7 @@ impl Handle {
 
     /// Adds the time that a component took.
     pub fn add_component(&self, name: impl Into<Name>, duration: Duration) {
-        self.fill(|filler| filler.component(name.into(), None, duration));
+        self.put(|| name.into(), |filler, name| filler.component(name, None, duration));
     }
 
     /// Prepares a call of a tool.
@@ -309,17 +318,36 @@ impl Handle {
 
     /// Records an error; the operation goes on.
     pub fn error<E: Failure<Kind> + ?Sized, Kind>(&self, error: &E) {
-        self.fill(|filler| filler.error(error.record()));
+        self.put(
+            || read(error),
+            |filler, error| {
+                filler.error(error);
+            },
+        );
     }
 
     /// Records a warning.
     pub fn warn(&self, message: impl Into<String>) {
-        self.fill(|filler| filler.warning(message.into()));
+        self.put(
+            || message.into(),
+            |filler, message| {
+                filler.warning(message);
+            },
+        );
     }
 
     /// Makes this the [current](crate::current) operation of this thread, until the guard is dropped.
     pub fn enter(&self) -> Entered {
         Entered::new(self.clone())
+    }
+
+    /// Puts a part into the record. Making it may run code of the program's own, such as the text of an error, and that
+    /// may record too: so it is made before the operation's lock is taken, and only where it is recorded.
+    fn put<P>(&self, make: impl FnOnce() -> P, put: impl FnOnce(&mut Filler<'_>, P)) {
+        if self.is_recording() {
+            let part = make();
+            self.fill(|filler| put(filler, part));
+        }
     }
 
     pub(crate) fn fill(&self, part: impl FnOnce(&mut Filler<'_>)) {
@@ -343,7 +371,7 @@ impl Operation {
     /// Ends it as a failure, by this error.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(self, error: &E) {
         if self.is_recording() {
-            self.end_with(Some(error.record()));
+            self.end_with(Some(read(error)));
         }
     }
 
