@@ -83,6 +83,7 @@ fn a_session_is_saved_loaded_and_equal() {
     let meter = Meter::builder()
         .clock(clock.clone())
         .session_id("a/b: ü")
+        .with("version", 7)
         .data_dir(folder.path())
         .build()
         .unwrap();
@@ -96,7 +97,10 @@ fn a_session_is_saved_loaded_and_equal() {
         name.starts_with("metrics_") && path.extension().is_some_and(|ending| ending == "json"),
         "{name}"
     );
-    assert_eq!(meter.load(&name).unwrap(), meter.session());
+    let loaded = meter.load(&name).unwrap();
+    assert_eq!(loaded, meter.session());
+    assert_eq!((loaded.trends.len(), &loaded.metadata["version"]), (1, &7.into()));
+    assert_eq!(loaded.trends[0].data_points, 5);
     assert!(meter.save(Some("../elsewhere")).is_err());
     assert!(meter.load("missing").is_err());
 

@@ -7,7 +7,7 @@
 //! | You want | Ask | You get |
 //! |---|---|---|
 //! | the numbers of a run, by operation, component, tool and LLM | [`summarize`] | [`SessionSummary`] |
-//! | whether one kind of operation gets slower | [`trend`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
+//! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
@@ -72,6 +72,6 @@ pub use summary::{
     summarize,
 };
 pub use thresholds::{Thresholds, ThresholdsError};
-pub use trend::trend;
+pub use trend::{trend, trends};
 pub use trend_config::{TrendConfig, TrendConfigError};
 pub use window::{Window, WindowError};

@@ -1,7 +1,9 @@
 //! How one kind of operation did over a window of time, and whether it gets slower.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
-use taximeter_models::{OperationRecord, PerformanceTrend, Totals, TrendDirection};
+use taximeter_models::{Name, OperationRecord, PerformanceTrend, Totals, TrendDirection};
 
 use crate::cost::KnownCosts;
 use crate::statistics::{Distribution, mann_kendall, theil_sen};
@@ -54,6 +56,32 @@ pub fn trend<'a>(
     trend.bottlenecks = bottlenecks(operations, &config.thresholds);
     trend.optimization_suggestions = advise(&trend.bottlenecks);
     trend
+}
+
+/// How each kind of operation did over a window that ends now, in the order of their names.
+///
+/// ```
+/// use taximeter_analysis::{TrendConfig, Window, trends};
+/// use taximeter_models::OperationRecord;
+///
+/// let operations = ["ask", "index", "ask"].map(OperationRecord::new);
+/// let window: Window = "1h".parse()?;
+/// let found = trends(&operations, &window, operations[0].ended_at(), &TrendConfig::default());
+/// let names: Vec<_> = found.iter().map(|trend| trend.operation_type.as_str()).collect();
+/// assert_eq!(names, ["ask", "index"]);
+/// # Ok::<(), taximeter_analysis::WindowError>(())
+/// ```
+pub fn trends<'a>(
+    operations: impl IntoIterator<Item = &'a OperationRecord>,
+    window: &Window,
+    now: DateTime<Utc>,
+    config: &TrendConfig,
+) -> Vec<PerformanceTrend> {
+    let mut by_name = BTreeMap::<&Name, Vec<&OperationRecord>>::new();
+    for operation in operations {
+        by_name.entry(&operation.name).or_default().push(operation);
+    }
+    by_name.into_iter().map(|(name, own)| trend(own, name, window, now, config)).collect()
 }
 
 fn put_durations(trend: &mut PerformanceTrend, operations: &[&OperationRecord]) {

@@ -52,6 +52,7 @@ struct State {
     settings: Settings,
     session_id: Name,
     started_at: DateTime<Utc>,
+    metadata: Metadata,
     clock: Arc<dyn Clock>,
 }
 
@@ -62,6 +63,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(2);
 #[must_use = "the meter is there after `build()`"]
 pub struct MeterBuilder {
     settings: Settings,
+    metadata: Metadata,
     book: Option<Arc<PriceBook>>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
@@ -101,6 +103,12 @@ impl MeterBuilder {
     pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.settings.data_dir = directory.into();
         self.settings.set_by_program("data_dir");
+        self
+    }
+
+    /// Keeps a value with the session. Default: none.
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
         self
     }
 
@@ -148,8 +156,14 @@ impl MeterBuilder {
         } else {
             Collector::off()
         };
-        let state =
-            State { pipeline, settings: self.settings, session_id, started_at, clock: self.clock };
+        let state = State {
+            pipeline,
+            settings: self.settings,
+            session_id,
+            started_at,
+            metadata: self.metadata,
+            clock: self.clock,
+        };
         Ok(Meter { collector, state: Arc::new(state) })
     }
 }
@@ -159,6 +173,7 @@ impl Meter {
     pub fn builder() -> MeterBuilder {
         MeterBuilder {
             settings: Settings::default(),
+            metadata: Metadata::new(),
             book: None,
             clock: Arc::new(SystemClock::default()),
             ids: Arc::new(SystemIds),
@@ -175,7 +190,14 @@ impl Meter {
         let (session_id, started_at) = ("off".into(), clock.wall());
         Self {
             collector: Collector::off(),
-            state: Arc::new(State { pipeline, settings, session_id, started_at, clock }),
+            state: Arc::new(State {
+                pipeline,
+                settings,
+                session_id,
+                started_at,
+                metadata: Metadata::new(),
+                clock,
+            }),
         }
     }
 
@@ -353,12 +375,17 @@ impl Meter {
     /// How the operations of that name did over a window that ends now.
     pub fn trend(&self, operation: &str, window: &Window) -> PerformanceTrend {
         self.settle();
-        let mut config = TrendConfig::default();
-        config.thresholds = self.settings().thresholds.clone();
+        let config = self.trend_config();
         let now = self.state.clock.wall();
         self.state.pipeline.with_operations(|operations| {
             taximeter_analysis::trend(operations, operation, window, now, &config)
         })
+    }
+
+    fn trend_config(&self) -> TrendConfig {
+        let mut config = TrendConfig::default();
+        config.thresholds = self.settings().thresholds.clone();
+        config
     }
 
     /// What stands out in the operations that are kept.
@@ -375,13 +402,20 @@ impl Meter {
         taximeter_analysis::advise(&self.bottlenecks())
     }
 
-    /// The session so far, with the operations that are kept.
+    /// The session so far, with the operations that are kept, and their trends since it began.
     pub fn session(&self) -> Session {
         self.settle();
         let (operations, evicted) = self.state.pipeline.operations();
+        let now = self.state.clock.wall();
         let mut session = Session::new(self.session_id(), self.state.started_at);
-        session.ended_at = Some(self.state.clock.wall());
+        session.ended_at = Some(now);
+        // One second more, so that the window holds what began with the session.
+        let age = (now - self.state.started_at).to_std().unwrap_or_default();
+        let window = Window::from(Duration::from_secs(age.as_secs().saturating_add(1)));
+        session.trends =
+            taximeter_analysis::trends(&operations, &window, now, &self.trend_config());
         session.operations = operations;
+        session.metadata = self.state.metadata.clone();
         if evicted > 0 {
             session.notes.push(format!(
                 "{evicted} older operations are not in this document; recent_operations is {}",

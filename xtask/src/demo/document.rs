@@ -13,8 +13,6 @@ pub(crate) fn document(seen: &Seen) -> Value {
         // The operations themselves are in the session file; here they would drown the numbers.
         fields.remove("operations");
         fields.insert("demo".into(), demo(seen));
-        let trend = seen.meter.trend("qa_response", &super::screen::an_hour());
-        fields.insert("trends".into(), json!([trend]));
     }
     document
 }
