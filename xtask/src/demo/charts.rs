@@ -7,6 +7,7 @@ use ratatui_core::symbols::Marker;
 use ratatui_core::text::Span;
 use ratatui_core::widgets::Widget;
 use ratatui_widgets::chart::{Axis, Chart, Dataset, GraphType};
+use taximeter::report::seconds;
 
 /// Points over time, each kind with a marker of its own: seconds to the right, seconds up.
 pub(crate) fn scatter(
@@ -33,8 +34,8 @@ pub(crate) fn scatter(
         dataset("each", Marker::Braille, points),
         dataset("median", Marker::Block, medians),
     ])
-    .x_axis(axis(right, ["0 s".into(), format!("{right:.0} s")]))
-    .y_axis(axis(top, ["0 s".into(), format!("{top:.2} s")]));
+    .x_axis(axis(right, ["0 s".into(), seconds(right)]))
+    .y_axis(axis(top, ["0 s".into(), seconds(top)]));
     draw(chart, width, height)
 }
 
