@@ -2,11 +2,12 @@
 
 use std::io;
 use std::panic::catch_unwind;
+use std::pin::Pin;
 use std::time::Duration;
 
 use taximeter::{
-    ErrorCategory, MemorySink, Meter, MeterExt, OperationRecord, Outcome, ToolStatus, current,
-    metered, tool, with_meter,
+    ErrorCategory, ErrorRecord, MemorySink, Meter, MeterExt, OperationRecord, Outcome, ToolStatus,
+    current, metered, tool, with_meter,
 };
 
 /// What a piece of code leaves behind.
@@ -244,6 +245,130 @@ fn metadata_is_not_evaluated_where_the_meter_is_off() {
     }
 
     assert_eq!(with_meter(&Meter::off(), quiet), 7);
+}
+
+/// An error that borrows, so that its type cannot be looked at.
+#[derive(Debug)]
+struct Lent<'a>(&'a str, Cause);
+
+type Cause = Option<Box<dyn std::error::Error>>;
+
+impl std::fmt::Display for Lent<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        assert_ne!(self.0, "broken", "it cannot be read");
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Lent<'_> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.1.as_deref()
+    }
+}
+
+#[metered]
+fn lent(error: Lent<'_>) -> Result<(), Lent<'_>> {
+    Err(error)
+}
+
+#[test]
+fn an_error_that_borrows_is_recorded_like_any_other() {
+    let causes: [fn() -> Cause; 4] = [
+        || None,
+        || Some("rate limit reached".into()),
+        || Some(Box::new(io::Error::new(io::ErrorKind::TimedOut, "no reply"))),
+        || Some("something else".into()),
+    ];
+    for cause in causes {
+        for message in ["nothing clear", "the request timed out", "HTTP status 401"] {
+            let records = recorded(|| assert!(lent(Lent(message, cause())).is_err()));
+            assert_eq!(records[0].errors, [ErrorRecord::of(&Lent(message, cause()))]);
+        }
+    }
+}
+
+#[test]
+fn an_error_that_cannot_be_read_harms_nobody() {
+    let records = recorded(|| assert!(lent(Lent("broken", None)).is_err()));
+    assert_eq!(records[0].outcome, Outcome::Failure);
+    assert!(records[0].errors[0].message.contains("Lent"), "{:?}", records[0].errors);
+}
+
+#[test]
+fn a_type_may_say_itself_whether_it_is_a_failure() {
+    struct Reply(u16);
+
+    impl taximeter::Ending<taximeter::ending_kinds::Value> for Reply {
+        fn failure(&self) -> Option<ErrorRecord> {
+            let category = ErrorCategory::from_http_status(self.0)?;
+            Some(ErrorRecord::new(category, "refused"))
+        }
+    }
+
+    #[metered]
+    fn reply(status: u16) -> Reply {
+        Reply(status)
+    }
+
+    let records = recorded(|| assert_eq!(reply(200).0 + reply(429).0, 629));
+    assert_eq!(records[0].outcome, Outcome::Success);
+    assert_eq!(records[1].errors[0].category, ErrorCategory::RateLimit);
+}
+
+#[metered]
+fn opaque(text: &str) -> impl Future<Output = Result<usize, Box<dyn std::error::Error>>> {
+    assert_ne!(text, "panic", "it fails before there is a future");
+    async move { Ok(text.parse::<usize>()?) }
+}
+
+#[tool(with(length = text.len()))]
+fn boxed_tool(text: &str) -> Pin<Box<dyn Future<Output = Result<usize, io::Error>> + '_>> {
+    Box::pin(async move {
+        tokio::task::yield_now().await;
+        assert_ne!(text, "panic", "it fails on its way");
+        text.parse().map_err(|_| io::ErrorKind::TimedOut.into())
+    })
+}
+
+#[test]
+fn a_function_that_returns_a_future_ends_with_that_future() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let records = recorded(|| {
+        assert_eq!(runtime.block_on(opaque("7")).unwrap(), 7);
+        assert!(runtime.block_on(opaque("seven")).is_err());
+        drop(opaque("7"));
+        assert!(catch_unwind(|| drop(opaque("panic"))).is_err());
+    });
+    let outcomes: Vec<_> = records.iter().map(|record| record.outcome).collect();
+    let (success, failure) = (Outcome::Success, Outcome::Failure);
+    assert_eq!(outcomes, [success, failure, Outcome::Abandoned, failure]);
+    assert_eq!(records[1].errors[0].category, ErrorCategory::Parse);
+    assert!(records[3].errors[0].message.starts_with("panicked: "));
+}
+
+#[test]
+fn a_tool_that_returns_a_future_ends_with_that_future() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let records = recorded(|| {
+        taximeter::scope("qa", |_| {
+            assert_eq!(runtime.block_on(boxed_tool("7")).unwrap(), 7);
+            assert!(runtime.block_on(boxed_tool("seven")).is_err());
+            drop(boxed_tool("7"));
+            assert!(catch_unwind(|| runtime.block_on(boxed_tool("panic"))).is_err());
+        });
+    });
+    let calls = &records[0].tool_calls;
+    let statuses: Vec<_> = calls.iter().map(|call| call.status).collect();
+    let (success, error) = (ToolStatus::Success, ToolStatus::Error);
+    assert_eq!(statuses, [success, ToolStatus::Timeout, error, error]);
+    assert_eq!(calls[2].error_category(), Some(ErrorCategory::Cancelled));
+    assert!(calls[3].error.as_ref().unwrap().message.starts_with("panicked: "));
+    assert_eq!(calls[1].metadata["length"], 5);
+}
+
+#[test]
+fn an_async_function_that_is_never_polled_never_ran() {
+    assert!(recorded(|| drop(Store { asked: 0 }.outer())).is_empty());
 }
 
 #[test]
