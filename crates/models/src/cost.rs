@@ -311,6 +311,7 @@ fn is_output(unit: Unit) -> bool {
             Unit::Reasoning
                 | Unit::Citation
                 | Unit::Image
+                | Unit::OutputPixel
                 | Unit::OutputCharacter
                 | Unit::OutputAudioMillisecond
                 | Unit::OutputVideoMillisecond

@@ -1,8 +1,8 @@
 //! Money as an exact integer.
 //!
-//! One unit of currency is 9 × 10¹⁸ ticks. The factor 10¹⁸ holds every decimal price per token that is published
+//! One unit of currency is 9 × 10²⁴ ticks. The factor 10²⁴ holds every decimal price per token that is published
 //! (the finest are multiples of 10⁻¹⁵); the factor 9 holds prices per hour billed by the second, since
-//! 3,600 = 2⁴ × 3² × 5². An `i128` of ticks reaches 1.8 × 10¹⁹ units of currency, so sums are exact in any order.
+//! 3,600 = 2⁴ × 3² × 5². An `i128` of ticks reaches 1.8 × 10¹³ units of currency, so sums are exact in any order.
 
 use std::fmt;
 use std::iter::Sum;
@@ -14,7 +14,7 @@ use thiserror::Error;
 
 /// An exact amount of some currency. The currency itself stands beside it, in [`Currency`].
 ///
-/// Sums saturate at ±1.8 × 10¹⁹ units of currency; nothing that an LLM application can spend comes near.
+/// Sums saturate at ±1.8 × 10¹³ units of currency; nothing that an LLM application can spend comes near.
 ///
 /// In JSON it is text: a decimal such as `"0.0025"`, or a fraction such as `"1/36000"` where no finite decimal is
 /// exact. A JSON number is read too, by its shortest decimal, for documents that others wrote.
@@ -33,12 +33,12 @@ use thiserror::Error;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Money(i128);
 
-/// Whether an amount came out to the tick or had to be rounded to one (1/(9 × 10¹⁸) of a unit of currency).
+/// Whether an amount came out to the tick or had to be rounded to one (1/(9 × 10²⁴) of a unit of currency).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rounding {
     /// Exact.
     Exact,
-    /// Rounded half to even, at the 19th decimal place.
+    /// Rounded half to even, at the 25th decimal place.
     ToTick,
 }
 
@@ -61,7 +61,7 @@ impl Money {
         Self(ticks)
     }
 
-    /// The amount in ticks of 1/(9 × 10¹⁸) of a unit of currency.
+    /// The amount in ticks of 1/(9 × 10²⁴) of a unit of currency.
     pub const fn ticks(self) -> i128 {
         self.0
     }
@@ -131,8 +131,8 @@ impl Money {
     /// # Ok::<(), taximeter_models::ParseMoneyError>(())
     /// ```
     pub fn rounded(self, places: u8) -> String {
-        let places = u32::from(places.min(18));
-        let ticks_per_step = 9 * 10_u128.pow(18 - places);
+        let places = u32::from(places).min(PLACES);
+        let ticks_per_step = 9 * 10_u128.pow(PLACES - places);
         let magnitude = self.0.unsigned_abs();
         let (whole, rest) = (magnitude / ticks_per_step, magnitude % ticks_per_step);
         let twice = rest * 2;
@@ -154,7 +154,7 @@ impl Money {
     /// The mean of so many amounts of which this is the sum, rounded half to even at the 18th decimal place; none of no
     /// amounts. A mean is the one figure here that is not exact, and so it is kept to a finite decimal.
     pub fn mean(self, count: u64) -> Option<Self> {
-        const PLACE: i128 = 9;
+        const PLACE: i128 = 9 * 1_000_000;
         let divisor = i128::from(count).checked_mul(PLACE)?;
         let whole = self.0.checked_div_euclid(divisor)?;
         let twice = self.0.rem_euclid(divisor) * 2;
@@ -178,7 +178,9 @@ impl Money {
     }
 }
 
-const DECIMAL: i128 = 1_000_000_000_000_000_000;
+/// The decimal places of an amount.
+const PLACES: u32 = 24;
+const DECIMAL: i128 = 10_i128.pow(PLACES);
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {
     while b != 0 {
@@ -239,7 +241,7 @@ impl fmt::Display for Money {
             if fraction == 0 {
                 return write!(f, "{sign}{units}");
             }
-            let digits = format!("{fraction:018}");
+            let digits = format!("{fraction:0width$}", width = PLACES as usize);
             return write!(f, "{sign}{units}.{}", digits.trim_end_matches('0'));
         }
         let divisor = gcd(self.0.unsigned_abs(), Self::TICKS_PER_UNIT.unsigned_abs());
@@ -278,7 +280,7 @@ impl FromStr for Money {
         match Self::ratio(numerator, denominator) {
             Some((money, Rounding::Exact)) => Ok(money),
             Some((_, Rounding::ToTick)) => {
-                Err(error("it is finer than 1/(9 × 10¹⁸) of a unit of currency"))
+                Err(error("it is finer than 1/(9 × 10²⁴) of a unit of currency"))
             }
             None => Err(error("it is out of range")),
         }
@@ -513,7 +515,7 @@ mod tests {
         }
 
         #[test]
-        fn a_ratio_is_the_nearest_tick(above in any::<i64>(), below in 1_i64..1_000_000_000) {
+        fn a_ratio_is_the_nearest_tick(above in -(1_i64 << 44)..(1_i64 << 44), below in 1_i64..1_000_000_000) {
             let (amount, rounding) = Money::ratio(above.into(), below.into()).unwrap();
             let error = amount.ticks() * i128::from(below) - i128::from(above) * Money::TICKS_PER_UNIT;
             prop_assert!(error.abs() * 2 <= i128::from(below));

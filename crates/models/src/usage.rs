@@ -40,6 +40,8 @@ units! {
     Input = "input",
     /// Input tokens read from a prompt cache.
     CacheRead = "cache_read",
+    /// Input tokens read from a prompt cache that the caller made explicitly.
+    CacheReadExplicit = "cache_read_explicit",
     /// Input tokens written to a prompt cache whose time to live was not said.
     CacheWrite = "cache_write",
     /// Input tokens written to a prompt cache that lives five minutes.
@@ -58,6 +60,8 @@ units! {
     InputAudio = "input_audio",
     /// Tokens of audio input read from a prompt cache.
     CacheReadAudio = "cache_read_audio",
+    /// Tokens of audio input written to a prompt cache.
+    CacheWriteAudio = "cache_write_audio",
     /// Tokens of audio output.
     OutputAudio = "output_audio",
     /// Tokens of image input.
@@ -68,6 +72,8 @@ units! {
     OutputImage = "output_image",
     /// Tokens of video input.
     InputVideo = "input_video",
+    /// Tokens of video input read from a prompt cache.
+    CacheReadVideo = "cache_read_video",
     /// Tokens of video output.
     OutputVideo = "output_video",
     /// Tokens of citations.
@@ -78,18 +84,32 @@ units! {
     WebSearch = "web_search",
     /// Searches of a store of files or vectors.
     StorageSearch = "storage_search",
+    /// Queries to a map.
+    MapQuery = "map_query",
+    /// Results that a search was asked for; what a search costs may depend on them.
+    SearchResult = "search_result",
     /// Queries to a reranker.
     RerankQuery = "rerank_query",
     /// Images made.
     Image = "image",
+    /// Images that went in.
+    ImageIn = "image_in",
+    /// Pixels that went in.
+    InputPixel = "input_pixel",
+    /// Pixels made.
+    OutputPixel = "output_pixel",
     /// Pages read.
     Page = "page",
     /// Pages read and annotated.
     AnnotatedPage = "annotated_page",
+    /// Text messages that went in.
+    TextMessage = "text_message",
     /// Characters of input.
     InputCharacter = "input_character",
     /// Characters of output.
     OutputCharacter = "output_character",
+    /// Milliseconds of audio, in whichever direction.
+    AudioMillisecond = "audio_ms",
     /// Milliseconds of audio input.
     InputAudioMillisecond = "input_audio_ms",
     /// Milliseconds of audio output.
@@ -100,6 +120,12 @@ units! {
     OutputVideoMillisecond = "output_video_ms",
     /// Sessions of a code interpreter.
     Session = "session",
+    /// Milliseconds of computing.
+    ComputeMillisecond = "compute_ms",
+    /// Credits of the provider's own making.
+    Credit = "credit",
+    /// Units of a guardrail's policy.
+    GuardrailUnit = "guardrail_unit",
 }
 
 impl Unit {
@@ -109,6 +135,7 @@ impl Unit {
             self,
             Self::Input
                 | Self::CacheRead
+                | Self::CacheReadExplicit
                 | Self::CacheWrite
                 | Self::CacheWrite5m
                 | Self::CacheWrite30m
@@ -116,10 +143,24 @@ impl Unit {
                 | Self::CacheWrite12h
                 | Self::InputAudio
                 | Self::CacheReadAudio
+                | Self::CacheWriteAudio
                 | Self::InputImage
                 | Self::CacheReadImage
                 | Self::InputVideo
+                | Self::CacheReadVideo
         )
+    }
+
+    /// The unit of that name on the wire, if there is one.
+    ///
+    /// ```
+    /// use taximeter_models::Unit;
+    ///
+    /// assert_eq!(Unit::named("cache_write_1h"), Some(Unit::CacheWrite1h));
+    /// assert_eq!(Unit::named("cache_write_1_hour"), None);
+    /// ```
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|unit| unit.as_str() == name).copied()
     }
 
     /// Whether this counts tokens that came out. [`Unit::Reasoning`] does not: it is within [`Unit::Output`].

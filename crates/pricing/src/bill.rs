@@ -21,6 +21,8 @@ pub(crate) fn bill(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -
     for (unit, quantity) in pricing.quantities(usage) {
         match pricing.price_of(unit) {
             Some(price) => pricing.add_lines(&mut bill.lines, unit, quantity, price)?,
+            // What only decides on a tier costs nothing by itself.
+            None if pricing.decides_on_a_tier(unit) => {}
             None => bill.missing.push((unit, quantity)),
         }
     }
@@ -57,6 +59,10 @@ impl<'c> Pricing<'c> {
         }
         billed.sort_unstable();
         billed
+    }
+
+    fn decides_on_a_tier(&self, unit: Unit) -> bool {
+        self.card.tiers.iter().any(|tier| tier.metric == TierMetric::Of(unit))
     }
 
     fn own_price(&self, unit: Unit) -> Option<&'c UnitPrice> {
@@ -137,12 +143,15 @@ impl<'c> Pricing<'c> {
 fn stand_ins(unit: Unit) -> &'static [Unit] {
     match unit {
         Unit::CacheRead => &[Unit::Input],
+        Unit::CacheReadExplicit => &[Unit::CacheRead, Unit::Input],
         Unit::CacheWrite => &[Unit::CacheWrite5m, Unit::Input],
         Unit::CacheWrite5m | Unit::CacheWrite30m | Unit::CacheWrite1h | Unit::CacheWrite12h => {
             &[Unit::CacheWrite, Unit::Input]
         }
         Unit::CacheReadAudio => &[Unit::InputAudio],
+        Unit::CacheWriteAudio => &[Unit::InputAudio],
         Unit::CacheReadImage => &[Unit::InputImage],
+        Unit::CacheReadVideo => &[Unit::InputVideo],
         _ => &[],
     }
 }
@@ -150,6 +159,7 @@ fn stand_ins(unit: Unit) -> &'static [Unit] {
 fn measure(metric: TierMetric, usage: &TokenUsage) -> u64 {
     match metric {
         TierMetric::PromptTokens => usage.input_tokens(),
+        TierMetric::Of(unit) => usage.get(unit),
     }
 }
 

@@ -6,8 +6,9 @@ use chrono::{NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use taximeter_models::{CardBasis, Name, RateCardRef};
 
+use crate::form::BookForm;
 use crate::index::{Index, fold};
-use crate::{BookError, Model, Provider, raw};
+use crate::{BookError, Model, Provider};
 
 /// The table that is compiled in; `data/README.md` says where it comes from.
 const EMBEDDED: &str = include_str!("../data/book.json");
@@ -47,17 +48,24 @@ pub struct Source {
     /// Its name.
     pub id: Name,
     /// Its version.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Name>,
     /// Its licence, as an SPDX identifier.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub licence: Option<Name>,
     /// Where it is found.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<Name>,
     /// The day on which it was read.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked_on: Option<NaiveDate>,
+}
+
+impl Source {
+    /// A source of which only the name is known.
+    pub fn named(id: &str) -> Self {
+        Self { id: Name::from(id), version: None, licence: None, url: None, checked_on: None }
+    }
 }
 
 impl PriceBook {
@@ -77,7 +85,17 @@ impl PriceBook {
     /// 0.05 per token; where cards overlap or end before they begin; where a name is given twice or a unit is not
     /// known. The error says at which LLM and card, and what to do.
     pub fn from_json(text: &str) -> Result<Self, BookError> {
-        raw::read(text)
+        serde_json::from_str::<BookForm>(text)?.try_into()
+    }
+
+    pub(crate) fn of(
+        as_of: Option<NaiveDate>,
+        sources: Vec<Source>,
+        providers: Vec<Provider>,
+        models: Vec<Model>,
+        index: Index,
+    ) -> Self {
+        Self { as_of, sources, providers, models, index }
     }
 
     /// This book with another one over it. Where both know a price, the other one's is taken; its cards say that

@@ -37,6 +37,7 @@ pub struct RateCard {
 
 /// What `per` of a unit costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct UnitPrice {
     /// What is counted.
     pub unit: Unit,
@@ -44,6 +45,17 @@ pub struct UnitPrice {
     pub amount: Money,
     /// How many the price is for; never zero.
     pub per: u64,
+    /// The ticks of one of it, where they are a whole number: almost always, and it saves the division.
+    pub(crate) each: Option<i128>,
+}
+
+impl UnitPrice {
+    /// The price of `per` of a unit, which must not be zero.
+    pub(crate) const fn new(unit: Unit, amount: Money, per: u64) -> Self {
+        let (ticks, per_signed) = (amount.ticks(), per as i128);
+        let whole = per_signed != 0 && ticks % per_signed == 0;
+        Self { unit, amount, per, each: if whole { Some(ticks / per_signed) } else { None } }
+    }
 }
 
 /// Other prices for a request that is large. A unit that is not named here keeps its price.
@@ -65,6 +77,8 @@ pub struct Tier {
 pub enum TierMetric {
     /// All tokens that went in: uncached, read from a cache, written to one.
     PromptTokens,
+    /// The quantity of one unit.
+    Of(Unit),
 }
 
 /// Where a tier begins.
@@ -153,6 +167,16 @@ impl TierMetric {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PromptTokens => "prompt_tokens",
+            Self::Of(unit) => unit.as_str(),
+        }
+    }
+
+    /// The metric of that name on the wire, if there is one.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "prompt_tokens" {
+            Some(Self::PromptTokens)
+        } else {
+            Unit::named(name).map(Self::Of)
         }
     }
 }

@@ -6,6 +6,7 @@
 //! | the cost of a call | [`PriceBook::price`] with a [`Query`], or [`PriceBook::price_call`] |
 //! | to say how a call was served | [`Selectors`]: service tier, batch, speed, region, mode |
 //! | to list what there is | [`PriceBook::models`], of [`Model`]s with their [`RateCard`]s |
+//! | to write a book by a program | [`form`]: the written form, field by field |
 //! | to know why a book was refused | [`BookError`] |
 //!
 //! A name is looked up exactly, as an alias, with its date taken off where the LLM has dated names, and by its
@@ -35,13 +36,13 @@ mod bill;
 mod book;
 mod card;
 mod error;
+pub mod form;
 mod index;
 mod lookup;
 mod model;
 mod nearest;
 mod price;
 mod provider;
-mod raw;
 mod schedule;
 mod selectors;
 mod validate;

@@ -110,6 +110,7 @@ fn reduce<'n>(provider: &Provider, name: &'n str) -> Option<&'n str> {
         Grammar::Plain => None,
         Grammar::OpenAi => fine_tuned_base(name),
         Grammar::Gemini => name.strip_prefix("models/"),
+        _ => None,
     }
 }
 

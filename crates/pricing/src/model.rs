@@ -16,13 +16,15 @@ pub struct Model {
     pub id: Name,
     /// Other names of exactly the same LLM.
     pub aliases: Vec<Name>,
+    /// Patterns that fit a name of this LLM from its beginning to its end, in lower case; `*` stands for any text.
+    pub patterns: Vec<Name>,
     /// Whether the name with a date behind it (`-2026-01-31`, `-20260131`, `@20260131`) is this LLM too.
     pub dated_ids: bool,
     /// Whether the provider still serves it.
     pub status: ModelStatus,
     /// The day on which the provider stops, or stopped, to serve it, if that is known.
     pub retired_at: Option<NaiveDate>,
-    /// Its prices, old and new.
+    /// Its prices, old and new; none where it is known and no price of it was ever published.
     pub cards: Vec<RateCard>,
 }
 

@@ -11,25 +11,25 @@ pub struct Provider {
     /// Its name, in lower case.
     pub id: Name,
     /// Other names of it.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<Name>,
     /// How it builds the names of its LLMs.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub grammar: Grammar,
     /// Whether it is a server on a machine of one's own, which bills nothing for any LLM.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub is_local: bool,
     /// Whether it made the LLMs that it serves. Only such a provider is inferred from an LLM's name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub first_party: bool,
     /// The region whose prices hold where none is said; none if its prices are the same everywhere.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub default_region: Option<Name>,
 }
 
 impl Provider {
     /// A provider of which only the name is known.
-    pub(crate) fn named(id: &str) -> Self {
+    pub fn named(id: &str) -> Self {
         Self {
             id: Name::from(id.to_ascii_lowercase()),
             aliases: Vec::new(),
@@ -46,6 +46,10 @@ impl Provider {
     }
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// How a provider builds the names of its LLMs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,4 +63,15 @@ pub enum Grammar {
     OpenAi,
     /// As Google's Gemini API: a name may stand behind `models/`.
     Gemini,
+    /// As Amazon Bedrock: ARNs, geographic prefixes such as `us.`, regions before a slash, `-v1:0` at the end.
+    Bedrock,
+    /// As Google Vertex AI: `@20250805` and `@default` at the end, `publishers/anthropic/models/` before.
+    Vertex,
+    /// As Azure: a region before a slash, `gpt-35` for `gpt-3.5`.
+    Azure,
+    /// As OpenRouter: `vendor/model:variant`.
+    #[serde(rename = "openrouter")]
+    OpenRouter,
+    /// As Fireworks: a name may stand behind `accounts/fireworks/models/`.
+    Fireworks,
 }

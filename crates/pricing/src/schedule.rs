@@ -1,15 +1,15 @@
 //! Hours of the day and days of the week at which a price holds, in UTC.
 
-use chrono::{DateTime, Datelike, Timelike, Utc, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, Timelike, Utc, Weekday};
 use serde::{Deserialize, Serialize};
 
-/// When in a week a price holds, in UTC. Windows and weekdays must both fit.
+/// When in a week a price holds, in UTC. Windows, weekdays and exceptions must all fit.
 ///
 /// ```
 /// use chrono::{TimeZone, Utc, Weekday};
 /// use taximeter_pricing::{Schedule, Window};
 ///
-/// let night = Schedule { windows: vec!["16:30-00:30".parse()?], weekdays: vec![] };
+/// let night = Schedule { windows: vec!["16:30-00:30".parse()?], weekdays: vec![], except: vec![] };
 /// assert!(night.covers(Utc.with_ymd_and_hms(2026, 11, 2, 0, 29, 59).unwrap()));
 /// assert!(!night.covers(Utc.with_ymd_and_hms(2026, 11, 2, 0, 30, 0).unwrap()));
 ///
@@ -20,11 +20,14 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// Hours of the day; empty for the whole day.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub windows: Vec<Window>,
     /// Days of the week on which a window begins; empty for every day.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub weekdays: Vec<Weekday>,
+    /// Days, in UTC, on which no window begins: holidays, on which another price holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub except: Vec<NaiveDate>,
 }
 
 /// A time of day, from one minute to just before another; it may go over midnight.
@@ -41,8 +44,12 @@ impl Schedule {
     /// Whether this moment is within the schedule.
     pub fn covers(&self, at: DateTime<Utc>) -> bool {
         let minute = u16::try_from(at.hour() * 60 + at.minute()).unwrap_or_default();
-        let on = |day: Weekday| self.weekdays.is_empty() || self.weekdays.contains(&day);
-        let (today, yesterday) = (at.weekday(), at.weekday().pred());
+        let on = |day: NaiveDate| {
+            (self.weekdays.is_empty() || self.weekdays.contains(&day.weekday()))
+                && !self.except.contains(&day)
+        };
+        let today = at.date_naive();
+        let yesterday = today.pred_opt().unwrap_or(today);
         if self.windows.is_empty() {
             return on(today);
         }
@@ -112,7 +119,7 @@ mod tests {
         is: bool,
     ) {
         let windows = windows.iter().map(|text| text.parse().unwrap()).collect();
-        let schedule = Schedule { windows, weekdays: weekdays.to_vec() };
+        let schedule = Schedule { windows, weekdays: weekdays.to_vec(), except: vec![] };
         // The first of November 2026 is a Sunday.
         let at = Utc.with_ymd_and_hms(2026, 11, day, hour, minute, 0).unwrap();
         assert_eq!(schedule.covers(at), is, "{schedule:?} at {at}");

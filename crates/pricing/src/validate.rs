@@ -39,8 +39,9 @@ fn check_model(model: &Model) -> Result<(), BookError> {
     if model.names().any(|name| name.trim().is_empty()) {
         return Err(BookError::invalid(place(model), "a name is empty; give it a name"));
     }
-    if model.cards.is_empty() {
-        return Err(BookError::invalid(place(model), "it has no cards; give it one, or remove it"));
+    if model.patterns.iter().any(|pattern| pattern.starts_with('*') || !pattern.contains('*')) {
+        let why = "a pattern begins with a part of the name and has a `*` after it; correct it";
+        return Err(BookError::invalid(place(model), why));
     }
     for (number, card) in model.cards.iter().enumerate() {
         let clash =
@@ -93,7 +94,7 @@ fn check_card(card: &RateCard) -> Result<(), String> {
 }
 
 fn check_price(price: &UnitPrice) -> Result<(), String> {
-    let UnitPrice { unit, amount, per } = price;
+    let UnitPrice { unit, amount, per, .. } = price;
     if *per == 0 {
         return Err(format!("the price of {unit} is for 0 of them; `per` is at least 1"));
     }

@@ -3,9 +3,10 @@
 use super::*;
 
 /// Input and output tokens by their names on the wire; reasoning is within the output.
-const INPUT: [&str; 12] = [
+const INPUT: [&str; 15] = [
     "input",
     "cache_read",
+    "cache_read_explicit",
     "cache_write",
     "cache_write_5m",
     "cache_write_30m",
@@ -13,9 +14,11 @@ const INPUT: [&str; 12] = [
     "cache_write_12h",
     "input_audio",
     "cache_read_audio",
+    "cache_write_audio",
     "input_image",
     "cache_read_image",
     "input_video",
+    "cache_read_video",
 ];
 const OUTPUT: [&str; 4] = ["output", "output_audio", "output_image", "output_video"];
 

@@ -168,14 +168,11 @@ fn check_refused(cards: &str, says: &str) {
 
 #[test]
 fn what_cannot_be_right_is_refused_with_its_place() {
-    check_refused("", "no cards");
     check_refused(r#"{"rates": {}}"#, "no prices");
     check_refused(r#"{"rates": {"input": "-1"}}"#, "below zero");
     check_refused(r#"{"rates": {"input": "NaN"}}"#, "input");
-    check_refused(r#"{"rates": {"input": true}}"#, "neither a number nor text");
     check_refused(r#"{"rates": {"input": "50001"}}"#, "above 0.05 a token");
     check_refused(r#"{"rates": {"input": {"amount": "1", "per": 0}}}"#, "for 0 of them");
-    check_refused(r#"{"rates": {"input": {"price": "1"}}}"#, "of the form");
     check_refused(r#"{"rates": {"inputs": "1"}}"#, "there is no unit \"inputs\"");
     check_refused(r#"{"from": "soon", "rates": {"input": "1"}}"#, "not a moment");
     check_refused(
@@ -194,6 +191,24 @@ fn what_cannot_be_right_is_refused_with_its_place() {
         r#"{"rates": {"input": "1"}, "tiers": [{"metric": "prompt_tokens", "rates": {"input": "2"}}]}"#,
         "`above`",
     );
+}
+
+#[test]
+fn a_price_of_another_shape_is_refused_with_its_line() {
+    for price in
+        ["true", r#"{"price": "1"}"#, "[]", r#"{"amount": {"amount": "1", "per": 1}, "per": 1}"#]
+    {
+        let card = format!("{{\"rates\":\n{{\"input\": {price}}}}}");
+        let text = format!(r#"{{"models": [{{"provider": "p", "id": "m", "cards": [{card}]}}]}}"#);
+        let error = PriceBook::from_json(&text).expect_err(price).to_string();
+        assert!(error.contains("line 2"), "{price}: {error}");
+    }
+}
+
+#[test]
+fn an_llm_without_a_price_is_known_and_has_none() {
+    let outcome = price(&book(""), plain(5, 5), &Selectors::new());
+    assert_eq!(outcome, CostOutcome::NoPriceAt { first: None });
 }
 
 #[test]

@@ -1,0 +1,21 @@
+//! From the public price tables to one price book: read, refuse, merge, report.
+//!
+//! | Room | Does |
+//! |---|---|
+//! | [`litellm`] | reads LiteLLM's JSON, older files of it, and tokencost's, which has the same form |
+//! | [`genai`] | reads the JSON of genai-prices |
+//! | [`model_prices`] | reads the snapshot of model-prices |
+//!
+//! Each gives an [`Import`]: a book, and a note for everything that was left out, changed or doubted. Numbers are
+//! taken as decimals from their text and never go through a float.
+
+mod draft;
+pub mod genai;
+pub mod litellm;
+pub mod model_prices;
+mod note;
+mod number;
+mod providers;
+
+pub use note::{Import, ImportError, Note, NoteKind, Origin};
+pub use number::Number;
