@@ -45,6 +45,7 @@ mod price;
 mod provider;
 mod schedule;
 mod selectors;
+mod table;
 mod validate;
 
 #[cfg(test)]

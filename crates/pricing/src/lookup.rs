@@ -3,7 +3,7 @@
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use taximeter_models::{CostOutcome, MatchKind, Name};
 
-use crate::index::{ModelAt, fold};
+use crate::index::fold;
 use crate::nearest::nearest;
 use crate::{Grammar, Model, PriceBook, Provider};
 
@@ -49,7 +49,7 @@ impl PriceBook {
         if found.model.is_some() || (found.provider.is_local && !name.is_empty()) {
             return Ok(found);
         }
-        let nearest = nearest(name, self.index.model_names(provider));
+        let nearest = nearest(name, self.names_of(provider));
         Err(CostOutcome::UnknownModel { nearest })
     }
 
@@ -73,26 +73,22 @@ impl PriceBook {
         name: &str,
         at: DateTime<Utc>,
     ) -> Option<(&Model, MatchKind)> {
-        if let Some(found) = self.exact(provider, name) {
+        if let Some((model, found)) = self.named(provider, name) {
             let kind = if found.alias { MatchKind::Alias } else { MatchKind::Exact };
-            return Some((&self.models[found.at], kind));
+            return Some((model, kind));
         }
         if let Some(model) = self.without_date(provider, name, at) {
             return Some((model, MatchKind::DateStripped));
         }
         let inner = reduce(&self.providers[provider], name)?;
-        let model = self.exact(provider, inner).map(|found| &self.models[found.at]);
+        let model = self.named(provider, inner).map(|(model, _)| model);
         let model = model.or_else(|| self.without_date(provider, inner, at))?;
         Some((model, MatchKind::Grammar))
     }
 
-    fn exact(&self, provider: usize, name: &str) -> Option<ModelAt> {
-        self.index.model(provider, name)
-    }
-
     fn without_date(&self, provider: usize, name: &str, at: DateTime<Utc>) -> Option<&Model> {
         let (stem, date) = split_date(name)?;
-        let model = &self.models[self.exact(provider, stem)?.at];
+        let (model, _) = self.named(provider, stem)?;
         // No call is answered by an LLM that is dated later; a day is left for clocks and time zones.
         let latest = at.date_naive().checked_add_days(Days::new(1))?;
         (model.dated_ids && date <= latest).then_some(model)

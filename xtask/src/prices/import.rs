@@ -43,7 +43,8 @@ impl FromStr for Table {
         let path = PathBuf::from(parts.next().unwrap_or_default());
         let version = parts.next().filter(|version| !version.is_empty()).map(str::to_owned);
         let date = parts.next().map(str::parse).transpose();
-        let date = date.map_err(|_| format!("{text:?}: a date such as 2026-11-23 expected at the end"))?;
+        let date =
+            date.map_err(|_| format!("{text:?}: a date such as 2026-11-23 expected at the end"))?;
         Ok(Self { path, version, date })
     }
 }
@@ -52,7 +53,8 @@ type Reader = fn(&str, &Origin) -> Result<Import, ImportError>;
 
 impl Table {
     fn read(&self, id: &str, url: &str, reader: Reader) -> Result<Import, Box<dyn Error>> {
-        let text = std::fs::read_to_string(&self.path).map_err(|why| format!("reading {}: {why}", self.path.display()))?;
+        let text = std::fs::read_to_string(&self.path)
+            .map_err(|why| format!("reading {}: {why}", self.path.display()))?;
         let origin = Origin {
             id: id.to_owned(),
             version: self.version.clone(),
@@ -66,12 +68,21 @@ impl Table {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut imports = Vec::new();
     if let Some(table) = &arguments.litellm {
-        imports.push(table.read("LiteLLM", "https://github.com/BerriAI/litellm", taximeter_sources::litellm::read)?);
+        imports.push(table.read(
+            "LiteLLM",
+            "https://github.com/BerriAI/litellm",
+            taximeter_sources::litellm::read,
+        )?);
     }
     let import = imports.pop().ok_or("give at least one table, such as --litellm FILE")?;
     let text = serde_json::to_string(&import.book)?;
     taximeter::PriceBook::from_json(&text)?;
     std::fs::write(&arguments.out, text)?;
-    println!("{}: {} LLMs, {} notes", arguments.out.display(), import.book.models.len(), import.notes.len());
+    println!(
+        "{}: {} LLMs, {} notes",
+        arguments.out.display(),
+        import.book.models.len(),
+        import.notes.len()
+    );
     Ok(())
 }
