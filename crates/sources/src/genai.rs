@@ -66,7 +66,9 @@ pub fn read(text: &str, origin: &Origin) -> Result<Import, ImportError> {
             add(&mut draft, provider, at, origin)?;
         }
     }
-    let import = draft.finish(origin);
+    let mut import = draft.finish(origin);
+    // The entries of one LLM often call for the same note.
+    import.notes.dedup();
     PriceBook::try_from(import.book.clone())?;
     Ok(import)
 }

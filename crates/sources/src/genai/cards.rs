@@ -35,15 +35,20 @@ type Entries = Vec<(Option<Constraint>, Prices)>;
 fn usual_entries(model: &Model, place: &str, draft: &mut Draft) -> Result<Entries, ImportError> {
     let mut entries = Entries::with_capacity(model.prices.len());
     for entry in &model.prices {
-        // An entry whose every price is refused stays empty, and makes no card: it is not free.
-        let prices = if entry.prices.is_empty() {
-            rates::free()
-        } else {
-            rates::judged(&entry.prices, place, draft)?
-        };
-        entries.push((entry.constraint, prices));
+        entries.push((entry.constraint, usual_prices(&entry.prices, place, draft)?));
     }
     Ok(entries)
+}
+
+/// The prices of an entry. One whose every price is refused stays empty, and makes no card: it is not free.
+fn usual_prices(prices: &Prices, place: &str, draft: &mut Draft) -> Result<Prices, ImportError> {
+    if prices.is_empty() {
+        return Ok(rates::free());
+    }
+    let good = rates::judged(prices, place, draft)?;
+    let Some(more) = rates::with_free_output(prices, &good) else { return Ok(good) };
+    draft.note(NoteKind::Doubted, place, "only input has a price; output is taken for free");
+    Ok(more)
 }
 
 /// The variants by their way of serving, in the order of their dates.

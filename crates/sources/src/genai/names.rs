@@ -201,8 +201,9 @@ mod tests {
         let found = shapes(regex).map(|shapes| {
             shapes.into_iter().map(|shape| (shape.stem, shape.dated)).collect::<Vec<_>>()
         });
-        let expected = expected
-            .map(|shapes| shapes.iter().map(|(stem, dated)| ((*stem).to_owned(), *dated)).collect());
+        let expected = expected.map(|shapes| {
+            shapes.iter().map(|(stem, dated)| ((*stem).to_owned(), *dated)).collect()
+        });
         assert_eq!(found, expected, "{regex}");
     }
 

@@ -14,8 +14,8 @@ use crate::{ImportError, NoteKind, Number};
 /// Every price field with its unit, and how many of it the price is for; none for a million, which is the usual
 /// number of tokens and characters. Hours become milliseconds.
 const FIELDS: &[(&str, Unit, Option<u64>)] = &[
-    ("input_mtok", Unit::Input, None),
-    ("output_mtok", Unit::Output, None),
+    (INPUT, Unit::Input, None),
+    (OUTPUT, Unit::Output, None),
     ("cache_read_mtok", Unit::CacheRead, None),
     ("cache_write_mtok", Unit::CacheWrite, None),
     ("cache_write_5m_mtok", Unit::CacheWrite5m, None),
@@ -45,6 +45,8 @@ const FIELDS: &[(&str, Unit, Option<u64>)] = &[
     ("output_audio_hours", Unit::OutputAudioMillisecond, Some(HOUR)),
 ];
 
+const INPUT: &str = "input_mtok";
+const OUTPUT: &str = "output_mtok";
 const THOUSAND: u64 = 1_000;
 /// The milliseconds of an hour.
 const HOUR: u64 = 3_600_000;
@@ -134,6 +136,18 @@ fn form(amount: Number, per: Option<u64>) -> PriceForm {
 
 /// The prices of an LLM that the table has without any: it is free.
 pub(super) fn free() -> Prices {
-    let zero = || Price::flat(Number(Decimal::ZERO));
-    ["input_mtok", "output_mtok"].map(|field| (field.to_owned(), zero())).into()
+    [INPUT, OUTPUT].map(|field| (field.to_owned(), zero())).into()
+}
+
+/// What of these prices is `good`, and a free output where only input is billed: so the table writes of embeddings,
+/// rerankers and classifiers. None where that is not so.
+pub(super) fn with_free_output(prices: &Prices, good: &Prices) -> Option<Prices> {
+    let has_output = prices.keys().any(|field| field.starts_with("output_"));
+    let mut more = good.clone();
+    more.insert(OUTPUT.to_owned(), zero());
+    (good.contains_key(INPUT) && !has_output).then_some(more)
+}
+
+fn zero() -> Price {
+    Price::flat(Number(Decimal::ZERO))
 }

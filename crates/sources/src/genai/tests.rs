@@ -35,7 +35,9 @@ fn only(import: &Import) -> &ModelForm {
 
 /// The LLM whose names follow this rule, beside the notes.
 fn named(id: &str, rule: &str) -> (ModelForm, Vec<String>) {
-    let model = format!(r#"{{"id": "{id}", "match": {rule}, "prices": {{"input_mtok": 1}}}}"#);
+    let model = format!(
+        r#"{{"id": "{id}", "match": {rule}, "prices": {{"input_mtok": 1, "output_mtok": 2}}}}"#
+    );
     let import = read_at("openai", &model).unwrap();
     let why = import.notes.iter().map(|note| note.why.clone()).collect();
     (only(&import).clone(), why)
@@ -67,7 +69,8 @@ fn million(import: &Import, at: &str, selectors: &Selectors) -> String {
 
 #[test]
 fn a_price_is_told_with_its_source() {
-    let import = read(r#""prices": {"input_mtok": 2.50, "requests_kcount": 12}"#).unwrap();
+    let import =
+        read(r#""prices": {"input_mtok": 2.50, "output_mtok": 1, "requests_kcount": 12}"#).unwrap();
     let card = card(&import, 0);
     assert_eq!(rate(card, "input"), "2.5");
     assert_eq!(rate(card, "request"), serde_json::json!({"amount": "12", "per": 1_000}));
@@ -194,7 +197,7 @@ fn a_variant_replaces_some_prices_from_its_day_on() {
     assert_eq!(million(&import, "2026-05-01T00:00:00Z", &web), "2");
     let whens: Vec<_> = only(&import).cards.iter().map(|card| card.when.clone()).collect();
     assert_eq!(whens.iter().filter(|when| **when == web).count(), 3);
-    assert!(import.notes.is_empty(), "{:?}", import.notes);
+    assert_eq!(import.notes.len(), 1, "{:?}", import.notes);
 }
 
 #[test]
@@ -216,8 +219,19 @@ fn an_llm_without_prices_is_free() {
     let usage = TokenUsage::inclusive(100, 10).cache_read(50).build().unwrap();
     let selectors = Selectors::new();
     let at = Utc::now();
-    let query = Query { provider: Some("openai"), model: "mine", at, usage: &usage, selectors: &selectors };
+    let query =
+        Query { provider: Some("openai"), model: "mine", at, usage: &usage, selectors: &selectors };
     assert!(matches!(book.price(&query), CostOutcome::Free { .. }));
+}
+
+#[test]
+fn the_output_of_an_llm_that_bills_only_input_is_free() {
+    let import = read(r#""prices": {"input_mtok": 2}"#).unwrap();
+    assert_eq!(rate(card(&import, 0), "output"), "0");
+    assert_eq!(import.notes[0].kind, NoteKind::Doubted);
+    // What is billed by the hour or the page says nothing about tokens.
+    let import = read(r#""prices": {"audio_hours": 2}"#).unwrap();
+    assert_eq!(card(&import, 0).rates.len(), 1);
 }
 
 #[test]
@@ -308,7 +322,8 @@ fn a_label_that_is_no_name_gives_way_to_a_name() {
     assert_eq!((model.id.as_str(), model.patterns[0].as_str()), ("real-", "real-*"));
     let (model, _) = named("label", r#"{"contains": "us.real"}"#);
     assert_eq!(model.id, "us.real");
-    let nameless = r#"{"id": "label", "match": {"ends_with": "/real"}, "prices": {"input_mtok": 1}}"#;
+    let nameless =
+        r#"{"id": "label", "match": {"ends_with": "/real"}, "prices": {"input_mtok": 1}}"#;
     let import = read_at("openai", nameless).unwrap();
     assert!(import.book.models.is_empty());
     assert_eq!(import.notes.len(), 2);
@@ -332,7 +347,7 @@ fn rules_that_must_all_fit_are_left_out() {
 fn google_is_vertex_ai_too_but_for_what_is_free() {
     let import = read_at(
         "google",
-        r#"{"id": "gemini", "match": {"equals": "gemini"}, "prices": {"input_mtok": 1}},
+        r#"{"id": "gemini", "match": {"equals": "gemini"}, "prices": {"output_mtok": 1}},
            {"id": "gemma", "match": {"equals": "gemma"}, "prices": {}}"#,
     )
     .unwrap();

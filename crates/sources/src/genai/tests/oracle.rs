@@ -1,8 +1,10 @@
 //! Known answers: calls with the cost that the table's own rules give them.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use taximeter_models::{CostOutcome, Money, TokenUsage, Unit, UsageError};
 use taximeter_pricing::{PriceBook, Query, Selectors};
@@ -96,21 +98,28 @@ fn check(book: &PriceBook, row: &Row) -> Result<(), String> {
         other => other.as_str(),
     };
     let amount = outcome.amount().map(|(amount, _)| amount);
-    let same = row.expected_cost_usd.as_deref().is_none_or(|text| {
-        amount.is_some_and(|amount| rounded(amount) == rounded(text.parse().unwrap()))
-    });
+    let expected = row.expected_cost_usd.as_deref();
+    let same = expected.is_none_or(|text| amount.is_some_and(|amount| is(amount, text)));
     if same && word == row.expected_outcome {
         return Ok(());
     }
-    let Row { id, provider, model, expected_cost_usd: expected, .. } = row;
+    let Row { id, provider, model, .. } = row;
     Err(format!("{id} {provider}/{model}: {word} {amount:?}, not {expected:?}"))
 }
 
-/// The rows were counted with 28 significant digits, which a third of something has not enough of.
-fn rounded(amount: Money) -> i128 {
-    let unit = Money::TICKS_PER_UNIT / 10_i128.pow(22);
-    (amount.ticks() + unit / 2) / unit
+/// Whether an amount is what a row says: exactly, or where the row had to round its 28 digits, up to that.
+fn is(amount: Money, expected: &str) -> bool {
+    let digits = expected.trim_start_matches(['0', '.']).len();
+    if digits < 28 {
+        return Ok(amount) == expected.parse();
+    }
+    let expected = Decimal::from_str(expected).unwrap().round_dp(PLACES);
+    let unit = Money::TICKS_PER_UNIT / 10_i128.pow(PLACES);
+    Decimal::from_i128_with_scale((amount.ticks() + unit / 2) / unit, PLACES) == expected
 }
+
+/// Fewer decimal places than either side has.
+const PLACES: u32 = 22;
 
 /// Prices the rows, and gives their number.
 fn check_all(table: &str, rows: &str) -> usize {
