@@ -99,7 +99,7 @@ impl Gathered {
 
     fn take_regex(&mut self, text: &str) {
         let Some(shapes) = shapes(text) else {
-            let why = format!("the regular expression {text:?} is no name, nor one with a date");
+            let why = format!("the regular expression {text} is no name, nor one with a date");
             return self.left_out.push(why);
         };
         for shape in shapes {
@@ -114,8 +114,8 @@ impl Gathered {
     /// The names. The label is the id if it fits the rules; the table may have made it up.
     fn names(mut self, label: &str, label_fits: bool) -> Names {
         let label = label_fits.then(|| label.to_owned());
-        let others = self.whole.iter().chain(&self.starts).chain(&self.parts);
-        let id = label.or_else(|| others.cloned().next());
+        let mut others = self.whole.iter().chain(&self.starts).chain(&self.parts);
+        let id = label.or_else(|| others.next().cloned());
         let mut known: BTreeSet<String> = id.iter().map(|id| id.to_ascii_lowercase()).collect();
         let mut aliases = self.whole;
         aliases.append(&mut self.parts);
