@@ -43,6 +43,9 @@ fn usual_entries(model: &Model, place: &str, draft: &mut Draft) -> Result<Entrie
 /// The prices of an entry. One whose every price is refused stays empty, and makes no card: it is not free.
 fn usual_prices(prices: &Prices, place: &str, draft: &mut Draft) -> Result<Prices, ImportError> {
     if prices.is_empty() {
+        if !place.ends_with(":free") {
+            draft.note(NoteKind::Doubted, place, "it has no prices and is taken for free");
+        }
         return Ok(rates::free());
     }
     let good = rates::judged(prices, place, draft)?;
