@@ -152,6 +152,8 @@ fn stand_ins(unit: Unit) -> &'static [Unit] {
         Unit::CacheWriteAudio => &[Unit::InputAudio],
         Unit::CacheReadImage => &[Unit::InputImage],
         Unit::CacheReadVideo => &[Unit::InputVideo],
+        // Some providers bill all audio alike.
+        Unit::InputAudioMillisecond | Unit::OutputAudioMillisecond => &[Unit::AudioMillisecond],
         _ => &[],
     }
 }
