@@ -313,3 +313,95 @@ pub(crate) fn fits(pattern: &str, name: &str) -> bool {
 pub(crate) fn literals(pattern: &str) -> usize {
     pattern.chars().filter(|letter| *letter != '*').count()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check_date(name: &str, stem: Option<&str>) {
+        assert_eq!(split_date(name).map(|(stem, _)| stem), stem, "{name}");
+    }
+
+    #[test]
+    fn dates_are_real_and_stand_at_the_end() {
+        check_date("gpt-4o-2024-08-06", Some("gpt-4o"));
+        check_date("claude-opus-4-5-20251101", Some("claude-opus-4-5"));
+        check_date("claude-opus-4-5@20251101", Some("claude-opus-4-5"));
+        check_date("gpt-4o-2024-13-06", None);
+        check_date("gpt-4o-2024-02-30", None);
+        check_date("gpt-4o-20240230", None);
+        check_date("gpt-4o-1999-01-01", None);
+        check_date("gpt-4o-2024-8-6", None);
+        check_date("gpt-4o-202-408-06", None);
+        check_date("gpt-4o-2024-+8-06", None);
+        check_date("gpt-4o-+2024806", None);
+        check_date("gpt-4o-2024-08-06-mini", None);
+        check_date("-2024-08-06", None);
+        check_date("ü2024-08-06", None);
+        check_date("@20240806", None);
+        check_date("gpt-4oü0240806", None);
+    }
+
+    #[test]
+    fn the_base_of_a_fine_tuned_name() {
+        assert_eq!(fine_tuned_base("ft:gpt-4o-2024-08-06:me:x:1"), Some("ft:gpt-4o-2024-08-06"));
+        assert_eq!(fine_tuned_base("ft:gpt-4o-2024-08-06"), None);
+        assert_eq!(fine_tuned_base("gpt-4o"), None);
+    }
+
+    #[test]
+    fn regions_of_aws() {
+        for region in ["eu-central-1", "us-gov-west-1", "ap-southeast-3"] {
+            assert!(is_aws_region(region), "{region}");
+        }
+        for other in ["", "eu", "eu-1", "eu-central", "eu--1", "1-month-commitment", "a-b-c-d-1"] {
+            assert!(!is_aws_region(other), "{other}");
+        }
+    }
+
+    fn check_fit(pattern: &str, name: &str, expected: bool) {
+        assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+    }
+
+    #[test]
+    fn a_pattern_fits_all_of_a_name_or_not() {
+        check_fit("a*", "a", true);
+        check_fit("a*", "abc", true);
+        check_fit("a*", "ba", false);
+        check_fit("a*c", "abc", true);
+        check_fit("a*c", "abcd", false);
+        check_fit("ab*ba", "aba", false);
+        check_fit("a*b*c", "axbxc", true);
+        check_fit("a*b*c", "abbc", true);
+        check_fit("a*b*b", "ab", false);
+        check_fit("a**b", "ab", true);
+        check_fit("abc", "abc", true);
+        check_fit("abc", "abcd", false);
+        check_fit(&"a*".repeat(2_000), &"a".repeat(1_999), false);
+        check_fit(&"a*".repeat(2_000), &"a".repeat(100_000), true);
+    }
+
+    /// Tries every way to share out the name.
+    fn fits_naively(pattern: &[char], name: &[char]) -> bool {
+        match (pattern, name) {
+            ([], name) => name.is_empty(),
+            (['*', pattern @ ..], name) => {
+                (0..=name.len()).any(|skipped| fits_naively(pattern, &name[skipped..]))
+            }
+            ([wanted, pattern @ ..], [letter, name @ ..]) => {
+                wanted == letter && fits_naively(pattern, name)
+            }
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn patterns_fit_as_in_the_naive_model(pattern in "[abü*]{0,8}", name in "[abü]{0,10}") {
+            let letters = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(fits(&pattern, &name), fits_naively(&letters(&pattern), &letters(&name)));
+        }
+    }
+}
