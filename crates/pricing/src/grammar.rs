@@ -117,25 +117,27 @@ fn is_aws_region(text: &str) -> bool {
 /// A context length behind the version (`:200k`) stays: AWS sells such an id only as provisioned throughput, which
 /// is billed by the hour.
 fn bedrock_id<'n, T>(id: &str, region: Option<&'n str>, seek: &mut Seek<'_, 'n, T>) -> Option<T> {
-    let short = id.strip_suffix(":0").unwrap_or(id);
-    if let Some(found) = seek(id, region) {
-        return Some(found);
-    }
-    if short.len() < id.len()
-        && let Some(found) = seek(short, region)
-    {
-        return Some(found);
-    }
-    match short.rsplit_once("-v").filter(|(_, version)| is_number(version)) {
-        Some((stem, version)) => {
-            // Without its version a later LLM would be read as the first one, unless a date tells them apart.
-            let same = version == "1" || split_date(stem).is_some();
-            same.then(|| seek(stem, region)).flatten().or_else(|| longer(id, ":0", region, seek))
-        }
-        None => longer(id, ":0", region, seek)
-            .or_else(|| longer(short, "-v1:0", region, seek))
-            .or_else(|| longer(short, "-v1", region, seek)),
-    }
+    let short = id.strip_suffix(":0");
+    seek(id, region)
+        .or_else(|| match short {
+            Some(short) => seek(short, region),
+            None => longer(id, ":0", region, seek),
+        })
+        .or_else(|| bedrock_version(short.unwrap_or(id), region, seek))
+}
+
+/// A name without its version, or with the first one.
+fn bedrock_version<'n, T>(
+    name: &str,
+    region: Option<&'n str>,
+    seek: &mut Seek<'_, 'n, T>,
+) -> Option<T> {
+    let Some((stem, version)) = name.rsplit_once("-v").filter(|(_, version)| is_number(version))
+    else {
+        return longer(name, "-v1:0", region, seek).or_else(|| longer(name, "-v1", region, seek));
+    };
+    // Without its version a later LLM would be read as the first one, unless a date tells them apart.
+    if version == "1" || split_date(stem).is_some() { seek(stem, region) } else { None }
 }
 
 /// A name with something behind it, unless it has a part behind a colon already.
