@@ -7,6 +7,7 @@
 
 mod check;
 mod demo;
+mod prices;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -28,6 +29,9 @@ enum Task {
     /// `OPENAI_BASE_URL`, `OPENAI_API_KEY` and `OPENAI_MODEL` point it at a real server; without them it starts a
     /// stand-in on this machine.
     Demo(demo::Arguments),
+    /// Reads the public price tables, and makes and checks the price book.
+    #[command(subcommand)]
+    Prices(prices::Task),
     /// Runs formatter, linter, tests and documentation, as the continuous integration does.
     Check,
 }
@@ -35,6 +39,7 @@ enum Task {
 fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Arguments::parse().task {
         Task::Demo(arguments) => demo::run(&arguments),
+        Task::Prices(task) => prices::run(&task),
         Task::Check => check::run(),
     };
     match result {

@@ -1,5 +1,6 @@
 //! The price book: providers, LLMs, rate cards, and the index over them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use chrono::{NaiveDate, Utc};
@@ -7,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use taximeter_models::{CardBasis, Name, RateCardRef};
 
 use crate::form::BookForm;
-use crate::index::{Index, fold};
+use crate::index::{Index, ModelAt, fold};
+use crate::table::{NameAt, PackedProvider, PackedSource, Table, day, pack};
 use crate::{BookError, Model, Provider};
 
 /// The table that is compiled in; `data/README.md` says where it comes from.
-const EMBEDDED: &str = include_str!("../data/book.json");
+pub(crate) const EMBEDDED: &[u8] = include_bytes!("../data/book.bin");
 
 /// Prices of LLMs with their history.
 ///
@@ -36,8 +38,13 @@ pub struct PriceBook {
     pub(crate) as_of: Option<NaiveDate>,
     pub(crate) sources: Vec<Source>,
     pub(crate) providers: Vec<Provider>,
+    /// The LLMs that were read; all but those of the table below.
     pub(crate) models: Vec<Model>,
     pub(crate) index: Index,
+    /// The compact table that lies under them, if one does.
+    table: Option<Arc<Table>>,
+    /// The LLMs of the table that others stand in for.
+    replaced: BTreeSet<usize>,
 }
 
 /// Where prices of a book were read, with the licence under which they may be passed on.
@@ -74,8 +81,31 @@ impl PriceBook {
         // A test keeps a broken table from being shipped; were one shipped all the same, every price would be
         // unknown, which is better than a panic in the program that is metered.
         static BOOK: LazyLock<PriceBook> =
-            LazyLock::new(|| PriceBook::from_json(EMBEDDED).unwrap_or_default());
+            LazyLock::new(|| Table::open(EMBEDDED).map(PriceBook::over).unwrap_or_default());
         &BOOK
+    }
+
+    fn over(table: Table) -> Self {
+        let head = table.head();
+        let providers: Vec<_> = head.providers.iter().map(PackedProvider::unpack).collect();
+        let (index, _) = Index::new(&providers, &[]);
+        Self {
+            as_of: head.as_of.and_then(day),
+            sources: head.sources.iter().map(PackedSource::unpack).collect(),
+            providers,
+            index,
+            table: Some(Arc::new(table)),
+            ..Self::default()
+        }
+    }
+
+    /// The bytes of the compact table of this book, which stands in `data/book.bin` for the embedded one.
+    ///
+    /// # Errors
+    /// Where the book is too large for the table: 65,535 names, or 32,767 LLMs.
+    #[doc(hidden)]
+    pub fn to_table(&self) -> Result<Vec<u8>, BookError> {
+        pack(self)
     }
 
     /// Reads a book from JSON, in the form of `data/book.json`.
@@ -95,7 +125,7 @@ impl PriceBook {
         models: Vec<Model>,
         index: Index,
     ) -> Self {
-        Self { as_of, sources, providers, models, index }
+        Self { as_of, sources, providers, models, index, ..Self::default() }
     }
 
     /// This book with another one over it. Where both know a price, the other one's is taken; its cards say that
@@ -105,21 +135,29 @@ impl PriceBook {
         for provider in overrides.providers {
             self.merge_provider(&mut providers, provider);
         }
-        let layer = self.cards().map(|card| card.layer).max().unwrap_or_default();
+        let layer = self.models.iter().flat_map(|model| &model.cards).map(|card| card.layer).max();
         let mut models = Vec::with_capacity(self.models.len() + overrides.models.len());
-        let mut replaced = vec![false; self.models.len()];
+        let mut replaced = Replaced { own: BTreeSet::new(), in_table: self.replaced.clone() };
         for mut model in overrides.models {
-            mark_override(&mut model, layer + 1);
+            mark_override(&mut model, layer.unwrap_or_default() + 1);
             self.keep_what_was(&mut model, &mut replaced);
             models.push(model);
         }
         // The overrides stand first, so that a name which both claim is theirs.
-        let kept = self.models.iter().zip(replaced).filter(|(_, replaced)| !replaced);
-        models.extend(kept.map(|(model, _)| model.clone()));
+        let kept = self.models.iter().enumerate().filter(|(at, _)| !replaced.own.contains(at));
+        models.extend(kept.map(|(_, model)| model.clone()));
         let mut sources = self.sources.clone();
         sources.extend(overrides.sources);
         let (index, _) = Index::new(&providers, &models);
-        Self { as_of: self.as_of, sources, providers, models, index }
+        Self {
+            as_of: self.as_of,
+            sources,
+            providers,
+            models,
+            index,
+            table: self.table.clone(),
+            replaced: replaced.in_table,
+        }
     }
 
     fn merge_provider(&self, providers: &mut Vec<Provider>, new: Provider) {
@@ -137,21 +175,39 @@ impl PriceBook {
     }
 
     /// Gives an overriding LLM the names and the cards of the one that it overrides.
-    fn keep_what_was(&self, model: &mut Model, replaced: &mut [bool]) {
+    fn keep_what_was(&self, model: &mut Model, replaced: &mut Replaced) {
         let Some(provider) = self.index.provider(&model.provider) else { return };
         model.provider = self.providers[provider].id.clone();
         for card in &mut model.cards {
             Arc::make_mut(&mut card.reference).provider = model.provider.clone();
         }
-        let Some(found) = self.index.model(provider, &fold(&model.id)) else { return };
-        let old = &self.models[found.at];
+        let Some((old, found)) = self.named(provider, &fold(&model.id)) else { return };
         model.cards.splice(0..0, old.cards.iter().cloned());
         if !found.alias {
             // The same LLM: its other names lead to the new prices too.
-            replaced[found.at] = true;
-            model.aliases.extend(old.aliases.iter().cloned());
+            replaced.add(found);
+            let given: BTreeSet<String> = model.names().map(str::to_ascii_lowercase).collect();
+            let fresh = old.names().filter(|name| !given.contains(&name.to_ascii_lowercase()));
+            model.aliases.extend(fresh.map(Name::from));
+            model.patterns.extend(old.patterns.iter().cloned());
             model.dated_ids |= old.dated_ids;
         }
+    }
+
+    /// The LLM that has exactly this name at a provider, the name being folded.
+    pub(crate) fn named(&self, provider: usize, name: &str) -> Option<(&Model, ModelAt)> {
+        if let Some(found) = self.index.model(provider, name) {
+            return Some((self.models.get(found.at)?, found));
+        }
+        let table = self.table.as_ref()?;
+        let NameAt { model, alias } = table.find(provider, name)?;
+        Some((table.model(model)?, ModelAt { at: model, in_table: true, alias }))
+    }
+
+    /// All names of a provider's LLMs, in no particular order.
+    pub(crate) fn names_of(&self, provider: usize) -> impl Iterator<Item = &str> + '_ {
+        let in_table = self.table.iter().flat_map(move |table| table.names_of(provider));
+        self.index.model_names(provider).chain(in_table)
     }
 
     /// The day of which the prices are; none if the book does not say.
@@ -171,7 +227,11 @@ impl PriceBook {
 
     /// The LLMs, retired ones among them, by provider.
     pub fn models(&self) -> impl Iterator<Item = &Model> + '_ {
-        self.models.iter()
+        let kept = |table: &'_ Table| (0..table.len()).filter(|at| !self.replaced.contains(at));
+        let table = self.table.as_deref();
+        let in_table =
+            table.into_iter().flat_map(move |table| kept(table).filter_map(|at| table.model(at)));
+        self.models.iter().chain(in_table)
     }
 
     /// The LLM that a call of that name would be priced as, if there is one. Names of LLMs lead to it as they do
@@ -180,9 +240,21 @@ impl PriceBook {
         let found = self.look_up(provider, model, Utc::now()).ok()?;
         found.model.map(|(model, _)| model)
     }
+}
 
-    fn cards(&self) -> impl Iterator<Item = &crate::RateCard> + '_ {
-        self.models.iter().flat_map(|model| &model.cards)
+/// The LLMs that others stand in for.
+struct Replaced {
+    own: BTreeSet<usize>,
+    in_table: BTreeSet<usize>,
+}
+
+impl Replaced {
+    fn add(&mut self, found: ModelAt) {
+        if found.in_table {
+            self.in_table.insert(found.at)
+        } else {
+            self.own.insert(found.at)
+        };
     }
 }
 

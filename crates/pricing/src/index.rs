@@ -19,10 +19,12 @@ pub(crate) struct Index {
 }
 
 /// Where a name leads.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ModelAt {
-    /// The place of the LLM in the book.
+    /// The place of the LLM.
     pub(crate) at: usize,
+    /// Whether it is the place in the compact table, and not among the book's own LLMs.
+    pub(crate) in_table: bool,
     /// Whether the name is an alias.
     pub(crate) alias: bool,
 }
@@ -74,7 +76,9 @@ impl Index {
             };
             for (number, name) in model.names().enumerate() {
                 match names.entry(fold(name).into()) {
-                    Entry::Vacant(free) => _ = free.insert(ModelAt { at, alias: number > 0 }),
+                    Entry::Vacant(free) => {
+                        _ = free.insert(ModelAt { at, in_table: false, alias: number > 0 })
+                    }
                     Entry::Occupied(_) => duplicates.models.push(taken(at, name)),
                 }
             }

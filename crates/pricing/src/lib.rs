@@ -47,6 +47,7 @@ mod price;
 mod provider;
 mod schedule;
 mod selectors;
+mod table;
 mod validate;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Days, Utc};
 use taximeter_models::{CostOutcome, MatchKind, Name};
 
 use crate::grammar::{self, split_date};
-use crate::index::{ModelAt, fold};
+use crate::index::fold;
 use crate::nearest::nearest;
 use crate::{Model, PriceBook, Provider};
 
@@ -62,7 +62,7 @@ impl PriceBook {
         if resolved.is_some() || (self.providers[provider].is_local && !name.is_empty()) {
             return Ok(resolved);
         }
-        let nearest = nearest(name, self.index.model_names(provider));
+        let nearest = nearest(name, self.names_of(provider));
         Err(CostOutcome::UnknownModel { nearest })
     }
 
@@ -88,15 +88,15 @@ impl PriceBook {
         name: &'n str,
         at: DateTime<Utc>,
     ) -> Option<Resolved<'_, 'n>> {
-        if let Some(found) = self.exact(provider, name) {
+        if let Some((model, found)) = self.named(provider, name) {
             let kind = if found.alias { MatchKind::Alias } else { MatchKind::Exact };
-            return Some((&self.models[found.at], kind, None));
+            return Some((model, kind, None));
         }
         if let Some(model) = self.without_date(provider, name, at) {
             return Some((model, MatchKind::DateStripped, None));
         }
         let mut seek = |reading: &str, region| {
-            let exact = self.exact(provider, reading).map(|found| &self.models[found.at]);
+            let exact = self.named(provider, reading).map(|(model, _)| model);
             let model = exact.or_else(|| self.without_date(provider, reading, at))?;
             Some((model, MatchKind::Grammar, region))
         };
@@ -104,13 +104,9 @@ impl PriceBook {
             .or_else(|| Some((self.by_pattern(provider, name)?, MatchKind::Pattern, None)))
     }
 
-    fn exact(&self, provider: usize, name: &str) -> Option<ModelAt> {
-        self.index.model(provider, name)
-    }
-
     fn without_date(&self, provider: usize, name: &str, at: DateTime<Utc>) -> Option<&Model> {
         let (stem, date) = split_date(name)?;
-        let model = &self.models[self.exact(provider, stem)?.at];
+        let (model, _) = self.named(provider, stem)?;
         // No call is answered by an LLM that is dated later; a day is left for clocks and time zones.
         let latest = at.date_naive().checked_add_days(Days::new(1))?;
         (model.dated_ids && date <= latest).then_some(model)
@@ -124,7 +120,7 @@ impl PriceBook {
         let (_, at) = patterns.find(|(pattern, _)| {
             fits(pattern, name) || inner.is_some_and(|inner| fits(pattern, inner))
         })?;
-        Some(&self.models[*at])
+        self.models.get(*at)
     }
 }
 

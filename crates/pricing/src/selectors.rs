@@ -20,7 +20,9 @@ pub enum Selector {
     Region,
     /// The mode of the LLM, such as `thinking`.
     Mode,
-    /// Anything else, by its name. No card of the embedded book knows one.
+    /// The kind of endpoint that served it, such as `regional`.
+    Endpoint,
+    /// Anything else, by its name.
     Other(Name),
 }
 
@@ -33,6 +35,7 @@ impl Selector {
             Self::Speed => "speed",
             Self::Region => "region",
             Self::Mode => "mode",
+            Self::Endpoint => "endpoint",
             Self::Other(name) => name,
         }
     }
@@ -46,6 +49,7 @@ impl From<&str> for Selector {
             "speed" => Self::Speed,
             "region" => Self::Region,
             "mode" => Self::Mode,
+            "endpoint" => Self::Endpoint,
             other => Self::Other(Name::from(other)),
         }
     }

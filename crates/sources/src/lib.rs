@@ -16,6 +16,7 @@ pub mod model_prices;
 mod note;
 mod number;
 mod providers;
+mod refuse;
 
 pub use note::{Import, ImportError, Note, NoteKind, Origin};
 pub use number::Number;

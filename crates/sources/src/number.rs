@@ -23,6 +23,16 @@ use taximeter_pricing::form::{Amount, PerForm, PriceForm};
 pub struct Number(pub Decimal);
 
 impl Number {
+    /// None at all, which is a price: free.
+    pub const ZERO: Self = Self(Decimal::ZERO);
+
+    /// The number as a fraction of whole numbers; none where it is negative or they are too large.
+    pub fn as_fraction(self) -> Option<(u64, u64)> {
+        let number = self.normalized().0;
+        let above = u64::try_from(number.mantissa()).ok()?;
+        Some((above, 10_u64.checked_pow(number.scale())?))
+    }
+
     /// The number with its decimal point moved to the right by so many places.
     pub fn times_ten_to(self, places: u32) -> Self {
         Self(self.0 * Decimal::from(10_u64.pow(places))).normalized()

@@ -39,11 +39,30 @@ fn embedded_is_valid() {
     let read = PriceBook::from_json(include_str!("../../data/book.json"));
     let book = read.unwrap_or_else(|error| panic!("{error}"));
     assert!(book.models().count() > 150);
+    assert!(book.to_table().unwrap() == crate::book::EMBEDDED, "run `cargo xtask prices pack`");
     assert!(book.as_of().is_some());
     for model in book.models() {
         for card in &model.cards {
             assert!(!card.reference.source.is_empty(), "{} has a card without source", model.id);
             assert!(card.rate(Unit::Input).is_some(), "{} has a card without input", model.id);
+        }
+    }
+}
+
+#[test]
+fn the_table_says_what_the_book_says() {
+    let book = PriceBook::from_json(include_str!("../../data/book.json")).unwrap();
+    let embedded = PriceBook::embedded();
+    assert_eq!((embedded.as_of(), embedded.sources()), (book.as_of(), book.sources()));
+    assert!(embedded.providers().eq(book.providers()));
+    assert_eq!(embedded.models().count(), book.models().count());
+    for (provider, described) in book.providers().enumerate() {
+        let of_provider = book.models().filter(|model| model.provider == described.id);
+        for model in of_provider {
+            for (number, name) in model.names().enumerate() {
+                let (found, at) = embedded.named(provider, &name.to_ascii_lowercase()).unwrap();
+                assert_eq!((found, at.alias), (model, number > 0), "{name}");
+            }
         }
     }
 }

@@ -314,6 +314,12 @@ fn patterns_come_last_and_the_most_exact_one_wins() {
 }
 
 #[test]
+fn the_embedded_book_needs_no_patterns() {
+    // Only LLMs that were read have their patterns in the index; those of the compact table would be passed over.
+    assert!(PriceBook::embedded().models().all(|model| model.patterns.is_empty()));
+}
+
+#[test]
 fn a_pattern_does_not_cross_into_another_product() {
     let check = |grammar: &str, asked: &str, known: bool| {
         let patterns =

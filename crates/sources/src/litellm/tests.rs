@@ -1,0 +1,1 @@
+//! LiteLLM's form, by small tables.
