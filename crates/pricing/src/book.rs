@@ -194,6 +194,11 @@ impl PriceBook {
         }
     }
 
+    /// The LLM that has this name at a provider, as its id or an alias, in upper or lower case; no grammar is tried.
+    pub fn find_exact(&self, provider: &str, model: &str) -> Option<&Model> {
+        self.named(self.index.provider(provider)?, &fold(model)).map(|(model, _)| model)
+    }
+
     /// The LLM that has exactly this name at a provider, the name being folded.
     pub(crate) fn named(&self, provider: usize, name: &str) -> Option<(&Model, ModelAt)> {
         if let Some(found) = self.index.model(provider, name) {

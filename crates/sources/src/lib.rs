@@ -5,6 +5,7 @@
 //! | [`litellm`] | reads LiteLLM's JSON, older files of it, and tokencost's, which has the same form |
 //! | [`genai`] | reads the JSON of genai-prices |
 //! | [`model_prices`] | reads the snapshot of model-prices |
+//! | [`merge`] | makes one book of several tables, and says where they differ |
 //!
 //! Each gives an [`Import`]: a book, and a note for everything that was left out, changed or doubted. Numbers are
 //! taken as decimals from their text and never go through a float.
@@ -12,6 +13,7 @@
 mod draft;
 pub mod genai;
 pub mod litellm;
+pub mod merge;
 pub mod model_prices;
 mod note;
 mod number;

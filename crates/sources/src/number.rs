@@ -48,6 +48,11 @@ impl Number {
         Self(self.0.normalize())
     }
 
+    /// The number rounded to so many significant digits.
+    pub fn rounded(self, digits: u32) -> Option<Self> {
+        Some(Self(self.0.round_sf(digits)?).normalized())
+    }
+
     /// Whether it is 0.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
@@ -72,6 +77,12 @@ impl Number {
     /// The price of so many.
     pub fn per(self, per: u64) -> PriceForm {
         PriceForm::Per(PerForm { amount: Amount(self.normalized().to_string()), per })
+    }
+}
+
+impl From<u32> for Number {
+    fn from(whole: u32) -> Self {
+        Self(whole.into())
     }
 }
 

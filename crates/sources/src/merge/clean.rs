@@ -1,0 +1,64 @@
+//! Prices without the noise of floats.
+
+use taximeter_pricing::form::{Amount, CardForm, PerForm, PriceForm, Rates};
+
+use crate::Number;
+
+/// More digits than this are noise.
+const DIGITS: u32 = 12;
+
+/// Takes the noise from all prices of a card: `0.18000000000000002` was `0.18`.
+pub(super) fn card(card: &mut CardForm) {
+    rates(&mut card.rates);
+    card.tiers.iter_mut().for_each(|tier| rates(&mut tier.rates));
+}
+
+fn rates(rates: &mut Rates) {
+    for price in rates.values_mut().flatten() {
+        let (PriceForm::Plain(amount) | PriceForm::Per(PerForm { amount, .. })) = price;
+        clean(amount);
+    }
+}
+
+fn clean(amount: &mut Amount) {
+    let Ok(number) = amount.0.parse::<Number>() else { return };
+    if number.significant_digits() <= DIGITS as usize {
+        return;
+    }
+    // A fraction that has no end is given back its end: a twelfth is written as 1/12.
+    for below in [3_u32, 6, 9, 12] {
+        let above = number.times(Number::from(below));
+        if let Some(short) = above.rounded(DIGITS)
+            && short.significant_digits() <= 6
+            && let Some((num, den)) = short.as_fraction()
+            && let Some(den) = den.checked_mul(below.into())
+        {
+            amount.0 = format!("{num}/{den}");
+            return;
+        }
+    }
+    if let Some(short) = number.rounded(DIGITS) {
+        amount.0 = short.to_string();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(written: &str, cleaned: &str) {
+        let mut amount = Amount(written.to_owned());
+        clean(&mut amount);
+        assert_eq!(amount.0, cleaned, "{written}");
+    }
+
+    #[test]
+    fn noise_goes_and_digits_stay() {
+        check("0.18000000000000002", "0.18");
+        check("0.40000000000000003", "0.4");
+        check("0.083333333333333333", "1/12");
+        check("33.333333333333333", "100/3");
+        check("8.99997", "8.99997");
+        check("0.123456789012", "0.123456789012");
+    }
+}

@@ -1,0 +1,1 @@
+//! Small tables that differ, and what becomes of them.
