@@ -33,25 +33,10 @@ pub(crate) fn read<'n, T>(
     }
 }
 
-/// What stands behind the provider's own name and a slash.
+/// What stands behind one of the provider's own names and a slash.
 pub(crate) fn without_provider<'n>(provider: &Provider, name: &'n str) -> Option<&'n str> {
     let (head, rest) = name.split_once('/')?;
-    let mut names = provider.names().chain(labels(provider.grammar).iter().copied());
-    names.any(|known| known.eq_ignore_ascii_case(head)).then_some(rest)
-}
-
-/// What LiteLLM writes before the slash. A label that several providers with this grammar might have is not here:
-/// it belongs to the aliases of one of them.
-fn labels(grammar: Grammar) -> &'static [&'static str] {
-    match grammar {
-        Grammar::Plain | Grammar::Azure => &[],
-        Grammar::OpenAi => &["text-completion-openai"],
-        Grammar::Gemini => &["gemini"],
-        Grammar::Bedrock => &["bedrock", "bedrock_converse"],
-        Grammar::Vertex => &["vertex_ai", "vertex_ai_beta"],
-        Grammar::OpenRouter => &["openrouter"],
-        Grammar::Fireworks => &["fireworks_ai"],
-    }
+    provider.names().any(|known| known.eq_ignore_ascii_case(head)).then_some(rest)
 }
 
 /// `ft:base` of `ft:base:organisation:name:id`: a fine-tuned LLM has the price of all those with the same base.

@@ -10,6 +10,10 @@ fn noon() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 11, 20, 12, 0, 0).unwrap()
 }
 
+/// What LiteLLM writes before the slash, as far as it is not the name of the grammar.
+const LABELS: [&str; 5] =
+    ["mine", "text-completion-openai", "bedrock_converse", "vertex_ai", "fireworks_ai"];
+
 /// A book of one provider, which has the name of its grammar; all of its LLMs have dated names.
 fn book(grammar: &str, names: &[&str]) -> PriceBook {
     let model = |name: &&str| {
@@ -17,7 +21,7 @@ fn book(grammar: &str, names: &[&str]) -> PriceBook {
         serde_json::json!({"provider": grammar, "id": name, "dated_ids": true, "cards": cards})
     };
     let models: Vec<_> = names.iter().map(model).collect();
-    let providers = serde_json::json!([{"id": grammar, "aliases": ["mine"], "grammar": grammar}]);
+    let providers = serde_json::json!([{"id": grammar, "aliases": LABELS, "grammar": grammar}]);
     let text = serde_json::json!({"providers": providers, "models": models}).to_string();
     PriceBook::from_json(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
