@@ -53,13 +53,20 @@ const GEOGRAPHIES: [&str; 9] = ["us", "eu", "apac", "global", "us-gov", "jp", "a
 
 fn bedrock<'n, T>(name: &'n str, seek: &mut Seek<'_, 'n, T>) -> Option<T> {
     let (region, id) = bedrock_region(name)?;
-    if let Some(found) = bedrock_id(id, region, seek) {
+    if let Some(found) = bedrock_at(region, id, seek) {
         return Some(found);
     }
     let (geography, rest) = id.split_once('.').filter(|(head, _)| GEOGRAPHIES.contains(head))?;
     // A profile is billed at the price of the region that is called, but the global one has a price of its own.
     let region = region.filter(|_| geography != "global").unwrap_or(geography);
-    bedrock_id(rest, Some(region), seek)
+    bedrock_at(Some(region), rest, seek)
+}
+
+/// An id in a region: as `region/id`, under which tables list prices, then without the region.
+fn bedrock_at<'n, T>(region: Option<&'n str>, id: &str, seek: &mut Seek<'_, 'n, T>) -> Option<T> {
+    let regional = region.filter(|region| is_aws_region(region));
+    let listed = regional.and_then(|region| seek(&format!("{region}/{id}"), None));
+    listed.or_else(|| bedrock_id(id, region, seek))
 }
 
 /// The region that a name says, and the id. An ARN of something of one's own (a provisioned or imported LLM, an

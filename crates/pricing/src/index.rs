@@ -77,7 +77,7 @@ impl Index {
             for (number, name) in model.names().enumerate() {
                 match names.entry(fold(name).into()) {
                     Entry::Vacant(free) => {
-                        _ = free.insert(ModelAt { at, in_table: false, alias: number > 0 })
+                        _ = free.insert(ModelAt { at, in_table: false, alias: number > 0 });
                     }
                     Entry::Occupied(_) => duplicates.models.push(taken(at, name)),
                 }

@@ -99,7 +99,8 @@ fn gemini() {
 
 #[test]
 fn bedrock_places() {
-    let names = ["anthropic.claude-v2:1", "us.meta.llama-v1:0", "meta.llama-v1:0", "a.b"];
+    let names =
+        ["anthropic.claude-v2:1", "us.meta.llama-v1:0", "meta.llama-v1:0", "a.b", "sa-east-1/a.b"];
     let cases = [
         ("arn:aws:bedrock:eu-central-1::foundation-model/a.b", Some("a.b in eu-central-1")),
         ("arn:aws:bedrock:::foundation-model/a.b", Some("a.b")),
@@ -123,6 +124,10 @@ fn bedrock_places() {
             "arn:aws:bedrock:eu-west-3:123456789012:inference-profile/global.meta.llama-v1:0",
             Some("meta.llama-v1:0 in global"),
         ),
+        ("arn:aws:bedrock:sa-east-1::foundation-model/a.b", Some("sa-east-1/a.b")),
+        ("bedrock/converse/sa-east-1/a.b", Some("sa-east-1/a.b")),
+        ("arn:aws:bedrock:sa-east-1:123:inference-profile/us.a.b", Some("sa-east-1/a.b")),
+        ("arn:aws:bedrock:sa-east-1:123:inference-profile/global.a.b", Some("a.b in global")),
         ("us-gov.a.b", Some("a.b in us-gov")),
         ("apac.a.b", Some("a.b in apac")),
         ("us-gov-west-1/a.b", Some("a.b in us-gov-west-1")),
