@@ -1,9 +1,11 @@
 //! From a folded name to its place in the book, by hash maps that are built once.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::grammar::literals;
 use crate::{Model, Provider};
 
 /// Where names lead. A name that two LLMs claim belongs to the one that came first.
@@ -12,6 +14,8 @@ pub(crate) struct Index {
     providers: HashMap<Box<str>, usize>,
     /// For each provider, its LLMs' names.
     models: Vec<HashMap<Box<str>, ModelAt>>,
+    /// For each provider, the patterns of its LLMs, those with the most characters that stand for themselves first.
+    patterns: Vec<Vec<(Box<str>, usize)>>,
 }
 
 /// Where a name leads.
@@ -73,12 +77,13 @@ impl Index {
             for (number, name) in model.names().enumerate() {
                 match names.entry(fold(name).into()) {
                     Entry::Vacant(free) => {
-                        _ = free.insert(ModelAt { at, in_table: false, alias: number > 0 })
+                        _ = free.insert(ModelAt { at, in_table: false, alias: number > 0 });
                     }
                     Entry::Occupied(_) => duplicates.models.push(taken(at, name)),
                 }
             }
         }
+        index.patterns = patterns(&index, providers.len(), models);
         (index, duplicates)
     }
 
@@ -92,10 +97,28 @@ impl Index {
         self.models.get(provider)?.get(folded).copied()
     }
 
+    /// The patterns of a provider's LLMs, folded, each with the place of its LLM, in the order in which they are tried.
+    pub(crate) fn patterns(&self, provider: usize) -> &[(Box<str>, usize)] {
+        self.patterns.get(provider).map_or(&[], Vec::as_slice)
+    }
+
     /// All names of a provider's LLMs, folded, in no particular order.
     pub(crate) fn model_names(&self, provider: usize) -> impl Iterator<Item = &str> + '_ {
         self.models.get(provider).into_iter().flat_map(HashMap::keys).map(AsRef::as_ref)
     }
+}
+
+fn patterns(index: &Index, providers: usize, models: &[Model]) -> Vec<Vec<(Box<str>, usize)>> {
+    let mut lists = vec![Vec::new(); providers];
+    for (at, model) in models.iter().enumerate() {
+        if let Some(list) = index.provider(&model.provider).and_then(|p| lists.get_mut(p)) {
+            list.extend(model.patterns.iter().map(|pattern| (fold(pattern).into(), at)));
+        }
+    }
+    for list in &mut lists {
+        list.sort_by_key(|(pattern, _): &(Box<str>, usize)| Reverse(literals(pattern)));
+    }
+    lists
 }
 
 fn taken(at: usize, name: &str) -> Taken {

@@ -9,8 +9,9 @@
 //! | to write a book by a program | [`form`]: the written form, field by field |
 //! | to know why a book was refused | [`BookError`] |
 //!
-//! A name is looked up exactly, as an alias, with its date taken off where the LLM has dated names, and by its
-//! provider's grammar. It is never guessed from a part of it, and no other provider's price stands in.
+//! A name is looked up exactly, as an alias, with its date taken off where the LLM has dated names, by its provider's
+//! [`Grammar`], and by patterns that fit all of it. It is never guessed from a part of it, and no other provider's
+//! price stands in unless [`PriceBook::price_or_at`] asks for that.
 //!
 //! ```
 //! use chrono::{TimeZone, Utc};
@@ -37,6 +38,7 @@ mod book;
 mod card;
 mod error;
 pub mod form;
+mod grammar;
 mod index;
 mod lookup;
 mod model;

@@ -1,11 +1,13 @@
 //! From a call to its cost, or to the reason why there is none.
 
 use chrono::{DateTime, Utc};
-use taximeter_models::{CostEstimate, CostOutcome, FreeReason, LlmCall, Name, TokenUsage};
+use taximeter_models::{
+    CostEstimate, CostOutcome, FreeReason, LlmCall, MatchKind, Name, TokenUsage,
+};
 
 use crate::bill::{Bill, bill};
 use crate::lookup::Found;
-use crate::{PriceBook, RateCard, Selectors};
+use crate::{PriceBook, RateCard, Selector, Selectors};
 
 /// What decides on the cost of a call.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +51,47 @@ impl PriceBook {
         }
     }
 
+    /// The cost of a call, at the prices of other providers where its own does not know the LLM.
+    ///
+    /// The first of the others that knows the LLM decides, whatever it says; whether one has the same LLM under the
+    /// same name at the same price, only the caller can know. Its estimate has the
+    /// [`MatchKind::ProviderFallback`], and its card names the provider.
+    ///
+    /// ```
+    /// use chrono::Utc;
+    /// use taximeter_models::{CostOutcome, MatchKind, TokenUsage};
+    /// use taximeter_pricing::{PriceBook, Query, Selectors};
+    ///
+    /// let (usage, selectors) = (TokenUsage::new(1_000, 100), Selectors::new());
+    /// let query = Query { provider: Some("my-proxy"), model: "gpt-4o", at: Utc::now(), usage: &usage, selectors: &selectors };
+    /// let book = PriceBook::embedded();
+    /// assert!(matches!(book.price(&query), CostOutcome::UnknownProvider { .. }));
+    ///
+    /// let cost = book.price_or_at(&query, &["anthropic", "openai"]);
+    /// let estimate = cost.estimate().expect("a price");
+    /// assert_eq!((estimate.match_kind, estimate.card.provider.as_str()), (MatchKind::ProviderFallback, "openai"));
+    /// assert!(cost.is_estimated());
+    /// ```
+    pub fn price_or_at(&self, query: &Query<'_>, others: &[&str]) -> CostOutcome {
+        let own = self.price(query);
+        if !is_unknown(&own) {
+            return own;
+        }
+        let elsewhere = |other: &&str| self.price(&Query { provider: Some(*other), ..*query });
+        let mut known = others.iter().map(elsewhere).filter(|outcome| !is_unknown(outcome));
+        match known.next() {
+            Some(CostOutcome::Priced(mut estimate)) => {
+                estimate.match_kind = MatchKind::ProviderFallback;
+                CostOutcome::Priced(estimate)
+            }
+            Some(CostOutcome::PartlyUnpriced { mut priced, missing }) => {
+                priced.match_kind = MatchKind::ProviderFallback;
+                CostOutcome::PartlyUnpriced { priced, missing }
+            }
+            other => other.unwrap_or(own),
+        }
+    }
+
     /// The cost of a call that was recorded, as of a moment that stands in where the call has none.
     ///
     /// The LLM that answered decides, where the book knows it, else the one that was asked for; and the service
@@ -77,33 +120,35 @@ impl PriceBook {
         let provider = call.provider.as_deref();
         let query = |model| Query { provider, model, at, usage, selectors: &selectors };
         let outcome = self.price(&query(model));
-        let unknown = |outcome: &CostOutcome| {
-            let (model, provider) = (
-                matches!(outcome, CostOutcome::UnknownModel { .. }),
-                matches!(outcome, CostOutcome::UnknownProvider { .. }),
-            );
-            model || provider
-        };
         match asked {
-            Some(asked) if asked != model && unknown(&outcome) => {
+            Some(asked) if asked != model && is_unknown(&outcome) => {
                 let second = self.price(&query(asked));
-                if unknown(&second) { outcome } else { second }
+                if is_unknown(&second) { outcome } else { second }
             }
             _ => outcome,
         }
     }
 }
 
+/// Whether nobody is known who served the LLM.
+fn is_unknown(outcome: &CostOutcome) -> bool {
+    matches!(outcome, CostOutcome::UnknownModel { .. } | CostOutcome::UnknownProvider { .. })
+}
+
 /// The cost of a call of an LLM that was found.
-fn cost(found: &Found<'_>, query: &Query<'_>) -> CostOutcome {
+fn cost(found: &Found<'_, '_>, query: &Query<'_>) -> CostOutcome {
     let Some((model, match_kind)) = found.model else {
         return CostOutcome::Free { reason: FreeReason::Local };
     };
     let default = found.provider.default_region.as_ref();
-    let region_given = query.selectors.get(&crate::Selector::Region).is_some();
-    let assumed = default.filter(|_| !region_given);
-    let with_region = assumed.map(|region| query.selectors.clone().region(region));
-    let selectors = with_region.as_ref().unwrap_or(query.selectors);
+    let region_given = query.selectors.get(&Selector::Region).is_some();
+    // What the call says of its region comes before what the LLM's name says, and that before what is assumed.
+    let named = found.region.filter(|_| !region_given);
+    let with_named = named.map(|region| query.selectors.clone().region(region));
+    let said = with_named.as_ref().unwrap_or(query.selectors);
+    let assumed = default.filter(|_| !region_given && named.is_none());
+    let with_region = assumed.map(|region| said.clone().region(region));
+    let selectors = with_region.as_ref().unwrap_or(said);
     let Some(card) = model.card_at(query.at, selectors) else {
         return CostOutcome::NoPriceAt { first: model.first_price(selectors) };
     };
@@ -122,7 +167,7 @@ fn cost(found: &Found<'_>, query: &Query<'_>) -> CostOutcome {
         tier,
         provider_inferred: found.provider_inferred,
         region_assumed: assumed.cloned(),
-        context_ignored: ignored(card, query.selectors),
+        context_ignored: ignored(card, said, default),
     });
     if missing.is_empty() {
         CostOutcome::Priced(estimate)
@@ -131,13 +176,18 @@ fn cost(found: &Found<'_>, query: &Query<'_>) -> CostOutcome {
     }
 }
 
-/// The selectors of the call that neither the card nor a factor on it asked about, as `name=value`.
-fn ignored(card: &RateCard, selectors: &Selectors) -> Vec<Name> {
+/// The selectors of the call that neither the card nor a factor on it asked about, as `name=value`. The default region
+/// is no such selector: its price is the one that asks for no region.
+fn ignored(card: &RateCard, selectors: &Selectors, default: Option<&Name>) -> Vec<Name> {
     let known = |selector| {
         let asks = |when: &Selectors| when.get(selector).is_some();
         asks(&card.when)
             || card.multipliers.iter().any(|m| asks(&m.when) && m.when.all_hold_in(selectors))
     };
-    let unknown = selectors.iter().filter(|(selector, _)| !known(selector));
+    let is_default = |selector: &Selector, value: &str| {
+        *selector == Selector::Region
+            && default.is_some_and(|region| region.eq_ignore_ascii_case(value))
+    };
+    let unknown = selectors.iter().filter(|(s, value)| !known(s) && !is_default(s, value));
     unknown.map(|(selector, value)| Name::from(format!("{selector}={value}"))).collect()
 }

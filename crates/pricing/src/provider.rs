@@ -51,6 +51,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// How a provider builds the names of its LLMs.
+///
+/// A name that is not in the book as it stands is read in the other ways of its provider, the most specific first, and
+/// each is looked up exactly, with and without a date behind it. At every provider a name may stand behind the
+/// provider's own name and a slash. A region that is taken off a name on the way selects the price, where the call
+/// names no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -58,20 +63,29 @@ pub enum Grammar {
     /// A name is a name.
     #[default]
     Plain,
-    /// As OpenAI: a fine-tuned LLM is `ft:base:organisation:name:id`.
+    /// As OpenAI: the fine-tuned `ft:base:organisation:name:id` has the price of `ft:base`.
     #[serde(rename = "openai")]
     OpenAi,
-    /// As Google's Gemini API: a name may stand behind `models/`.
+    /// As Google's Gemini API: a name may stand behind `models/`. One behind `tunedModels/` is unknown.
     Gemini,
-    /// As Amazon Bedrock: ARNs, geographic prefixes such as `us.`, regions before a slash, `-v1:0` at the end.
+    /// As Amazon Bedrock: ARNs of foundation models and of AWS's inference profiles, geographic prefixes such as `us.`,
+    /// regions before a slash, and `-v1:0`, `-v1` or `:0` at the end, or not.
+    ///
+    /// ARNs of what is one's own, other versions and context lengths such as `:200k` are unknown, if they are not in
+    /// the book: they are billed in another way, or do not say which LLM they are.
     Bedrock,
-    /// As Google Vertex AI: `@20250805` and `@default` at the end, `publishers/anthropic/models/` before.
+    /// As Google Vertex AI: paths with a project, location and publisher; `@default`, `@latest`, `@001` or a date at
+    /// the end, which may be written `@20250805` or `-20250805`. A project's own LLMs and endpoints are unknown.
     Vertex,
-    /// As Azure: a region before a slash, `gpt-35` for `gpt-3.5`.
+    /// As Azure: `eu/`, `us/`, `global/` and the like before the name, `gpt-35` for `gpt-3.5`. A deployment with a name
+    /// of one's own is unknown, and so is a fine-tuned LLM, which is billed by the hour too.
     Azure,
-    /// As OpenRouter: `vendor/model:variant`.
+    /// As OpenRouter: `vendor/model`, with `:nitro`, `:floor` or `:exacto` behind it, which change only who serves it.
+    ///
+    /// Other variants, `:free` above all, have prices of their own: they are found under their whole name, or unknown.
     #[serde(rename = "openrouter")]
     OpenRouter,
-    /// As Fireworks: a name may stand behind `accounts/fireworks/models/`.
+    /// As Fireworks: `accounts/fireworks/models/name` and `name` are the same. Other accounts' LLMs and deployments
+    /// behind a `#` are unknown: they are billed by the second.
     Fireworks,
 }

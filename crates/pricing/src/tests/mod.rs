@@ -2,5 +2,6 @@
 
 mod books;
 mod embedded;
+mod grammar;
 mod oracle;
 mod properties;
