@@ -43,6 +43,7 @@ mod model;
 mod nearest;
 mod price;
 mod provider;
+mod read;
 mod schedule;
 mod selectors;
 mod validate;
@@ -52,7 +53,7 @@ mod tests;
 
 pub use book::{PriceBook, Source};
 pub use card::{Minimum, Multiplier, RateCard, Tier, TierBound, TierMetric, TierScope, UnitPrice};
-pub use error::BookError;
+pub use error::{BookError, ReadBookError};
 pub use model::{Model, ModelStatus};
 pub use price::Query;
 pub use provider::{Grammar, Provider};
