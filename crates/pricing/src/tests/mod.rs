@@ -2,5 +2,6 @@
 
 mod books;
 mod embedded;
+mod live;
 mod oracle;
 mod properties;
