@@ -140,7 +140,9 @@ fn models_and_servers_of_ones_own_have_prices() {
 #[test]
 fn a_book_in_a_file_replaces_the_embedded_one_and_a_book_of_the_program_both() {
     let desk = Desk::new("");
-    desk.write("book.json", r#"{"as_of": "2030-01-01", "models": [{"provider": "openai", "id": "gpt-9", "cards": [{"rates": {"input": "7"}}]}]}"#);
+    let book = r#"{"as_of": "2030-01-01",
+        "models": [{"provider": "openai", "id": "gpt-9", "cards": [{"rates": {"input": "7"}}]}]}"#;
+    desk.write("book.json", book);
     let path = desk.path("book.json");
     let settings = desk.settings(&[("TAXIMETER_PRICING_BOOK", path.to_str().unwrap())]);
     let meter = Meter::builder().settings(settings.clone()).build().unwrap();
@@ -149,7 +151,7 @@ fn a_book_in_a_file_replaces_the_embedded_one_and_a_book_of_the_program_both() {
     assert!(matches!(gone.llm_calls[0].cost, CostOutcome::UnknownModel { .. }));
     assert_eq!(meter.prices().as_of.unwrap().to_string(), "2030-01-01");
 
-    let program = taximeter::PriceBook::from_json("{}").unwrap();
+    let program = PriceBook::from_json("{}").unwrap();
     let meter = Meter::builder().settings(settings).price_book(program).build().unwrap();
     assert_eq!((meter.prices().book, meter.price_book().models().count()), (None, 0));
 }
