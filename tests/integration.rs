@@ -19,3 +19,5 @@ mod futures;
 mod facade;
 // The attribute macros, and their compile errors.
 mod macros;
+// Prices of one's own, from files, reloaded while the meter runs.
+mod prices;

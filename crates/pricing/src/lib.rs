@@ -2,12 +2,13 @@
 //!
 //! | You want | It is |
 //! |---|---|
-//! | prices | [`PriceBook`]: the embedded one, one from JSON, or one layered over the other |
+//! | prices | [`PriceBook`]: the embedded one, one from a file or a text, or one layered over the other |
 //! | the cost of a call | [`PriceBook::price`] with a [`Query`], or [`PriceBook::price_call`] |
 //! | to say how a call was served | [`Selectors`]: service tier, batch, speed, region, mode |
 //! | to list what there is | [`PriceBook::models`], of [`Model`]s with their [`RateCard`]s |
 //! | to write a book by a program | [`form`]: the written form, field by field |
-//! | to know why a book was refused | [`BookError`] |
+//! | prices that follow a file | [`LiveBook`] |
+//! | to know why a book was refused | [`BookError`], [`ReadBookError`] |
 //!
 //! A name is looked up exactly, as an alias, with its date taken off where the LLM has dated names, by its provider's
 //! [`Grammar`], and by patterns that fit all of it. It is never guessed from a part of it, and no other provider's
@@ -40,11 +41,13 @@ mod error;
 pub mod form;
 mod grammar;
 mod index;
+mod live;
 mod lookup;
 mod model;
 mod nearest;
 mod price;
 mod provider;
+mod read;
 mod schedule;
 mod selectors;
 mod table;
@@ -55,7 +58,8 @@ mod tests;
 
 pub use book::{PriceBook, Source};
 pub use card::{Minimum, Multiplier, RateCard, Tier, TierBound, TierMetric, TierScope, UnitPrice};
-pub use error::BookError;
+pub use error::{BookError, ReadBookError};
+pub use live::{BookRef, LiveBook, LiveBookBuilder, LiveState};
 pub use model::{Model, ModelStatus};
 pub use price::Query;
 pub use provider::{Grammar, Provider};

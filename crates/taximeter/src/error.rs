@@ -2,6 +2,7 @@
 
 use taximeter_collector::{CollectorError, FlushError};
 use taximeter_persistence::PersistenceError;
+use taximeter_pricing::ReadBookError;
 use thiserror::Error;
 
 use crate::settings::SettingsError;
@@ -19,6 +20,9 @@ pub enum Error {
     /// A flush or a shutdown did not come to its end.
     #[error(transparent)]
     Flush(#[from] FlushError),
+    /// The prices in a file could not be read.
+    #[error(transparent)]
+    Prices(#[from] ReadBookError),
     /// A session could not be saved or loaded.
     #[error(transparent)]
     Persistence(#[from] PersistenceError),

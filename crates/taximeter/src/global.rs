@@ -18,7 +18,8 @@ thread_local! {
 }
 
 /// The global meter. The first call makes it, by [`Settings::load`]; settings that are wrong are left out, with one
-/// warning on standard error, and the application goes on.
+/// warning on standard error, and the application goes on. So it does where a file with prices cannot be read: the
+/// embedded prices are used until it can be.
 pub fn global() -> Meter {
     if let Some(meter) = GLOBAL.read().unwrap_or_else(PoisonError::into_inner).as_ref() {
         return meter.clone();
@@ -32,17 +33,19 @@ fn by_settings() -> Meter {
         warn(&format!("{error}; the defaults are used"));
         Settings::default()
     });
-    Meter::builder().settings(settings).build().unwrap_or_else(|error| {
-        warn(&format!("{error}; nothing is metered"));
-        Meter::off()
-    })
+    Meter::builder().settings(settings).without_prices_if_need_be().build().unwrap_or_else(
+        |error| {
+            warn(&format!("{error}; nothing is metered"));
+            Meter::off()
+        },
+    )
 }
 
 #[expect(
     clippy::print_stderr,
-    reason = "nobody asked for this meter, so there is nobody to give an error to"
+    reason = "there is nobody to give an error to: nobody asked for the global meter, and no one waits for the worker"
 )]
-fn warn(message: &str) {
+pub(crate) fn warn(message: &str) {
     eprintln!("taximeter: {message}");
 }
 

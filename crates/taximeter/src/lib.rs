@@ -34,6 +34,7 @@
 //! | to keep a session | [`Meter::save`], [`Meter::load`] |
 //! | settings | [`Settings`] |
 //! | prices | [`PriceBook`], and all of [`pricing`] |
+//! | prices of one's own | [`MeterBuilder::price_overrides`], [`Meter::prices`] |
 //!
 //! Operations travel one way: the collector gathers them, the pipeline prices and observes them, and everything else
 //! reads what was observed. `docs/ARCHITECTURE.md` draws the map.
@@ -65,7 +66,7 @@ pub use global::{
     MeterExt, WithMeter, global, install, meter, operation, reset, scope, scope_async, with_meter,
 };
 pub use meter::{Meter, MeterBuilder};
-pub use settings::{Origin, Settings, SettingsError};
+pub use settings::{Origin, PricingSettings, Settings, SettingsError};
 #[cfg(feature = "system-metrics")]
 pub use system::{SystemMetrics, SystemSampler};
 

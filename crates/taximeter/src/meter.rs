@@ -16,10 +16,10 @@ use taximeter_models::{
     Session, ToolCall, Totals,
 };
 use taximeter_persistence::SessionFiles;
-use taximeter_pricing::PriceBook;
+use taximeter_pricing::{BookRef, LiveBook, LiveBookBuilder, LiveState, PriceBook, ReadBookError};
 
-use crate::pipeline::Pipeline;
-use crate::{Error, Settings};
+use crate::pipeline::{self, Pipeline};
+use crate::{Error, PricingSettings, Settings, global};
 
 /// Meters an application. Clones are the same meter; when the last is dropped, what is queued is handed over, for two
 /// seconds at most.
@@ -65,6 +65,7 @@ pub struct MeterBuilder {
     settings: Settings,
     metadata: Metadata,
     book: Option<Arc<PriceBook>>,
+    needs_prices: bool,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     further: Option<Arc<dyn Sink>>,
@@ -112,9 +113,38 @@ impl MeterBuilder {
         self
     }
 
-    /// The prices. Default: the embedded price book.
+    /// The prices. They stand in for the embedded price book and for the setting `pricing.book`; overrides lie over
+    /// them. Default: the embedded price book.
     pub fn price_book(mut self, book: PriceBook) -> Self {
         self.book = Some(Arc::new(book));
+        self
+    }
+
+    /// A file with prices of one's own that lie over the book, in TOML or JSON; it is looked at again every
+    /// `pricing.reload_seconds`. Default: none.
+    ///
+    /// ```
+    /// use taximeter::{Meter, pricing::PriceBook};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("prices.toml");
+    /// std::fs::write(&path, "[[models]]\nprovider = 'me'\nid = 'm'\ncards = [{ rates = { input = 0.2 } }]")?;
+    /// let meter = Meter::builder().price_overrides(&path).build()?;
+    /// assert!(meter.price_book().find(Some("me"), "m").is_some());
+    ///
+    /// let missing = Meter::builder().price_overrides("missing.toml").build();
+    /// assert!(missing.unwrap_err().to_string().contains("missing.toml"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn price_overrides(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.pricing.overrides = Some(path.into());
+        self.settings.set_by_program("pricing.overrides");
+        self
+    }
+
+    /// Starts even where the prices in a file cannot be read: the book below them is used until they can be.
+    pub(crate) fn without_prices_if_need_be(mut self) -> Self {
+        self.needs_prices = false;
         self
     }
 
@@ -139,10 +169,11 @@ impl MeterBuilder {
     /// Starts the meter.
     ///
     /// # Errors
-    /// Where the operating system gives no thread for its worker.
-    pub fn build(self) -> Result<Meter, Error> {
+    /// Where the operating system gives no thread for its worker, or the prices in a file cannot be read.
+    pub fn build(mut self) -> Result<Meter, Error> {
+        let prices = self.prices()?;
         let pipeline =
-            Arc::new(Pipeline::new(self.book, self.settings.recent_operations, self.further));
+            Arc::new(Pipeline::new(prices, self.settings.recent_operations, self.further));
         let started_at = self.clock.wall();
         let made = || format!("session-{}", self.ids.next(started_at));
         let session_id = self.settings.session_id.clone().unwrap_or_else(made).into();
@@ -166,6 +197,33 @@ impl MeterBuilder {
         };
         Ok(Meter { collector, state: Arc::new(state) })
     }
+
+    fn prices(&mut self) -> Result<LiveBook, ReadBookError> {
+        let live = self.live_book();
+        // Who is switched off does nothing, and reads nothing.
+        match (self.settings.enabled, self.needs_prices) {
+            (false, _) => Ok(LiveBook::default()),
+            (true, true) => live.build(),
+            (true, false) => Ok(live.build_anyway()),
+        }
+    }
+
+    fn live_book(&mut self) -> LiveBookBuilder {
+        let PricingSettings { book, overrides, reload_seconds } = &self.settings.pricing;
+        let every = Some(*reload_seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let mut live = LiveBook::builder().every(every).on_error(|error| {
+            global::warn(&format!("{error}; the last good prices are used"));
+        });
+        if let Some(book) = self.book.take() {
+            live = live.base(book);
+        } else if let Some(path) = book {
+            live = live.book(path);
+        }
+        if let Some(path) = overrides {
+            live = live.overrides(path);
+        }
+        live
+    }
 }
 
 impl Meter {
@@ -175,6 +233,7 @@ impl Meter {
             settings: Settings::default(),
             metadata: Metadata::new(),
             book: None,
+            needs_prices: true,
             clock: Arc::new(SystemClock::default()),
             ids: Arc::new(SystemIds),
             further: None,
@@ -184,7 +243,7 @@ impl Meter {
     /// A meter that is switched off: it has the same API and does nothing.
     pub fn off() -> Self {
         let clock = Arc::new(SystemClock::default());
-        let pipeline = Arc::new(Pipeline::new(None, 0, None));
+        let pipeline = Arc::new(Pipeline::new(LiveBook::default(), 0, None));
         let mut settings = Settings::default();
         settings.enabled = false;
         let (session_id, started_at) = ("off".into(), clock.wall());
@@ -216,9 +275,25 @@ impl Meter {
         &self.state.session_id
     }
 
-    /// The prices in force.
-    pub fn price_book(&self) -> &PriceBook {
-        self.state.pipeline.book()
+    /// The prices in force. What is given back stays as it is when they are reloaded.
+    pub fn price_book(&self) -> BookRef {
+        self.state.pipeline.prices().book()
+    }
+
+    /// Where the prices come from, when they were read, and what is wrong with their files.
+    pub fn prices(&self) -> LiveState {
+        self.state.pipeline.prices().state()
+    }
+
+    /// Reads the files of the prices now. Calls that end from here on are priced by them; costs that were recorded
+    /// stay.
+    ///
+    /// # Errors
+    /// Where a file cannot be read or is no price book; the prices from before stay in force.
+    pub fn reload_prices(&self) -> Result<BookRef, Error> {
+        // What has ended before is priced as it was then.
+        self.settle();
+        Ok(self.state.pipeline.prices().reload()?)
     }
 }
 
@@ -422,6 +497,9 @@ impl Meter {
                 self.settings().recent_operations
             ));
         }
+        if let Some(error) = self.state.pipeline.prices().last_error() {
+            session.notes.push(format!("{error}; the last good prices were used"));
+        }
         let lost = self.counts().dropped;
         if !lost.is_empty() {
             let words: Vec<_> =
@@ -472,7 +550,8 @@ impl Meter {
     /// Where there is no such file, or it is no session.
     pub fn load_path(&self, path: impl AsRef<Path>) -> Result<Session, Error> {
         let mut session = self.files().load_path(path)?;
-        session.operations.iter_mut().for_each(|record| self.state.pipeline.price(record));
+        let book = self.price_book();
+        session.operations.iter_mut().for_each(|record| pipeline::price(record, &book));
         Ok(session)
     }
 

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use taximeter_collector::{Sink, SinkError};
 use taximeter_models::{CostOutcome, OperationId, OperationRecord, Totals};
-use taximeter_pricing::PriceBook;
+use taximeter_pricing::{LiveBook, PriceBook};
 
 /// Prices and keeps what the collector hands over.
 pub(crate) struct Pipeline {
-    /// None for the embedded one, which is decoded when the first call is priced.
-    book: Option<Arc<PriceBook>>,
+    /// The prices; the embedded ones are decoded when the first call is priced.
+    prices: LiveBook,
     observed: Mutex<Observed>,
     recent: usize,
     further: Option<Arc<dyn Sink>>,
@@ -28,24 +28,12 @@ struct Observed {
 }
 
 impl Pipeline {
-    pub(crate) fn new(
-        book: Option<Arc<PriceBook>>,
-        recent: usize,
-        further: Option<Arc<dyn Sink>>,
-    ) -> Self {
-        Self { book, observed: Mutex::default(), recent, further }
+    pub(crate) fn new(prices: LiveBook, recent: usize, further: Option<Arc<dyn Sink>>) -> Self {
+        Self { prices, observed: Mutex::default(), recent, further }
     }
 
-    pub(crate) fn book(&self) -> &PriceBook {
-        self.book.as_deref().unwrap_or_else(|| PriceBook::embedded())
-    }
-
-    /// Gives every LLM call a cost, or the reason why it has none. What has one keeps it.
-    pub(crate) fn price(&self, record: &mut OperationRecord) {
-        let started_at = record.started_at;
-        for call in record.llm_calls.iter_mut().filter(|call| call.cost == CostOutcome::Pending) {
-            call.cost = self.book().price_call(call, call.started_at.unwrap_or(started_at));
-        }
+    pub(crate) fn prices(&self) -> &LiveBook {
+        &self.prices
     }
 
     pub(crate) fn observe(&self, batch: Vec<OperationRecord>) {
@@ -93,14 +81,24 @@ impl Pipeline {
     }
 }
 
+/// Gives every LLM call a cost, or the reason why it has none. What has one keeps it.
+pub(crate) fn price(record: &mut OperationRecord, book: &PriceBook) {
+    let started_at = record.started_at;
+    for call in record.llm_calls.iter_mut().filter(|call| call.cost == CostOutcome::Pending) {
+        call.cost = book.price_call(call, call.started_at.unwrap_or(started_at));
+    }
+}
+
 impl Sink for Pipeline {
     fn prepare(&self, record: &mut OperationRecord) {
-        self.price(record);
+        // The program waits for this one, so it does not look at the files of the prices; the worker does.
+        price(record, &self.prices.in_force());
     }
 
     fn accept(&self, mut batch: Vec<OperationRecord>) -> Result<(), SinkError> {
+        let book = self.prices.book();
         for record in &mut batch {
-            self.price(record);
+            price(record, &book);
         }
         let result = match &self.further {
             Some(sink) => sink.accept(batch.clone()),

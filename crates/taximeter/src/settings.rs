@@ -21,6 +21,9 @@ use thiserror::Error;
 /// | `recent_operations` | `TAXIMETER_RECENT_OPERATIONS` | 50,000 |
 /// | `queued_records` | `TAXIMETER_QUEUED_RECORDS` | 65,536 |
 /// | `queued_bytes` | `TAXIMETER_QUEUED_BYTES` | 67,108,864 |
+/// | `pricing.book` | `TAXIMETER_PRICING_BOOK` | the embedded price book |
+/// | `pricing.overrides` | `TAXIMETER_PRICING_OVERRIDES` | none |
+/// | `pricing.reload_seconds` | `TAXIMETER_PRICING_RELOAD_SECONDS` | 5; 0 is never |
 /// | `thresholds` (a table) | | those of [`Thresholds`] |
 ///
 /// The file is `taximeter.toml` in the working directory, or the one that `TAXIMETER_CONFIG` names. Where both names
@@ -56,9 +59,31 @@ pub struct Settings {
     pub queued_records: usize,
     /// How many bytes they may hold.
     pub queued_bytes: usize,
+    /// Where prices come from.
+    pub pricing: PricingSettings,
     /// What stands out in an analysis.
     pub thresholds: Thresholds,
     origins: BTreeMap<&'static str, Origin>,
+}
+
+/// Where prices come from; a path that is not absolute starts in the working directory. See [`LiveBook`].
+///
+/// [`LiveBook`]: crate::pricing::LiveBook
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PricingSettings {
+    /// A file with a price book that replaces the embedded one, in TOML or JSON.
+    pub book: Option<PathBuf>,
+    /// A file with prices of one's own that lie over the book, in TOML or JSON.
+    pub overrides: Option<PathBuf>,
+    /// How many seconds go by before the files are looked at again; 0 for never.
+    pub reload_seconds: u64,
+}
+
+impl Default for PricingSettings {
+    fn default() -> Self {
+        Self { book: None, overrides: None, reload_seconds: 5 }
+    }
 }
 
 /// Where a setting comes from.
@@ -108,7 +133,7 @@ pub enum SettingsError {
 }
 
 /// Every key, in the order of the documentation.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 11] = [
     "enabled",
     "persistence",
     "session_id",
@@ -116,11 +141,14 @@ const KEYS: [&str; 8] = [
     "recent_operations",
     "queued_records",
     "queued_bytes",
+    "pricing.book",
+    "pricing.overrides",
+    "pricing.reload_seconds",
     "thresholds",
 ];
 
 /// The variables of the environment and the key that each sets; of one key, the first that is set counts.
-const VARIABLES: [(&str, &str); 10] = [
+const VARIABLES: [(&str, &str); 13] = [
     ("TAXIMETER_ENABLED", "enabled"),
     ("ENABLE_METRICS", "enabled"),
     ("TAXIMETER_PERSISTENCE", "persistence"),
@@ -131,6 +159,9 @@ const VARIABLES: [(&str, &str); 10] = [
     ("TAXIMETER_RECENT_OPERATIONS", "recent_operations"),
     ("TAXIMETER_QUEUED_RECORDS", "queued_records"),
     ("TAXIMETER_QUEUED_BYTES", "queued_bytes"),
+    ("TAXIMETER_PRICING_BOOK", "pricing.book"),
+    ("TAXIMETER_PRICING_OVERRIDES", "pricing.overrides"),
+    ("TAXIMETER_PRICING_RELOAD_SECONDS", "pricing.reload_seconds"),
 ];
 
 const FILE_VARIABLE: &str = "TAXIMETER_CONFIG";
@@ -147,6 +178,7 @@ impl Default for Settings {
             recent_operations: 50_000,
             queued_records: limits.queued_records,
             queued_bytes: limits.queued_bytes,
+            pricing: PricingSettings::default(),
             thresholds: Thresholds::default(),
             origins: BTreeMap::new(),
         }
@@ -192,7 +224,7 @@ impl Settings {
 
     fn from_values(values: Map<String, Value>) -> Result<Self, SettingsError> {
         let mut settings = Self::default();
-        for (key, value) in values {
+        for (key, value) in flat(values) {
             let origin = origin_of(&value);
             let Some(known) = KEYS.into_iter().find(|known| *known == key) else {
                 return Err(SettingsError::UnknownKey { key, origin });
@@ -216,6 +248,9 @@ impl Settings {
             "recent_operations" => self.recent_operations = typed(value)?,
             "queued_records" => self.queued_records = typed(value)?,
             "queued_bytes" => self.queued_bytes = typed(value)?,
+            "pricing.book" => self.pricing.book = Some(typed(value)?),
+            "pricing.overrides" => self.pricing.overrides = Some(typed(value)?),
+            "pricing.reload_seconds" => self.pricing.reload_seconds = typed(value)?,
             _ => {
                 let thresholds: Thresholds = typed(value)?;
                 thresholds.check().map_err(|error| error.to_string())?;
@@ -232,6 +267,9 @@ impl Settings {
 
     /// Every setting as text, with its key and where it comes from.
     pub fn in_force(&self) -> Vec<(&'static str, String, Origin)> {
+        let path = |path: &Option<PathBuf>, none: &str| {
+            path.as_ref().map_or_else(|| none.to_owned(), |path| path.display().to_string())
+        };
         let text = |key| match key {
             "enabled" => self.enabled.to_string(),
             "persistence" => self.persistence.to_string(),
@@ -240,6 +278,9 @@ impl Settings {
             "recent_operations" => self.recent_operations.to_string(),
             "queued_records" => self.queued_records.to_string(),
             "queued_bytes" => self.queued_bytes.to_string(),
+            "pricing.book" => path(&self.pricing.book, "(embedded)"),
+            "pricing.overrides" => path(&self.pricing.overrides, "(none)"),
+            "pricing.reload_seconds" => self.pricing.reload_seconds.to_string(),
             _ => serde_json::to_string(&self.thresholds).unwrap_or_default(),
         };
         KEYS.into_iter().map(|key| (key, text(key), self.origin(key))).collect()
@@ -255,6 +296,22 @@ impl Settings {
         limits.queued_bytes = self.queued_bytes;
         limits
     }
+}
+
+/// The values by their keys; those of the table `pricing` by `pricing.` and their keys in it.
+fn flat(values: Map<String, Value>) -> Vec<(String, Value)> {
+    let mut flat = Vec::with_capacity(values.len());
+    for (key, value) in values {
+        match value.kind {
+            ValueKind::Table(table) if key == "pricing" => {
+                flat.extend(
+                    table.into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)),
+                );
+            }
+            _ => flat.push((key, value)),
+        }
+    }
+    flat
 }
 
 fn typed<'de, T: Deserialize<'de>>(value: Value) -> Result<T, String> {
@@ -357,6 +414,18 @@ mod tests {
     }
 
     #[test]
+    fn prices_are_a_table_in_the_file_and_variables_in_the_environment() {
+        let toml = "[pricing]\nbook = 'book.json'\nreload_seconds = 0\n";
+        let settings = read(toml, &[("TAXIMETER_PRICING_OVERRIDES", "mine.toml")]).unwrap();
+        assert_eq!(settings.pricing.book.as_deref(), Some(Path::new("book.json")));
+        assert_eq!(settings.pricing.overrides.as_deref(), Some(Path::new("mine.toml")));
+        assert_eq!(settings.pricing.reload_seconds, 0);
+        assert!(matches!(settings.origin("pricing.book"), Origin::File(_)));
+        let variable = Origin::Environment("TAXIMETER_PRICING_OVERRIDES".into());
+        assert_eq!(settings.origin("pricing.overrides"), variable);
+    }
+
+    #[test]
     fn a_wrong_value_names_its_source_and_its_key() {
         for (toml, environment, parts) in [
             (
@@ -368,6 +437,13 @@ mod tests {
             ("enabled = 3", &[], &["`enabled`", "true or false"]),
             ("enalbed = true", &[], &["`enalbed`", "not known", "enabled"]),
             ("[thresholds]\nerror_rate = -1.0", &[], &["`thresholds`", ".toml"]),
+            ("pricing = 3", &[], &["`pricing`", "pricing.overrides"]),
+            ("[pricing]\noverride = 'x'", &[], &["`pricing.override`", ".toml", "not known"]),
+            (
+                "",
+                &[("TAXIMETER_PRICING_RELOAD_SECONDS", "soon")],
+                &["`pricing.reload_seconds`", "TAXIMETER_PRICING_RELOAD_SECONDS"],
+            ),
             ("enabled = ", &[], &["reading the settings", ".toml"]),
         ] {
             let error = read(toml, environment).expect_err(toml).to_string();

@@ -3,5 +3,6 @@
 mod books;
 mod embedded;
 mod grammar;
+mod live;
 mod oracle;
 mod properties;

@@ -63,7 +63,8 @@ fn model(
     let aliases = spelled.collect();
     let mut model = ModelForm::new(names[0].provider, &id);
     model.aliases = aliases;
-    model.dated_ids = (DATED.contains(&names[0].provider) && (!id.contains('/') || names[0].provider == "openrouter"))
+    model.dated_ids = (DATED.contains(&names[0].provider)
+        && (!id.contains('/') || names[0].provider == "openrouter"))
         || told(&names).any(|told| told.dated_ids && told.id.eq_ignore_ascii_case(&id));
     (model.status, model.retired_at) = status(&names, shelf);
     model.cards = std::mem::take(&mut names[0].cards);
