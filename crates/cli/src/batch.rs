@@ -13,6 +13,9 @@ use taximeter::{CostOutcome, Currency, Money, PriceBook, TokenUsage, Unit, Usage
 use crate::Ended;
 use crate::price::{Arguments, word};
 
+/// The significant digits of an amount whose decimal has no end.
+const SIGNIFICANT: u8 = 28;
+
 /// A row: the shape of the files that price tables are checked with.
 #[derive(Deserialize)]
 struct Row {
@@ -137,7 +140,15 @@ fn usage(row: &Usage) -> Result<TokenUsage, UsageOrError> {
     for (name, quantity) in &row.other_units {
         let (unit, thousandths) = other_unit(name)
             .ok_or_else(|| UsageOrError::Row(format!("other_units: there is no unit {name}")))?;
-        usage = usage.unit(unit, scaled(quantity, thousandths)?);
+        let mut quantity = scaled(quantity, thousandths)?;
+        if unit == Unit::AudioMillisecond {
+            // All audio holds the part that went in and the part that came out.
+            for part in ["input_audio_seconds", "output_audio_seconds"] {
+                let part = row.other_units.get(part).map_or(Ok(0), |part| scaled(part, true))?;
+                quantity = quantity.checked_sub(part).ok_or(UsageOrError::Usage)?;
+            }
+        }
+        usage = usage.unit(unit, quantity);
     }
     Ok(usage.build()?)
 }
@@ -157,7 +168,19 @@ fn other_unit(name: &str) -> Option<(Unit, bool)> {
         "web_searches" => (Unit::WebSearch, false),
         "storage_searches" => (Unit::StorageSearch, false),
         "requests" => (Unit::Request, false),
-        "input_audio_seconds" | "audio_seconds" => (Unit::InputAudioMillisecond, true),
+        "cache_audio_write_tokens" => (Unit::CacheWriteAudio, false),
+        "cache_image_read_tokens" => (Unit::CacheReadImage, false),
+        "cache_video_read_tokens" => (Unit::CacheReadVideo, false),
+        "input_text_messages" => (Unit::TextMessage, false),
+        "input_characters" => (Unit::InputCharacter, false),
+        "input_pixels" => (Unit::InputPixel, false),
+        "input_document_pages" => (Unit::Page, false),
+        "input_annotated_document_pages" => (Unit::AnnotatedPage, false),
+        "rerank_searches" => (Unit::RerankQuery, false),
+        "code_executions" => (Unit::Session, false),
+        "audio_seconds" => (Unit::AudioMillisecond, true),
+        "input_audio_seconds" => (Unit::InputAudioMillisecond, true),
+        "output_audio_seconds" => (Unit::OutputAudioMillisecond, true),
         other => (*Unit::ALL.iter().find(|unit| unit.as_str() == other)?, false),
     })
 }
@@ -192,11 +215,13 @@ fn result(id: Value, cost: &CostOutcome) -> Answer {
     }
     match cost.amount() {
         Some((amount, Currency::USD)) if cost.is_known() => {
-            result.cost_usd = Some(amount.to_string());
+            result.cost_usd = Some(amount.to_decimal(SIGNIFICANT));
         }
-        Some((amount, Currency::USD)) => result.priced_part_usd = Some(amount.to_string()),
+        Some((amount, Currency::USD)) => {
+            result.priced_part_usd = Some(amount.to_decimal(SIGNIFICANT))
+        }
         Some((amount, currency)) => {
-            result.cost = Some(amount.to_string());
+            result.cost = Some(amount.to_decimal(SIGNIFICANT));
             result.currency = Some(currency);
         }
         None => {}

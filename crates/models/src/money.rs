@@ -151,6 +151,45 @@ impl Money {
         }
     }
 
+    /// The exact amount as decimal text where that has an end; else the decimal with so many significant digits,
+    /// rounded half to even, as other programs write it.
+    ///
+    /// ```
+    /// # use taximeter_models::Money;
+    /// assert_eq!("0.00325".parse::<Money>()?.to_decimal(28), "0.00325");
+    /// assert_eq!("1/36000".parse::<Money>()?.to_decimal(5), "0.000027778");
+    /// # Ok::<(), taximeter_models::ParseMoneyError>(())
+    /// ```
+    pub fn to_decimal(self, significant: u8) -> String {
+        if self.0 % 9 == 0 {
+            return self.to_string();
+        }
+        let one = Self::TICKS_PER_UNIT.unsigned_abs();
+        let (whole, mut rest) = (self.0.unsigned_abs() / one, self.0.unsigned_abs() % one);
+        let mut digits: Vec<u8> =
+            if whole == 0 { Vec::new() } else { whole.to_string().into_bytes() };
+        let (mut places, whole_digits) = (0, digits.len());
+        digits.iter_mut().for_each(|digit| *digit -= b'0');
+        // A remainder is never without an end here, so that there is no tie to round to even.
+        while digits.len() < usize::from(significant.max(1)) {
+            rest *= 10;
+            let digit = u8::try_from(rest / one).unwrap_or_default();
+            rest %= one;
+            places += 1;
+            if digit > 0 || !digits.is_empty() {
+                digits.push(digit);
+            }
+        }
+        if rest * 2 > one {
+            round_up(&mut digits);
+        }
+        let digits: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+        let padded = format!("{digits:0>width$}", width = places + whole_digits.max(1));
+        let (whole, fraction) = padded.split_at(padded.len() - places);
+        let sign = if self.0 < 0 { "-" } else { "" };
+        format!("{sign}{whole}.{fraction}").trim_end_matches(['0']).trim_end_matches('.').to_owned()
+    }
+
     /// The mean of so many amounts of which this is the sum, rounded half to even at the 18th decimal place; none of no
     /// amounts. A mean is the one figure here that is not exact, and so it is kept to a finite decimal.
     pub fn mean(self, count: u64) -> Option<Self> {
@@ -181,6 +220,18 @@ impl Money {
 /// The decimal places of an amount.
 const PLACES: u32 = 24;
 const DECIMAL: i128 = 10_i128.pow(PLACES);
+
+/// Adds one to the last of these decimal digits.
+fn round_up(digits: &mut Vec<u8>) {
+    for digit in digits.iter_mut().rev() {
+        if *digit < 9 {
+            *digit += 1;
+            return;
+        }
+        *digit = 0;
+    }
+    digits.insert(0, 1);
+}
 
 fn gcd(mut a: u128, mut b: u128) -> u128 {
     while b != 0 {
@@ -486,6 +537,16 @@ mod tests {
         assert_eq!(money("-0.001").rounded(2), "0.00");
         assert_eq!(money("1/3").rounded(4), "0.3333");
         assert_eq!(money("2.5").rounded(0), "2");
+    }
+
+    #[test]
+    fn a_decimal_without_an_end_is_cut_where_it_is_asked() {
+        assert_eq!(money("37/9600").to_decimal(28), "0.003854166666666666666666666667");
+        assert_eq!(money("5/48").to_decimal(28), "0.1041666666666666666666666667");
+        assert_eq!(money("-100/3").to_decimal(4), "-33.33");
+        assert_eq!(money("8/9").to_decimal(1), "0.9");
+        assert_eq!(money("899999999/900000000").to_decimal(3), "1");
+        assert_eq!(money("0.125").to_decimal(1), "0.125");
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub(super) struct Mode<'m> {
 }
 
 /// How calls are served, by the ending of the field.
-const SERVED: [(&str, &str, &str); 6] = [
+const SERVED: [(&str, &str, &str); 7] = [
+    ("_batch_requests", "processing", "batch"),
     ("_batches", "processing", "batch"),
     ("_flex", "service_tier", "flex"),
     ("_priority", "service_tier", "priority"),
@@ -64,6 +65,15 @@ const SERVED: [(&str, &str, &str); 6] = [
 /// Sizes of what is made, by the ending of the field.
 const RESOLUTIONS: [&str; 13] =
     ["480p", "720p", "768p", "1080p", "2k", "4k", "0.5K", "1K", "2K", "4K", "512", "1024", "1536"];
+
+/// Images that cost more than the plain one, by the ending of the field.
+const QUALITIES: [&str; 5] = [
+    "premium_image",
+    "above_512_and_512_pixels",
+    "above_512_and_512_pixels_and_premium_image",
+    "above_1024_and_1024_pixels",
+    "above_1024_and_1024_pixels_and_premium_image",
+];
 
 /// Takes a name apart; none where it is no price that is known.
 pub(super) fn parse(name: &str, mode: Mode<'_>) -> Option<Field> {
@@ -93,6 +103,11 @@ pub(super) fn parse(name: &str, mode: Mode<'_>) -> Option<Field> {
     if let Some((head, size)) = resolution {
         (rest, when) = (head, Some(("resolution", size.to_ascii_lowercase())));
     }
+    if let Some(quality) = rest.strip_prefix("output_cost_per_image_")
+        && QUALITIES.contains(&quality)
+    {
+        (rest, when) = ("output_cost_per_image", Some(("quality", quality.to_owned())));
+    }
     let unit = unit(rest, mode)?;
     Some(Field { unit, when, above, legacy: rest == "input_cost_per_token_cache_hit" })
 }
@@ -111,7 +126,9 @@ fn unit(name: &str, Mode { mode, prices_output_images }: Mode<'_>) -> Option<Uni
         "citation_cost_per_token" => Unit::Citation,
         "input_cost_per_audio_token" => Unit::InputAudio,
         "output_cost_per_audio_token" => Unit::OutputAudio,
-        "cache_read_input_audio_token_cost" => Unit::CacheReadAudio,
+        "cache_read_input_audio_token_cost" | "cache_read_input_token_cost_per_audio_token" => {
+            Unit::CacheReadAudio
+        }
         "cache_creation_input_audio_token_cost" => Unit::CacheWriteAudio,
         "input_cost_per_image_token" => Unit::InputImage,
         "output_cost_per_image_token" => Unit::OutputImage,
@@ -159,7 +176,7 @@ fn hears(mode: &str) -> bool {
 /// Fields that look like a price and are none that a book could hold, each with the reason.
 pub(super) fn no_price(name: &str) -> Option<&'static str> {
     Some(match name {
-        "input_dbu_cost_per_token" | "output_dbu_cost_per_token" => {
+        "input_dbu_cost_per_token" | "output_dbu_cost_per_token" | "output_db_cost_per_token" => {
             "the same price in the provider's own units, which the table gives in US dollars too"
         }
         "web_search_billing_unit" => {

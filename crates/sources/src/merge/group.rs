@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use taximeter_models::Name;
 use taximeter_pricing::form::{BookForm, CardForm, ModelForm};
 use taximeter_pricing::{ModelStatus, PriceBook};
 
@@ -64,7 +63,7 @@ fn model(
     let aliases = spelled.collect();
     let mut model = ModelForm::new(names[0].provider, &id);
     model.aliases = aliases;
-    model.dated_ids = DATED.contains(&names[0].provider)
+    model.dated_ids = (DATED.contains(&names[0].provider) && (!id.contains('/') || names[0].provider == "openrouter"))
         || told(&names).any(|told| told.dated_ids && told.id.eq_ignore_ascii_case(&id));
     (model.status, model.retired_at) = status(&names, shelf);
     model.cards = std::mem::take(&mut names[0].cards);

@@ -14,7 +14,6 @@ mod tests;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use serde::Serialize;
 use taximeter_models::Name;
 use taximeter_pricing::form::{BookForm, CardForm, ModelForm};
 use taximeter_pricing::{Model, PriceBook, Source};
