@@ -130,7 +130,7 @@ impl PriceBook {
     }
 }
 
-/// Whether nobody is known who served the LLM.
+/// Whether the book knows no such LLM, or not who serves it.
 fn is_unknown(outcome: &CostOutcome) -> bool {
     matches!(outcome, CostOutcome::UnknownModel { .. } | CostOutcome::UnknownProvider { .. })
 }
