@@ -179,8 +179,10 @@ fn cost(found: &Found<'_, '_>, query: &Query<'_>) -> CostOutcome {
 /// The selectors of the call that neither the card nor a factor on it asked about, as `name=value`. The default region
 /// is no such selector: its price is the one that asks for no region.
 fn ignored(card: &RateCard, selectors: &Selectors, default: Option<&Name>) -> Vec<Name> {
-    let known = |selector| {
-        let asks = |when: &Selectors| when.get(selector).is_some();
+    let known = |selector: &Selector| {
+        let asks = |when: &Selectors| {
+            when.iter().any(|(asked, _)| selectors.answers(asked).any(|(said, _)| said == selector))
+        };
         asks(&card.when)
             || card.multipliers.iter().any(|m| asks(&m.when) && m.when.all_hold_in(selectors))
     };

@@ -145,8 +145,25 @@ impl Selectors {
     }
 
     /// Whether every one of these is set to the same value in `call`.
+    ///
+    /// A call whose `mode` is `batch`, `flex` or `fast` was served so, whichever selector a card asks for it by.
+    ///
+    /// ```
+    /// use taximeter_pricing::Selectors;
+    ///
+    /// let batch = Selectors::new().batch();
+    /// assert!(batch.all_hold_in(&Selectors::new().batch().region("us")));
+    /// assert!(batch.all_hold_in(&Selectors::new().mode("batch")));
+    /// assert!(!batch.all_hold_in(&Selectors::new().mode("flex")));
+    /// ```
     pub fn all_hold_in(&self, call: &Self) -> bool {
-        self.0.iter().all(|pair| call.0.contains(pair))
+        self.0.iter().all(|(selector, value)| call.answers(selector).any(|(_, said)| said == value))
+    }
+
+    /// What these say of a selector: its own value, and the mode, which stands for several selectors.
+    pub(crate) fn answers(&self, asked: &Selector) -> impl Iterator<Item = &(Selector, Name)> {
+        let by_mode = matches!(asked, Selector::ServiceTier | Selector::Processing | Selector::Speed);
+        self.0.iter().filter(move |(known, _)| known == asked || (by_mode && *known == Selector::Mode))
     }
 }
 
