@@ -158,9 +158,14 @@ impl<'b> Repricer<'b> {
     ) -> Repricing {
         let mut report = Repricing::default();
         for (call, at) in calls {
-            report.add(call, at, &self.reprice(call, at));
+            self.count(&mut report, call, at);
         }
         report
+    }
+
+    /// Adds one call to a report, for histories that are too long to be held at once.
+    pub fn count(&self, report: &mut Repricing, call: &LlmCall, at: DateTime<Utc>) {
+        report.add(call, at, &self.reprice(call, at));
     }
 
     /// Gives a call its new cost, and says what became of it. A cost that the book no longer knows stays as it was:

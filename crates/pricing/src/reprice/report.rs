@@ -6,7 +6,7 @@ use std::ops::{AddAssign, Sub};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use taximeter_models::{CostOutcome, Currency, LlmCall, Money, Name, Unit};
+use taximeter_models::{CostOutcome, Currency, LlmCall, Money, Name, TokenUsage, Unit};
 
 use super::{Repriced, Spread, Tokenizer, scale};
 
@@ -71,19 +71,26 @@ impl fmt::Display for Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Change {
-    /// What they cost as recorded.
+    /// What they cost as recorded, as far as that is known.
     pub before: Money,
-    /// What they cost priced again.
+    /// The calls of which something is known before.
+    pub calls_before: u64,
+    /// What they cost priced again, as far as that is known.
     pub after: Span,
-    /// The calls among them whose other amount is in another currency.
-    pub moved: u64,
+    /// The calls of which something is known after.
+    pub calls_after: u64,
+    /// How much more those calls cost that can be compared.
+    difference: Span,
+    /// The calls that can be compared.
+    pub compared: u64,
 }
 
 impl Change {
-    /// How much more they cost now; none where some of them moved from or to another currency, for between
-    /// currencies there is no difference.
+    /// How much more the calls cost now that can be compared: those whose cost is known before and after, or lacks the
+    /// same units before and after, in one currency. None where there is no such call: between currencies, and
+    /// between a price and none, there is no difference.
     pub fn difference(&self) -> Option<Span> {
-        (self.moved == 0).then(|| self.after - self.before)
+        (self.compared > 0).then_some(self.difference)
     }
 }
 
@@ -95,6 +102,10 @@ pub struct Group {
     pub calls: u64,
     /// Their money.
     pub amounts: BTreeMap<Currency, Change>,
+    /// The calls whose amount before is none, or not the whole; those without a usage are not among them.
+    pub unpriced_before: u64,
+    /// The calls whose amount after is none, or not the whole; those without a usage are not among them.
+    pub unpriced_after: u64,
 }
 
 impl Group {
@@ -103,14 +114,25 @@ impl Group {
         self.amounts.get(&Currency::USD).copied().unwrap_or_default()
     }
 
-    fn add(&mut self, parts: &[Part], moved: bool) {
+    /// Counts a call, or what it has in one class of token.
+    fn add(&mut self, parts: &[Part], compared: bool) {
         self.calls += 1;
-        for (position, part) in parts.iter().enumerate() {
+        let mut counted = Vec::with_capacity(1);
+        for part in parts {
             let change = self.amounts.entry(part.currency).or_default();
-            change.before += part.before;
-            change.after += part.after;
-            let first = !parts[..position].iter().any(|one| one.currency == part.currency);
-            change.moved += u64::from(moved && first);
+            change.before += part.before.unwrap_or_default();
+            change.after += part.after.unwrap_or_default();
+            if compared {
+                let (before, after) = (part.before.unwrap_or_default(), part.after);
+                change.difference += after.unwrap_or_default() - before;
+            }
+            if !counted.contains(&part.currency) {
+                counted.push(part.currency);
+                let same = || parts.iter().filter(|other| other.currency == part.currency);
+                change.calls_before += u64::from(same().any(|part| part.before.is_some()));
+                change.calls_after += u64::from(same().any(|part| part.after.is_some()));
+                change.compared += u64::from(compared);
+            }
         }
     }
 }
@@ -178,7 +200,7 @@ impl Kind {
 
 /// What pricing calls again would change: the whole, and by what it can be told apart.
 ///
-/// The groups of each table add up to the total, to the last tick.
+/// The groups of each table add up to the total, to the last tick: before, after and difference.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Repricing {
@@ -202,13 +224,13 @@ pub struct Repricing {
     pub other_modalities: u64,
 }
 
-/// One class of token of one call.
+/// One class of token of one call; an amount that is not known is none.
 #[derive(Debug, Clone, Copy)]
 struct Part {
     unit: Option<Unit>,
     currency: Currency,
-    before: Money,
-    after: Span,
+    before: Option<Money>,
+    after: Option<Span>,
 }
 
 impl Repricing {
@@ -223,19 +245,29 @@ impl Repricing {
     }
 
     pub(super) fn add(&mut self, call: &LlmCall, at: DateTime<Utc>, repriced: &Repriced) {
-        let parts = parts(&call.cost, repriced);
-        let currency = |cost: &CostOutcome| lines(cost).first().map(|(_, currency, _)| *currency);
-        let (before, after) = (currency(&call.cost), currency(&repriced.low));
-        let moved = before.zip(after).is_some_and(|(before, after)| before != after);
+        let (parts, compared) = (parts(&call.cost, repriced), can_be_compared(call, repriced));
         let provider = call.provider.clone().unwrap_or_else(|| Name::from("unknown"));
-        let day = call.started_at.unwrap_or(at).date_naive();
-        self.total.add(&parts, moved);
-        self.by_kind.entry(repriced.kind).or_default().add(&parts, moved);
         let model = (provider, Name::from(call.model()));
-        self.by_model.entry(model).or_default().add(&parts, moved);
-        self.by_day.entry(day).or_default().add(&parts, moved);
-        for of_unit in parts.chunk_by(|one, other| one.unit == other.unit) {
-            self.by_class.entry(of_unit[0].unit).or_default().add(of_unit, moved);
+        let day = call.started_at.unwrap_or(at).date_naive();
+        let told = call.usage.is_some();
+        let open_before = told && !call.cost.is_known();
+        let open_after = told && !(repriced.low.is_known() && repriced.high.is_known());
+        for group in [
+            &mut self.total,
+            self.by_kind.entry(repriced.kind).or_default(),
+            self.by_model.entry(model).or_default(),
+            self.by_day.entry(day).or_default(),
+        ] {
+            group.add(&parts, compared);
+            group.unpriced_before += u64::from(open_before);
+            group.unpriced_after += u64::from(open_after);
+        }
+        for class in parts.chunk_by(|one, other| one.unit == other.unit) {
+            let group = self.by_class.entry(class[0].unit).or_default();
+            group.add(class, compared);
+            let none = |known: fn(&Part) -> bool| !class.iter().any(known);
+            group.unpriced_before += u64::from(open_before && none(|part| part.before.is_some()));
+            group.unpriced_after += u64::from(open_after && none(|part| part.after.is_some()));
         }
         if repriced.kind != Kind::LeftAlone {
             self.note(call, repriced);
@@ -259,22 +291,43 @@ impl Repricing {
         }
         if let Some((from, to, spread)) = repriced.tokens {
             self.tokens.entry((from, to)).or_insert((spread, 0)).1 += 1;
-            let mut units = call.usage.iter().flat_map(|usage| usage.iter());
+            let mut units = call.usage.iter().flat_map(TokenUsage::iter);
             let other = units.any(|(unit, _)| scale::is_other_modality(unit));
             self.other_modalities += u64::from(other);
         }
     }
 }
 
+/// Whether a difference says something: both costs are whole, or lack the same, in one currency.
+fn can_be_compared(call: &LlmCall, repriced: &Repriced) -> bool {
+    let lacks = |cost: &CostOutcome| match cost {
+        CostOutcome::PartlyUnpriced { missing, .. } => {
+            Some(missing.iter().map(|(unit, _)| *unit).collect())
+        }
+        known => known.is_known().then(Vec::new),
+    };
+    let (before, low, high) = (lacks(&call.cost), lacks(&repriced.low), lacks(&repriced.high));
+    let currencies = currency(&call.cost).zip(currency(&repriced.low));
+    before.is_some()
+        && before == low
+        && low == high
+        && currencies.is_none_or(|(before, after)| before == after)
+}
+
+/// The currency of a cost; what is free is free in any.
+fn currency(cost: &CostOutcome) -> Option<Currency> {
+    let free = matches!(cost, CostOutcome::Free { .. });
+    cost.amount().filter(|_| !free).map(|(_, currency)| currency)
+}
+
 /// The amounts of a cost by class of token.
-fn lines(cost: &CostOutcome) -> Vec<(Option<Unit>, Currency, Money)> {
+fn lines(cost: &CostOutcome) -> Vec<(Option<Unit>, Money)> {
     match cost {
         CostOutcome::ProviderReported(whole) | CostOutcome::Recorded(whole) => {
-            vec![(None, whole.currency, whole.total)]
+            vec![(None, whole.total)]
         }
         other => other.estimate().map_or_else(Vec::new, |cost| {
-            let lines = cost.lines.iter();
-            lines.map(|line| (Some(line.unit), cost.currency, line.amount)).collect()
+            cost.lines.iter().map(|line| (Some(line.unit), line.amount)).collect()
         }),
     }
 }
@@ -283,13 +336,28 @@ fn lines(cost: &CostOutcome) -> Vec<(Option<Unit>, Currency, Money)> {
 fn parts(before: &CostOutcome, repriced: &Repriced) -> Vec<Part> {
     let mut parts = BTreeMap::<(Option<Unit>, Currency), Part>::new();
     let mut add = |cost: &CostOutcome, set: fn(&mut Part, Money)| {
-        for (unit, currency, amount) in lines(cost) {
-            let empty = Part { unit, currency, before: Money::ZERO, after: Span::default() };
+        let Some(currency) = currency(cost) else { return };
+        for (unit, amount) in lines(cost) {
+            let empty = Part { unit, currency, before: None, after: None };
             set(parts.entry((unit, currency)).or_insert(empty), amount);
         }
     };
-    add(before, |part, amount| part.before += amount);
-    add(&repriced.low, |part, amount| part.after.low += amount);
-    add(&repriced.high, |part, amount| part.after.high += amount);
+    add(before, |part, amount| *part.before.get_or_insert_default() += amount);
+    add(&repriced.low, |part, amount| part.after.get_or_insert_default().low += amount);
+    add(&repriced.high, |part, amount| part.after.get_or_insert_default().high += amount);
+    for part in parts.values_mut() {
+        if has_zero(before, part) {
+            part.before.get_or_insert_default();
+        }
+        if has_zero(&repriced.low, part) && has_zero(&repriced.high, part) {
+            part.after.get_or_insert_default();
+        }
+    }
     parts.into_values().collect()
+}
+
+/// Whether a class that is not among the lines of a cost is known to cost nothing.
+fn has_zero(cost: &CostOutcome, part: &Part) -> bool {
+    let explained = matches!(cost, CostOutcome::Priced(_) | CostOutcome::Free { .. });
+    explained && part.unit.is_some() && currency(cost).is_none_or(|own| own == part.currency)
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use proptest::prelude::*;
 use taximeter_models::{CostOutcome, Currency, LlmCall, Money, ReportedCost, TokenUsage, Unit};
 
-use super::{Change, Group, Kind, Repricer, Repricing, Target};
+use super::{Change, Group, Kind, Repricer, Repricing, Span, Target};
 use crate::PriceBook;
 
 fn noon() -> DateTime<Utc> {
@@ -69,8 +69,25 @@ fn a_price_that_is_not_known_is_never_zero() {
     let calls = |kind| report.calls(kind);
     assert_eq!((calls(Kind::NoLongerPriced), calls(Kind::NewlyPriced)), (1, 1));
     assert_eq!((calls(Kind::WithoutUsage), report.is_complete()), (1, false));
-    assert_eq!(text(report.by_kind[&Kind::NewlyPriced].usd()), "0, 1, 1");
+    assert_eq!(text(report.by_kind[&Kind::NewlyPriced].usd()), "0, 1, none");
     assert!(report.by_kind[&Kind::WithoutUsage].amounts.is_empty());
+    // 10.5 before and 1 after are of different calls.
+    assert_eq!(text(report.total.usd()), "10.5, 1, none");
+    assert_eq!((report.total.unpriced_before, report.total.unpriced_after), (1, 1));
+}
+
+#[test]
+fn free_is_a_price_and_a_lack_is_compared_with_the_same_lack() {
+    let free = book(&card("p", "m", r#""input": 0, "cache_read": 0, "output": 0"#));
+    let to_free = report(&free, Target::SamePrices, &[call()]);
+    assert_eq!(text(to_free.total.usd()), "10.5, 0, -10.5");
+    assert_eq!(text(to_free.by_class[&Some(Unit::Output)].usd()), "8, 0, -8");
+    let usage = TokenUsage::exclusive(1_000_000, 0).unit(Unit::WebSearch, 1).build().unwrap();
+    let lacking = priced(LlmCall::new("p", "m").using(usage));
+    let dearer = book(&card("p", "m", r#""input": "3", "output": "8""#));
+    let lacks = report(&dearer, Target::SamePrices, &[lacking]);
+    assert_eq!((lacks.calls(Kind::Unpriced), text(lacks.total.usd())), (1, "2, 3, 1".into()));
+    assert_eq!((lacks.total.unpriced_after, lacks.missing[&Unit::WebSearch]), (1, 1));
 }
 
 #[test]
@@ -121,7 +138,7 @@ fn a_difference_between_currencies_is_not_computed() {
     let report = report(&euros, Target::SamePrices, &[call(), call()]);
     assert_eq!(text(report.total.usd()), "21, 0, none");
     let euro = report.total.amounts[&"EUR".parse().unwrap()];
-    assert_eq!((text(euro).as_str(), euro.moved), ("0, 21, none", 2));
+    assert_eq!((text(euro).as_str(), euro.calls_before, euro.calls_after), ("0, 21, none", 0, 2));
 }
 
 #[test]
@@ -215,14 +232,15 @@ fn histories() -> impl Strategy<Value = Vec<LlmCall>> {
 }
 
 /// The money of all groups together, without their counts.
-fn sum<'g>(groups: impl Iterator<Item = &'g Group>) -> Vec<(Currency, String)> {
-    let mut sum = std::collections::BTreeMap::<Currency, Change>::new();
+fn sum<'g>(groups: impl Iterator<Item = &'g Group>) -> Vec<(Currency, [Span; 3])> {
+    let mut sum = std::collections::BTreeMap::<Currency, [Span; 3]>::new();
     for (currency, change) in groups.flat_map(|group| &group.amounts) {
         let all = sum.entry(*currency).or_default();
-        all.before += change.before;
-        all.after += change.after;
+        all[0] += change.before.into();
+        all[1] += change.after;
+        all[2] += change.difference().unwrap_or_default();
     }
-    sum.into_iter().map(|(currency, change)| (currency, text(change))).collect()
+    sum.into_iter().collect()
 }
 
 proptest! {
@@ -231,7 +249,7 @@ proptest! {
         let report = report(PriceBook::embedded(), Target::SamePrices, &calls);
         prop_assert_eq!(report.calls(Kind::Changed) + report.calls(Kind::NewlyPriced), 0);
         prop_assert_eq!(report.calls(Kind::NoLongerPriced), 0);
-        prop_assert!(report.total.amounts.values().all(|change| change.difference().unwrap().exact() == Some(Money::ZERO)));
+        prop_assert!(report.total.amounts.values().all(|change| change.difference().is_none_or(|span| span.exact() == Some(Money::ZERO))));
         for mut call in calls {
             let before = call.clone();
             Repricer::new(PriceBook::embedded()).apply(&mut call, noon()).unwrap();

@@ -85,7 +85,7 @@ const ASSUMED: Spread = Spread {
 };
 
 /// GPT-4o to Claude 3. Measured means, Claude 3.5 Sonnet to GPT-4o: articles 1.16, mathematics 1.21, Python 1.30
-/// (VentureBeat, 2025-05-01); short English texts come out nearly the same. Five hundredths are left above.
+/// (`VentureBeat`, 2025-05-01); short English texts come out nearly the same. Five hundredths are left above.
 const O200K_TO_CLAUDE_3: Spread = Spread {
     low: (1, 1),
     high: (27, 20),
