@@ -19,3 +19,5 @@ mod futures;
 mod facade;
 // The attribute macros, and their compile errors.
 mod macros;
+// A history priced again by the command line: tables, JSON, what is written and what is kept.
+mod reprice;
