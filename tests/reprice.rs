@@ -187,8 +187,8 @@ fn a_what_if_is_a_range_and_is_never_written() {
         &[
             "as if anthropic/claude-opus-4-5 had been asked",
             "changed 2 $7.5000 $15.20 to $20.52 +$7.7000 to +$13.02",
-            "range: a token of o200k is 1.00 to 1.35 of Claude 3 (2 calls; source: VentureBeat",
-            "range: a token of unknown is 0.71 to 1.40 of Claude 3 (1 call; an assumption",
+            "range: a token of o200k is 1.00 to 1.35 of Claude 3 (2 calls); VentureBeat",
+            "range: a token of unknown is 0.71 to 1.40 of Claude 3 (1 call); an assumption",
             "Nothing was written.",
         ],
     );
@@ -201,6 +201,8 @@ fn a_what_if_is_a_range_and_is_never_written() {
     assert!(code == 2 && errors.contains("--write"), "{errors}");
     let (code, _, errors) = run(&[text(&file), "--as", "claude"]);
     assert!(code == 2 && errors.contains("PROVIDER/MODEL expected"), "{errors}");
+    let (code, output, _) = run(&[text(&file), "--as", "openai/gpt-4oo"]);
+    assert!(code == 3 && output.contains("Nearest: gpt-4o"), "{output}");
 }
 
 #[test]
@@ -241,5 +243,5 @@ fn an_outcome_that_nobody_priced_yet_is_newly_priced() {
     session.operations[0].llm_calls[0].cost = CostOutcome::Pending;
     SessionFiles::new(room.path()).save(&session, Some("history"), time(20)).unwrap();
     let (_, output, _) = run(&[text(&room.file()), "--only-model", "gpt-4o"]);
-    contains(&output, &["newly priced 1 – $3.7500 –", "unchanged 1 $3.7500 $3.7500 $0.000000"]);
+    contains(&output, &["newly priced 1 – $3.7500 –", "unchanged 1 $3.7500 $3.7500 $0.00"]);
 }

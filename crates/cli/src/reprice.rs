@@ -11,11 +11,12 @@ use std::path::PathBuf;
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use taximeter::pricing::reprice::{Repricer, Repricing, Target};
-use taximeter::{LlmCall, Session};
+use taximeter::pricing::{Query, Selectors};
+use taximeter::{CostOutcome, LlmCall, PriceBook, Session, TokenUsage};
 
 use self::files::{SessionAt, Written};
-use crate::Ended;
 use crate::book::BookArguments;
+use crate::{Ended, price};
 
 #[derive(Args)]
 #[command(
@@ -79,6 +80,10 @@ struct Outcome {
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
     let book = arguments.book.open()?;
     let target = arguments.target.clone().unwrap_or_default();
+    if let Some(why) = unknown(&book, &target).filter(|_| !arguments.json) {
+        write!(output, "{why}")?;
+        return Ok(Ended::NoPrice);
+    }
     let mut repricer = Repricer::new(&book).target(target.clone());
     if let Some(at) = arguments.at {
         repricer = repricer.prices_of(at);
@@ -97,6 +102,25 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ende
         (true, false) => Ended::NoPrice,
         (true, true) => Ended::Done,
     })
+}
+
+/// Why nothing at all can be priced as asked: the book knows no such provider or LLM.
+fn unknown(book: &PriceBook, target: &Target) -> Option<String> {
+    let Target::At { provider, model } = target else { return None };
+    let (usage, selectors) = (TokenUsage::new(1, 1), Selectors::new());
+    let query = Query {
+        provider: Some(provider),
+        model,
+        at: Utc::now(),
+        usage: &usage,
+        selectors: &selectors,
+    };
+    match book.price(&query) {
+        cost @ (CostOutcome::UnknownProvider { .. } | CostOutcome::UnknownModel { .. }) => {
+            Some(price::text(&cost, model))
+        }
+        _ => None,
+    }
 }
 
 /// One session at a time, so that a long history need not be held at once.

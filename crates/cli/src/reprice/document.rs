@@ -39,7 +39,7 @@ pub(super) fn document(outcome: &Outcome, target: &Target, write: bool) -> Value
 /// A group with what names it.
 fn row(mut names: Value, group: &Group) -> Value {
     let amounts = group.amounts.iter();
-    let amounts: Vec<_> = amounts.map(|(currency, change)| amounts_of(currency, change)).collect();
+    let amounts: Vec<_> = amounts.map(|(currency, change)| amounts_of(*currency, change)).collect();
     if let Value::Object(fields) = &mut names {
         fields.insert("calls".into(), json!(group.calls));
         fields.insert("unpriced_before".into(), json!(group.unpriced_before));
@@ -50,7 +50,7 @@ fn row(mut names: Value, group: &Group) -> Value {
 }
 
 /// Amounts that are not known are null.
-fn amounts_of(currency: &taximeter::Currency, change: &Change) -> Value {
+fn amounts_of(currency: taximeter::Currency, change: &Change) -> Value {
     json!({
         "currency": currency,
         "before": (change.calls_before > 0).then_some(change.before),
@@ -67,7 +67,7 @@ fn assumed(outcome: &Outcome) -> Value {
         json!({
             "from": from.as_str(), "to": to.as_str(), "calls": calls,
             "low": fraction(spread.low), "high": fraction(spread.high),
-            "measured": spread.basis == Basis::Measured, "source": spread.source,
+            "measured": spread.basis == Basis::Measured, "sources": spread.sources().collect::<Vec<_>>(),
         })
     });
     let stand_ins = report
@@ -79,7 +79,8 @@ fn assumed(outcome: &Outcome) -> Value {
     json!({
         "tokens": tokens.collect::<Vec<_>>(),
         "stand_ins": stand_ins.collect::<Vec<_>>(),
-        "no_price": missing.collect::<Vec<_>>(),
+        "units_without_a_price": missing.collect::<Vec<_>>(),
+        "calls_without_a_price": report.reasons,
         "calls_with_sound_or_pictures": report.other_modalities,
     })
 }

@@ -75,7 +75,7 @@ pub(super) fn replace(
     let refused = || FileError::Name { path: path.clone() };
     let directory = path.parent().ok_or_else(refused)?;
     let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(refused)?;
-    if !name.ends_with(".json") {
+    if path.extension().is_none_or(|extension| extension != "json") {
         return Err(refused().into());
     }
     let kept = keep(&path).map_err(|source| FileError::Keep { path: path.clone(), source })?;

@@ -1,6 +1,6 @@
 //! A repriced history as text: totals, tables, and what had to be assumed.
 
-use taximeter::pricing::reprice::{Basis, Change, Group, Kind, Span, Target};
+use taximeter::pricing::reprice::{Change, Group, Kind, Span, Target};
 use taximeter::report::{Align, count, counted, money};
 use taximeter::{Currency, Money};
 
@@ -96,6 +96,7 @@ fn amount(span: Span, currency: Currency, signed: bool) -> String {
         };
         let size = if amount.is_negative() { -amount } else { amount };
         match currency {
+            Currency::USD if size.is_zero() => "$0.00".into(),
             Currency::USD => format!("{sign}{}", money(size)),
             other => format!("{sign}{} {other}", size.rounded(4)),
         }
@@ -124,12 +125,9 @@ fn notes(outcome: &Outcome) -> Vec<String> {
     let report = &outcome.report;
     let mut notes = Vec::new();
     for ((from, to), (spread, calls)) in &report.tokens {
-        let basis = match spread.basis {
-            Basis::Assumed => spread.source.to_owned(),
-            _ => format!("source: {}", spread.source),
-        };
+        let sources = spread.sources().collect::<Vec<_>>().join("; ");
         notes.push(format!(
-            "range: a token of {from} is {spread} of {to} ({}; {basis})",
+            "range: a token of {from} is {spread} of {to} ({}); {sources}",
             counted(*calls, "call")
         ));
     }
@@ -147,6 +145,9 @@ fn notes(outcome: &Outcome) -> Vec<String> {
     }
     for (unit, calls) in &report.missing {
         notes.push(format!("no price: {unit} ({})", counted(*calls, "call")));
+    }
+    for (reason, calls) in &report.reasons {
+        notes.push(format!("no price: {reason} ({})", counted(*calls, "call")));
     }
     let total = &report.total;
     let compared: u64 = total.amounts.values().map(|change| change.compared).sum();

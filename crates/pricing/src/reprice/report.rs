@@ -218,6 +218,8 @@ pub struct Repricing {
     pub stand_ins: BTreeMap<(Unit, Unit), u64>,
     /// Units without a price, with the calls in which they were.
     pub missing: BTreeMap<Unit, u64>,
+    /// Why calls that told their usage have no price at all after, as [`CostOutcome::as_str`] says it, with the calls.
+    pub reasons: BTreeMap<&'static str, u64>,
     /// From which tokenizer to which tokens had to be estimated, by how much, with the calls.
     pub tokens: BTreeMap<(Tokenizer, Tokenizer), (Spread, u64)>,
     /// Calls with tokens of sound or pictures in an estimate; those tokens were taken as they are.
@@ -288,6 +290,9 @@ impl Repricing {
             for (unit, _) in missing {
                 *self.missing.entry(*unit).or_default() += 1;
             }
+        }
+        if call.usage.is_some() && repriced.low.amount().is_none() {
+            *self.reasons.entry(repriced.low.as_str()).or_default() += 1;
         }
         if let Some((from, to, spread)) = repriced.tokens {
             self.tokens.entry((from, to)).or_insert((spread, 0)).1 += 1;

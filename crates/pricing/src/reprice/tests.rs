@@ -70,6 +70,7 @@ fn a_price_that_is_not_known_is_never_zero() {
     assert_eq!((calls(Kind::NoLongerPriced), calls(Kind::NewlyPriced)), (1, 1));
     assert_eq!((calls(Kind::WithoutUsage), report.is_complete()), (1, false));
     assert_eq!(text(report.by_kind[&Kind::NewlyPriced].usd()), "0, 1, none");
+    assert_eq!(report.reasons.into_iter().collect::<Vec<_>>(), [("unknown_model", 1)]);
     assert!(report.by_kind[&Kind::WithoutUsage].amounts.is_empty());
     // 10.5 before and 1 after are of different calls.
     assert_eq!(text(report.total.usd()), "10.5, 1, none");

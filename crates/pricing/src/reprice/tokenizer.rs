@@ -52,7 +52,7 @@ pub enum Tokenizer {
 pub enum Basis {
     /// It is the same tokenizer.
     Same,
-    /// Somebody measured it; [`Spread::source`] says who.
+    /// Somebody measured it; [`Spread::sources`] says who.
     Measured,
     /// Nobody published anything that could be cited.
     Assumed,
@@ -71,8 +71,8 @@ pub struct Spread {
     pub high: (u64, u64),
     /// On what it is based.
     pub basis: Basis,
-    /// Where it was published, and when; or what was assumed.
-    pub source: &'static str,
+    /// One, or two where a spread was made of two; the second is empty where there is none.
+    sources: [&'static str; 2],
 }
 
 /// Two tokenizers of today are within a factor of 1.4 of each other, in either direction. An assumption: it holds
@@ -81,7 +81,7 @@ const ASSUMED: Spread = Spread {
     low: (5, 7),
     high: (7, 5),
     basis: Basis::Assumed,
-    source: "an assumption: no measurement of this pair is known",
+    sources: ["an assumption: no measurement of this pair is known", ""],
 };
 
 /// GPT-4o to Claude 3. Measured means, Claude 3.5 Sonnet to GPT-4o: articles 1.16, mathematics 1.21, Python 1.30
@@ -90,7 +90,10 @@ const O200K_TO_CLAUDE_3: Spread = Spread {
     low: (1, 1),
     high: (27, 20),
     basis: Basis::Measured,
-    source: "VentureBeat, \"Hidden costs in AI deployment\", 2025-05-01: means of 1.16 to 1.30",
+    sources: [
+        "VentureBeat, \"Hidden costs in AI deployment\", 2025-05-01: means of 1.16 to 1.30",
+        "",
+    ],
 };
 
 /// GPT-4o to GPT-4. English prose 1.009, Hungarian 1.163 (aihirfolyam.hu/2024/05/gpt-4o-magyar-dragabb-mint-angol); Python
@@ -99,7 +102,10 @@ const O200K_TO_CL100K: Spread = Spread {
     low: (19, 20),
     high: (6, 5),
     basis: Basis::Measured,
-    source: "aihirfolyam.hu, 2024-05, prose: 1.01 to 1.16; counted, source code: 0.97 to 1.00",
+    sources: [
+        "aihirfolyam.hu, 2024-05, prose: 1.01 to 1.16; counted, source code: 0.97 to 1.00",
+        "",
+    ],
 };
 
 /// Claude 3 to Claude 4.7. Anthropic says 1.0 to 1.35, and "approximately 30 percent more" in its documentation of
@@ -108,7 +114,10 @@ const CLAUDE_3_TO_4_7: Spread = Spread {
     low: (1, 1),
     high: (147, 100),
     basis: Basis::Measured,
-    source: "Anthropic, migration guide of Claude Opus 4.7, 2026-04: 1.0 to 1.35; measured to 1.47",
+    sources: [
+        "Anthropic, migration guide of Claude Opus 4.7, 2026-04: 1.0 to 1.35; measured to 1.47",
+        "",
+    ],
 };
 
 impl Tokenizer {
@@ -202,11 +211,16 @@ impl fmt::Display for Tokenizer {
 impl Spread {
     /// Not a token more or fewer.
     pub const EXACT: Self =
-        Self { low: (1, 1), high: (1, 1), basis: Basis::Same, source: "the same tokenizer" };
+        Self { low: (1, 1), high: (1, 1), basis: Basis::Same, sources: ["the same tokenizer", ""] };
 
     /// Whether there is nothing to spread.
     pub fn is_exact(self) -> bool {
         self.basis == Basis::Same
+    }
+
+    /// Where it was published, and when; or that it was assumed.
+    pub fn sources(&self) -> impl Iterator<Item = &'static str> {
+        self.sources.into_iter().filter(|source| !source.is_empty())
     }
 
     /// The way back.
@@ -218,12 +232,11 @@ impl Spread {
     /// One after the other; it is as well known as the less known of the two.
     fn then(self, next: Self) -> Self {
         let times = |one: (u64, u64), other: (u64, u64)| (one.0 * other.0, one.1 * other.1);
-        let weaker = if self.basis >= next.basis { self } else { next };
         Self {
             low: times(self.low, next.low),
             high: times(self.high, next.high),
-            basis: weaker.basis,
-            source: weaker.source,
+            basis: self.basis.max(next.basis),
+            sources: [self.sources[0], next.sources[0]],
         }
     }
 }
@@ -329,5 +342,6 @@ mod tests {
         assert_eq!((spread.to_string().as_str(), spread.basis), ("1.00 to 1.99", Basis::Measured));
         let spread = Tokenizer::Google.spread_to(Tokenizer::Claude47);
         assert_eq!((spread.to_string().as_str(), spread.basis), ("0.71 to 2.06", Basis::Assumed));
+        assert_eq!(spread.sources().count(), 2);
     }
 }
