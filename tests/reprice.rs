@@ -188,6 +188,7 @@ fn a_what_if_is_a_range_and_is_never_written() {
             "as if anthropic/claude-opus-4-5 had been asked",
             "changed 2 $7.5000 $15.20 to $20.52 +$7.7000 to +$13.02",
             "range: a token of o200k is 1.00 to 1.35 of Claude 3 (2 calls); VentureBeat",
+            "range: text only; definitions of tools",
             "range: a token of unknown is 0.71 to 1.40 of Claude 3 (1 call); an assumption",
             "Nothing was written.",
         ],

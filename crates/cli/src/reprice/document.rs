@@ -1,7 +1,7 @@
 //! A repriced history as JSON, with every amount exact.
 
 use serde_json::{Value, json};
-use taximeter::pricing::reprice::{Basis, Change, Group, Target};
+use taximeter::pricing::reprice::{Basis, Change, Group, Spread, Target};
 
 use super::Outcome;
 
@@ -78,6 +78,7 @@ fn assumed(outcome: &Outcome) -> Value {
         report.missing.iter().map(|(unit, calls)| json!({ "unit": unit, "calls": calls }));
     json!({
         "tokens": tokens.collect::<Vec<_>>(),
+        "beyond": (!report.tokens.is_empty()).then_some(Spread::BEYOND),
         "stand_ins": stand_ins.collect::<Vec<_>>(),
         "units_without_a_price": missing.collect::<Vec<_>>(),
         "calls_without_a_price": report.reasons,

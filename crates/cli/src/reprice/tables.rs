@@ -1,6 +1,6 @@
 //! A repriced history as text: totals, tables, and what had to be assumed.
 
-use taximeter::pricing::reprice::{Change, Group, Kind, Span, Target};
+use taximeter::pricing::reprice::{Change, Group, Kind, Span, Spread, Target};
 use taximeter::report::{Align, count, counted, money};
 use taximeter::{Currency, Money};
 
@@ -131,6 +131,9 @@ fn notes(outcome: &Outcome) -> Vec<String> {
             counted(*calls, "call")
         ));
     }
+    if !report.tokens.is_empty() {
+        notes.push(format!("range: {}", Spread::BEYOND));
+    }
     if report.other_modalities > 0 {
         let calls = counted(report.other_modalities, "call");
         notes.push(format!(
@@ -154,7 +157,9 @@ fn notes(outcome: &Outcome) -> Vec<String> {
     let priced = total.calls - report.calls(Kind::WithoutUsage);
     if total.unpriced_before > 0 || total.unpriced_after > 0 || compared < priced {
         notes.push(
-            "the difference is that of calls with a price before and after, in one currency; + marks sums that lack one".into(),
+            "the difference is that of calls with a price before and after, in one currency; \
+             + marks sums that lack one"
+                .into(),
         );
     }
     notes
@@ -165,7 +170,11 @@ fn endings(outcome: &Outcome, target: &Target, write: bool) -> Vec<String> {
     let mut lines: Vec<String> =
         outcome.failed.iter().map(|why| format!("failed: {why}")).collect();
     if matches!(target, Target::At { .. }) {
-        lines.push("A what-if for the same text: another LLM may answer in more words or fewer. Nothing was written.".into());
+        lines.push(
+            "A what-if for the same text: another LLM may answer in more words or fewer. \
+             Nothing was written."
+                .into(),
+        );
         return lines;
     }
     if !write {
