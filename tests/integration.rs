@@ -21,3 +21,5 @@ mod facade;
 mod macros;
 // Prices of one's own, from files, reloaded while the meter runs.
 mod prices;
+// A history priced again by the command line: tables, JSON, what is written and what is kept.
+mod reprice;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `taximeter price` | what a call costs and why, or why that is not known; a whole file of calls with `--batch` |
 //! | `taximeter models` | the LLMs that the price book knows, with their prices |
+//! | `taximeter reprice` | what a recorded history would cost by another book, or at another LLM |
 //!
 //! | Exit code | Means |
 //! |---|---|
@@ -11,12 +12,13 @@
 //! | 1 | it failed, and standard error says why |
 //! | 2 | the arguments are wrong |
 //! | 3 | there is no price, or not for all of it |
-//! | 4 | of a batch, some rows could not be read; the others were priced |
+//! | 4 | some rows or files could not be read or written; the others were |
 
 mod batch;
 mod book;
 mod models;
 mod price;
+mod reprice;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -37,6 +39,8 @@ enum Command {
     Price(price::Arguments),
     /// Lists the LLMs that the price book knows, with their prices
     Models(models::Arguments),
+    /// Prices a recorded history again: by another book, or as if another LLM had been asked
+    Reprice(Box<reprice::Arguments>),
 }
 
 /// How a command ended, when it did not fail.
@@ -91,6 +95,7 @@ pub fn run<A: Into<OsString> + Clone>(
         Command::Price(arguments) if arguments.batch => batch::run(arguments, input, output),
         Command::Price(arguments) => price::run(arguments, output),
         Command::Models(arguments) => models::run(arguments, output),
+        Command::Reprice(arguments) => reprice::run(arguments, output),
     };
     match ended {
         Ok(ended) => ended.code(),

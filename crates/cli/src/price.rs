@@ -129,7 +129,7 @@ fn document(cost: &CostOutcome) -> Value {
     document
 }
 
-fn text(cost: &CostOutcome, model: &str) -> String {
+pub(crate) fn text(cost: &CostOutcome, model: &str) -> String {
     match cost {
         CostOutcome::Priced(cost) => explained(cost),
         CostOutcome::PartlyUnpriced { priced, missing } => {

@@ -6,6 +6,7 @@
 //! | the cost of a call | [`PriceBook::price`] with a [`Query`], or [`PriceBook::price_call`] |
 //! | to say how a call was served | [`Selectors`]: service tier, batch, speed, region, mode |
 //! | to list what there is | [`PriceBook::models`], of [`Model`]s with their [`RateCard`]s |
+//! | what a history would cost by another book, or at another LLM | [`reprice::Repricer`] |
 //! | to write a book by a program | [`form`]: the written form, field by field |
 //! | prices that follow a file | [`LiveBook`] |
 //! | to know why a book was refused | [`BookError`], [`ReadBookError`] |
@@ -48,6 +49,7 @@ mod nearest;
 mod price;
 mod provider;
 mod read;
+pub mod reprice;
 mod schedule;
 mod selectors;
 mod table;

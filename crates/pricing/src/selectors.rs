@@ -162,8 +162,11 @@ impl Selectors {
 
     /// What these say of a selector: its own value, and the mode, which stands for several selectors.
     pub(crate) fn answers(&self, asked: &Selector) -> impl Iterator<Item = &(Selector, Name)> {
-        let by_mode = matches!(asked, Selector::ServiceTier | Selector::Processing | Selector::Speed);
-        self.0.iter().filter(move |(known, _)| known == asked || (by_mode && *known == Selector::Mode))
+        let by_mode =
+            matches!(asked, Selector::ServiceTier | Selector::Processing | Selector::Speed);
+        self.0
+            .iter()
+            .filter(move |(known, _)| known == asked || (by_mode && *known == Selector::Mode))
     }
 }
 

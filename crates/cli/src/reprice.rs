@@ -1,0 +1,188 @@
+//! `taximeter reprice`: what a recorded history would cost by another book, or at another LLM.
+
+mod document;
+mod files;
+mod tables;
+
+use std::error::Error;
+use std::io::Write;
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::Args;
+use taximeter::pricing::reprice::{Repricer, Repricing, Target};
+use taximeter::pricing::{Query, Selectors};
+use taximeter::{CostOutcome, LlmCall, PriceBook, Session, TokenUsage};
+
+use self::files::{SessionAt, Written};
+use crate::book::BookArguments;
+use crate::{Ended, price};
+
+#[derive(Args)]
+#[command(
+    after_help = "Nothing is written without --write. Costs that a provider reported or another program \
+    recorded are left alone, unless --reported is given; a what-if (--as) prices every call.\n\n\
+    Examples:\n  \
+    taximeter reprice data/metrics --book new-book.json\n  \
+    taximeter reprice data/metrics --overrides contract.json --from 2026-11-01 --write\n  \
+    taximeter reprice data/metrics --as anthropic/claude-sonnet-5 --at 2026-11-20T00:00:00Z"
+)]
+pub(crate) struct Arguments {
+    /// A session file, or a directory of them
+    #[arg(value_name = "FILE|DIR")]
+    path: PathBuf,
+    /// What if another LLM had been asked: a range, where its tokenizer is another one
+    #[arg(long = "as", value_name = "PROVIDER/MODEL", value_parser = target)]
+    target: Option<Target>,
+    /// Only calls of this LLM
+    #[arg(long, value_name = "NAME")]
+    only_model: Option<String>,
+    /// Only calls of this day (UTC) or later
+    #[arg(long, value_name = "DATE")]
+    from: Option<NaiveDate>,
+    /// Only calls of this day (UTC) or earlier
+    #[arg(long, value_name = "DATE")]
+    until: Option<NaiveDate>,
+    /// The prices of this moment, and not those of the moment of each call
+    #[arg(long, value_name = "RFC 3339")]
+    at: Option<DateTime<Utc>>,
+    /// Price also what a provider reported and what another program recorded
+    #[arg(long)]
+    reported: bool,
+    /// Save the new costs in the session files, and keep each old file beside its new one; not for a what-if
+    #[arg(long, conflicts_with_all = ["target", "at"])]
+    write: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    book: BookArguments,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    match text.split_once('/') {
+        Some((provider, model)) if !provider.is_empty() && !model.is_empty() => {
+            Ok(Target::At { provider: provider.into(), model: model.into() })
+        }
+        _ => Err("PROVIDER/MODEL expected, such as anthropic/claude-sonnet-5".into()),
+    }
+}
+
+/// What was done: the report, what was written, and which files could not be read or written.
+#[derive(Default)]
+struct Outcome {
+    sessions: u64,
+    report: Repricing,
+    written: Vec<Written>,
+    failed: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
+    let book = arguments.book.open()?;
+    let target = arguments.target.clone().unwrap_or_default();
+    if let Some(why) = unknown(&book, &target).filter(|_| !arguments.json) {
+        write!(output, "{why}")?;
+        return Ok(Ended::NoPrice);
+    }
+    let mut repricer = Repricer::new(&book).target(target.clone());
+    if let Some(at) = arguments.at {
+        repricer = repricer.prices_of(at);
+    }
+    if arguments.reported {
+        repricer = repricer.also_reported();
+    }
+    let outcome = reprice(arguments, &repricer)?;
+    if arguments.json {
+        writeln!(output, "{:#}", document::document(&outcome, &target, arguments.write))?;
+    } else {
+        write!(output, "{}", tables::text(&outcome, &target, arguments.write))?;
+    }
+    Ok(match (outcome.failed.is_empty(), outcome.report.is_complete()) {
+        (false, _) => Ended::SomeRowsUnread,
+        (true, false) => Ended::NoPrice,
+        (true, true) => Ended::Done,
+    })
+}
+
+/// Why nothing at all can be priced as asked: the book knows no such provider or LLM.
+fn unknown(book: &PriceBook, target: &Target) -> Option<String> {
+    let Target::At { provider, model } = target else { return None };
+    let (usage, selectors) = (TokenUsage::new(1, 1), Selectors::new());
+    let query = Query {
+        provider: Some(provider),
+        model,
+        at: Utc::now(),
+        usage: &usage,
+        selectors: &selectors,
+    };
+    match book.price(&query) {
+        cost @ (CostOutcome::UnknownProvider { .. } | CostOutcome::UnknownModel { .. }) => {
+            Some(price::text(&cost, model))
+        }
+        _ => None,
+    }
+}
+
+/// One session at a time, so that a long history need not be held at once.
+fn reprice(arguments: &Arguments, repricer: &Repricer<'_>) -> Result<Outcome, Box<dyn Error>> {
+    let mut outcome = Outcome::default();
+    for session in files::sessions(&arguments.path)? {
+        let SessionAt { path, mut session } = match session {
+            Ok(session) => session,
+            Err(unread) => {
+                outcome.failed.push(unread);
+                continue;
+            }
+        };
+        outcome.sessions += 1;
+        for (call, at) in calls(&mut session).filter(|(call, at)| arguments.want(call, *at)) {
+            repricer.count(&mut outcome.report, call, at);
+        }
+        if arguments.write {
+            let changed = apply(arguments, repricer, &mut session)?;
+            if changed > 0 {
+                match files::replace(&path, &session, changed) {
+                    Ok(written) => outcome.written.push(written),
+                    Err(error) => outcome.failed.push(error.to_string()),
+                }
+            }
+        }
+    }
+    Ok(outcome)
+}
+
+/// Gives the calls their new costs, and says how many of them have another one now.
+fn apply(
+    arguments: &Arguments,
+    repricer: &Repricer<'_>,
+    session: &mut Session,
+) -> Result<u64, Box<dyn Error>> {
+    let mut changed = 0;
+    for (call, at) in calls(session).filter(|(call, at)| arguments.want(call, *at)) {
+        let before = call.cost.clone();
+        repricer.apply(call, at)?;
+        changed += u64::from(call.cost != before);
+    }
+    Ok(changed)
+}
+
+/// The LLM calls of a session, each with the beginning of its operation.
+fn calls(session: &mut Session) -> impl Iterator<Item = (&mut LlmCall, DateTime<Utc>)> {
+    session.operations.iter_mut().flat_map(|operation| {
+        let at = operation.started_at;
+        operation.llm_calls.iter_mut().map(move |call| (call, at))
+    })
+}
+
+impl Arguments {
+    fn want(&self, call: &LlmCall, at: DateTime<Utc>) -> bool {
+        let day = call.started_at.unwrap_or(at).date_naive();
+        let mut names = call.request_model.iter().chain(&call.response_model);
+        self.from.is_none_or(|from| from <= day)
+            && self.until.is_none_or(|until| day <= until)
+            && self
+                .only_model
+                .as_ref()
+                .is_none_or(|only| names.any(|name| name.eq_ignore_ascii_case(only)))
+    }
+}
