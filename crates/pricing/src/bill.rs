@@ -16,8 +16,11 @@ pub(crate) struct Bill {
 /// The bill; none where a sum leaves the range of [`Money`].
 pub(crate) fn bill(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -> Option<Bill> {
     let pricing = Pricing { card, tier: whole_request_tier(card, usage), selectors };
-    let mut bill =
-        Bill { lines: Vec::new(), missing: Vec::new(), tier: tier_hit(card, usage, pricing.tier) };
+    let mut bill = Bill {
+        lines: Vec::with_capacity(4),
+        missing: Vec::new(),
+        tier: tier_hit(card, usage, pricing.tier),
+    };
     for (unit, quantity) in pricing.quantities(usage) {
         match pricing.price_of(unit) {
             Some(price) => pricing.add_lines(&mut bill.lines, unit, quantity, price)?,
@@ -29,6 +32,36 @@ pub(crate) fn bill(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -
     let mut amounts = bill.lines.iter().map(|line| line.amount.ticks());
     amounts.try_fold(0_i128, i128::checked_add)?;
     Some(bill)
+}
+
+/// The total of a plain bill, without its lines; none where a price is missing, the card has more to it than prices
+/// and tiers, or a sum leaves the range of [`Money`]. The amount is that of [`bill`] to the tick.
+pub(crate) fn total(card: &RateCard, usage: &TokenUsage) -> Option<Money> {
+    let marginal = card.tiers.iter().any(|tier| tier.scope == TierScope::Marginal);
+    if marginal || !card.multipliers.is_empty() || !card.minimums.is_empty() {
+        return None;
+    }
+    let selectors = &Selectors::new();
+    let pricing = Pricing { card, tier: whole_request_tier(card, usage), selectors };
+    let reasoning = pricing.own_price(Unit::Reasoning).map_or(0, |_| usage.get(Unit::Reasoning));
+    let mut ticks = 0_i128;
+    for (unit, quantity) in usage.iter() {
+        let quantity = match unit {
+            Unit::Reasoning => reasoning,
+            Unit::Output => quantity.saturating_sub(reasoning),
+            _ => quantity,
+        };
+        if quantity > 0 && !pricing.decides_on_a_tier(unit) {
+            let each = pricing.price_of(unit)?.each?;
+            ticks = ticks.checked_add(each.checked_mul(quantity.into())?)?;
+        }
+    }
+    if usage.get(Unit::Request) == 0
+        && let Some(price) = pricing.own_price(Unit::Request)
+    {
+        ticks = ticks.checked_add(price.each?)?;
+    }
+    Some(Money::from_ticks(ticks))
 }
 
 /// The prices that hold for one call.
@@ -83,7 +116,8 @@ impl<'c> Pricing<'c> {
         price: &'c UnitPrice,
     ) -> Option<()> {
         let multiplier = self.multiplier(unit)?;
-        for (quantity, price) in self.bands(self.at_least(unit, quantity), price) {
+        let quantity = self.at_least(unit, quantity);
+        let mut add = |quantity, price: &UnitPrice| {
             lines.push(CostLine {
                 unit,
                 quantity,
@@ -93,8 +127,13 @@ impl<'c> Pricing<'c> {
                 billed_as: (price.unit != unit).then_some(price.unit),
                 amount: amount(quantity, price, multiplier.unwrap_or((1, 1)))?,
             });
+            Some(())
+        };
+        if self.card.tiers.iter().any(|tier| tier.scope == TierScope::Marginal) {
+            self.bands(quantity, price).into_iter().try_for_each(|(part, price)| add(part, price))
+        } else {
+            add(quantity, price)
         }
-        Some(())
     }
 
     fn at_least(&self, unit: Unit, quantity: u64) -> u64 {
@@ -193,6 +232,11 @@ fn tier_hit(card: &RateCard, usage: &TokenUsage, whole: Option<&Tier>) -> Option
 
 /// `quantity × rate × multiplier / per`, exact wherever a tick is fine enough; none out of range.
 fn amount(quantity: u64, price: &UnitPrice, (num, den): (u64, u64)) -> Option<Money> {
+    if num == den
+        && let Some(each) = price.each
+    {
+        return each.checked_mul(quantity.into()).map(Money::from_ticks);
+    }
     let mut above = [i128::from(quantity), price.amount.ticks(), i128::from(num)];
     let mut below = [Money::TICKS_PER_UNIT, i128::from(price.per), i128::from(den)];
     // What cancels is taken out first, so that only amounts out of range overflow.

@@ -9,6 +9,7 @@ use taximeter_models::{CardBasis, Name, RateCardRef};
 
 use crate::form::BookForm;
 use crate::index::{Index, ModelAt, fold};
+use crate::nearest::Memory;
 use crate::table::{NameAt, PackedProvider, PackedSource, Table, day, pack};
 use crate::{BookError, Model, Provider};
 
@@ -45,6 +46,7 @@ pub struct PriceBook {
     table: Option<Arc<Table>>,
     /// The LLMs of the table that others stand in for.
     replaced: BTreeSet<usize>,
+    pub(crate) nearest: Memory,
 }
 
 /// Where prices of a book were read, with the licence under which they may be passed on.
@@ -157,6 +159,7 @@ impl PriceBook {
             index,
             table: self.table.clone(),
             replaced: replaced.in_table,
+            nearest: Memory::default(),
         }
     }
 
@@ -207,6 +210,16 @@ impl PriceBook {
         let table = self.table.as_ref()?;
         let NameAt { model, alias } = table.find(provider, name)?;
         Some((table.model(model)?, ModelAt { at: model, in_table: true, alias }))
+    }
+
+    /// The one provider that has an LLM of exactly this name, the name being folded; none where there are several.
+    pub(crate) fn only_provider_of(&self, name: &str) -> Option<usize> {
+        let own =
+            (0..self.providers.len()).filter(|place| self.index.model(*place, name).is_some());
+        let in_table = self.table.iter().flat_map(|table| table.providers_of(name));
+        let mut places = own.chain(in_table);
+        let first = places.next()?;
+        places.all(|place| place == first).then_some(first)
     }
 
     /// All names of a provider's LLMs, in no particular order.

@@ -19,23 +19,31 @@ pub(crate) struct Found<'b, 'n> {
     pub(crate) region: Option<&'n str>,
 }
 
+/// Why a name led nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// The provider that was given is not known.
+    Provider,
+    /// No provider was given, and the LLM's name fits none or several.
+    NoProvider,
+    /// The provider of that number has no LLM of that name.
+    Model(usize),
+}
+
 /// The LLM that has a name, how that is known, and the region that was taken off the name.
 type Resolved<'b, 'n> = (&'b Model, MatchKind, Option<&'n str>);
 
 impl PriceBook {
-    /// Finds the LLM, or says as an outcome why there is none.
+    /// Finds the LLM, or says why there is none.
     pub(crate) fn look_up<'n>(
         &self,
         provider: Option<&str>,
         model: &'n str,
         at: DateTime<Utc>,
-    ) -> Result<Found<'_, 'n>, CostOutcome> {
+    ) -> Result<Found<'_, 'n>, Miss> {
         let name = fold(model);
         let known = match provider.map(str::trim).filter(|given| !given.is_empty()) {
-            Some(given) => {
-                let unknown = || CostOutcome::UnknownProvider { provider: Some(Name::from(given)) };
-                Some(self.index.provider(given).ok_or_else(unknown)?)
-            }
+            Some(given) => Some(self.index.provider(given).ok_or(Miss::Provider)?),
             // A provider's name before a slash is as good as a provider that was given.
             None => name.split_once('/').and_then(|(head, _)| self.index.provider(head)),
         };
@@ -57,27 +65,49 @@ impl PriceBook {
         provider: usize,
         name: &'n str,
         at: DateTime<Utc>,
-    ) -> Result<Option<Resolved<'_, 'n>>, CostOutcome> {
+    ) -> Result<Option<Resolved<'_, 'n>>, Miss> {
         let resolved = self.resolve(provider, name, at);
         if resolved.is_some() || (self.providers[provider].is_local && !name.is_empty()) {
             return Ok(resolved);
         }
-        let nearest = nearest(name, self.names_of(provider));
-        Err(CostOutcome::UnknownModel { nearest })
+        Err(Miss::Model(provider))
     }
 
-    /// The one provider that made an LLM of that name, and the LLM.
+    /// What is said of a name that led nowhere.
+    pub(crate) fn unknown(&self, provider: Option<&str>, model: &str, miss: Miss) -> CostOutcome {
+        match miss {
+            Miss::Provider => CostOutcome::UnknownProvider {
+                provider: provider.map(|given| Name::from(given.trim())),
+            },
+            Miss::NoProvider => CostOutcome::UnknownProvider { provider: None },
+            Miss::Model(place) => {
+                let name = fold(model);
+                let nearest =
+                    self.nearest.of(place, &name, || nearest(&name, self.names_of(place)));
+                CostOutcome::UnknownModel { nearest }
+            }
+        }
+    }
+
+    /// The one provider that made an LLM of that name, and the LLM; or else the one provider that has an LLM of
+    /// exactly this name.
     fn inferred<'n>(
         &self,
         name: &'n str,
         at: DateTime<Utc>,
-    ) -> Result<(usize, Resolved<'_, 'n>), CostOutcome> {
+    ) -> Result<(usize, Resolved<'_, 'n>), Miss> {
         let first_party = self.providers.iter().enumerate().filter(|(_, known)| known.first_party);
         let mut found =
             first_party.filter_map(|(place, _)| Some((place, self.resolve(place, name, at)?)));
         match (found.next(), found.next()) {
             (Some(only), None) => Ok(only),
-            _ => Err(CostOutcome::UnknownProvider { provider: None }),
+            (None, _) => {
+                let place = self.only_provider_of(name).ok_or(Miss::NoProvider)?;
+                let (model, found) = self.named(place, name).ok_or(Miss::NoProvider)?;
+                let kind = if found.alias { MatchKind::Alias } else { MatchKind::Exact };
+                Ok((place, (model, kind, None)))
+            }
+            _ => Err(Miss::NoProvider),
         }
     }
 

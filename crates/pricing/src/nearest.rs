@@ -1,11 +1,54 @@
 //! The names that come nearest to one that is not known.
 
+use std::collections::HashMap;
+use std::sync::RwLock;
+
 use taximeter_models::Name;
 
 /// How many names are offered.
 const OFFERED: usize = 3;
 /// Names longer than this are not compared: the time to compare grows with the square of the length.
 const LONGEST: usize = 80;
+
+/// How many names that are not known are remembered.
+const REMEMBERED: usize = 512;
+
+/// The nearest names of names that were asked for and are not known. A program that calls an unknown LLM calls it
+/// again and again, and to compare it with a thousand names takes longer than to price a thousand calls.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(RwLock<HashMap<Box<str>, Vec<(usize, Vec<Name>)>>>);
+
+impl Memory {
+    /// What is remembered of a name at a provider, or what is found; nobody waits for anybody.
+    pub(crate) fn of(
+        &self,
+        provider: usize,
+        name: &str,
+        find: impl FnOnce() -> Vec<Name>,
+    ) -> Vec<Name> {
+        if let Ok(known) = self.0.try_read()
+            && let Some((_, nearest)) =
+                known.get(name).and_then(|all| all.iter().find(|(at, _)| *at == provider))
+        {
+            return nearest.clone();
+        }
+        let nearest = find();
+        if let Ok(mut known) = self.0.try_write()
+            && known.len() < REMEMBERED
+            && name.len() <= LONGEST
+        {
+            known.entry(name.into()).or_default().push((provider, nearest.clone()));
+        }
+        nearest
+    }
+}
+
+/// A copy of a book may know other names, and remembers nothing.
+impl Clone for Memory {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
 
 /// Up to three of the names that differ from `wanted` by few letters, the nearest first.
 pub(crate) fn nearest<'b>(wanted: &str, names: impl Iterator<Item = &'b str>) -> Vec<Name> {

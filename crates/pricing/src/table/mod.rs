@@ -74,18 +74,27 @@ impl Table {
 
     /// The LLM of a provider by any of its names, in upper or lower case.
     pub(crate) fn find(&self, provider: usize, name: &str) -> Option<NameAt> {
+        let mut same = self.chain(name);
+        same.find(|(text, owner, _)| *owner == provider && text.eq_ignore_ascii_case(name))
+            .map(|(_, _, found)| found)
+    }
+
+    /// The providers that have an LLM of this name.
+    pub(crate) fn providers_of<'n>(&'n self, name: &'n str) -> impl Iterator<Item = usize> + 'n {
+        let same = self.chain(name).filter(move |(text, _, _)| text.eq_ignore_ascii_case(name));
+        same.map(|(_, owner, _)| owner)
+    }
+
+    /// The names from the slot where this one should be to the first free slot; it is among them if it is known.
+    fn chain(&self, name: &str) -> impl Iterator<Item = (&'static str, usize, NameAt)> + '_ {
         let count = self.parts.slots.len() / 2;
-        let mask = count.checked_sub(1)?;
-        let mut slot = hash(provider, name.as_bytes()) & mask;
-        for _ in 0..count {
-            let at = usize::from(u16_at(self.parts.slots, slot * 2)?).checked_sub(1)?;
-            let (text, owner, found) = self.name(at)?;
-            if owner == provider && text.eq_ignore_ascii_case(name) {
-                return Some(found);
-            }
-            slot = (slot + 1) & mask;
-        }
-        None
+        let mask = count.saturating_sub(1);
+        let first = hash(name.as_bytes());
+        (0..count).map_while(move |step| {
+            let at = usize::from(u16_at(self.parts.slots, ((first + step) & mask) * 2)?)
+                .checked_sub(1)?;
+            self.name(at)
+        })
     }
 
     /// The LLM of that number.
@@ -121,12 +130,12 @@ impl Table {
 
 /// The number of a slot for a name. It takes letters of both cases alike, and some other characters too, which costs
 /// a comparison and nothing else.
-fn hash(provider: usize, name: &[u8]) -> usize {
+fn hash(name: &[u8]) -> usize {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     const LOWER: u64 = 0x2020_2020_2020_2020;
     let mix = |state: u64, word: u64| (state.rotate_left(23) ^ (word | LOWER)).wrapping_mul(FACTOR);
     let mut words = name.chunks_exact(8);
-    let mut state = (provider as u64).wrapping_mul(FACTOR);
+    let mut state = FACTOR;
     for word in &mut words {
         state = mix(state, word.try_into().map_or(0, u64::from_le_bytes));
     }

@@ -34,8 +34,8 @@ struct Packer {
     /// Where a text, or a part of one that stands between separators, lies in the pool.
     placed: HashMap<String, usize>,
     names: Vec<u8>,
-    /// Provider and text of each name.
-    named: Vec<(usize, String)>,
+    /// The text of each name.
+    named: Vec<String>,
     records: Vec<Vec<u8>>,
     offers: Shared<Vec<u8>>,
     offer_bytes: Vec<u8>,
@@ -111,7 +111,7 @@ impl Packer {
             self.names.push(length);
             self.names.extend(small(provider, "providers")?.to_le_bytes());
             self.names.extend((number | if at > 0 { ALIAS } else { 0 }).to_le_bytes());
-            self.named.push((provider, name.to_owned()));
+            self.named.push(name.to_owned());
         }
         let cards = model.cards.iter().map(|card| self.card(card));
         let cards = cards.collect::<Result<_, _>>()?;
@@ -206,8 +206,8 @@ impl Packer {
     fn slots(&self) -> Result<Vec<u8>, BookError> {
         let count = (self.named.len() * 4 / 3 + 1).next_power_of_two();
         let mut slots = vec![0_u16; count];
-        for (at, (provider, name)) in self.named.iter().enumerate() {
-            let mut slot = hash(*provider, name.as_bytes()) & (count - 1);
+        for (at, name) in self.named.iter().enumerate() {
+            let mut slot = hash(name.as_bytes()) & (count - 1);
             while slots[slot] != 0 {
                 slot = (slot + 1) & (count - 1);
             }
