@@ -50,6 +50,8 @@ pub(super) struct Choice {
     pub(super) rule: Rule,
     /// Whether model-prices says the same.
     pub(super) confirmed: bool,
+    /// Whether LiteLLM and genai-prices say the same, so that each may complete the other.
+    pub(super) agreed: bool,
 }
 
 /// Prices of one name that differ from table to table.
@@ -84,7 +86,8 @@ pub(super) fn choose(known: &Known<'_>, provider: &str, name: &str, shelf: &Shel
         _ => false,
     };
     let (table, rule) = decide(known, provider, shelf, &cards, &confirms);
-    Choice { table, rule, confirmed: confirms(table) }
+    let agreed = cards.litellm.zip(cards.genai).is_some_and(|(one, two)| agree(one, two));
+    Choice { table, rule, confirmed: confirms(table), agreed }
 }
 
 fn decide(

@@ -6,6 +6,7 @@
 
 mod choose;
 mod clean;
+mod complete;
 mod group;
 mod history;
 #[cfg(test)]

@@ -1,0 +1,64 @@
+//! What one table adds to another that says the same price.
+
+use chrono::{DateTime, Utc};
+use taximeter_pricing::form::CardForm;
+
+use super::history::{ended, is_over};
+use super::moment;
+
+/// Adds to the cards of one table what only the other one knows: ways of serving, prices of more units, factors for
+/// regions and speeds, and prices that are announced for a later day.
+pub(super) fn with(own: &mut Vec<CardForm>, other: &[CardForm], at: DateTime<Utc>) {
+    let multipliers =
+        other.iter().map(|card| card.multipliers.clone()).find(|factors| !factors.is_empty());
+    let ways: Vec<_> = own.iter().map(|card| card.when.clone()).collect();
+    for card in other.iter().filter(|card| !is_over(card, at)) {
+        if let Some(later) = card.from.as_deref().and_then(moment).filter(|from| *from > at) {
+            announce(own, card, later);
+        } else if !ways.contains(&card.when) {
+            // A factor of one's own says it already.
+            let said =
+                |known: &CardForm| known.multipliers.iter().any(|factor| factor.when == card.when);
+            if !own.iter().any(said) {
+                own.push(card.clone());
+            }
+        } else if card.schedule.is_none() {
+            add_units(own, card);
+        }
+    }
+    if let Some(mut multipliers) =
+        multipliers.filter(|_| own.iter().all(|card| card.multipliers.is_empty()))
+    {
+        // What has a card of its own needs no factor on top.
+        multipliers.retain(|factor| !own.iter().any(|card| card.when == factor.when));
+        own.iter_mut().for_each(|card| card.multipliers.clone_from(&multipliers));
+    }
+}
+
+/// A price that is announced ends those that hold until then.
+fn announce(own: &mut Vec<CardForm>, card: &CardForm, from: DateTime<Utc>) {
+    if own.iter().any(|known| known.when == card.when && known.from == card.from) {
+        return;
+    }
+    for known in own.iter_mut().filter(|known| known.when == card.when) {
+        if let Some(until) = ended(known, from) {
+            *known = until;
+        }
+    }
+    own.push(card.clone());
+}
+
+/// Prices of units that the card of the same way of serving has none for. Where a tier gives the unit another price
+/// the card's own tiers would not know of it, so those units stay out.
+fn add_units(own: &mut [CardForm], card: &CardForm) {
+    let same = own.iter_mut().filter(|known| known.when == card.when && known.schedule.is_none());
+    for known in same.filter(|known| known.until.is_none()) {
+        for (unit, price) in &card.rates {
+            let in_tiers =
+                |card: &CardForm| card.tiers.iter().any(|tier| tier.rates.contains_key(unit));
+            if !in_tiers(card) {
+                known.rates.entry(unit.clone()).or_insert_with(|| price.clone());
+            }
+        }
+    }
+}
