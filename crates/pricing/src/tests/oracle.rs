@@ -40,16 +40,11 @@ impl RowUsage {
     }
 }
 
-/// One of the tables calls every way of serving a `mode`; here each has the selector that the provider uses.
 fn selectors(row: &Row) -> Selectors {
-    row.context.iter().fold(Selectors::new(), |set, (key, value)| {
-        match (key.as_str(), value.as_str(), row.provider.as_str()) {
-            ("mode", "batch", _) => set.batch(),
-            ("mode", "fast", "anthropic") => set.speed("fast"),
-            ("mode", tier, _) => set.service_tier(tier),
-            (key, value, _) => set.with(Selector::from(key), value),
-        }
-    })
+    let with = |set: Selectors, (key, value): (&String, &String)| {
+        set.with(Selector::from(key.as_str()), value)
+    };
+    row.context.iter().fold(Selectors::new(), with)
 }
 
 fn check(row: &Row) -> Result<(), String> {

@@ -19,6 +19,12 @@ fn names() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A provider that is not a machine of one's own.
+fn providers() -> impl Strategy<Value = String> {
+    let all = PriceBook::embedded().providers().filter(|provider| !provider.is_local);
+    prop::sample::select(all.map(|provider| provider.id.to_string()).collect::<Vec<_>>())
+}
+
 fn usages() -> impl Strategy<Value = TokenUsage> {
     let bucket = (0..Unit::ALL.len(), prop_oneof![0..1_u64 << 30, any::<u64>()]);
     (any::<u32>(), any::<u32>(), prop::collection::vec(bucket, 0..5)).prop_map(
@@ -68,13 +74,24 @@ proptest! {
     }
 
     #[test]
-    fn unknown_names_are_never_priced(name in "[a-z]{1,8}-zzz[a-z0-9.-]{0,12}") {
+    fn unknown_names_are_never_priced(provider in providers(), name in "[a-z]{1,8}-zzz[a-z0-9.-]{0,12}") {
         let (usage, selectors) = (TokenUsage::new(1_000, 1_000), Selectors::new());
         let at = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
-        for provider in PriceBook::embedded().providers().filter(|provider| !provider.is_local) {
-            let query = Query { provider: Some(&provider.id), model: &name, at, usage: &usage, selectors: &selectors };
-            let outcome = PriceBook::embedded().price(&query);
-            prop_assert!(matches!(outcome, CostOutcome::UnknownModel { .. }), "{outcome:?}");
+        let query = Query { provider: Some(&provider), model: &name, at, usage: &usage, selectors: &selectors };
+        let outcome = PriceBook::embedded().price(&query);
+        prop_assert!(matches!(outcome, CostOutcome::UnknownModel { .. }), "{outcome:?}");
+    }
+
+    #[test]
+    fn an_amount_is_that_of_the_explained_price(
+        provider in providers(), model in names(), usage in usages(), at in moments(), batch: bool,
+    ) {
+        let selectors = if batch { Selectors::new().batch() } else { Selectors::new() };
+        for provider in [Some(provider.as_str()), None] {
+            let query = Query { provider, model: &model, at, usage: &usage, selectors: &selectors };
+            let explained = PriceBook::embedded().price(&query);
+            let expected = explained.amount().filter(|_| explained.is_known());
+            prop_assert_eq!(PriceBook::embedded().amount(&query), expected);
         }
     }
 

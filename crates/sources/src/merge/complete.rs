@@ -26,12 +26,39 @@ pub(super) fn with(own: &mut Vec<CardForm>, other: &[CardForm], at: DateTime<Utc
             add_units(own, card);
         }
     }
+    mend(own, other, at);
     if let Some(mut multipliers) =
         multipliers.filter(|_| own.iter().all(|card| card.multipliers.is_empty()))
     {
         // What has a card of its own needs no factor on top.
         multipliers.retain(|factor| !own.iter().any(|card| card.when == factor.when));
         own.iter_mut().for_each(|card| card.multipliers.clone_from(&multipliers));
+    }
+}
+
+/// Prices of a way of serving that one table only has from the standard way, and that the other one gives apart: a
+/// table that lists half the price for a batch, but forgot to halve what writing to a cache costs, is so mended.
+pub(super) fn mend(own: &mut [CardForm], other: &[CardForm], at: DateTime<Utc>) {
+    let holds = |card: &CardForm| {
+        let begun = card.from.as_deref().and_then(moment).is_none_or(|from| from <= at);
+        begun && !is_over(card, at) && card.schedule.is_none()
+    };
+    let standard = |cards: &[CardForm]| {
+        cards.iter().find(|card| holds(card) && card.when.is_empty()).map(|card| card.rates.clone())
+    };
+    let (Some(usual), Some(usual_of_other)) = (standard(own), standard(other)) else { return };
+    for card in own.iter_mut().filter(|card| !card.when.is_empty()) {
+        let Some(told) = other.iter().find(|told| holds(told) && told.when == card.when) else {
+            continue;
+        };
+        for (unit, price) in &mut card.rates {
+            let inherited = usual.get(unit) == Some(&*price);
+            let own_price =
+                told.rates.get(unit).filter(|price| usual_of_other.get(unit) != Some(*price));
+            if let Some(apart) = own_price.filter(|_| inherited) {
+                price.clone_from(apart);
+            }
+        }
     }
 }
 

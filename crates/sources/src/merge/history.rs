@@ -22,6 +22,9 @@ pub(super) fn cards(known: &Known<'_>, choice: &Choice, shelf: &Shelf) -> Vec<Ca
         complete::with(&mut today, &other.cards, shelf.at);
     }
     let dated = known.model_prices.filter(|model| !model.cards.is_empty());
+    if let Some(dated) = dated.filter(|_| choice.confirmed) {
+        complete::mend(&mut today, &dated.cards, shelf.at);
+    }
     let cards = match (choice.table, dated) {
         (Table::ModelPrices, _) => today,
         (_, Some(dated)) => after(today, dated, choice, shelf),
