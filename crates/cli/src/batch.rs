@@ -218,7 +218,7 @@ fn result(id: Value, cost: &CostOutcome) -> Answer {
             result.cost_usd = Some(amount.to_decimal(SIGNIFICANT));
         }
         Some((amount, Currency::USD)) => {
-            result.priced_part_usd = Some(amount.to_decimal(SIGNIFICANT))
+            result.priced_part_usd = Some(amount.to_decimal(SIGNIFICANT));
         }
         Some((amount, currency)) => {
             result.cost = Some(amount.to_decimal(SIGNIFICANT));

@@ -266,6 +266,11 @@ impl LlmGuard {
         self.change(|call| call.served_tier = Some(tier.into()));
     }
 
+    /// Says how it was served, as far as that changes its price: `("processing", "batch")`, `("region", "eu")`.
+    pub fn served_as(&mut self, selector: impl Into<Name>, value: impl Into<Name>) {
+        self.change(|call| _ = call.served_as.insert(selector.into(), value.into()));
+    }
+
     /// Says why the LLM stopped, in the reply's word.
     pub fn finish_reason(&mut self, reason: impl Into<Name>) {
         self.change(|call| call.finish_reason = Some(reason.into()));

@@ -9,6 +9,9 @@ use taximeter_models::{
 
 use crate::limits::{Limits, cut, cut_value};
 
+/// How many ways in which a call was served are kept; no price asks for more.
+const SELECTORS: usize = 8;
+
 /// Puts parts into a record, cuts what is above a limit, and counts the cuts.
 #[derive(Debug)]
 pub(crate) struct Filler<'a> {
@@ -121,6 +124,8 @@ impl<'a> Filler<'a> {
         ] {
             *name = name.take().map(|name| self.name(name));
         }
+        let served_as = std::mem::take(&mut call.served_as).into_iter().take(SELECTORS);
+        call.served_as = served_as.map(|(key, value)| (self.name(key), self.name(value))).collect();
         call.error = call.error.map(|error| self.bounded_error(error));
         call.metadata = self.bounded_metadata(call.metadata);
         self.record.llm_calls.push(call);

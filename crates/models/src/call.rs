@@ -193,6 +193,10 @@ pub struct LlmCall {
     /// The service tier that served it, as the reply said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_tier: Option<Name>,
+    /// How else it was served, as far as that changes its price: `processing` is `batch`, or by `speed`, `region`,
+    /// `mode`, `endpoint`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub served_as: BTreeMap<Name, Name>,
     /// A hash of the beginning of the prompt, to see what a prompt cache could hold.
     #[serde(default, with = "crate::time::hash", skip_serializing_if = "Option::is_none")]
     pub prompt_prefix_hash: Option<u64>,
@@ -229,6 +233,7 @@ impl Default for LlmCall {
             streamed: false,
             attempt: first(),
             served_tier: None,
+            served_as: BTreeMap::new(),
             prompt_prefix_hash: None,
             arguments_hash: None,
             context_window: None,
@@ -257,6 +262,12 @@ impl LlmCall {
     /// Says how long it took.
     pub fn lasting(mut self, duration: Duration) -> Self {
         self.duration = Some(duration);
+        self
+    }
+
+    /// Says how it was served, as far as that changes its price: `("processing", "batch")`, `("region", "eu")`.
+    pub fn served_as(mut self, selector: impl Into<Name>, value: impl Into<Name>) -> Self {
+        self.served_as.insert(selector.into(), value.into());
         self
     }
 

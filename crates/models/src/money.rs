@@ -169,7 +169,9 @@ impl Money {
         let mut digits: Vec<u8> =
             if whole == 0 { Vec::new() } else { whole.to_string().into_bytes() };
         let (mut places, whole_digits) = (0, digits.len());
-        digits.iter_mut().for_each(|digit| *digit -= b'0');
+        for digit in &mut digits {
+            *digit -= b'0';
+        }
         // A remainder is never without an end here, so that there is no tie to round to even.
         while digits.len() < usize::from(significant.max(1)) {
             rest *= 10;

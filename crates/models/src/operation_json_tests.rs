@@ -140,6 +140,7 @@ prop_compose! {
         (provider, request_model, response_model) in (of(name()), of(name()), of(name())),
         (usage, cost, error) in (of(usage()), cost(), of(error())),
         (finish_reason, served_tier) in (of(name()), of(name())),
+        served_as in prop::collection::btree_map(name(), name(), 0..3),
         (started_at, duration, time_to_first_token) in (of(instant()), of(duration()), of(duration())),
         (streamed, attempt, context_window) in any::<(bool, u32, Option<u64>)>(),
         (prompt_prefix_hash, arguments_hash) in any::<(Option<u64>, Option<u64>)>(),
@@ -147,7 +148,7 @@ prop_compose! {
     ) -> LlmCall {
         LlmCall {
             provider, request_model, response_model, usage, cost, finish_reason, started_at, duration,
-            time_to_first_token, streamed, attempt, served_tier, prompt_prefix_hash, arguments_hash,
+            time_to_first_token, streamed, attempt, served_tier, served_as, prompt_prefix_hash, arguments_hash,
             context_window, error, metadata,
         }
     }

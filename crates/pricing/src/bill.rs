@@ -181,19 +181,17 @@ impl<'c> Pricing<'c> {
 /// cache of any life comes before it. The usual cache lives five minutes, so an unsaid life is taken for that.
 fn stand_ins(unit: Unit) -> &'static [Unit] {
     match unit {
-        Unit::CacheRead => &[Unit::Input],
+        // Images and films go in as tokens like any other, where a provider does not tell them apart.
+        Unit::CacheRead | Unit::InputImage | Unit::InputVideo => &[Unit::Input],
         Unit::CacheReadExplicit => &[Unit::CacheRead, Unit::Input],
         Unit::CacheWrite => &[Unit::CacheWrite5m, Unit::Input],
         Unit::CacheWrite5m | Unit::CacheWrite30m | Unit::CacheWrite1h | Unit::CacheWrite12h => {
             &[Unit::CacheWrite, Unit::Input]
         }
-        // Images and films go in as tokens like any other, where a provider does not tell them apart.
-        Unit::InputImage | Unit::InputVideo => &[Unit::Input],
         // What makes nothing but images, sounds or films reports them as its output.
         Unit::Output => &[Unit::OutputImage, Unit::OutputAudio, Unit::OutputVideo],
         Unit::OutputImage | Unit::OutputVideo => &[Unit::Output],
-        Unit::CacheReadAudio => &[Unit::InputAudio],
-        Unit::CacheWriteAudio => &[Unit::InputAudio],
+        Unit::CacheReadAudio | Unit::CacheWriteAudio => &[Unit::InputAudio],
         Unit::CacheReadImage => &[Unit::InputImage, Unit::CacheRead, Unit::Input],
         Unit::CacheReadVideo => &[Unit::InputVideo, Unit::CacheRead, Unit::Input],
         // Some providers bill all audio alike.

@@ -16,7 +16,10 @@ const REMEMBERED: usize = 512;
 /// The nearest names of names that were asked for and are not known. A program that calls an unknown LLM calls it
 /// again and again, and to compare it with a thousand names takes longer than to price a thousand calls.
 #[derive(Debug, Default)]
-pub(crate) struct Memory(RwLock<HashMap<Box<str>, Vec<(usize, Vec<Name>)>>>);
+pub(crate) struct Memory(RwLock<HashMap<Box<str>, Vec<Nearest>>>);
+
+/// The number of a provider, and the names at it.
+type Nearest = (usize, Vec<Name>);
 
 impl Memory {
     /// What is remembered of a name at a provider, or what is found; nobody waits for anybody.

@@ -126,8 +126,8 @@ impl PriceBook {
 
     /// The cost of a call that was recorded, as of a moment that stands in where the call has none.
     ///
-    /// The LLM that answered decides, where the book knows it, else the one that was asked for; and the service
-    /// tier that served. A call that failed and consumed nothing has [`CostOutcome::NoUsage`] too.
+    /// The LLM that answered decides, where the book knows it, else the one that was asked for; and how it was served:
+    /// by which tier, in a batch, at which speed, in which region. A call that failed and consumed nothing has [`CostOutcome::NoUsage`] too.
     ///
     /// ```
     /// use chrono::Utc;
@@ -146,9 +146,7 @@ impl PriceBook {
         };
         let Some(usage) = &call.usage else { return CostOutcome::NoUsage };
         let at = call.started_at.unwrap_or(at);
-        let served = call.served_tier.as_deref();
-        let selectors =
-            served.map_or_else(Selectors::new, |tier| Selectors::new().service_tier(tier));
+        let selectors = Selectors::from(call);
         let provider = call.provider.as_deref();
         let query = |model| Query { provider, model, at, usage, selectors: &selectors };
         let outcome = self.price(&query(model));

@@ -254,11 +254,8 @@ fn answered(call: &LlmCall) -> &str {
     call.response_model.as_deref().unwrap_or_else(|| call.model())
 }
 
-/// A service tier means something at the provider that served it, and nothing at another.
+/// How a call was served means something at the provider that served it, and nothing at another.
 fn selectors(call: &LlmCall, provider: &str) -> Selectors {
     let same = call.provider.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(provider));
-    match call.served_tier.as_deref().filter(|_| same) {
-        Some(tier) => Selectors::new().service_tier(tier),
-        None => Selectors::new(),
-    }
+    if same { Selectors::from(call) } else { Selectors::new() }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use taximeter_models::Name;
+use taximeter_models::{LlmCall, Name};
 
 /// A thing about a call that may select another price.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -167,6 +167,16 @@ impl Selectors {
         self.0
             .iter()
             .filter(move |(known, _)| known == asked || (by_mode && *known == Selector::Mode))
+    }
+}
+
+impl From<&LlmCall> for Selectors {
+    /// How a call was served, by its tier and by what else it tells.
+    fn from(call: &LlmCall) -> Self {
+        let tier = call.served_tier.iter().map(|tier| (Selector::ServiceTier, tier));
+        let others =
+            call.served_as.iter().map(|(key, value)| (Selector::from(key.as_str()), value));
+        tier.chain(others).fold(Self::new(), |set, (selector, value)| set.with(selector, value))
     }
 }
 

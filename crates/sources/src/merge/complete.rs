@@ -32,7 +32,9 @@ pub(super) fn with(own: &mut Vec<CardForm>, other: &[CardForm], at: DateTime<Utc
     {
         // What has a card of its own needs no factor on top.
         multipliers.retain(|factor| !own.iter().any(|card| card.when == factor.when));
-        own.iter_mut().for_each(|card| card.multipliers.clone_from(&multipliers));
+        for card in own {
+            card.multipliers.clone_from(&multipliers);
+        }
     }
 }
 

@@ -43,15 +43,16 @@ fn after(today: Vec<CardForm>, dated: &ModelForm, choice: &Choice, shelf: &Shelf
         let begun = begin(&card).is_none_or(|from| from <= shelf.at);
         if later && card.from.is_none() {
             card.from.clone_from(&latest);
-        } else if !later && begun {
-            if let Some(known) = open(dated, &card.when, shelf.at) {
-                card.from.clone_from(&known.from);
-                // Only who says the same price can say since when it holds.
-                if choice.confirmed {
-                    card.basis = known.basis;
-                    card.source.clone_from(&known.source);
-                    card.checked_on = known.checked_on;
-                }
+        } else if !later
+            && begun
+            && let Some(known) = open(dated, &card.when, shelf.at)
+        {
+            card.from.clone_from(&known.from);
+            // Only who says the same price can say since when it holds.
+            if choice.confirmed {
+                card.basis = known.basis;
+                card.source.clone_from(&known.source);
+                card.checked_on = known.checked_on;
             }
         }
         cards.push(card);
