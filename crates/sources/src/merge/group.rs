@@ -123,9 +123,3 @@ fn valid(model: ModelForm, notes: &mut Vec<Note>) -> ModelForm {
         }
     }
 }
-
-/// The names that a book gives to its LLMs.
-#[cfg(test)]
-pub(super) fn names(model: &ModelForm) -> Vec<&Name> {
-    std::iter::once(&model.id).chain(&model.aliases).collect()
-}
