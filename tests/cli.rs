@@ -159,7 +159,8 @@ fn the_book_is_listed_with_prices_dates_and_sources() {
         output.contains("gpt-4o-mini") && output.contains("0.15") && output.contains("as of 20"),
         "{output}"
     );
-    let (_, output, _) = run(&["models", "--search", "gpt-4o-mini", "--json"], "");
+    let (_, output, _) =
+        run(&["models", "--provider", "openai", "--search", "gpt-4o-mini", "--json"], "");
     let models: Vec<Value> = serde_json::from_str(&output).unwrap();
     let mini = models.iter().find(|model| model["model"] == "gpt-4o-mini").unwrap();
     assert_eq!(mini["card"]["rates"]["input"]["amount"], "0.15");

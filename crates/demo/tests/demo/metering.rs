@@ -196,8 +196,7 @@ fn prices_follow_the_model_that_answered() {
     let tokens = stand_in.served().tokens;
     let billionths =
         (tokens.prompt - tokens.cached) * 150 + tokens.cached * 75 + tokens.completion * 600;
-    let dollar = i128::from(9_000_000_000_000_000_000_u64);
-    let expected = Money::from_ticks(i128::from(billionths) * dollar / 1_000_000_000);
+    let expected = Money::ratio(billionths.into(), 1_000_000_000).unwrap().0;
     assert_eq!(meter.totals().cost.usd(), expected);
     assert!(tokens.cached > 0);
 }

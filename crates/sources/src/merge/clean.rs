@@ -7,6 +7,9 @@ use crate::Number;
 /// More digits than this are noise.
 const DIGITS: u32 = 12;
 
+/// A price that somebody made has no more digits than this.
+const SHORT: usize = 8;
+
 /// Takes the noise from all prices of a card: `0.18000000000000002` was `0.18`.
 pub(super) fn card(card: &mut CardForm) {
     rates(&mut card.rates);
@@ -25,6 +28,11 @@ fn clean(amount: &mut Amount) {
     if number.significant_digits() <= DIGITS as usize {
         return;
     }
+    let short = number.rounded(DIGITS);
+    if let Some(short) = short.filter(|short| short.significant_digits() <= SHORT) {
+        amount.0 = short.to_string();
+        return;
+    }
     // A fraction that has no end is given back its end: a twelfth is written as 1/12.
     for below in [3_u32, 6, 9, 12] {
         let above = number.times(Number::from(below));
@@ -37,7 +45,7 @@ fn clean(amount: &mut Amount) {
             return;
         }
     }
-    if let Some(short) = number.rounded(DIGITS) {
+    if let Some(short) = short {
         amount.0 = short.to_string();
     }
 }

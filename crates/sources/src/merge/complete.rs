@@ -1,7 +1,8 @@
 //! What one table adds to another that says the same price.
 
 use chrono::{DateTime, Utc};
-use taximeter_pricing::form::CardForm;
+use taximeter_models::Unit;
+use taximeter_pricing::form::{CardForm, ModelForm};
 
 use super::history::{ended, is_over};
 use super::moment;
@@ -35,6 +36,16 @@ pub(super) fn with(own: &mut Vec<CardForm>, other: &[CardForm], at: DateTime<Utc
         for card in own {
             card.multipliers.clone_from(&multipliers);
         }
+    }
+}
+
+/// Takes the price of writing to a cache for an hour from LLMs whose makers sell no such thing: model-prices gives
+/// those of OpenAI the multiple that Anthropic publishes for its own.
+pub(super) fn drop_hours(model: &ModelForm, card: &mut CardForm) {
+    if *model.provider == *"openai" {
+        let hour = Unit::CacheWrite1h.as_str();
+        card.rates.remove(hour);
+        card.tiers.iter_mut().for_each(|tier| _ = tier.rates.remove(hour));
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn cards(known: &Known<'_>, choice: &Choice, shelf: &Shelf) -> Vec<Ca
         complete::with(&mut today, &other.cards, shelf.at);
     }
     let dated = known.model_prices.filter(|model| !model.cards.is_empty());
+    today.iter_mut().for_each(|card| complete::drop_hours(own, card));
     if let Some(dated) = dated.filter(|_| choice.confirmed) {
         complete::mend(&mut today, &dated.cards, shelf.at);
     }
@@ -60,12 +61,14 @@ fn after(today: Vec<CardForm>, dated: &ModelForm, choice: &Choice, shelf: &Shelf
     let first = |when: &Selectors| cards.iter().filter(|card| card.when == *when).map(begin).min();
     let mut before = Vec::new();
     for old in &dated.cards {
+        let mut old = old.clone();
+        complete::drop_hours(dated, &mut old);
         match first(&old.when) {
             // The table of today does not know this way of serving.
-            None => before.push(old.clone()),
+            None => before.push(old),
             // It has always cost what it costs today.
             Some(None) => {}
-            Some(Some(from)) => before.extend(ended(old, from)),
+            Some(Some(from)) => before.extend(ended(&old, from)),
         }
     }
     before.extend(cards);
