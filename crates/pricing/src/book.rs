@@ -11,7 +11,7 @@ use crate::form::BookForm;
 use crate::index::{Index, ModelAt, fold};
 use crate::nearest::Memory;
 use crate::table::{NameAt, PackedProvider, PackedSource, Table, day, pack};
-use crate::{BookError, Model, Provider};
+use crate::{BookError, Grammar, Model, Provider};
 
 /// The table that is compiled in; `data/README.md` says where it comes from.
 pub(crate) const EMBEDDED: &[u8] = include_bytes!("../data/book.bin");
@@ -172,6 +172,9 @@ impl PriceBook {
         let fresh = new.names().filter(|name| self.index.provider(name).is_none());
         known.aliases.extend(fresh.map(Name::from).collect::<Vec<_>>());
         known.is_local |= new.is_local;
+        if new.grammar != Grammar::default() {
+            known.grammar = new.grammar;
+        }
         if new.default_region.is_some() {
             known.default_region = new.default_region;
         }

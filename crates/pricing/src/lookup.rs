@@ -6,7 +6,7 @@ use taximeter_models::{CostOutcome, MatchKind, Name};
 use crate::grammar::{self, split_date};
 use crate::index::fold;
 use crate::nearest::nearest;
-use crate::{Model, PriceBook, Provider};
+use crate::{Grammar, Model, PriceBook, Provider};
 
 /// What a name led to.
 #[derive(Debug)]
@@ -139,7 +139,10 @@ impl PriceBook {
         let (model, _) = self.named(provider, stem)?;
         // No call is answered by an LLM that is dated later; a day is left for clocks and time zones.
         let latest = at.date_naive().checked_add_days(Days::new(1))?;
-        (model.dated_ids && date <= latest).then_some(model)
+        // A version after the sign pins the LLM that stands before it: Vertex AI sells no version apart.
+        let pinned = self.providers[provider].grammar == Grammar::Vertex
+            && name[stem.len()..].starts_with('@');
+        ((model.dated_ids || pinned) && date <= latest).then_some(model)
     }
 
     fn by_pattern(&self, place: usize, name: &str) -> Option<&Model> {

@@ -84,6 +84,7 @@ const KNOWN: &[Row] = &[
             "vertex_ai-code-text-models",
             "vertex_ai-code-chat-models",
             "vertex_ai-zai_models",
+            "vertex_ai_beta",
         ],
         Vertex,
         false,

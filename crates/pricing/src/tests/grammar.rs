@@ -429,3 +429,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_version_at_vertex_pins_the_llm_before_it() {
+    let text = r#"{"providers": [{"id": "vertex_ai", "grammar": "vertex"}],
+        "models": [{"provider": "vertex_ai", "id": "claude-4", "cards": [{"rates": {"input": "1"}}]},
+            {"provider": "plain", "id": "claude-4", "cards": [{"rates": {"input": "1"}}]}]}"#;
+    let book = PriceBook::from_json(text).unwrap();
+    let (usage, selectors) = (TokenUsage::new(1_000_000, 0), Selectors::new());
+    let price = |provider, model| {
+        let query = Query {
+            provider: Some(provider),
+            model,
+            at: noon(),
+            usage: &usage,
+            selectors: &selectors,
+        };
+        book.amount(&query).map(|(amount, _)| amount.to_string())
+    };
+    assert_eq!(price("vertex_ai", "claude-4@20250805").as_deref(), Some("1"));
+    assert_eq!(price("vertex_ai", "claude-4@20991231"), None);
+    assert_eq!(price("vertex_ai", "claude-4-20250805").as_deref(), Some("1"));
+    assert_eq!(price("plain", "claude-4@20250805"), None);
+}
