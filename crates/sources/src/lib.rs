@@ -12,6 +12,8 @@
 
 mod draft;
 pub mod genai;
+#[cfg(test)]
+mod known_answers;
 pub mod litellm;
 pub mod merge;
 pub mod model_prices;

@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn names_are_taken_apart() {
-        let tier = |thousands| Some(Above::PromptTokens(thousands * 1_000));
+        let tier = |thousands: u64| Some(Above::PromptTokens(thousands * 1_000));
         check("input_cost_per_token", "chat", Unit::Input, None, None);
         check("input_cost_per_token_above_200k_tokens", "chat", Unit::Input, None, tier(200));
         let flex = Some(("service_tier", "flex"));

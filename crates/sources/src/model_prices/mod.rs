@@ -1,5 +1,8 @@
 //! Reads the snapshot of model-prices: dated prices of the LLMs of those who make them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc, Weekday};
