@@ -22,5 +22,5 @@ mod number;
 mod providers;
 mod refuse;
 
-pub use note::{Import, ImportError, Note, NoteKind, Origin};
+pub use note::{Import, ImportError, Label, Note, NoteKind, Origin};
 pub use number::Number;

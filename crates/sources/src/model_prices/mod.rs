@@ -121,7 +121,7 @@ pub fn read(text: &str, origin: &Origin) -> Result<Import, ImportError> {
                     .cards
                     .extend(snapshot.cards(provider, id, way, intervals, origin, &mut draft)?);
             }
-            draft.add(model);
+            draft.add(model, None);
         }
     }
     draft.note(NoteKind::LeftOut, "estimates, plans", "neither is a price of tokens");
