@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use taximeter_models::Name;
 use taximeter_pricing::form::{BookForm, ModelForm};
 
-use crate::{Import, Note, NoteKind, Origin, providers};
+use crate::{Import, Label, Note, NoteKind, Origin, providers};
 
 /// LLMs and notes that are gathered.
 #[derive(Debug, Default)]
@@ -13,6 +13,7 @@ pub(crate) struct Draft {
     /// By provider and folded id.
     models: BTreeMap<(String, String), ModelForm>,
     pub(crate) notes: Vec<Note>,
+    labels: Vec<Label>,
 }
 
 impl Draft {
@@ -25,8 +26,9 @@ impl Draft {
         self.notes.push(Note::new(kind, place, why));
     }
 
-    /// Adds an LLM. Its provider is any label of a table; a name that stands there already is noted and dropped.
-    pub(crate) fn add(&mut self, mut model: ModelForm) {
+    /// Adds an LLM, and the label by which the table calls it, where that is none of its names. Its provider is any
+    /// label of a table; a name that stands there already is noted and dropped.
+    pub(crate) fn add(&mut self, mut model: ModelForm, label: Option<&str>) {
         let provider = providers::canonical(&model.provider);
         model.provider = Name::from(provider.as_str());
         let key = (provider, model.id.to_ascii_lowercase());
@@ -39,6 +41,11 @@ impl Draft {
             );
             return;
         }
+        self.labels.extend(label.map(|label| Label {
+            provider: model.provider.clone(),
+            label: Name::from(label),
+            id: model.id.clone(),
+        }));
         self.models.insert(key, model);
     }
 
@@ -61,6 +68,11 @@ impl Draft {
             }
             model.aliases = aliases;
         }
+        // What is a name already needs no label, and a label that stands there twice is that of the first.
+        let is_new = |label: &Label| {
+            taken.insert((label.provider.to_string(), label.label.to_ascii_lowercase()))
+        };
+        let labels = self.labels.into_iter().filter(is_new).collect();
         let ids: BTreeSet<&str> =
             self.models.keys().map(|(provider, _)| provider.as_str()).collect();
         let mut described: Vec<_> = ids.iter().map(|id| providers::describe(id)).collect();
@@ -73,6 +85,6 @@ impl Draft {
             models: self.models.into_values().collect(),
             ..BookForm::default()
         };
-        Import { book, notes: self.notes }
+        Import { book, notes: self.notes, labels }
     }
 }

@@ -97,18 +97,25 @@ fn add(
         cards: cards::of(model, &place, origin, draft)?,
         ..ModelForm::new(&provider.id, &id)
     };
+    let label = Some(model.id.as_str()).filter(|_| !names.label_fits);
     if provider.id == GOOGLE {
-        add_vertex(draft, model, &form, place);
+        add_vertex(draft, model, label, &form, place);
     }
-    draft.add(form);
+    draft.add(form, label);
     Ok(())
 }
 
 /// Adds the same LLM at Vertex AI; but what the Gemini API gives away, Vertex AI runs on machines that it bills.
-fn add_vertex(draft: &mut Draft, model: &Model, form: &ModelForm, place: String) {
+fn add_vertex(
+    draft: &mut Draft,
+    model: &Model,
+    label: Option<&str>,
+    form: &ModelForm,
+    place: String,
+) {
     if model.prices.iter().any(|entry| entry.prices.is_empty()) {
         draft.note(NoteKind::LeftOut, place, "it is free at the Gemini API only, not at Vertex AI");
     } else {
-        draft.add(ModelForm { provider: Name::from(VERTEX), ..form.clone() });
+        draft.add(ModelForm { provider: Name::from(VERTEX), ..form.clone() }, label);
     }
 }

@@ -12,6 +12,8 @@
 
 mod draft;
 pub mod genai;
+#[cfg(test)]
+mod known_answers;
 pub mod litellm;
 pub mod merge;
 pub mod model_prices;
@@ -20,5 +22,5 @@ mod number;
 mod providers;
 mod refuse;
 
-pub use note::{Import, ImportError, Note, NoteKind, Origin};
+pub use note::{Import, ImportError, Label, Note, NoteKind, Origin};
 pub use number::Number;

@@ -50,6 +50,20 @@ pub struct Import {
     pub book: BookForm,
     /// What was left out, changed or doubted.
     pub notes: Vec<Note>,
+    /// What the table calls LLMs that it knows by other names only.
+    pub labels: Vec<Label>,
+}
+
+/// What a table calls an LLM where that is none of its names: by the table alone no call means it. It is not in the
+/// book, and whoever makes one of several tables may take it for another name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Label {
+    /// The provider's id.
+    pub provider: Name,
+    /// The label, which is no name of any LLM of the provider in the book.
+    pub label: Name,
+    /// The id in the book of the LLM that it stands for.
+    pub id: Name,
 }
 
 /// Something that was left out, changed or doubted.

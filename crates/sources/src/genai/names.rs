@@ -27,6 +27,8 @@ pub(super) struct Names {
     pub(super) aliases: Vec<String>,
     pub(super) patterns: Vec<String>,
     pub(super) dated_ids: bool,
+    /// Whether what the table calls it is one of its names.
+    pub(super) label_fits: bool,
     /// Why some rules were left out.
     pub(super) left_out: Vec<String>,
 }
@@ -113,9 +115,9 @@ impl Gathered {
 
     /// The names. The label is the id if it fits the rules; the table may have made it up.
     fn names(mut self, label: &str, label_fits: bool) -> Names {
-        let label = label_fits.then(|| label.to_owned());
+        let own = label_fits.then(|| label.to_owned());
         let mut others = self.whole.iter().chain(&self.starts).chain(&self.parts);
-        let id = label.or_else(|| others.next().cloned());
+        let id = own.or_else(|| others.next().cloned());
         let mut known: BTreeSet<String> = id.iter().map(|id| id.to_ascii_lowercase()).collect();
         let mut aliases = self.whole;
         aliases.append(&mut self.parts);
@@ -131,6 +133,7 @@ impl Gathered {
             aliases,
             patterns: self.starts.iter().map(|start| format!("{start}*")).collect(),
             dated_ids: !self.dated.is_empty(),
+            label_fits,
             left_out: self.left_out,
         }
     }

@@ -58,7 +58,7 @@ pub fn read(text: &str, origin: &Origin) -> Result<Import, ImportError> {
     for (key, raw) in with_provider.into_iter().chain(bare) {
         let fields: Fields<'_> = serde_json::from_str(raw.get()).map_err(json)?;
         if let Some(model) = model(key, &fields, origin, &mut draft)? {
-            draft.add(model);
+            draft.add(model, None);
         }
     }
     Ok(draft.finish(origin))

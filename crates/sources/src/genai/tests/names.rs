@@ -3,6 +3,7 @@
 use taximeter_pricing::form::ModelForm;
 
 use super::{only, read_at};
+use crate::Label;
 
 /// The LLM whose names follow this rule, beside the notes.
 fn named(id: &str, rule: &str) -> (ModelForm, Vec<String>) {
@@ -67,6 +68,39 @@ fn a_label_that_is_no_name_gives_way_to_a_name() {
     let import = read_at("openai", nameless).unwrap();
     assert!(import.book.models.is_empty());
     assert_eq!(import.notes.len(), 2);
+}
+
+/// The labels of a table with two LLMs, each with the id that it stands for.
+fn labels(provider: &str, first: (&str, &str), second: (&str, &str)) -> Vec<String> {
+    let model = |(id, rule): (&str, &str)| {
+        format!(r#"{{"id": "{id}", "match": {rule}, "prices": {{"input_mtok": 1}}}}"#)
+    };
+    let import = read_at(provider, &[model(first), model(second)].join(",")).unwrap();
+    let told = |label: &Label| format!("{}/{}: {}", label.provider, label.label, label.id);
+    import.labels.iter().map(told).collect()
+}
+
+#[test]
+fn a_label_that_is_no_name_is_told_with_the_llm_that_it_stands_for() {
+    let real = r#"{"equals": "real"}"#;
+    let own = ("own", r#"{"equals": "own"}"#);
+    assert_eq!(labels("aws", ("eu.label", real), own), ["bedrock/eu.label: real"]);
+    // An LLM of Google's is told at both providers.
+    assert_eq!(
+        labels("google", ("label", real), own),
+        ["vertex_ai/label: real", "google/label: real"]
+    );
+}
+
+#[test]
+fn a_label_that_is_a_name_or_stands_there_twice_is_not_told() {
+    let real = r#"{"equals": "real"}"#;
+    let other = r#"{"or": [{"equals": "other"}, {"equals": "Label"}]}"#;
+    assert!(labels("aws", ("label", real), ("other", other)).is_empty());
+    let twice = labels("aws", ("label", real), ("LABEL", r#"{"equals": "other"}"#));
+    assert_eq!(twice, ["bedrock/label: real"]);
+    // The second one is dropped, since it has no name of its own.
+    assert_eq!(labels("aws", ("label", real), ("second", real)), ["bedrock/label: real"]);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! Reads the snapshot of model-prices: dated prices of the LLMs of those who make them.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc, Weekday};
@@ -118,7 +121,7 @@ pub fn read(text: &str, origin: &Origin) -> Result<Import, ImportError> {
                     .cards
                     .extend(snapshot.cards(provider, id, way, intervals, origin, &mut draft)?);
             }
-            draft.add(model);
+            draft.add(model, None);
         }
     }
     draft.note(NoteKind::LeftOut, "estimates, plans", "neither is a price of tokens");
