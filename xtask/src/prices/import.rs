@@ -1,7 +1,7 @@
 //! `cargo xtask prices import`: tables in, a book out.
 
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use chrono::NaiveDate;
@@ -9,7 +9,9 @@ use clap::Args;
 use taximeter::PriceBook;
 use taximeter::pricing::form::{BookForm, ModelForm};
 use taximeter_sources::merge::{self, Merged};
-use taximeter_sources::{Import, ImportError, Origin, genai, litellm, model_prices};
+use taximeter_sources::{
+    Import, ImportError, NoteKind, Origin, carry, diff, genai, litellm, model_prices, report,
+};
 
 const LITELLM: &str = "https://github.com/BerriAI/litellm";
 const GENAI: &str = "https://github.com/pydantic/genai-prices";
@@ -44,11 +46,17 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     tables: Tables,
     /// Where to write the book
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// Where to write what was decided where tables differ, and what was left out
+    #[arg(long, value_name = "FILE", required_unless_present = "embed")]
+    out: Option<PathBuf>,
+    /// Where to write, as Markdown, what was decided where tables differ, and what was left out
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// A book whose names must not vanish: what the tables no longer know is carried over from it, retired
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
+    /// Put the book, the compact table and the report in the place of the embedded ones, which are the previous ones
+    #[arg(long, conflicts_with_all = ["out", "report", "previous"])]
+    embed: bool,
 }
 
 /// A file, and what is known of the table in it.
@@ -89,80 +97,134 @@ impl Table {
     }
 }
 
+/// The tables that were given, as they were read.
+#[derive(Default)]
+pub(crate) struct Read {
+    litellm: Option<Import>,
+    genai: Option<Import>,
+    model_prices: Option<(NaiveDate, Import)>,
+    /// Older tables, by the day of their publication.
+    older: Vec<(NaiveDate, Import)>,
+}
+
 impl Tables {
-    /// The book that the tables make. That of a single table is the table's own, digit by digit.
-    pub(crate) fn merged(&self) -> Result<Merged, Box<dyn Error>> {
+    pub(crate) fn read(&self) -> Result<Read, Box<dyn Error>> {
         let today = chrono::Utc::now().date_naive();
         let read = |table: &Option<Table>, id, url, reader| {
             table.as_ref().map(|table| table.read(id, url, reader)).transpose()
         };
-        let litellm = read(&self.litellm, "LiteLLM", LITELLM, litellm::read)?;
-        let genai = read(&self.genai, "genai-prices", GENAI, genai::read)?;
-        let model_prices =
-            read(&self.model_prices, "model-prices", MODEL_PRICES, model_prices::read)?;
-        let tokencost = read(&self.tokencost, "tokencost", TOKENCOST, litellm::read)?;
+        let snapshot = read(&self.model_prices, "model-prices", MODEL_PRICES, model_prices::read)?;
+        let day = self.model_prices.as_ref().and_then(|table| table.date).unwrap_or(today);
         let mut older = Vec::new();
-        for table in &self.older {
-            let day = table
-                .date
-                .ok_or("an older table needs the day of its publication: FILE,VERSION,DATE")?;
-            older.push((day, table.read("LiteLLM", LITELLM, litellm::read)?));
+        for (table, id, url) in self
+            .older
+            .iter()
+            .map(|table| (table, "LiteLLM", LITELLM))
+            .chain(self.tokencost.iter().map(|table| (table, "tokencost", TOKENCOST)))
+        {
+            older.push((table.date.unwrap_or(today), table.read(id, url, litellm::read)?));
         }
-        let tables = usize::from(litellm.is_some())
-            + usize::from(genai.is_some())
-            + usize::from(model_prices.is_some());
-        let others = older.len() + usize::from(tokencost.is_some());
-        if tables + others == 1 {
-            let older = older.into_iter().map(|(_, import)| import);
-            let all = [litellm, genai, model_prices, tokencost].into_iter().flatten().chain(older);
-            let only = all.into_iter().next().ok_or("no table was read")?;
-            return Ok(Merged { book: only.book, conflicts: Vec::new(), notes: only.notes });
+        Ok(Read {
+            litellm: read(&self.litellm, "LiteLLM", LITELLM, litellm::read)?,
+            genai: read(&self.genai, "genai-prices", GENAI, genai::read)?,
+            model_prices: snapshot.map(|import| (day, import)),
+            older,
+        })
+    }
+
+    /// The book that the tables make. That of a single table is the table's own, digit by digit.
+    pub(crate) fn merged(&self) -> Result<Merged, Box<dyn Error>> {
+        let read = self.read()?;
+        let mut all = read.imports();
+        if let (Some((_, only)), None) = (all.next(), all.next()) {
+            return Ok(Merged {
+                book: only.book.clone(),
+                conflicts: Vec::new(),
+                notes: only.notes.clone(),
+            });
         }
-        if tables + others == 0 {
+        drop(all);
+        if self.older.iter().chain(&self.tokencost).any(|table| table.date.is_none()) {
+            return Err("an older table needs the day of its publication: FILE,VERSION,DATE".into());
+        }
+        let Read { litellm, genai, model_prices, older } = read;
+        if litellm.is_none() && genai.is_none() && model_prices.is_none() && older.is_empty() {
             return Err("give at least one table, such as --litellm FILE".into());
         }
-        if let Some(import) = tokencost {
-            let day = self.tokencost.as_ref().and_then(|table| table.date);
-            older.push((
-                day.ok_or("tokencost's table needs the day of its publication: FILE,VERSION,DATE")?,
-                import,
-            ));
-        }
-        let day = self.model_prices.as_ref().and_then(|table| table.date);
-        let tables = merge::Tables {
-            litellm,
-            older,
-            genai,
-            model_prices: model_prices.map(|import| (day.unwrap_or(today), import)),
-        };
-        Ok(merge::merge(tables, self.as_of.unwrap_or(today))?)
+        let as_of = self.as_of.unwrap_or_else(|| chrono::Utc::now().date_naive());
+        Ok(merge::merge(merge::Tables { litellm, older, genai, model_prices }, as_of)?)
+    }
+}
+
+impl Read {
+    /// All tables with a name for each.
+    pub(crate) fn imports(&self) -> impl Iterator<Item = (&'static str, &Import)> {
+        let snapshot = self.model_prices.as_ref().map(|(_, import)| import);
+        [
+            ("LiteLLM", self.litellm.as_ref()),
+            ("genai-prices", self.genai.as_ref()),
+            ("model-prices", snapshot),
+        ]
+        .into_iter()
+        .filter_map(|(name, import)| Some((name, import?)))
+        .chain(self.older.iter().map(|(_, import)| ("an older table", import)))
     }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let Merged { book, conflicts, notes } = arguments.tables.merged()?;
-    let text = written(&book)?;
-    let read = PriceBook::from_json(&text)?;
-    std::fs::write(&arguments.out, text)?;
-    let names: usize = read.models().map(|model| model.names().count()).sum();
-    let cards: usize = read.models().map(|model| model.cards.len()).sum();
+    let data = crate::root().join("crates/pricing/data");
+    let embedded = |name: &str| arguments.embed.then(|| data.join(name));
+    let out = arguments
+        .out
+        .clone()
+        .or_else(|| embedded("book.json"))
+        .ok_or("say where to write: --out FILE")?;
+    let previous = arguments.previous.clone().or_else(|| embedded("book.json"));
+    let report = arguments.report.clone().or_else(|| embedded("CONFLICTS.md"));
+
+    let mut merged = arguments.tables.merged()?;
+    if let Some(path) = previous {
+        carry_over(&path, &mut merged)?;
+    }
+    let text = written(&merged.book)?;
+    let book = PriceBook::from_json(&text)?;
+    let refused = merged.notes.iter().filter(|note| note.kind == NoteKind::Refused).count();
+    std::fs::write(&out, text)?;
+    let names: usize = book.models().map(|model| model.names().count()).sum();
+    let cards: usize = book.models().map(|model| model.cards.len()).sum();
     println!(
-        "{}: {} providers, {} LLMs, {names} names, {cards} cards; {} conflicts, {} notes",
-        arguments.out.display(),
-        read.providers().count(),
-        read.models().count(),
-        conflicts.len(),
-        notes.len()
+        "{}: {} providers, {} LLMs, {names} names, {cards} cards; {} names with different prices, {refused} prices refused, {} notes",
+        out.display(),
+        book.providers().count(),
+        book.models().count(),
+        merged.conflicts.len(),
+        merged.notes.len()
     );
-    if let Some(path) = &arguments.report {
-        let mut lines = Vec::new();
-        for conflict in &conflicts {
-            lines.push(serde_json::to_string(conflict)?);
-        }
-        for note in &notes {
-            lines.push(serde_json::to_string(note)?);
-        }
-        std::fs::write(path, lines.join("\n") + "\n")?;
+    if let Some(path) = report {
+        std::fs::write(path, report::markdown(&merged))?;
+    }
+    if arguments.embed { super::pack::run() } else { Ok(()) }
+}
+
+/// Keeps what only the previous book knows, and tells of it and of prices that changed beyond belief.
+fn carry_over(path: &Path, merged: &mut Merged) -> Result<(), Box<dyn Error>> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|why| format!("reading {}: {why}", path.display()))?;
+    let previous: BookForm = serde_json::from_str(&text)?;
+    for name in carry::over(&previous, &mut merged.book) {
+        println!("carried over: {name}, which no table knows any more");
+    }
+    let (old, new) = (PriceBook::try_from(previous)?, PriceBook::try_from(merged.book.clone())?);
+    let doubtful = diff::difference(&old, &new, chrono::Utc::now()).prices.into_iter();
+    for change in doubtful.filter(diff::PriceChange::is_doubtful) {
+        println!(
+            "more than 20-fold: {} {} {}: {} -> {}",
+            change.name,
+            change.when,
+            change.unit,
+            change.old.unwrap_or_default(),
+            change.new.unwrap_or_default()
+        );
     }
     Ok(())
 }

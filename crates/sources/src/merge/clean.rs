@@ -41,13 +41,21 @@ fn clean(amount: &mut Amount) {
             && let Some((num, den)) = short.as_fraction()
             && let Some(den) = den.checked_mul(below.into())
         {
-            amount.0 = format!("{num}/{den}");
+            let common = gcd(num, den);
+            amount.0 = format!("{}/{}", num / common, den / common);
             return;
         }
     }
     if let Some(short) = short {
         amount.0 = short.to_string();
     }
+}
+
+fn gcd(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a.max(1)
 }
 
 #[cfg(test)]

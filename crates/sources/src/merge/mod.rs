@@ -110,7 +110,16 @@ struct Known<'t> {
 impl Shelf {
     fn new(tables: Tables, at: DateTime<Utc>) -> Result<Self, ImportError> {
         let (mut sources, mut notes) = (Vec::new(), Vec::new());
-        let mut open = |import: Import| -> Result<Opened, ImportError> {
+        let mut open = |mut import: Import| -> Result<Opened, ImportError> {
+            for label in &import.labels {
+                // By the table alone no call means it; in a book of several it is a name like any other.
+                let stands_for = |model: &&mut ModelForm| {
+                    model.provider == label.provider && model.id == label.id
+                };
+                if let Some(model) = import.book.models.iter_mut().find(stands_for) {
+                    model.aliases.push(label.label.clone());
+                }
+            }
             sources.extend(import.book.sources.iter().cloned());
             notes.extend(import.notes);
             let form = import.book.models.clone();
