@@ -21,6 +21,8 @@ mod note;
 mod number;
 mod providers;
 mod refuse;
+#[cfg(test)]
+mod small_tables;
 
 pub use note::{Import, ImportError, Label, Note, NoteKind, Origin};
 pub use number::Number;
