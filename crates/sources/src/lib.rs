@@ -28,6 +28,8 @@ mod number;
 mod providers;
 mod refuse;
 pub mod report;
+#[cfg(test)]
+mod small_tables;
 pub mod verify;
 
 pub use note::{Import, ImportError, Label, Note, NoteKind, Origin};

@@ -3,20 +3,15 @@
 mod names;
 mod oracle;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use taximeter_models::{CardBasis, CostOutcome, TokenUsage, Unit};
-use taximeter_pricing::form::{CardForm, ModelForm};
 use taximeter_pricing::{ModelStatus, PriceBook, Query, Selector, Selectors};
 
+use crate::small_tables::{self, card, cost, million, only, rate};
 use crate::{Import, ImportError, NoteKind, Origin, genai};
 
 fn origin() -> Origin {
-    Origin {
-        id: "genai-prices".to_owned(),
-        version: Some("0.2.3".to_owned()),
-        url: None,
-        checked_on: "2026-11-23".parse().ok(),
-    }
+    small_tables::origin("genai-prices", "0.2.3", "2026-11-23")
 }
 
 /// A table with one provider.
@@ -27,35 +22,6 @@ fn read_at(provider: &str, models: &str) -> Result<Import, ImportError> {
 /// A table with one LLM, whose `prices` and more are given.
 fn read(fields: &str) -> Result<Import, ImportError> {
     read_at("openai", &format!(r#"{{"id": "mine", "match": {{"equals": "mine"}}, {fields}}}"#))
-}
-
-fn only(import: &Import) -> &ModelForm {
-    let [model] = import.book.models.as_slice() else { panic!("{:?}", import.book.models) };
-    model
-}
-
-fn card(import: &Import, at: usize) -> &CardForm {
-    &only(import).cards[at]
-}
-
-fn rate(card: &CardForm, unit: &str) -> serde_json::Value {
-    serde_json::to_value(&card.rates[unit]).unwrap()
-}
-
-/// The cost in US dollars, or the word for why there is none.
-fn cost(import: &Import, at: &str, usage: &TokenUsage, selectors: &Selectors) -> String {
-    let book = PriceBook::try_from(import.book.clone()).unwrap();
-    let at: DateTime<Utc> = at.parse().unwrap();
-    let outcome =
-        book.price(&Query { provider: Some("openai"), model: "mine", at, usage, selectors });
-    match outcome.amount() {
-        Some((amount, _)) if outcome.is_known() => amount.to_string(),
-        _ => outcome.as_str().to_owned(),
-    }
-}
-
-fn million(import: &Import, at: &str, selectors: &Selectors) -> String {
-    cost(import, at, &TokenUsage::new(1_000_000, 0), selectors)
 }
 
 #[test]

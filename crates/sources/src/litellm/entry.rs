@@ -40,8 +40,8 @@ pub(super) fn cards(
     let mut cards = Vec::new();
     if !standard.is_empty() {
         cards.push(entry.card(&standard));
-        cards.extend(entry.off_peak(&standard, draft)?);
     }
+    cards.extend(entry.off_peak(&standard, draft)?);
     for (when, own) in &served {
         let mut card = entry.card(&over(&standard, own));
         if let Some((selector, value)) = when {
@@ -271,6 +271,15 @@ impl Entry<'_> {
                 "fast" => (Selector::Speed, "fast"),
                 _ => {
                     let field = format!("provider_specific_entry.{name}");
+                    // Any other number may be a factor that is not known.
+                    let is_number = serde_json::from_str::<Number>(raw.get()).is_ok();
+                    if is_number && name != "minimax_free_input_images" {
+                        return Err(ImportError::UnknownField {
+                            table: TABLE,
+                            place: self.key.into(),
+                            field,
+                        });
+                    }
                     draft.note(
                         NoteKind::LeftOut,
                         place(self.key, &field).as_str(),
@@ -327,6 +336,9 @@ impl Entry<'_> {
                     });
                 }
             }
+        }
+        if prices.is_empty() {
+            return Ok(Vec::new());
         }
         let own = over(standard, &Sized::from([(None, prices)]));
         let cards = windows.into_iter().map(|hours| {

@@ -2,8 +2,9 @@
 
 use taximeter_pricing::form::ModelForm;
 
-use super::{only, read_at};
+use super::read_at;
 use crate::Label;
+use crate::small_tables::only;
 
 /// The LLM whose names follow this rule, beside the notes.
 fn named(id: &str, rule: &str) -> (ModelForm, Vec<String>) {
