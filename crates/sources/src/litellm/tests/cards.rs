@@ -163,7 +163,7 @@ fn hours_and_days_that_cannot_be_are_an_error() {
     ] {
         let result = super::read_table(&format!(
             r#""mine": {{"litellm_provider": "openai", "input_cost_per_token": 1e-6,
-                "off_peak_pricing": {{"windows": [{windows}]}}}}"#
+                "off_peak_pricing": {{"input_cost_per_token": 1e-7, "windows": [{windows}]}}}}"#
         ));
         assert!(matches!(result, Err(crate::ImportError::Json { .. })), "{windows}");
     }
