@@ -131,12 +131,7 @@ impl Shelf {
             None => Ok(Opened::default()),
         };
         let model_prices = optional(tables.model_prices.map(|(_, import)| import))?;
-        let genai = optional(tables.genai.map(|mut import| {
-            let not_free =
-                |model: &&mut ModelForm| choose::NOT_FREE.contains(&(&model.provider, &model.id));
-            import.book.models.iter_mut().filter(not_free).for_each(|model| model.cards.clear());
-            import
-        }))?;
+        let genai = optional(tables.genai)?;
         let litellm = optional(tables.litellm)?;
         let mut older = Vec::new();
         for (day, import) in tables.older {
