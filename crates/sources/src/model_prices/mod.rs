@@ -259,7 +259,7 @@ impl Offer {
             match *field {
                 "source" | "valid_from" | "valid_from_basis" | "model" => {}
                 "cache_write_1h_multiple" => {
-                    multiple = Some(serde_json::from_str(raw.get()).map_err(json)?)
+                    multiple = Some(serde_json::from_str(raw.get()).map_err(json)?);
                 }
                 "tiers" => {
                     let written: Vec<BTreeMap<String, Number>> =
@@ -277,7 +277,9 @@ impl Offer {
         }
         if let Some(multiple) = multiple {
             add_hour(&mut rates, multiple);
-            tiers.values_mut().for_each(|prices| add_hour(prices, multiple));
+            for prices in tiers.values_mut() {
+                add_hour(prices, multiple);
+            }
         }
         Ok(Self { rates, tiers })
     }
