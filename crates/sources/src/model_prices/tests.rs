@@ -251,7 +251,7 @@ fn aliases_and_bases_are_names_where_no_llm_has_them_for_itself() {
     )
     .unwrap();
     let names = import.book.models.iter().map(|model| {
-        let aliases: Vec<_> = model.aliases.iter().map(Name::as_str).collect();
+        let aliases: Vec<_> = model.aliases.iter().map(|alias| alias.as_str()).collect();
         format!("{}/{}: {}", model.provider, model.id, aliases.join(" "))
     });
     let expected = ["openai/one: uno one-sol", "openai/three: ", "openai/two: ", "xai/one: ein"];
