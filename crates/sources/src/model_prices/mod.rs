@@ -155,6 +155,10 @@ impl Snapshot<'_> {
             let Some(fields) = &interval.rates else { continue };
             let place = format!("{provider}/{id} {way}");
             let offer = Offer::read(fields, &place, draft)?;
+            // An interval of which no price is believed has no price.
+            if offer.rates.is_empty() {
+                continue;
+            }
             let until = intervals.get(at + 1).and_then(|next| next.start);
             let card = CardForm {
                 from: interval.start.map(written),
