@@ -7,10 +7,8 @@ const TABLE: &str = include_str!("../../../tests-data/genai/table.json");
 const ROWS: &str = include_str!("../../../tests-data/genai/rows.jsonl");
 
 /// Rows that do not come out, each with its reason; see the README beside the table.
-const SKIPPED: &[(&str, &str)] = &[
-    ("gp-06964", "needs a date dropped that the table knows only as behind a part of the name"),
-    ("gp-06968", "is held to be wrong: it is the price of another provider"),
-];
+const SKIPPED: &[(&str, &str)] =
+    &[("gp-06968", "is held to be wrong: it is the price of another provider")];
 
 fn check_all(table: &str, rows: &str) -> usize {
     let import = genai::read(table, &origin()).unwrap();
