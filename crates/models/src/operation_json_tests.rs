@@ -140,7 +140,7 @@ prop_compose! {
         (provider, request_model, response_model) in (of(name()), of(name()), of(name())),
         (usage, cost, error) in (of(usage()), cost(), of(error())),
         (finish_reason, served_tier) in (of(name()), of(name())),
-        served_as in prop::collection::btree_map(name(), name(), 0..3),
+        served_as in btree_map(name(), name(), 0..3),
         (started_at, duration, time_to_first_token) in (of(instant()), of(duration()), of(duration())),
         (streamed, attempt, context_window) in any::<(bool, u32, Option<u64>)>(),
         (prompt_prefix_hash, arguments_hash) in any::<(Option<u64>, Option<u64>)>(),

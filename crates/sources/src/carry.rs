@@ -36,15 +36,13 @@ pub fn over(previous: &BookForm, book: &mut BookForm) -> Vec<String> {
             let own: BTreeSet<_> = names(model).collect();
             names(old).any(|name| own.contains(&name))
         };
-        match book.models.iter_mut().find(is_successor) {
-            Some(successor) => successor.aliases.extend(gone),
-            None => {
-                book.models.push(ModelForm { status: ModelStatus::Retired, ..old.clone() });
-                let described = book.providers.iter().any(|provider| provider.id == old.provider);
-                let provider =
-                    previous.providers.iter().find(|provider| provider.id == old.provider);
-                book.providers.extend(provider.filter(|_| !described).cloned());
-            }
+        if let Some(successor) = book.models.iter_mut().find(is_successor) {
+            successor.aliases.extend(gone);
+        } else {
+            book.models.push(ModelForm { status: ModelStatus::Retired, ..old.clone() });
+            let described = book.providers.iter().any(|provider| provider.id == old.provider);
+            let provider = previous.providers.iter().find(|provider| provider.id == old.provider);
+            book.providers.extend(provider.filter(|_| !described).cloned());
         }
     }
     book.models.sort_by(|a, b| (&a.provider, &a.id).cmp(&(&b.provider, &b.id)));

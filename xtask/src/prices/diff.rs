@@ -40,8 +40,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 
 fn show(difference: &Difference) {
     let Difference { came, vanished, statuses, prices } = difference;
-    vanished.iter().for_each(|name| println!("- {name}"));
-    came.iter().for_each(|name| println!("+ {name}"));
+    for name in vanished {
+        println!("- {name}");
+    }
+    for name in came {
+        println!("+ {name}");
+    }
     for (name, old, new) in statuses {
         println!("  {name}: {old} -> {new}");
     }

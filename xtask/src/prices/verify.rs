@@ -76,7 +76,7 @@ fn rows(arguments: &Arguments, path: &Path) -> Result<bool, Box<dyn Error>> {
             rows.push(row);
         }
     }
-    let input: String = rows.iter().map(|row| format!("{row}\n")).collect();
+    let input = rows.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let mut command = vec!["taximeter", "price", "--batch"];
     command.extend(arguments.book.iter().flat_map(|book| ["--book", book.as_str()]));
     let (mut output, mut errors) = (Vec::new(), Vec::new());

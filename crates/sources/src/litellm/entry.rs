@@ -37,10 +37,7 @@ pub(super) fn cards(
     };
     entry.nested(&mut served, draft)?;
     let standard = served.remove(&None).unwrap_or_default();
-    let mut cards = Vec::new();
-    if !standard.is_empty() {
-        cards.push(entry.card(&standard));
-    }
+    let mut cards = vec![entry.card(&standard)];
     cards.extend(entry.off_peak(&standard, draft)?);
     for (when, own) in &served {
         let mut card = entry.card(&over(&standard, own));
@@ -49,6 +46,8 @@ pub(super) fn cards(
         }
         cards.push(card);
     }
+    // What has prices of tiers only, or none that is believed, makes no card.
+    cards.retain(|card| !card.rates.is_empty());
     Ok(cards)
 }
 
@@ -336,9 +335,6 @@ impl Entry<'_> {
                     });
                 }
             }
-        }
-        if prices.is_empty() {
-            return Ok(Vec::new());
         }
         let own = over(standard, &Sized::from([(None, prices)]));
         let cards = windows.into_iter().map(|hours| {

@@ -79,9 +79,6 @@ const CORRECTIONS: [(&str, Table, &str); 1] = [(
     "LiteLLM's numbers are 7 to 20 % lower throughout, as the list prices in euros are; models.dev agrees with genai-prices",
 )];
 
-/// LLMs of genai-prices without a price, which it takes for free, and which are not: they are no longer sold.
-pub(super) const NOT_FREE: [(&str, &str); 1] = [("cerebras", "qwen-3-coder-480b")];
-
 pub(super) fn choose(known: &Known<'_>, provider: &str, name: &str, shelf: &Shelf) -> Choice {
     let cards = Cards::of(provider, name, shelf);
     let confirms = |table: Table| match (cards.get(table), cards.model_prices) {

@@ -22,7 +22,9 @@ pub(super) fn cards(known: &Known<'_>, choice: &Choice, shelf: &Shelf) -> Vec<Ca
         complete::with(&mut today, &other.cards, shelf.at);
     }
     let dated = known.model_prices.filter(|model| !model.cards.is_empty());
-    today.iter_mut().for_each(|card| complete::drop_hours(own, card));
+    for card in &mut today {
+        complete::drop_hours(own, card);
+    }
     if let Some(dated) = dated.filter(|_| choice.confirmed) {
         complete::mend(&mut today, &dated.cards, shelf.at);
     }

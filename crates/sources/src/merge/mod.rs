@@ -68,7 +68,7 @@ pub fn merge(tables: Tables, as_of: NaiveDate) -> Result<Merged, ImportError> {
     merged.book.models = group::group(priced, &shelf, &mut merged.notes);
     merged.book.as_of = Some(as_of);
     merged.book.sources.clone_from(&shelf.sources);
-    merged.book.providers = shelf.described(&merged.book.models);
+    merged.book.providers = Shelf::described(&merged.book.models);
     merged.notes.extend(shelf.notes);
     merged.notes.sort();
     merged.notes.dedup();
@@ -131,12 +131,7 @@ impl Shelf {
             None => Ok(Opened::default()),
         };
         let model_prices = optional(tables.model_prices.map(|(_, import)| import))?;
-        let genai = optional(tables.genai.map(|mut import| {
-            let not_free =
-                |model: &&mut ModelForm| choose::NOT_FREE.contains(&(&model.provider, &model.id));
-            import.book.models.iter_mut().filter(not_free).for_each(|model| model.cards.clear());
-            import
-        }))?;
+        let genai = optional(tables.genai)?;
         let litellm = optional(tables.litellm)?;
         let mut older = Vec::new();
         for (day, import) in tables.older {
@@ -168,7 +163,7 @@ impl Shelf {
         }
     }
 
-    fn described(&self, models: &[ModelForm]) -> Vec<taximeter_pricing::Provider> {
+    fn described(models: &[ModelForm]) -> Vec<taximeter_pricing::Provider> {
         let mut ids: Vec<&str> = models.iter().map(|model| model.provider.as_str()).collect();
         ids.dedup();
         let mut described: Vec<_> = ids.iter().map(|id| providers::describe(id)).collect();

@@ -155,6 +155,10 @@ impl Snapshot<'_> {
             let Some(fields) = &interval.rates else { continue };
             let place = format!("{provider}/{id} {way}");
             let offer = Offer::read(fields, &place, draft)?;
+            // An interval of which no price is believed has no price.
+            if offer.rates.is_empty() {
+                continue;
+            }
             let until = intervals.get(at + 1).and_then(|next| next.start);
             let card = CardForm {
                 from: interval.start.map(written),
@@ -259,7 +263,7 @@ impl Offer {
             match *field {
                 "source" | "valid_from" | "valid_from_basis" | "model" => {}
                 "cache_write_1h_multiple" => {
-                    multiple = Some(serde_json::from_str(raw.get()).map_err(json)?)
+                    multiple = Some(serde_json::from_str(raw.get()).map_err(json)?);
                 }
                 "tiers" => {
                     let written: Vec<BTreeMap<String, Number>> =
@@ -277,7 +281,9 @@ impl Offer {
         }
         if let Some(multiple) = multiple {
             add_hour(&mut rates, multiple);
-            tiers.values_mut().for_each(|prices| add_hour(prices, multiple));
+            for prices in tiers.values_mut() {
+                add_hour(prices, multiple);
+            }
         }
         let mut offer = Self { rates, tiers };
         offer.fill_below_tiers(place, draft);

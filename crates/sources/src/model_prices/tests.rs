@@ -2,7 +2,7 @@
 
 mod oracle;
 
-use taximeter_models::{CardBasis, TokenUsage};
+use taximeter_models::{CardBasis, Name, TokenUsage};
 use taximeter_pricing::{ModelStatus, Selectors};
 
 use crate::small_tables::{self, card, cost, million, noted, only, rate, units};
@@ -268,7 +268,7 @@ fn aliases_and_bases_are_names_where_no_llm_has_them_for_itself() {
     )
     .unwrap();
     let names = import.book.models.iter().map(|model| {
-        let aliases: Vec<_> = model.aliases.iter().map(|alias| alias.as_str()).collect();
+        let aliases: Vec<_> = model.aliases.iter().map(Name::as_str).collect();
         format!("{}/{}: {}", model.provider, model.id, aliases.join(" "))
     });
     let expected = ["openai/one: uno one-sol", "openai/three: ", "openai/two: ", "xai/one: ein"];
@@ -318,4 +318,10 @@ fn prices_that_cannot_be_right_are_refused_and_noise_is_doubted() {
     assert_eq!(rate(card(&import, 0), "cache_read"), "0.18000000000000002");
     assert_eq!(noted(&import, NoteKind::Refused).len(), 2);
     assert_eq!(noted(&import, NoteKind::Doubted)[0].place, "openai/mine standard");
+}
+
+#[test]
+fn what_has_no_believable_price_is_not_free() {
+    let import = read_rates(r#""input": -1"#);
+    assert_eq!(million(&import, TODAY, &standard()), "no_price_at");
 }

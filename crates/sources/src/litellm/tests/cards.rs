@@ -53,6 +53,8 @@ fn a_price_that_only_a_tier_has_is_no_price_below_it() {
     assert!(card(&import, 0).tiers.is_empty());
     let usage = TokenUsage::new(10_000, 1);
     assert_eq!(cost(&import, TODAY, &usage, &standard()), "partly_unpriced");
+    let import = read(r#""input_cost_per_token_above_9k_tokens": 1e-6"#);
+    assert_eq!(input(&import, 10_000), "no_price_at");
 }
 
 #[test]

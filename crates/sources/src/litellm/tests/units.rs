@@ -8,34 +8,34 @@ use super::{TODAY, read, read_as};
 use crate::small_tables::{card, cost, million, only, rate, units};
 
 /// The one price that a field becomes.
-fn check(mode: &str, field: &str, unit: &str, price: Value) {
+fn check(mode: &str, field: &str, unit: &str, price: &Value) {
     let import = read_as("openai", mode, &format!(r#""{field}": 2e-3"#));
     assert_eq!(units(card(&import, 0)), [unit], "{mode} {field}");
-    assert_eq!(rate(card(&import, 0), unit), price, "{mode} {field}");
+    assert_eq!(&rate(card(&import, 0), unit), price, "{mode} {field}");
 }
 
 #[test]
 fn seconds_are_of_what_the_llm_hears_says_shows_or_computes() {
-    let second = || json!({"amount": "0.002", "per": 1_000});
-    check("audio_transcription", "input_cost_per_second", "input_audio_ms", second());
-    check("realtime", "output_cost_per_second", "output_audio_ms", second());
-    check("audio_speech", "output_cost_per_second", "output_audio_ms", second());
-    check("video_generation", "output_cost_per_second", "output_video_ms", second());
-    check("video_generation", "output_cost_per_video_per_second", "output_video_ms", second());
-    check("chat", "input_cost_per_second", "compute_ms", second());
-    check("chat", "output_cost_per_second", "compute_ms", second());
-    check("completion", "cost_per_second", "compute_ms", second());
-    check("embedding", "input_cost_per_audio_per_second", "input_audio_ms", second());
-    check("embedding", "input_cost_per_video_per_second", "input_video_ms", second());
+    let second = &json!({"amount": "0.002", "per": 1_000});
+    check("audio_transcription", "input_cost_per_second", "input_audio_ms", second);
+    check("realtime", "output_cost_per_second", "output_audio_ms", second);
+    check("audio_speech", "output_cost_per_second", "output_audio_ms", second);
+    check("video_generation", "output_cost_per_second", "output_video_ms", second);
+    check("video_generation", "output_cost_per_video_per_second", "output_video_ms", second);
+    check("chat", "input_cost_per_second", "compute_ms", second);
+    check("chat", "output_cost_per_second", "compute_ms", second);
+    check("completion", "cost_per_second", "compute_ms", second);
+    check("embedding", "input_cost_per_audio_per_second", "input_audio_ms", second);
+    check("embedding", "input_cost_per_video_per_second", "input_video_ms", second);
 }
 
 #[test]
 fn images_come_out_where_the_llm_makes_them() {
-    check("image_generation", "output_cost_per_image", "image", "0.002".into());
-    check("image_generation", "input_cost_per_image", "image", "0.002".into());
-    check("image_edit", "input_cost_per_image", "image", "0.002".into());
-    check("chat", "input_cost_per_image", "image_in", "0.002".into());
-    check("embedding", "input_cost_per_image", "image_in", "0.002".into());
+    check("image_generation", "output_cost_per_image", "image", &"0.002".into());
+    check("image_generation", "input_cost_per_image", "image", &"0.002".into());
+    check("image_edit", "input_cost_per_image", "image", &"0.002".into());
+    check("chat", "input_cost_per_image", "image_in", &"0.002".into());
+    check("embedding", "input_cost_per_image", "image_in", &"0.002".into());
     // Where there is a price of images that come out, the other one is for those that go in.
     let both = r#""input_cost_per_image": 0.01, "output_cost_per_image": 0.04"#;
     let import = read_as("openai", "image_edit", both);
@@ -45,22 +45,22 @@ fn images_come_out_where_the_llm_makes_them() {
 
 #[test]
 fn a_query_is_what_the_llm_does() {
-    check("search", "input_cost_per_query", "web_search", "0.002".into());
-    check("rerank", "input_cost_per_query", "rerank_query", "0.002".into());
-    check("vector_store", "input_cost_per_query", "storage_search", "0.002".into());
-    check("chat", "input_cost_per_query", "request", "0.002".into());
-    check("chat", "google_maps_grounding_cost_per_query", "map_query", "0.002".into());
+    check("search", "input_cost_per_query", "web_search", &"0.002".into());
+    check("rerank", "input_cost_per_query", "rerank_query", &"0.002".into());
+    check("vector_store", "input_cost_per_query", "storage_search", &"0.002".into());
+    check("chat", "input_cost_per_query", "request", &"0.002".into());
+    check("chat", "google_maps_grounding_cost_per_query", "map_query", &"0.002".into());
 }
 
 #[test]
 fn prices_are_of_the_usual_number() {
-    check("chat", "input_cost_per_token", "input", "2000".into());
-    check("audio_speech", "input_cost_per_character", "input_character", "2000".into());
-    check("image_generation", "output_cost_per_pixel", "output_pixel", "0.002".into());
-    check("ocr", "ocr_cost_per_page", "page", "0.002".into());
-    check("ocr", "annotation_cost_per_page", "annotated_page", "0.002".into());
-    check("chat", "code_interpreter_cost_per_session", "session", "0.002".into());
-    check("chat", "citation_cost_per_token", "citation", "2000".into());
+    check("chat", "input_cost_per_token", "input", &"2000".into());
+    check("audio_speech", "input_cost_per_character", "input_character", &"2000".into());
+    check("image_generation", "output_cost_per_pixel", "output_pixel", &"0.002".into());
+    check("ocr", "ocr_cost_per_page", "page", &"0.002".into());
+    check("ocr", "annotation_cost_per_page", "annotated_page", &"0.002".into());
+    check("chat", "code_interpreter_cost_per_session", "session", &"0.002".into());
+    check("chat", "citation_cost_per_token", "citation", &"2000".into());
 }
 
 #[test]
