@@ -285,7 +285,32 @@ impl Offer {
                 add_hour(prices, multiple);
             }
         }
-        Ok(Self { rates, tiers })
+        let mut offer = Self { rates, tiers };
+        offer.fill_below_tiers(place, draft);
+        Ok(offer)
+    }
+
+    /// A card must have a price of what its tiers have one of. What goes through a cache without a price costs what
+    /// input does, and that is written down; anything else is left out of the tiers.
+    fn fill_below_tiers(&mut self, place: &str, draft: &mut Draft) {
+        let Self { rates, tiers } = self;
+        for cached in [Unit::CacheRead, Unit::CacheWrite] {
+            let only_in_tiers = tiers.values().any(|prices| prices.contains_key(&cached))
+                && !rates.contains_key(&cached);
+            if only_in_tiers {
+                add_as_input(rates, cached);
+                for prices in tiers.values_mut() {
+                    add_as_input(prices, cached);
+                }
+            }
+        }
+        for prices in tiers.values_mut() {
+            for unit in prices.keys().filter(|unit| !rates.contains_key(unit)) {
+                let why = format!("only a tier has a price of {unit}");
+                draft.note(NoteKind::LeftOut, place, why);
+            }
+            prices.retain(|unit, _| rates.contains_key(unit));
+        }
     }
 
     fn times(&self, factor: Number) -> Self {
@@ -303,17 +328,20 @@ impl Offer {
                 .map(|(unit, number)| (unit.as_str().to_owned(), Some(number.plain())))
                 .collect()
         };
-        let tiers = self.tiers.iter().map(|(above, prices)| {
-            let known = prices.iter().filter(|(unit, _)| self.rates.contains_key(unit));
-            let known: BTreeMap<_, _> = known.map(|(unit, number)| (*unit, *number)).collect();
-            TierForm {
-                metric: "prompt_tokens".to_owned(),
-                above: Some(*above),
-                rates: written(&known),
-                ..TierForm::default()
-            }
+        let tiers = self.tiers.iter().map(|(above, prices)| TierForm {
+            metric: "prompt_tokens".to_owned(),
+            above: Some(*above),
+            rates: written(prices),
+            ..TierForm::default()
         });
         CardForm { rates: written(&self.rates), tiers: tiers.collect(), ..CardForm::default() }
+    }
+}
+
+/// What has no price of its own costs what input does.
+fn add_as_input(prices: &mut BTreeMap<Unit, Number>, unit: Unit) {
+    if let Some(input) = prices.get(&Unit::Input).copied() {
+        prices.entry(unit).or_insert(input);
     }
 }
 

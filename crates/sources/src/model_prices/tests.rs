@@ -126,6 +126,23 @@ fn a_tier_is_for_the_whole_request_above_its_bound() {
 }
 
 #[test]
+fn a_cache_that_only_a_tier_has_a_price_for_costs_what_input_does_below_it() {
+    let import = read_rates(
+        r#""input": 1, "cache_write_1h_multiple": 3,
+            "tiers": [{"above": 200, "input": 2}, {"above": 400, "input": 4, "cache_write": 5}]"#,
+    );
+    let written = |tokens| {
+        let usage = TokenUsage::inclusive(tokens, 0).cache_write_5m(tokens).build().unwrap();
+        cost(&import, TODAY, &usage, &standard())
+    };
+    assert_eq!([written(200), written(201), written(401)], ["0.0002", "0.000402", "0.002005"]);
+    assert_eq!(rate(card(&import, 0), "cache_write_1h"), "3");
+    // Nothing stands in for output: the tier's price of it is left out, and told.
+    let import = read_rates(r#""input": 1, "tiers": [{"above": 200, "output": 9}]"#);
+    assert_eq!(noted(&import, NoteKind::LeftOut).len(), 2);
+}
+
+#[test]
 fn a_write_to_the_cache_of_an_hour_is_a_multiple_of_input_in_tiers_too() {
     let import = read_rates(
         r#""input": 1.5, "cache_write": 2, "cache_write_1h_multiple": 2.0, "tiers": [{"above": 200, "input": 3}]"#,
