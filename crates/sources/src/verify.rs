@@ -2,14 +2,14 @@
 
 use taximeter_pricing::{Model, PriceBook};
 
-use crate::Import;
+use crate::{Import, merge};
 
 /// How much of a table a book knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Coverage {
     /// The names of the table.
     pub names: usize,
-    /// Those of them for which the table has a price.
+    /// Those of them for which the table has a price that can be right.
     pub priced: usize,
     /// Names that lead to no LLM in the book, as `provider/name`.
     pub unknown: Vec<String>,
@@ -42,7 +42,7 @@ pub fn coverage(book: &PriceBook, import: &Import) -> Coverage {
     let mut coverage = Coverage::default();
     let labels = import.labels.iter().map(|label| (&label.provider, &label.label, true));
     let models = import.book.models.iter().flat_map(|model| {
-        let priced = !model.cards.is_empty();
+        let priced = model.cards.iter().any(merge::is_believed);
         std::iter::once(&model.id)
             .chain(&model.aliases)
             .map(move |name| (&model.provider, name, priced))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::Weekday;
+use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -78,6 +79,7 @@ fn prices(
             Err(_) if raw.get() == "null" => continue,
             Err(why) => return Err(ImportError::Json { table: TABLE, why }),
         };
+        let number = mended(key, number, place(key, name).as_str(), draft);
         if !refuse::is_believed(field.unit, number, 1, place(key, name).as_str(), draft) {
             continue;
         }
@@ -102,6 +104,17 @@ fn prices(
     }
     bill_no_output(mode, &mut served);
     Ok(served)
+}
+
+/// A price of Weights & Biases as it was meant: versions of the table up to 1.90.3 have most of them 100,000 times too
+/// high (BerriAI/litellm issue 23503), and later versions the same digits in the right place.
+fn mended(key: &str, number: Number, place: &str, draft: &mut Draft) -> Number {
+    let (dearest, factor) = (Number(Decimal::new(1, 3)), Number(Decimal::new(1, 5)));
+    if !key.starts_with("wandb/") || number < dearest {
+        return number;
+    }
+    draft.note(NoteKind::Doubted, place, format!("{number} is taken for {}", number.times(factor)));
+    number.times(factor)
 }
 
 /// What embeds, ranks or moderates has no output that is billed, where the table says nothing else.

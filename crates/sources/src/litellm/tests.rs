@@ -209,3 +209,17 @@ fn older_files_and_that_of_tokencost_have_the_same_form() {
     assert_eq!((rate(standard, "input"), rate(batch, "input")), ("0.00625".into(), "0.005".into()));
     assert_eq!(batch.when, Selectors::new().batch());
 }
+
+#[test]
+fn a_provider_that_stands_there_a_hundred_thousand_times_too_dear_is_mended() {
+    let at = |price: &str| {
+        let entry = format!(
+            r#""wandb/mine": {{"litellm_provider": "wandb", "mode": "chat", "input_cost_per_token": {price}}}"#
+        );
+        let import = read_table(&entry).unwrap();
+        (million(&import, TODAY, &Selectors::new()), noted(&import, NoteKind::Doubted).len())
+    };
+    assert_eq!(at("0.055"), ("0.55".into(), 1));
+    assert_eq!(at("0.135"), ("1.35".into(), 1));
+    assert_eq!(at("5.5e-07"), ("0.55".into(), 0));
+}

@@ -1,5 +1,6 @@
 //! Prices without the noise of floats.
 
+use taximeter_models::Unit;
 use taximeter_pricing::form::{Amount, CardForm, PerForm, PriceForm, Rates};
 
 use crate::Number;
@@ -51,6 +52,25 @@ fn clean(amount: &mut Amount) {
     }
 }
 
+/// The dearest million tokens that were ever sold cost 600 dollars; what costs more than this is the price of fewer
+/// tokens, of which one table has a whole provider.
+const DEAREST_MILLION: u32 = 1_000;
+
+/// Why a card is not believed, if it is not.
+pub(super) fn mistaken(card: &CardForm) -> Option<String> {
+    let all = card.rates.iter().chain(card.tiers.iter().flat_map(|tier| &tier.rates));
+    all.filter(|(unit, _)| Unit::named(unit).is_some_and(counts_tokens)).find_map(|(unit, price)| {
+        let Some(PriceForm::Plain(amount)) = price else { return None };
+        let number = amount.0.parse::<Number>().ok()?;
+        let dear = number > Number::from(DEAREST_MILLION);
+        dear.then(|| format!("a million of {unit} costs {number}, above {DEAREST_MILLION}; a unit is mistaken"))
+    })
+}
+
+fn counts_tokens(unit: Unit) -> bool {
+    unit.is_input_tokens() || unit.is_output_tokens() || unit == Unit::Reasoning
+}
+
 fn gcd(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
@@ -66,6 +86,17 @@ mod tests {
         let mut amount = Amount(written.to_owned());
         clean(&mut amount);
         assert_eq!(amount.0, cleaned, "{written}");
+    }
+
+    #[test]
+    fn a_million_tokens_for_thousands_of_dollars_is_a_mistake() {
+        let card = |unit: &str, price: &str| CardForm {
+            rates: Rates::from([(unit.to_owned(), Some(price.into()))]),
+            ..CardForm::default()
+        };
+        assert!(mistaken(&card("input", "10000")).is_some());
+        assert!(mistaken(&card("output", "600")).is_none());
+        assert!(mistaken(&card("image", "10000")).is_none());
     }
 
     #[test]

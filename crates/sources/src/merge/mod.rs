@@ -120,6 +120,20 @@ impl Shelf {
                     model.aliases.push(label.label.clone());
                 }
             }
+            for model in &mut import.book.models {
+                let (provider, id) = (model.provider.clone(), model.id.clone());
+                model.cards.retain(|card| match clean::mistaken(card) {
+                    Some(why) => {
+                        let place = format!(
+                            "{provider}/{id} of {}",
+                            card.source.as_deref().unwrap_or("a table")
+                        );
+                        notes.push(Note::new(NoteKind::Refused, place, why));
+                        false
+                    }
+                    None => true,
+                });
+            }
             sources.extend(import.book.sources.iter().cloned());
             notes.extend(import.notes);
             let form = import.book.models.clone();
@@ -177,6 +191,11 @@ impl Opened {
     fn model(&self, provider: &str, name: &str) -> Option<&Model> {
         self.book.find_exact(provider, name)
     }
+}
+
+/// Whether a card's prices can be right, so that a book of several tables has them.
+pub(crate) fn is_believed(card: &CardForm) -> bool {
+    clean::mistaken(card).is_none()
 }
 
 /// A card without its moments.
