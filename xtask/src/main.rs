@@ -1,10 +1,11 @@
-//! The tasks of the workspace: `cargo xtask demo`, `cargo xtask check`.
+//! The tasks of the workspace: `cargo xtask demo`, `prices`, `bench`, `check`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a task talks to the person who runs it"
 )]
 
+mod bench;
 mod check;
 mod demo;
 mod prices;
@@ -32,6 +33,9 @@ enum Task {
     /// Reads the public price tables, and makes and checks the price book.
     #[command(subcommand)]
     Prices(prices::Task),
+    /// Measures what taximeter costs, beside its peers in the same run.
+    #[command(subcommand)]
+    Bench(bench::Task),
     /// Runs formatter, linter, tests and documentation, as the continuous integration does.
     Check,
 }
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let result: Result<(), Box<dyn Error>> = match Arguments::parse().task {
         Task::Demo(arguments) => demo::run(&arguments),
         Task::Prices(task) => prices::run(&task),
+        Task::Bench(task) => bench::run(&task),
         Task::Check => check::run(),
     };
     match result {

@@ -36,12 +36,12 @@ pub(crate) fn bill(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -
 
 /// The total of a plain bill, without its lines; none where a price is missing, the card has more to it than prices
 /// and tiers, or a sum leaves the range of [`Money`]. The amount is that of [`bill`] to the tick.
-pub(crate) fn total(card: &RateCard, usage: &TokenUsage) -> Option<Money> {
+pub(crate) fn total(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -> Option<Money> {
     let marginal = card.tiers.iter().any(|tier| tier.scope == TierScope::Marginal);
-    if marginal || !card.multipliers.is_empty() || !card.minimums.is_empty() {
+    let factors = card.multipliers.iter().any(|factor| factor.when.all_hold_in(selectors));
+    if marginal || factors || !card.minimums.is_empty() {
         return None;
     }
-    let selectors = &Selectors::new();
     let pricing = Pricing { card, tier: whole_request_tier(card, usage), selectors };
     let reasoning = pricing.own_price(Unit::Reasoning).map_or(0, |_| usage.get(Unit::Reasoning));
     let mut ticks = 0_i128;

@@ -75,7 +75,7 @@ impl PriceBook {
             .filter(|_| found.region.is_none() && found.provider.default_region.is_none());
         if let Some((model, _)) = quick {
             let card = model.card_at(query.at, query.selectors)?;
-            if let Some(total) = total(card, query.usage) {
+            if let Some(total) = total(card, query.usage, query.selectors) {
                 return Some((total, card.currency));
             }
         }
