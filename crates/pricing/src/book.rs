@@ -83,7 +83,7 @@ impl PriceBook {
         // A test keeps a broken table from being shipped; were one shipped all the same, every price would be
         // unknown, which is better than a panic in the program that is metered.
         static BOOK: LazyLock<PriceBook> =
-            LazyLock::new(|| Table::open(EMBEDDED).map(PriceBook::over).unwrap_or_default());
+            LazyLock::new(|| PriceBook::from_table(EMBEDDED).unwrap_or_default());
         &BOOK
     }
 
@@ -108,6 +108,12 @@ impl PriceBook {
     #[doc(hidden)]
     pub fn to_table(&self) -> Result<Vec<u8>, BookError> {
         pack(self)
+    }
+
+    /// The book over the bytes of a compact table; none where they are no table.
+    #[doc(hidden)]
+    pub fn from_table(bytes: &'static [u8]) -> Option<Self> {
+        Table::open(bytes).map(Self::over)
     }
 
     /// Reads a book from JSON, in the form of `data/book.json`.
