@@ -107,12 +107,22 @@ impl Table {
         self.models.len()
     }
 
-    /// All names of a provider's LLMs.
+    /// All names of a provider's LLMs, which stand together: names are in the order of their providers.
     pub(crate) fn names_of(&self, provider: usize) -> impl Iterator<Item = &str> + '_ {
-        let all = (0..self.parts.names.len() / NAME).map_while(|at| self.name(at));
-        all.skip_while(move |(_, owner, _)| *owner != provider)
-            .take_while(move |(_, owner, _)| *owner == provider)
-            .map(|(text, _, _)| text)
+        let owner = |at: usize| self.name(at).map(|(_, owner, _)| owner);
+        let (mut first, mut end) = (0, self.parts.names.len() / NAME);
+        while first < end {
+            let middle = first.midpoint(end);
+            if owner(middle).is_some_and(|owner| owner < provider) {
+                first = middle + 1
+            } else {
+                end = middle
+            }
+        }
+        let own = (first..)
+            .map_while(|at| self.name(at))
+            .take_while(move |(_, owner, _)| *owner == provider);
+        own.map(|(text, _, _)| text)
     }
 
     /// The name of that number: its text, its provider, its LLM.

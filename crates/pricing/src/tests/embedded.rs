@@ -58,7 +58,10 @@ fn the_table_says_what_the_book_says() {
     assert!(embedded.providers().eq(book.providers()));
     assert_eq!(embedded.models().count(), book.models().count());
     for (provider, described) in book.providers().enumerate() {
-        let of_provider = book.models().filter(|model| model.provider == described.id);
+        let of_provider: Vec<_> =
+            book.models().filter(|model| model.provider == described.id).collect();
+        let names: usize = of_provider.iter().map(|model| model.names().count()).sum();
+        assert_eq!(embedded.names_of(provider).count(), names, "{}", described.id);
         for model in of_provider {
             for (number, name) in model.names().enumerate() {
                 let (found, at) = embedded.named(provider, &name.to_ascii_lowercase()).unwrap();
