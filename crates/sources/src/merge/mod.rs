@@ -134,6 +134,7 @@ impl Shelf {
                     None => true,
                 });
             }
+            import.book.models.iter_mut().flat_map(|model| &mut model.cards).for_each(clean::card);
             sources.extend(import.book.sources.iter().cloned());
             notes.extend(import.notes);
             let form = import.book.models.clone();
