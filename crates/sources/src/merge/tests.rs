@@ -202,7 +202,7 @@ fn noise_is_cleaned_and_differences_of_twenty_are_told() {
     assert_eq!(input(&merged, "openai", "2026-11-23", &Selectors::new()).as_deref(), Some("0.4"));
     let conflict = &merged.conflicts[0];
     assert_eq!(conflict.rule, Rule::Confirmed);
-    assert_eq!((conflict.factor, conflict.outlier), (Some(99), Some(Table::Genai)));
+    assert_eq!((conflict.factor, conflict.outlier), (Some(100), Some(Table::Genai)));
     assert_eq!(conflict.prices[&Table::Litellm][&Unit::Input], "0.4");
 }
 
