@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use taximeter_models::Name;
+use taximeter_pricing::ModelStatus;
 use taximeter_pricing::form::{BookForm, ModelForm};
-use taximeter_pricing::{ModelStatus, Source};
 
 /// What was carried over, as `provider/name`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -49,7 +49,7 @@ pub fn over(previous: &BookForm, book: &mut BookForm) -> Carried {
             if successor.cards.is_empty() && !old.cards.is_empty() {
                 carried.prices.push(format!("{}/{}", successor.provider, successor.id));
                 successor.cards.clone_from(&old.cards);
-                add_sources(previous, old, book);
+                add_sources(previous, book);
             }
         }
     }
@@ -63,17 +63,12 @@ fn add(previous: &BookForm, old: &ModelForm, book: &mut BookForm) {
     let described = book.providers.iter().any(|provider| provider.id == old.provider);
     let provider = previous.providers.iter().find(|provider| provider.id == old.provider);
     book.providers.extend(provider.filter(|_| !described).cloned());
-    add_sources(previous, old, book);
+    add_sources(previous, book);
 }
 
-/// A card that is kept was read somewhere, and whose it is must still be said.
-fn add_sources(previous: &BookForm, old: &ModelForm, book: &mut BookForm) {
-    let is_named = |source: &&Source| {
-        let version = source.version.as_ref().map_or_else(String::new, |it| format!(" {it}"));
-        let name = format!("{}{version}", source.id);
-        old.cards.iter().any(|card| card.source.as_deref() == Some(name.as_str()))
-    };
-    for source in previous.sources.iter().filter(is_named) {
+/// What is kept was read in one of the sources of its book, and whose it is must still be said.
+fn add_sources(previous: &BookForm, book: &mut BookForm) {
+    for source in &previous.sources {
         if !book.sources.contains(source) {
             book.sources.push(source.clone());
         }
@@ -87,6 +82,7 @@ fn names(model: &ModelForm) -> impl Iterator<Item = (Name, String)> + '_ {
 
 #[cfg(test)]
 mod tests {
+    use taximeter_pricing::Source;
     use taximeter_pricing::form::CardForm;
 
     use super::*;
@@ -123,17 +119,12 @@ mod tests {
     #[test]
     fn prices_that_are_gone_are_kept_with_their_source() {
         let mut old = model("p", "a", &[]);
-        let card = CardForm { source: Some(Name::from("LiteLLM 1")), ..CardForm::default() };
-        old.cards.push(card);
-        let mut of_old = Source::named("LiteLLM");
-        of_old.version = Some(Name::from("1"));
-        let previous = BookForm {
-            models: vec![old],
-            sources: vec![of_old.clone(), Source::named("another")],
-            ..BookForm::default()
-        };
+        old.cards.push(CardForm::default());
+        let sources = vec![Source::named("one"), Source::named("two")];
+        let previous =
+            BookForm { models: vec![old], sources: sources.clone(), ..BookForm::default() };
         let mut book = BookForm { models: vec![model("p", "a", &[])], ..BookForm::default() };
         assert_eq!(over(&previous, &mut book).prices, ["p/a"]);
-        assert_eq!((book.models[0].cards.len(), book.sources), (1, vec![of_old]));
+        assert_eq!((book.models[0].cards.len(), book.sources), (1, sources));
     }
 }

@@ -139,8 +139,8 @@ impl Tables {
         if let (Some((_, only)), None) = (all.next(), all.next()) {
             return Ok(Merged {
                 book: only.book.clone(),
-                conflicts: Vec::new(),
                 notes: only.notes.clone(),
+                ..Merged::default()
             });
         }
         drop(all);
