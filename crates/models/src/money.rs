@@ -559,6 +559,17 @@ mod tests {
         assert_eq!(money("1").mean(0), None);
     }
 
+    #[test]
+    fn ten_million_costs_add_up_in_any_order() {
+        // A cost of each kind: of tokens, of seconds billed by the hour, with the noise of a float, and a refund.
+        let costs = ["0.00017355625", "1/36000", "0.00602280000000000043815", "-0.1"].map(money);
+        let many = || (0..10_000_000_usize).map(|at| costs[at % 4]);
+        let forwards: Money = many().sum();
+        let backwards: Money = (0..10_000_000_usize).rev().map(|at| costs[at % 4]).sum();
+        let by_kind: Money = costs.iter().map(|cost| cost.checked_mul(2_500_000).unwrap()).sum();
+        assert_eq!((forwards, backwards), (by_kind, by_kind));
+    }
+
     proptest! {
         #[test]
         fn text_and_back(ticks in -(i128::MAX / 1000)..(i128::MAX / 1000)) {

@@ -11,7 +11,7 @@ use crate::form::BookForm;
 use crate::index::{Index, ModelAt, fold};
 use crate::nearest::Memory;
 use crate::table::{NameAt, PackedProvider, PackedSource, Table, day, pack};
-use crate::{BookError, Grammar, Model, Provider};
+use crate::{BookError, Grammar, Model, ModelStatus, Provider};
 
 /// The table that is compiled in; `data/README.md` says where it comes from.
 pub(crate) const EMBEDDED: &[u8] = include_bytes!("../data/book.bin");
@@ -203,6 +203,10 @@ impl PriceBook {
             model.aliases.extend(fresh.map(Name::from));
             model.patterns.extend(old.patterns.iter().cloned());
             model.dated_ids |= old.dated_ids;
+            if model.status == ModelStatus::default() {
+                model.status = old.status;
+            }
+            model.retired_at = model.retired_at.or(old.retired_at);
         }
     }
 

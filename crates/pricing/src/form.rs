@@ -398,8 +398,18 @@ impl MinimumForm {
     }
 }
 
-/// A day, which begins at midnight UTC, or a moment.
-fn moment(text: &str) -> Result<DateTime<Utc>, String> {
+/// The moment that a text means: a day, which begins at midnight UTC, or a moment with its time.
+///
+/// # Errors
+/// Where the text is neither; the error says how to write it.
+///
+/// ```
+/// use taximeter_pricing::form::moment;
+///
+/// assert_eq!(moment("2026-01-31"), moment("2026-01-31T01:00:00+01:00"));
+/// assert!(moment("soon").is_err());
+/// ```
+pub fn moment(text: &str) -> Result<DateTime<Utc>, String> {
     let day = || Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
     let moment = DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc());
     moment.or_else(day).ok_or_else(|| {

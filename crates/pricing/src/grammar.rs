@@ -363,10 +363,10 @@ mod tests {
     fn a_pattern_fits_all_of_a_name_or_not() {
         check_fit("a*", "a", true);
         check_fit("a*", "abc", true);
-        check_fit("a*", "ba", false);
+        check_fit("a*", "ca", false);
         check_fit("a*c", "abc", true);
         check_fit("a*c", "abcd", false);
-        check_fit("ab*ba", "aba", false);
+        check_fit("xy*yx", "xyx", false);
         check_fit("a*b*c", "axbxc", true);
         check_fit("a*b*c", "abbc", true);
         check_fit("a*b*b", "ab", false);

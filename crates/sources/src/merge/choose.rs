@@ -255,11 +255,11 @@ fn weight(model: Option<&ModelForm>) -> usize {
 
 fn dated_after(model: Option<&ModelForm>, shelf: &Shelf) -> bool {
     let Some(snapshot) = shelf.snapshot else { return false };
-    let froms = model
+    let begun = model
         .into_iter()
         .flat_map(|model| &model.cards)
         .filter_map(|card| moment(card.from.as_deref()?));
-    froms.filter(|from| *from <= shelf.at).any(|from| from.date_naive() > snapshot)
+    begun.filter(|from| *from <= shelf.at).any(|from| from.date_naive() > snapshot)
 }
 
 impl Choice {

@@ -1,6 +1,6 @@
 //! Prices without the noise of floats.
 
-use taximeter_models::Unit;
+use taximeter_models::{Money, Rounding, Unit};
 use taximeter_pricing::form::{Amount, CardForm, PerForm, PriceForm, Rates};
 
 use crate::Number;
@@ -40,10 +40,10 @@ fn clean(amount: &mut Amount) {
         if let Some(short) = above.rounded(DIGITS)
             && short.significant_digits() <= 6
             && let Some((num, den)) = short.as_fraction()
-            && let Some(den) = den.checked_mul(below.into())
+            && let Some((exact, Rounding::Exact)) =
+                Money::ratio(num.into(), i128::from(den) * i128::from(below))
         {
-            let common = gcd(num, den);
-            amount.0 = format!("{}/{}", num / common, den / common);
+            amount.0 = exact.to_string();
             return;
         }
     }
@@ -69,13 +69,6 @@ pub(super) fn mistaken(card: &CardForm) -> Option<String> {
 
 fn counts_tokens(unit: Unit) -> bool {
     unit.is_input_tokens() || unit.is_output_tokens() || unit == Unit::Reasoning
-}
-
-fn gcd(mut a: u64, mut b: u64) -> u64 {
-    while b != 0 {
-        (a, b) = (b, a % b);
-    }
-    a.max(1)
 }
 
 #[cfg(test)]

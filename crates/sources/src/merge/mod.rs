@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use taximeter_models::Name;
-use taximeter_pricing::form::{BookForm, CardForm, ModelForm};
+use taximeter_pricing::form::{self, BookForm, CardForm, ModelForm};
 use taximeter_pricing::{Model, PriceBook, Source};
 
 use crate::{Import, ImportError, Note, NoteKind, providers};
@@ -208,8 +208,7 @@ fn undated(card: &CardForm) -> CardForm {
 }
 
 fn moment(text: &str) -> Option<DateTime<Utc>> {
-    let day = || Some(text.parse::<NaiveDate>().ok()?.and_time(NaiveTime::MIN).and_utc());
-    DateTime::parse_from_rfc3339(text).ok().map(|moment| moment.to_utc()).or_else(day)
+    form::moment(text).ok()
 }
 
 fn day_text(day: NaiveDate) -> String {
