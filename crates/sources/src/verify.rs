@@ -60,3 +60,42 @@ pub fn coverage(book: &PriceBook, import: &Import) -> Coverage {
     }
     coverage
 }
+
+#[cfg(test)]
+mod tests {
+    use taximeter_pricing::form::{BookForm, CardForm, ModelForm};
+
+    use super::*;
+
+    fn model(id: &str, price: Option<&str>) -> ModelForm {
+        let card = |price: &str| CardForm {
+            rates: [("input".to_owned(), Some(price.into()))].into(),
+            ..CardForm::default()
+        };
+        ModelForm { cards: price.map(card).into_iter().collect(), ..ModelForm::new("p", id) }
+    }
+
+    #[test]
+    fn what_is_unknown_or_without_a_price_is_told() {
+        let models = |models| BookForm { models, ..BookForm::default() };
+        let table = models(vec![
+            model("known", Some("1")),
+            model("bare", Some("1")),
+            model("gone", Some("1")),
+            model("free-of-prices", None),
+            model("mistaken", Some("5000")),
+        ]);
+        let import = Import { book: table, labels: Vec::new(), notes: Vec::new() };
+        let book = PriceBook::try_from(models(vec![
+            model("known", Some("2")),
+            model("bare", None),
+            model("free-of-prices", None),
+            model("mistaken", None),
+        ]));
+        let coverage = coverage(&book.unwrap(), &import);
+        assert_eq!((coverage.names, coverage.priced), (5, 3));
+        assert_eq!(coverage.unknown, ["p/gone"]);
+        assert_eq!(coverage.unpriced, ["p/bare"]);
+        assert!(!coverage.is_complete());
+    }
+}

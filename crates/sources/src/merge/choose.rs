@@ -31,7 +31,7 @@ pub enum Rule {
     OnlyOne,
     /// It was looked into, and the other one is wrong; `CORRECTIONS` says by what evidence.
     Corrected,
-    /// The other one says zero. A price that is not known must not become free.
+    /// All others say zero. A price that is not known must not become free.
     NotZero,
     /// LiteLLM and genai-prices agree.
     Majority,
