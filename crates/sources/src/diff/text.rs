@@ -21,7 +21,11 @@ pub fn text(difference: &Difference) -> String {
     if !statuses.is_empty() {
         let rows =
             statuses.iter().map(|(name, old, new)| [name.clone(), format!("{old} -> {new}")]);
-        table(&mut text, &format!("{} statuses changed", statuses.len()), rows.collect());
+        table(
+            &mut text,
+            &format!("{} statuses changed", statuses.len()),
+            &rows.collect::<Vec<_>>(),
+        );
     }
     let (doubtful, usual): (Vec<_>, Vec<_>) = prices.iter().partition(|it| it.is_doubtful());
     for (prices, title) in [
@@ -29,16 +33,13 @@ pub fn text(difference: &Difference) -> String {
         (usual, "prices changed"),
     ] {
         if !prices.is_empty() {
-            let rows = prices.iter().map(|price| price_row(price)).collect();
-            table(&mut text, &format!("{} {title}", prices.len()), rows);
+            let rows: Vec<_> = prices.iter().map(|price| price_row(price)).collect();
+            table(&mut text, &format!("{} {title}", prices.len()), &rows);
         }
     }
     if !cards.is_empty() {
-        table(
-            &mut text,
-            &format!("{} cards changed", cards.len()),
-            cards.iter().map(card_row).collect(),
-        );
+        let rows: Vec<_> = cards.iter().map(card_row).collect();
+        table(&mut text, &format!("{} cards came or went", cards.len()), &rows);
     }
     let _ = writeln!(
         text,
@@ -58,12 +59,9 @@ fn names(text: &mut String, what: &str, names: &[String]) {
         return;
     }
     let _ = writeln!(text, "{} names {what}", names.len());
-    let split = |name: &String| {
-        name.split_once('/').map(|(provider, name)| (provider.to_owned(), name.to_owned()))
-    };
-    let all: Vec<(String, String)> = names.iter().filter_map(split).collect();
+    let all: Vec<(&str, &str)> = names.iter().filter_map(|name| name.split_once('/')).collect();
     for group in all.chunk_by(|one, two| one.0 == two.0) {
-        let of: Vec<&str> = group.iter().map(|(_, name)| name.as_str()).collect();
+        let of: Vec<&str> = group.iter().map(|(_, name)| *name).collect();
         let _ = writeln!(text, "  {} ({}): {}", group[0].0, of.len(), of.join(", "));
     }
     text.push('\n');
@@ -91,14 +89,14 @@ fn card_row(change: &CardChange) -> [String; 4] {
 }
 
 /// A title and rows in columns that are as wide as they must be.
-fn table<const N: usize>(text: &mut String, title: &str, rows: Vec<[String; N]>) {
+fn table<const N: usize>(text: &mut String, title: &str, rows: &[[String; N]]) {
     let _ = writeln!(text, "{title}");
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or_default()).collect();
-    for row in &rows {
+    for row in rows {
         let cells = row.iter().zip(&widths).filter(|(_, width)| **width > 0);
-        let line: String = cells.map(|(cell, width)| format!("  {cell:<width$}")).collect();
-        let _ = writeln!(text, "{}", line.trim_end());
+        let line: Vec<String> = cells.map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let _ = writeln!(text, "  {}", line.join("  ").trim_end());
     }
     text.push('\n');
 }
