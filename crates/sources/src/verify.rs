@@ -11,6 +11,8 @@ pub struct Coverage {
     pub names: usize,
     /// Those of them for which the table has a price that can be right.
     pub priced: usize,
+    /// Those of them for which the book has one too.
+    pub found: usize,
     /// Names that lead to no LLM in the book, as `provider/name`.
     pub unknown: Vec<String>,
     /// Names with a price in the table that lead to an LLM without one.
@@ -55,7 +57,7 @@ pub fn coverage(book: &PriceBook, import: &Import) -> Coverage {
             Some(Model { cards, .. }) if cards.is_empty() && priced => {
                 coverage.unpriced.push(format!("{provider}/{name}"));
             }
-            Some(_) => {}
+            Some(_) => coverage.found += usize::from(priced),
         }
     }
     coverage
@@ -93,7 +95,7 @@ mod tests {
             model("mistaken", None),
         ]));
         let coverage = coverage(&book.unwrap(), &import);
-        assert_eq!((coverage.names, coverage.priced), (5, 3));
+        assert_eq!((coverage.names, coverage.priced, coverage.found), (5, 3, 1));
         assert_eq!(coverage.unknown, ["p/gone"]);
         assert_eq!(coverage.unpriced, ["p/bare"]);
         assert!(!coverage.is_complete());
