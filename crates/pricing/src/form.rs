@@ -312,7 +312,13 @@ impl TryFrom<BookForm> for PriceBook {
 }
 
 impl ModelForm {
-    fn build(self, provider: Name) -> Result<Model, BookError> {
+    fn build(mut self, provider: Name) -> Result<Model, BookError> {
+        // Names are compared without blanks around them, so that they are kept without.
+        for name in std::iter::once(&mut self.id).chain(&mut self.aliases) {
+            if name.trim().len() < name.len() {
+                *name = Name::from(name.trim());
+            }
+        }
         let cards = self.cards.into_iter().map(|card| card.build(&provider, &self.id));
         let cards = cards.collect::<Result<_, _>>()?;
         Ok(Model {

@@ -3,7 +3,8 @@
 //! | You want | It is |
 //! |---|---|
 //! | prices | [`PriceBook`]: the embedded one, one from a file or a text, or one layered over the other |
-//! | the cost of a call | [`PriceBook::price`] with a [`Query`], or [`PriceBook::price_call`] |
+//! | the cost of a call, and why | [`PriceBook::price`] with a [`Query`], or [`PriceBook::price_call`] |
+//! | the amount alone, without an allocation | [`PriceBook::amount`] |
 //! | to say how a call was served | [`Selectors`]: service tier, batch, speed, region, mode |
 //! | to list what there is | [`PriceBook::models`], of [`Model`]s with their [`RateCard`]s |
 //! | what a history would cost by another book, or at another LLM | [`reprice::Repricer`] |
@@ -13,7 +14,8 @@
 //!
 //! A name is looked up exactly, as an alias, with its date taken off where the LLM has dated names, by its provider's
 //! [`Grammar`], and by patterns that fit all of it. It is never guessed from a part of it, and no other provider's
-//! price stands in unless [`PriceBook::price_or_at`] asks for that.
+//! price stands in unless [`PriceBook::price_or_at`] asks for that. Where no provider is given, it is the one that made
+//! an LLM of that name, or else the only one that sells an LLM of exactly that name; the cost says that it was inferred.
 //!
 //! ```
 //! use chrono::{TimeZone, Utc};

@@ -103,7 +103,10 @@ impl PriceBook {
             (Some(only), None) => Ok(only),
             (None, _) => {
                 let place = self.only_provider_of(name).ok_or(Miss::NoProvider)?;
-                let (model, found) = self.named(place, name).ok_or(Miss::NoProvider)?;
+                // That nobody named a provider must not make a call free.
+                let sold = |model: &Model| model.cards.iter().any(|card| !card.is_free());
+                let named = self.named(place, name).filter(|(model, _)| sold(model));
+                let (model, found) = named.ok_or(Miss::NoProvider)?;
                 let kind = if found.alias { MatchKind::Alias } else { MatchKind::Exact };
                 Ok((place, (model, kind, None)))
             }

@@ -212,6 +212,16 @@ fn an_llm_without_a_price_is_known_and_has_none() {
 }
 
 #[test]
+fn blanks_around_a_name_are_not_part_of_it() {
+    let text = r#"{"models": [{"provider": "p", "id": " m ", "aliases": ["n "], "cards": [{"rates": {"input": "1"}}]}]}"#;
+    let book = PriceBook::from_json(text).unwrap();
+    let model = book.find_exact(" p", "n").unwrap();
+    assert_eq!((model.id.as_str(), model.aliases[0].as_str()), ("m", "n"));
+    let table = PriceBook::from_table(book.to_table().unwrap().leak()).unwrap();
+    assert!(table.find_exact("p", " M").is_some());
+}
+
+#[test]
 fn names_are_given_once_and_newer_books_are_refused() {
     let twice = r#"{"models": [
         {"provider": "p", "id": "a", "cards": [{"rates": {"input": "1"}}]},

@@ -145,6 +145,15 @@ fn a_provider_is_inferred_where_only_one_can_be() {
     assert!(
         inferred.estimate().is_some_and(|cost| cost.provider_inferred) && inferred.is_estimated()
     );
+    // A name that one provider alone has leads there, but not to a server of one's own or to what is free.
+    let at_bedrock = price(None, "ai21.j2-mid-v1", &usage, &Selectors::new());
+    let told =
+        at_bedrock.estimate().map(|cost| (cost.card.provider.as_str(), cost.provider_inferred));
+    assert_eq!(told, Some(("bedrock", true)));
+    for free in ["llama3:8b", "qwen3:8b", "gpt-4o-mini-audio-preview-nobody"] {
+        let outcome = price(None, free, &usage, &Selectors::new());
+        assert_eq!(outcome, CostOutcome::UnknownProvider { provider: None }, "{free}");
+    }
     assert_eq!(
         price(None, "nobody-knows", &usage, &Selectors::new()),
         CostOutcome::UnknownProvider { provider: None }
