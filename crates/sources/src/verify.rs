@@ -11,6 +11,8 @@ pub struct Coverage {
     pub names: usize,
     /// Those of them for which the table has a price that can be right.
     pub priced: usize,
+    /// Those of them for which the book has one too.
+    pub found: usize,
     /// Names that lead to no LLM in the book, as `provider/name`.
     pub unknown: Vec<String>,
     /// Names with a price in the table that lead to an LLM without one.
@@ -55,8 +57,47 @@ pub fn coverage(book: &PriceBook, import: &Import) -> Coverage {
             Some(Model { cards, .. }) if cards.is_empty() && priced => {
                 coverage.unpriced.push(format!("{provider}/{name}"));
             }
-            Some(_) => {}
+            Some(_) => coverage.found += usize::from(priced),
         }
     }
     coverage
+}
+
+#[cfg(test)]
+mod tests {
+    use taximeter_pricing::form::{BookForm, CardForm, ModelForm};
+
+    use super::*;
+
+    fn model(id: &str, price: Option<&str>) -> ModelForm {
+        let card = |price: &str| CardForm {
+            rates: [("input".to_owned(), Some(price.into()))].into(),
+            ..CardForm::default()
+        };
+        ModelForm { cards: price.map(card).into_iter().collect(), ..ModelForm::new("p", id) }
+    }
+
+    #[test]
+    fn what_is_unknown_or_without_a_price_is_told() {
+        let models = |models| BookForm { models, ..BookForm::default() };
+        let table = models(vec![
+            model("known", Some("1")),
+            model("bare", Some("1")),
+            model("gone", Some("1")),
+            model("free-of-prices", None),
+            model("mistaken", Some("5000")),
+        ]);
+        let import = Import { book: table, labels: Vec::new(), notes: Vec::new() };
+        let book = PriceBook::try_from(models(vec![
+            model("known", Some("2")),
+            model("bare", None),
+            model("free-of-prices", None),
+            model("mistaken", None),
+        ]));
+        let coverage = coverage(&book.unwrap(), &import);
+        assert_eq!((coverage.names, coverage.priced, coverage.found), (5, 3, 1));
+        assert_eq!(coverage.unknown, ["p/gone"]);
+        assert_eq!(coverage.unpriced, ["p/bare"]);
+        assert!(!coverage.is_complete());
+    }
 }

@@ -1,10 +1,11 @@
 //! `cargo xtask prices diff OLD NEW`: what changed.
 
 use std::error::Error;
+use std::io::Write;
 
-use chrono::Utc;
+use chrono::{NaiveDate, NaiveTime, Utc};
 use clap::Args;
-use taximeter_sources::diff::{Difference, difference};
+use taximeter_sources::diff::{difference, text};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -12,6 +13,9 @@ pub(crate) struct Arguments {
     old: String,
     /// The new book: a file, or `embedded`
     new: String,
+    /// The day whose prices are compared; that of the new book
+    #[arg(long, value_name = "DATE")]
+    at: Option<NaiveDate>,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -22,12 +26,15 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let (old, new) = (super::open(&arguments.old)?, super::open(&arguments.new)?);
-    let difference = difference(&old, &new, Utc::now());
-    if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&difference)?);
+    let day = arguments.at.or(new.as_of()).unwrap_or_else(|| Utc::now().date_naive());
+    let difference = difference(&old, &new, day.and_time(NaiveTime::MIN).and_utc());
+    let output = if arguments.json {
+        serde_json::to_string_pretty(&difference)? + "\n"
     } else {
-        show(&difference);
-    }
+        text(&difference)
+    };
+    // Who closes the pipe has read enough.
+    let _ = std::io::stdout().write_all(output.as_bytes());
     match difference.vanished.len() {
         0 => Ok(()),
         _ if arguments.allow_vanished => Ok(()),
@@ -36,39 +43,4 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         )
         .into()),
     }
-}
-
-fn show(difference: &Difference) {
-    let Difference { came, vanished, statuses, prices } = difference;
-    for name in vanished {
-        println!("- {name}");
-    }
-    for name in came {
-        println!("+ {name}");
-    }
-    for (name, old, new) in statuses {
-        println!("  {name}: {old} -> {new}");
-    }
-    for change in prices {
-        let or_none = |price: &Option<String>| price.clone().unwrap_or_else(|| "none".to_owned());
-        let above = change.above.map_or_else(String::new, |bound| format!(" above {bound}"));
-        let share = change.per_cent.map_or_else(String::new, |share| format!(" ({share} %)"));
-        let way =
-            if change.when.is_empty() { String::new() } else { format!(" [{}]", change.when) };
-        let doubt = if change.is_doubtful() { " more than 20-fold!" } else { "" };
-        println!(
-            "  {}{way} {}{above}: {} -> {}{share}{doubt}",
-            change.name,
-            change.unit,
-            or_none(&change.old),
-            or_none(&change.new)
-        );
-    }
-    println!(
-        "{} names came, {} vanished; {} prices and {} statuses changed",
-        came.len(),
-        vanished.len(),
-        prices.len(),
-        statuses.len()
-    );
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use chrono::NaiveDate;
+use chrono::{NaiveDate, NaiveTime};
 use clap::Args;
 use taximeter::PriceBook;
 use taximeter::pricing::form::{BookForm, ModelForm};
@@ -139,8 +139,8 @@ impl Tables {
         if let (Some((_, only)), None) = (all.next(), all.next()) {
             return Ok(Merged {
                 book: only.book.clone(),
-                conflicts: Vec::new(),
                 notes: only.notes.clone(),
+                ..Merged::default()
             });
         }
         drop(all);
@@ -189,6 +189,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let text = written(&merged.book)?;
     let book = PriceBook::from_json(&text)?;
     let refused = merged.notes.iter().filter(|note| note.kind == NoteKind::Refused).count();
+    // A book that makes no table must not replace one that does.
+    book.to_table()?;
     std::fs::write(&out, text)?;
     let names: usize = book.models().map(|model| model.names().count()).sum();
     let cards: usize = book.models().map(|model| model.cards.len()).sum();
@@ -206,25 +208,34 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.embed { super::pack::run() } else { Ok(()) }
 }
 
-/// Keeps what only the previous book knows, and tells of it and of prices that changed beyond belief.
+/// Keeps what only the previous book knows, and tells of it, of prices that changed beyond belief, and of cards that
+/// are gone.
 fn carry_over(path: &Path, merged: &mut Merged) -> Result<(), Box<dyn Error>> {
     let text = std::fs::read_to_string(path)
         .map_err(|why| format!("reading {}: {why}", path.display()))?;
     let previous: BookForm = serde_json::from_str(&text)?;
-    for name in carry::over(&previous, &mut merged.book) {
+    let carried = carry::over(&previous, &mut merged.book);
+    for name in &carried.names {
         println!("carried over: {name}, which no table knows any more");
     }
+    for name in &carried.prices {
+        println!("carried over: the prices of {name}, of which no table has one any more");
+    }
     let (old, new) = (PriceBook::try_from(previous)?, PriceBook::try_from(merged.book.clone())?);
-    let doubtful = diff::difference(&old, &new, chrono::Utc::now()).prices.into_iter();
-    for change in doubtful.filter(diff::PriceChange::is_doubtful) {
-        println!(
-            "more than 20-fold: {} {} {}: {} -> {}",
-            change.name,
-            change.when,
-            change.unit,
-            change.old.unwrap_or_default(),
-            change.new.unwrap_or_default()
+    let at = new.as_of().unwrap_or_else(|| chrono::Utc::now().date_naive());
+    let mut changes = diff::difference(&old, &new, at.and_time(NaiveTime::MIN).and_utc());
+    if !changes.vanished.is_empty() {
+        let names = changes.vanished.join(", ");
+        return Err(
+            format!("names would vanish, and calls of them lose their price: {names}").into()
         );
+    }
+    changes.came.clear();
+    changes.statuses.clear();
+    changes.prices.retain(diff::PriceChange::is_doubtful);
+    changes.cards.retain(|card| !card.came);
+    if !(changes.prices.is_empty() && changes.cards.is_empty()) {
+        println!("beside {}:\n{}", path.display(), diff::text(&changes));
     }
     Ok(())
 }

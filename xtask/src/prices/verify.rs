@@ -55,10 +55,9 @@ fn table_is_the_book() -> Result<bool, Box<dyn Error>> {
 
 fn show(table: &str, coverage: &Coverage) -> bool {
     let known = coverage.names - coverage.unknown.len();
-    let priced = coverage.priced - coverage.unpriced.len();
     println!(
-        "{table}: {known} of {} names are known, {priced} of {} with a price have one",
-        coverage.names, coverage.priced
+        "{table}: {known} of {} names are known, {} of {} with a price have one",
+        coverage.names, coverage.found, coverage.priced
     );
     let failures = coverage.unknown.iter().chain(&coverage.unpriced);
     failures.take(SHOWN).for_each(|name| println!("  {name}"));

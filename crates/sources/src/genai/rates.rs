@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use rust_decimal::Decimal;
 use taximeter_models::Unit;
-use taximeter_pricing::form::{PriceForm, Rates, TierForm};
+use taximeter_pricing::form::{PriceForm, Rates, TierForm, usual_per};
 
 use super::TABLE;
 use super::table::{Price, Prices};
 use crate::draft::Draft;
-use crate::{ImportError, NoteKind, Number};
+use crate::{ImportError, NoteKind, Number, refuse};
 
 /// Every price field with its unit, and how many of it the price is for; none for a million, which is the usual
 /// number of tokens and characters. Hours become milliseconds.
@@ -51,11 +51,6 @@ const THOUSAND: u64 = 1_000;
 /// The milliseconds of an hour.
 const HOUR: u64 = 3_600_000;
 
-/// The dearest million of tokens that is believed: 0.05 a token, as a book believes it.
-const DEAREST_MILLION: u64 = 50_000;
-/// More digits are the noise of a float, or a fraction that has no end.
-const MOST_DIGITS: usize = 12;
-
 /// The prices that can be right, with notes about the others. A price goes with all of its tiers: without the
 /// dearer tier a large request would look cheap.
 pub(super) fn judged(
@@ -65,13 +60,13 @@ pub(super) fn judged(
 ) -> Result<Prices, ImportError> {
     let mut good = Prices::new();
     for (field, price) in prices {
-        let per = per_of(field, place)?;
+        let (unit, per) = unit_of(field, place)?;
         let at = format!("{place} {field}");
-        if let Some(why) = price.amounts().find_map(|amount| refusal(amount, per)) {
+        if let Some(why) = price.amounts().find_map(|amount| refuse::refusal(unit, amount, per)) {
             draft.note(NoteKind::Refused, at, why);
             continue;
         }
-        if let Some(long) = price.amounts().find(|it| it.significant_digits() > MOST_DIGITS) {
+        if let Some(long) = price.amounts().find(|it| it.significant_digits() > refuse::DIGITS) {
             draft.note(NoteKind::Doubted, at, format!("{long} has the digits of a float"));
         }
         good.insert(field.clone(), price.clone());
@@ -79,23 +74,16 @@ pub(super) fn judged(
     Ok(good)
 }
 
-fn per_of(field: &str, place: &str) -> Result<Option<u64>, ImportError> {
+/// The unit of a field, and how many of it the price is for.
+fn unit_of(field: &str, place: &str) -> Result<(Unit, u64), ImportError> {
     let known = FIELDS.iter().find(|(name, ..)| *name == field);
-    known.map(|(_, _, per)| *per).ok_or_else(|| ImportError::UnknownField {
+    let unknown = || ImportError::UnknownField {
         table: TABLE,
         place: place.to_owned(),
         field: field.to_owned(),
-    })
-}
-
-fn refusal(amount: Number, per: Option<u64>) -> Option<String> {
-    if amount.is_negative() {
-        Some(format!("{amount} is below zero"))
-    } else if per.is_none() && amount > Number(DEAREST_MILLION.into()) {
-        Some(format!("{amount} for a million is above 0.05 USD a token"))
-    } else {
-        None
-    }
+    };
+    let (_, unit, per) = known.ok_or_else(unknown)?;
+    Ok((*unit, per.unwrap_or(usual_per(*unit))))
 }
 
 /// The prices for requests of any size, by unit.

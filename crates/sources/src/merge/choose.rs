@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Known, Shelf, moment};
+use crate::Number;
 use serde::Serialize;
 use taximeter_models::{Money, Unit};
-use taximeter_pricing::form::ModelForm;
-use taximeter_pricing::{Model, RateCard, Selectors};
+use taximeter_pricing::form::{ModelForm, usual_per};
+use taximeter_pricing::{Model, RateCard, Selectors, UnitPrice};
 
 /// A table that may be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -28,9 +29,9 @@ pub enum Table {
 pub enum Rule {
     /// No other table has a price.
     OnlyOne,
-    /// It was looked into, and the other one is wrong; `corrections.rs` says by what evidence.
+    /// It was looked into, and the other one is wrong; `CORRECTIONS` says by what evidence.
     Corrected,
-    /// The other one says zero. A price that is not known must not become free.
+    /// All others say zero. A price that is not known must not become free.
     NotZero,
     /// LiteLLM and genai-prices agree.
     Majority,
@@ -67,10 +68,23 @@ pub struct Conflict {
     pub taken: Table,
     /// Why.
     pub rule: Rule,
-    /// The dearest divided by the cheapest, where a table differs by more than 20: one of them has mistaken a unit.
+    /// The dearest price of a unit divided by the cheapest, where that is more than 20: one of the tables has
+    /// mistaken a unit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub factor: Option<u64>,
+    /// The table that both others contradict by such a factor, which is not asked any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outlier: Option<Table>,
+    /// Units that one table gives away and another one charges for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub zero: Vec<Unit>,
 }
+
+/// Prices that differ by more than this factor are not two opinions: a unit was mistaken.
+const BEYOND_BELIEF: u64 = 20;
+
+/// The digits with which prices are told.
+const DIGITS: u8 = 8;
 
 /// Providers whose prices one table is known to have wrong, with the evidence.
 const CORRECTIONS: [(&str, Table, &str); 1] = [(
@@ -118,37 +132,40 @@ fn decide(
     {
         return (*table, Rule::Corrected);
     }
-    let with_price: Vec<Table> = candidates
-        .iter()
-        .copied()
-        .filter(|table| !cards.get(*table).is_some_and(is_zero))
-        .collect();
-    if let [only] = with_price[..] {
+    // A price that is not known must not become free, and one with a mistaken unit must not decide.
+    let all = candidates.clone();
+    candidates.retain(|table| !cards.get(*table).is_some_and(is_zero));
+    if let [only] = candidates[..] {
         return (only, Rule::NotZero);
     }
+    if candidates.is_empty() {
+        candidates = all;
+    }
+    let outlier = outlier(&cards.told());
+    candidates.retain(|table| Some(*table) != outlier);
+    let asked = |table: Table| candidates.contains(&table);
     if let (Some(one), Some(two)) = (cards.litellm, cards.genai)
+        && asked(Table::Litellm)
+        && asked(Table::Genai)
         && agree(one, two)
     {
         let table =
             if weight(known.genai) > weight(known.litellm) { Table::Genai } else { Table::Litellm };
         return (table, Rule::Majority);
     }
-    if has(known.genai) && has(known.model_prices) && dated_after(known.genai, shelf) {
+    if asked(Table::Genai) && asked(Table::ModelPrices) && dated_after(known.genai, shelf) {
         return (Table::Genai, Rule::DatedLater);
     }
     for table in [Table::Litellm, Table::Genai] {
-        if confirms(table) {
+        if asked(table) && confirms(table) {
             return (table, Rule::Confirmed);
         }
     }
-    if has(known.model_prices) && cards.model_prices.is_some() {
+    if asked(Table::ModelPrices) && cards.model_prices.is_some() {
         return (Table::ModelPrices, Rule::Documented);
     }
-    if has(known.genai) {
-        (Table::Genai, Rule::MoreOftenRight)
-    } else {
-        (Table::Litellm, Rule::MoreOftenRight)
-    }
+    let table = if asked(Table::Genai) { Table::Genai } else { Table::Litellm };
+    (table, Rule::MoreOftenRight)
 }
 
 /// The standard card of today in each table.
@@ -168,6 +185,12 @@ impl<'s> Cards<'s> {
             genai: card(shelf.genai.model(provider, name)),
             model_prices: card(shelf.model_prices.model(provider, name)),
         }
+    }
+
+    /// The cards that there are, with their tables.
+    fn told(&self) -> Vec<(Table, &'s RateCard)> {
+        let tables = [Table::Litellm, Table::Genai, Table::ModelPrices];
+        tables.into_iter().filter_map(|table| Some((table, self.get(table)?))).collect()
     }
 
     fn get(&self, table: Table) -> Option<&'s RateCard> {
@@ -251,13 +274,12 @@ impl Choice {
         if self.rule == Rule::OnlyOne {
             return None;
         }
-        let cards = Cards::of(provider, name, shelf);
-        let tables = [Table::Litellm, Table::Genai, Table::ModelPrices];
-        let told: Vec<(Table, &RateCard)> =
-            tables.into_iter().filter_map(|table| Some((table, cards.get(table)?))).collect();
-        let differ = told.iter().any(|(_, one)| told.iter().any(|(_, two)| !agree(one, two)));
+        let told = Cards::of(provider, name, shelf).told();
+        // A table that says less does not differ.
+        let differ = |one, two| !agree(one, two) && !agree(two, one);
+        let differ = told.iter().any(|(_, one)| told.iter().any(|(_, two)| differ(one, two)));
         let prices = told.iter().map(|(table, card)| {
-            let prices = card.rates.iter().map(|price| (price.unit, price.amount.to_string()));
+            let prices = card.rates.iter().map(|price| (price.unit, usual_price(price)));
             (*table, prices.collect())
         });
         differ.then(|| Conflict {
@@ -266,19 +288,56 @@ impl Choice {
             prices: prices.collect(),
             taken: self.table,
             rule: self.rule,
-            factor: factor(&told),
+            factor: told
+                .iter()
+                .flat_map(|(_, one)| told.iter().filter_map(|(_, two)| factor(one, two)))
+                .max()
+                .filter(|factor| *factor > BEYOND_BELIEF),
+            outlier: outlier(&told),
+            zero: zero(&told),
         })
     }
 }
 
-/// The dearest input price divided by the cheapest, where that is above 20.
-fn factor(told: &[(Table, &RateCard)]) -> Option<u64> {
-    let input = told
-        .iter()
-        .filter_map(|(_, card)| card.rate(Unit::Input))
-        .filter(|price| !price.amount.is_zero());
-    let prices: Vec<Money> = input.filter_map(|price| each(price.amount, price.per)).collect();
-    let (low, high) = (prices.iter().min()?, prices.iter().max()?);
-    let factor = high.ticks().checked_div(low.ticks())?;
-    u64::try_from(factor).ok().filter(|factor| *factor > 20)
+/// The price of the usual number of a unit, without the noise of floats.
+fn usual_price(price: &UnitPrice) -> String {
+    let below = i128::from(price.per).checked_mul(Money::TICKS_PER_UNIT);
+    let usual = price.amount.checked_mul(usual_per(price.unit).into()).zip(below);
+    let amount = usual.and_then(|(all, below)| Money::ratio(all.ticks(), below));
+    let text = amount.map_or(price.amount, |(amount, _)| amount).to_decimal(DIGITS);
+    let short = text.parse::<Number>().ok().and_then(|number| number.rounded(DIGITS.into()));
+    short.map_or(text, |short| short.to_string())
+}
+
+/// How many times dearer one card is than another, in the unit in which that is most; none where no unit has a price
+/// in both that is not zero.
+fn factor(one: &RateCard, two: &RateCard) -> Option<u64> {
+    let of = |price: &UnitPrice| {
+        let other = two.rate(price.unit)?;
+        let (mine, its) = (each(price.amount, price.per)?, each(other.amount, other.per)?);
+        u64::try_from(mine.ticks().checked_div(its.ticks())?).ok()
+    };
+    one.rates.iter().filter_map(of).max()
+}
+
+/// The table that two others contradict beyond belief, while they do not contradict each other so.
+fn outlier(told: &[(Table, &RateCard)]) -> Option<Table> {
+    let [first, second, third] = *told else { return None };
+    let far = |one: &RateCard, two: &RateCard| {
+        factor(one, two).max(factor(two, one)).is_some_and(|factor| factor > BEYOND_BELIEF)
+    };
+    let orders = [(first, second, third), (second, first, third), (third, first, second)];
+    let alone = orders.into_iter().find(|((_, one), (_, two), (_, three))| {
+        far(one, two) && far(one, three) && !far(two, three)
+    });
+    alone.map(|((table, _), ..)| table)
+}
+
+/// The units that one table gives away and another one charges for.
+fn zero(told: &[(Table, &RateCard)]) -> Vec<Unit> {
+    let is = |unit: Unit, free: bool| {
+        let mut prices = told.iter().filter_map(|(_, card)| card.rate(unit));
+        prices.any(|price| price.amount.is_zero() == free)
+    };
+    Unit::ALL.iter().copied().filter(|unit| is(*unit, true) && is(*unit, false)).collect()
 }

@@ -37,10 +37,12 @@ pub struct Tables {
 }
 
 /// One book of several tables.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Merged {
     /// The book.
     pub book: BookForm,
+    /// How many names each table's price was taken for, by the rule that decided; conflicts or none.
+    pub decided: BTreeMap<(Rule, Table), usize>,
     /// Where the tables differ, and what was decided.
     pub conflicts: Vec<Conflict>,
     /// What was left out, changed or doubted, of the tables and of the book.
@@ -56,10 +58,11 @@ pub fn merge(tables: Tables, as_of: NaiveDate) -> Result<Merged, ImportError> {
     let shelf = Shelf::new(tables, at)?;
     let mut names: BTreeMap<(String, String), Known<'_>> = BTreeMap::new();
     shelf.gather(&mut names);
-    let mut merged = Merged { book: BookForm::default(), conflicts: Vec::new(), notes: Vec::new() };
+    let mut merged = Merged::default();
     let mut priced = Vec::with_capacity(names.len());
     for ((provider, name), known) in &names {
         let choice = choose::choose(known, provider, name, &shelf);
+        *merged.decided.entry((choice.rule, choice.table)).or_default() += 1;
         merged.conflicts.extend(choice.conflict(provider, name, known, &shelf));
         let mut cards = history::cards(known, &choice, &shelf);
         cards.iter_mut().for_each(clean::card);
@@ -134,6 +137,7 @@ impl Shelf {
                     None => true,
                 });
             }
+            import.book.models.iter_mut().flat_map(|model| &mut model.cards).for_each(clean::card);
             sources.extend(import.book.sources.iter().cloned());
             notes.extend(import.notes);
             let form = import.book.models.clone();

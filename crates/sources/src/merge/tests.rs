@@ -1,7 +1,7 @@
 //! Small tables that differ, and what becomes of them.
 
 use chrono::NaiveDate;
-use taximeter_models::{CostOutcome, TokenUsage};
+use taximeter_models::{CostOutcome, TokenUsage, Unit};
 use taximeter_pricing::{ModelStatus, PriceBook, Query, Selectors};
 
 use super::*;
@@ -200,7 +200,57 @@ fn noise_is_cleaned_and_differences_of_twenty_are_told() {
         ..Tables::default()
     });
     assert_eq!(input(&merged, "openai", "2026-11-23", &Selectors::new()).as_deref(), Some("0.4"));
-    assert_eq!((merged.conflicts[0].rule, merged.conflicts[0].factor), (Rule::Confirmed, Some(99)));
+    let conflict = &merged.conflicts[0];
+    assert_eq!(conflict.rule, Rule::Confirmed);
+    assert_eq!((conflict.factor, conflict.outlier), (Some(100), Some(Table::Genai)));
+    assert_eq!(conflict.prices[&Table::Litellm][&Unit::Input], "0.4");
+}
+
+#[test]
+fn a_table_that_both_others_contradict_beyond_belief_does_not_decide() {
+    let genai = |price: &str| {
+        of_genai(&format!(
+            r#"[{{"prices": {{"input_mtok": 1, "output_mtok": 8}}}},
+                {{"constraint": {{"start_date": "2026-11-10"}}, "prices": {price}}}]"#
+        ))
+    };
+    let tables = |price, snapshot| Tables {
+        litellm: Some(of_litellm(TWO)),
+        genai: Some(genai(price)),
+        model_prices: Some(of_model_prices(&interval("", snapshot))),
+        ..Tables::default()
+    };
+    // It would be the price that is dated later, or the documented one.
+    check(tables(r#"{"input_mtok": 300, "output_mtok": 8}"#, "3.0"), Some(Rule::Documented), "3");
+    check(tables(r#"{"input_mtok": 3, "output_mtok": 800}"#, "2.0"), Some(Rule::Confirmed), "2");
+    check(
+        tables(r#"{"input_mtok": 3, "output_mtok": 8}"#, "300.0"),
+        Some(Rule::MoreOftenRight),
+        "3",
+    );
+    check(tables(r#"{"input_mtok": 0, "output_mtok": 0}"#, "3.0"), Some(Rule::Documented), "3");
+}
+
+#[test]
+fn two_tables_that_differ_beyond_belief_have_no_third_to_ask() {
+    let merged = merged(Tables {
+        litellm: Some(of_litellm(TWO)),
+        genai: Some(of_genai(r#"{"input_mtok": 2, "output_mtok": 800}"#)),
+        ..Tables::default()
+    });
+    let conflict = &merged.conflicts[0];
+    assert_eq!((conflict.factor, conflict.outlier), (Some(100), None));
+    assert_eq!((conflict.rule, conflict.taken), (Rule::MoreOftenRight, Table::Genai));
+}
+
+#[test]
+fn a_unit_that_one_table_gives_away_is_told() {
+    let merged = merged(Tables {
+        litellm: Some(of_litellm(TWO)),
+        genai: Some(of_genai(r#"{"input_mtok": 2, "output_mtok": 0}"#)),
+        ..Tables::default()
+    });
+    assert_eq!(merged.conflicts[0].zero, [Unit::Output]);
 }
 
 #[test]
