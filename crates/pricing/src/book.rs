@@ -178,6 +178,7 @@ impl PriceBook {
         let fresh = new.names().filter(|name| self.index.provider(name).is_none());
         known.aliases.extend(fresh.map(Name::from).collect::<Vec<_>>());
         known.is_local |= new.is_local;
+        known.makes.extend(new.makes);
         if new.grammar != Grammar::default() {
             known.grammar = new.grammar;
         }

@@ -101,6 +101,15 @@ impl PriceBook {
             first_party.filter_map(|(place, _)| Some((place, self.resolve(place, name, at)?)));
         match (found.next(), found.next()) {
             (Some(only), None) => Ok(only),
+            (Some(first), Some(second)) => {
+                // Some who make LLMs resell those of others.
+                let made = |place: usize| {
+                    self.providers[place].makes.iter().any(|begin| name.starts_with(&**begin))
+                };
+                let mut makers =
+                    [first, second].into_iter().chain(found).filter(|(place, _)| made(*place));
+                makers.next().filter(|_| makers.next().is_none()).ok_or(Miss::NoProvider)
+            }
             (None, _) => {
                 let place = self.only_provider_of(name).ok_or(Miss::NoProvider)?;
                 // That nobody named a provider must not make a call free.
@@ -110,7 +119,6 @@ impl PriceBook {
                 let kind = if found.alias { MatchKind::Alias } else { MatchKind::Exact };
                 Ok((place, (model, kind, None)))
             }
-            _ => Err(Miss::NoProvider),
         }
     }
 

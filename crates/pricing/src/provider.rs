@@ -22,6 +22,10 @@ pub struct Provider {
     /// Whether it made the LLMs that it serves. Only such a provider is inferred from an LLM's name.
     #[serde(default, skip_serializing_if = "is_default")]
     pub first_party: bool,
+    /// How the names of the LLMs begin that it made, in lower case. Where several providers have an LLM of a name and
+    /// none was given, it is the one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makes: Vec<Name>,
     /// The region whose prices hold where none is said; none if its prices are the same everywhere.
     #[serde(default, skip_serializing_if = "is_default")]
     pub default_region: Option<Name>,
@@ -36,6 +40,7 @@ impl Provider {
             grammar: Grammar::default(),
             is_local: false,
             first_party: false,
+            makes: Vec::new(),
             default_region: None,
         }
     }

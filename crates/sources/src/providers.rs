@@ -116,6 +116,17 @@ const KNOWN: &[Row] = &[
     ("vercel_ai_gateway", &["vercel", "vercel-ai-gateway"], Plain, false),
 ];
 
+/// How the names of those LLMs begin that others resell under the same name.
+const MAKES: [(&str, &[&str]); 7] = [
+    ("anthropic", &["claude"]),
+    ("deepseek", &["deepseek"]),
+    ("openai", &["gpt-", "o1", "o3", "o4"]),
+    ("google", &["gemini", "gemma"]),
+    ("moonshotai", &["kimi", "moonshot"]),
+    ("zai", &["glm"]),
+    ("alibaba", &["qwen"]),
+];
+
 /// Servers on a machine of one's own, with their other names.
 const LOCAL: &[(&str, &[&str])] = &[
     ("ollama", &["ollama_chat"]),
@@ -150,6 +161,9 @@ pub(crate) fn describe(id: &str) -> Provider {
         provider.aliases = aliases.iter().copied().map(Name::from).collect();
         provider.grammar = *grammar;
         provider.first_party = *first_party;
+    }
+    if let Some((_, begin)) = MAKES.iter().find(|row| row.0 == id) {
+        provider.makes = begin.iter().copied().map(Name::from).collect();
     }
     if let Some((_, aliases)) = LOCAL.iter().find(|row| row.0 == id) {
         provider.aliases = aliases.iter().copied().map(Name::from).collect();

@@ -253,6 +253,7 @@ fn packed_provider(provider: &Provider) -> PackedProvider {
         provider.is_local,
         provider.first_party,
         provider.default_region.clone(),
+        provider.makes.clone(),
     )
 }
 

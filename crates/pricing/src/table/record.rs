@@ -40,7 +40,7 @@ pub(crate) struct PackedSource(
     pub(super) Option<PackedDay>,
 );
 
-/// Id, aliases, grammar, whether it is local, whether it is a first party, default region.
+/// Id, aliases, grammar, whether it is local, whether it is a first party, default region, what it makes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PackedProvider(
     pub(super) Name,
@@ -49,6 +49,7 @@ pub(crate) struct PackedProvider(
     pub(super) bool,
     pub(super) bool,
     pub(super) Option<Name>,
+    pub(super) Vec<Name>,
 );
 
 /// Windows as text, weekdays from 0 for Monday, exceptions.
@@ -150,6 +151,7 @@ impl PackedProvider {
         provider.aliases.clone_from(&self.1);
         (provider.grammar, provider.is_local, provider.first_party) = (self.2, self.3, self.4);
         provider.default_region.clone_from(&self.5);
+        provider.makes.clone_from(&self.6);
         provider
     }
 }

@@ -148,6 +148,17 @@ fn a_provider_is_inferred_where_only_one_can_be() {
     assert!(
         inferred.estimate().is_some_and(|cost| cost.provider_inferred) && inferred.is_estimated()
     );
+    // Others resell Claude and GLM; who made them is meant.
+    for (name, maker) in
+        [("claude-haiku-4-5", "anthropic"), ("glm-5.2", "zai"), ("deepseek-v4-pro", "deepseek")]
+    {
+        let outcome = price(None, name, &usage, &Selectors::new());
+        assert_eq!(
+            outcome.estimate().map(|cost| cost.card.provider.as_str()),
+            Some(maker),
+            "{name}"
+        );
+    }
     // A name that one provider alone has leads there, but not to a server of one's own or to what is free.
     let at_bedrock = price(None, "ai21.j2-mid-v1", &usage, &Selectors::new());
     let told =
