@@ -114,9 +114,9 @@ impl Table {
         while first < end {
             let middle = first.midpoint(end);
             if owner(middle).is_some_and(|owner| owner < provider) {
-                first = middle + 1
+                first = middle + 1;
             } else {
-                end = middle
+                end = middle;
             }
         }
         let own = (first..)
