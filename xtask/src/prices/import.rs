@@ -115,6 +115,8 @@ impl Tables {
         };
         let snapshot = read(&self.model_prices, "model-prices", MODEL_PRICES, model_prices::read)?;
         let day = self.model_prices.as_ref().and_then(|table| table.date).unwrap_or(today);
+        // An older table of which the day is not known is taken for the oldest: no price begins with it.
+        let oldest = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap_or(today);
         let mut older = Vec::new();
         for (table, id, url) in self
             .older
@@ -122,7 +124,7 @@ impl Tables {
             .map(|table| (table, "LiteLLM", LITELLM))
             .chain(self.tokencost.iter().map(|table| (table, "tokencost", TOKENCOST)))
         {
-            older.push((table.date.unwrap_or(today), table.read(id, url, litellm::read)?));
+            older.push((table.date.unwrap_or(oldest), table.read(id, url, litellm::read)?));
         }
         Ok(Read {
             litellm: read(&self.litellm, "LiteLLM", LITELLM, litellm::read)?,
@@ -144,9 +146,6 @@ impl Tables {
             });
         }
         drop(all);
-        if self.older.iter().chain(&self.tokencost).any(|table| table.date.is_none()) {
-            return Err("an older table needs the day of its publication: FILE,VERSION,DATE".into());
-        }
         let Read { litellm, genai, model_prices, older } = read;
         if litellm.is_none() && genai.is_none() && model_prices.is_none() && older.is_empty() {
             return Err("give at least one table, such as --litellm FILE".into());

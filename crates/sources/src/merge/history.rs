@@ -156,13 +156,15 @@ fn same_offer(old: &CardForm, new: &CardForm) -> bool {
 /// Prices as older tables show them, each from the day on which it was first seen; those of today come last.
 fn observed(known: &Known<'_>, today: &[CardForm]) -> Vec<CardForm> {
     let mut periods: Vec<(Option<NaiveDate>, &[CardForm])> = Vec::new();
+    let last_day = known.older.last().map(|(day, _)| *day);
     let older = known.older.iter().map(|(day, model)| (Some(*day), model.cards.as_slice()));
     let all = older.chain(std::iter::once((None, today))).filter(|(_, cards)| !cards.is_empty());
     for (day, cards) in all {
         match periods.last_mut() {
             // The same price, perhaps told in more of its parts.
             Some((_, last)) if same(last, cards) => *last = cards,
-            Some(_) => periods.push((day.or_else(|| checked(cards)), cards)),
+            // A table of today without a day follows the last older one.
+            Some(_) => periods.push((day.or_else(|| checked(cards)).or(last_day), cards)),
             None => periods.push((None, cards)),
         }
     }

@@ -160,6 +160,23 @@ fn older_tables_show_when_a_price_changed_and_what_is_retired() {
 }
 
 #[test]
+fn a_table_of_an_unknown_day_follows_the_older_ones() {
+    let undated = crate::Origin { checked_on: None, ..origin("LiteLLM") };
+    let table = |price: &str| {
+        format!(
+            r#"{{"m": {{"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": {price}}}}}"#
+        )
+    };
+    let merged = merged(Tables {
+        litellm: Some(litellm::read(&table("2e-06"), &undated).unwrap()),
+        older: vec![(day("2020-01-01"), litellm::read(&table("4e-06"), &undated).unwrap())],
+        ..Tables::default()
+    });
+    let at = |at| input(&merged, "openai", at, &Selectors::new());
+    assert_eq!((at("2019-12-31").as_deref(), at("2026-11-23").as_deref()), (Some("4"), Some("2")));
+}
+
+#[test]
 fn tables_that_agree_complete_each_other() {
     let batch = r#""input_cost_per_token": 2e-06, "output_cost_per_token": 8e-06,
         "input_cost_per_token_batches": 1e-06, "provider_specific_entry": {"us": 1.1}"#;
