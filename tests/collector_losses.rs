@@ -217,7 +217,7 @@ fn an_unknown_id_is_a_typed_error() {
 #[test]
 fn open_operations_by_id_are_bounded() {
     let mut limits = Limits::default();
-    limits.open_by_id = 3;
+    limits.open = 3;
     let collector = Collector::builder().limits(limits).build().unwrap();
     let ids: Vec<_> = (0..5).map(|_| collector.start_operation("leak", Metadata::new())).collect();
     assert_eq!(ids.iter().filter(|id| collector.handle(**id).is_ok()).count(), 3);

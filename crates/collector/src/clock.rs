@@ -1,10 +1,13 @@
 //! Where times come from: durations from a monotonic clock, instants from the wall clock.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::intake::{Intake, guarded};
 
 /// A source of time. The two clocks are apart, so that setting the wall clock hurts no duration.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -15,25 +18,114 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn wall(&self) -> DateTime<Utc>;
 }
 
-/// The clocks of the operating system.
-#[derive(Debug, Clone, Copy)]
+/// The clocks of the machine: the processor's own counter where it is steady, which is read in half the time, else the
+/// operating system's monotonic clock; and the wall clock, asked again every second.
+#[derive(Debug, Clone)]
 pub struct SystemClock {
-    origin: Instant,
+    counter: quanta::Clock,
+    origin: u64,
+    wall: Arc<Wall>,
 }
+
+/// What the wall clock showed when the counter was last compared with it.
+///
+/// Both numbers are read and written without an order between them: a reader that sees one old and one new takes an
+/// instant that is right as of a second ago.
+#[derive(Debug)]
+struct Wall {
+    /// Nanoseconds since 1970 at the origin of the counter.
+    offset: AtomicI64,
+    /// The counter, in nanoseconds since the origin, at which the wall clock is to be asked again.
+    asked_again: AtomicU64,
+}
+
+/// How long the wall clock is taken to run with the counter.
+const TOGETHER: u64 = 1_000_000_000;
 
 impl Default for SystemClock {
     fn default() -> Self {
-        Self { origin: Instant::now() }
+        let counter = quanta::Clock::new();
+        let origin = counter.raw();
+        let wall = Wall { offset: AtomicI64::new(0), asked_again: AtomicU64::new(0) };
+        Self { counter, origin, wall: Arc::new(wall) }
+    }
+}
+
+impl SystemClock {
+    /// Nanoseconds since the origin.
+    #[inline]
+    pub(crate) fn nanos(&self) -> u64 {
+        self.counter.delta_as_nanos(self.origin, self.counter.raw())
+    }
+
+    /// The time of day at a moment of the counter, in nanoseconds since 1970.
+    #[inline]
+    pub(crate) fn wall_at(&self, nanos: u64) -> i64 {
+        if nanos >= self.wall.asked_again.load(Ordering::Relaxed) {
+            self.compare(nanos);
+        }
+        let since = i64::try_from(nanos).unwrap_or(i64::MAX);
+        self.wall.offset.load(Ordering::Relaxed).saturating_add(since)
+    }
+
+    #[cold]
+    fn compare(&self, nanos: u64) {
+        let now = Utc::now().timestamp_nanos_opt().unwrap_or(i64::MAX);
+        let since = i64::try_from(nanos).unwrap_or(i64::MAX);
+        self.wall.offset.store(now.saturating_sub(since), Ordering::Relaxed);
+        self.wall.asked_again.store(nanos.saturating_add(TOGETHER), Ordering::Relaxed);
     }
 }
 
 impl Clock for SystemClock {
     fn monotonic(&self) -> Duration {
-        self.origin.elapsed()
+        Duration::from_nanos(self.nanos())
     }
 
     fn wall(&self) -> DateTime<Utc> {
-        Utc::now()
+        DateTime::from_timestamp_nanos(self.wall_at(self.nanos()))
+    }
+}
+
+/// The clock of a collector: the machine's own is asked without a detour.
+#[derive(Debug, Clone)]
+pub(crate) enum Time {
+    System(SystemClock),
+    Other(Arc<dyn Clock>),
+}
+
+/// One moment by both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moment {
+    pub(crate) monotonic: Duration,
+    pub(crate) wall: DateTime<Utc>,
+}
+
+impl Time {
+    #[inline]
+    pub(crate) fn monotonic(&self, intake: &Intake) -> Duration {
+        match self {
+            Self::System(clock) => Duration::from_nanos(clock.nanos()),
+            Self::Other(clock) => guarded(intake, || clock.monotonic()).unwrap_or_default(),
+        }
+    }
+
+    /// Both clocks, by one look at the machine's counter.
+    #[inline]
+    pub(crate) fn now(&self, intake: &Intake) -> Moment {
+        match self {
+            Self::System(clock) => {
+                let nanos = clock.nanos();
+                Moment {
+                    monotonic: Duration::from_nanos(nanos),
+                    wall: DateTime::from_timestamp_nanos(clock.wall_at(nanos)),
+                }
+            }
+            Self::Other(clock) => Moment {
+                monotonic: guarded(intake, || clock.monotonic()).unwrap_or_default(),
+                wall: guarded(intake, || clock.wall()).unwrap_or_default(),
+            },
+        }
     }
 }
 

@@ -1,23 +1,26 @@
 //! The front door: building a collector, starting operations, addressing them by id, ending it all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use taximeter_models::{
     ErrorRecord, LlmCall, Metadata, Name, OperationId, OperationRecord, Outcome, TokenUsage,
     ToolCall,
 };
 use thiserror::Error;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, Time};
 use crate::counts::{Counts, LossReason};
 use crate::ending::Ending;
-use crate::ids::{IdSource, SystemIds};
-use crate::intake::{Flaw, Intake, Taken};
-use crate::limits::Limits;
-use crate::operation::{Handle, Operation, OperationBuilder};
+use crate::ids::{IdSource, Ids, SystemIds};
+use crate::intake::{Intake, Taken, guarded};
+use crate::limits::{Limits, WhenFull};
+use crate::open::Open;
+use crate::operation::{Core, Handle, Operation, OperationBuilder};
 use crate::sink::{NullSink, Sink};
 use crate::worker::{FlushError, Worker};
 
@@ -48,16 +51,21 @@ pub struct Collector {
 /// What operations need: they may outlive the collector, but do not keep its worker alive.
 pub(crate) struct Shared {
     pub(crate) intake: Arc<Intake>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) time: Time,
+    ids: Ids,
     sink: Arc<dyn Sink>,
     worker: Arc<Worker>,
+    /// Every place for an operation that there is, to find those that have been open for too long.
+    pub(crate) places: Arc<Mutex<Vec<Weak<Core>>>>,
+    // Relaxed: it bounds memory; each place is counted before it is made and when it is gone.
+    place_count: AtomicUsize,
+    sample: AtomicU64,
+    pub(crate) by_id: DashMap<OperationId, Operation, RandomState>,
 }
 
 #[derive(Debug)]
 struct Inner {
     shared: Arc<Shared>,
-    by_id: DashMap<OperationId, Operation>,
 }
 
 /// Builds a [`Collector`].
@@ -65,8 +73,8 @@ struct Inner {
 #[must_use = "the collector is there after `build()`"]
 pub struct Builder {
     limits: Limits,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdSource>,
+    clock: Option<Arc<dyn Clock>>,
+    ids: Ids,
     sink: SinkBox,
 }
 
@@ -88,13 +96,13 @@ impl Builder {
 
     /// Where times come from. Default: the clocks of the operating system.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
     /// Where ids come from. Default: [`SystemIds`].
     pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
-        self.ids = ids;
+        self.ids = Ids::Other(ids);
         self
     }
 
@@ -105,13 +113,22 @@ impl Builder {
     pub fn build(self) -> Result<Collector, CollectorError> {
         let intake = Arc::new(Intake::new(self.limits));
         let worker = Worker::new();
+        let places = Arc::<Mutex<Vec<Weak<Core>>>>::default();
         worker
-            .spawn(Arc::clone(&intake), Arc::clone(&self.sink.0))
+            .spawn(Arc::clone(&intake), Arc::clone(&self.sink.0), Arc::clone(&places))
             .map_err(CollectorError::Spawn)?;
-        let shared = Shared { intake, clock: self.clock, ids: self.ids, sink: self.sink.0, worker };
-        Ok(Collector {
-            inner: Some(Arc::new(Inner { shared: Arc::new(shared), by_id: DashMap::new() })),
-        })
+        let shared = Shared {
+            intake,
+            time: self.clock.map_or_else(|| Time::System(SystemClock::default()), Time::Other),
+            ids: self.ids,
+            sink: self.sink.0,
+            worker,
+            places,
+            place_count: AtomicUsize::new(0),
+            sample: AtomicU64::new(0),
+            by_id: DashMap::default(),
+        };
+        Ok(Collector { inner: Some(Arc::new(Inner { shared: Arc::new(shared) })) })
     }
 }
 
@@ -120,8 +137,8 @@ impl Collector {
     pub fn builder() -> Builder {
         Builder {
             limits: Limits::default(),
-            clock: Arc::new(SystemClock::default()),
-            ids: Arc::new(SystemIds),
+            clock: None,
+            ids: Ids::System,
             sink: SinkBox(Arc::new(NullSink)),
         }
     }
@@ -137,10 +154,11 @@ impl Collector {
     }
 
     /// Prepares an operation.
-    pub fn operation(&self, name: impl Into<Name>) -> OperationBuilder {
+    #[inline]
+    pub fn operation(&self, name: impl AsRef<str>) -> OperationBuilder {
         match &self.inner {
-            Some(inner) => OperationBuilder::new(Some(Arc::clone(&inner.shared)), name.into()),
-            None => OperationBuilder::new(None, Name::default()),
+            Some(inner) => OperationBuilder::new(&inner.shared, name.as_ref()),
+            None => OperationBuilder::off(),
         }
     }
 
@@ -159,7 +177,7 @@ impl Collector {
     /// ```
     pub fn scope<R: Ending<Kind>, Kind>(
         &self,
-        name: impl Into<Name>,
+        name: impl AsRef<str>,
         work: impl FnOnce(&Handle) -> R,
     ) -> R {
         run(self.operation(name).start(), work, Ending::failure)
@@ -168,7 +186,7 @@ impl Collector {
     /// Like [`scope`](Collector::scope), for a future.
     pub fn scope_async<F: Future, Kind>(
         &self,
-        name: impl Into<Name>,
+        name: impl AsRef<str>,
         work: impl FnOnce(Handle) -> F,
     ) -> crate::Metered<F>
     where
@@ -183,30 +201,48 @@ impl Collector {
     /// [`end_operation`](Collector::end_operation), or until the collector ends, when it is abandoned.
     ///
     /// Above the limit of open operations it is not recorded, which is counted; its id is then not open.
-    pub fn start_operation(&self, name: impl Into<Name>, metadata: Metadata) -> OperationId {
-        let Some(inner) = &self.inner else { return OperationId::default() };
-        if inner.by_id.len() >= inner.shared.intake.limits().open_by_id {
-            inner.shared.intake.refused(LossReason::TooManyOpen);
-            return inner.shared.ids.next(inner.shared.clock.wall());
+    pub fn start_operation(&self, name: impl AsRef<str>, metadata: Metadata) -> OperationId {
+        let mut operation = self.operation(name);
+        for (key, value) in metadata {
+            operation = operation.with(key, value);
         }
-        let operation = self.operation(name).with_all(metadata).start();
-        let id = operation.id().unwrap_or_default();
-        inner.by_id.insert(id, operation);
-        id
+        operation.start_by_id()
     }
 
     /// The handle of an open operation, to record into it.
     ///
     /// # Errors
     /// [`CollectorError::NotOpen`] where there is no open operation of that id.
+    #[inline]
     pub fn handle(&self, id: OperationId) -> Result<Handle, CollectorError> {
         let Some(inner) = &self.inner else { return Ok(Handle::off()) };
         // The entry is let go before anything is recorded: no lock of the map is held while other code runs.
-        inner
-            .by_id
-            .get(&id)
-            .map(|operation| operation.handle())
-            .ok_or(CollectorError::NotOpen { id })
+        let found = inner.shared.by_id.get(&id).map(|operation| operation.handle());
+        found.ok_or(CollectorError::NotOpen { id })
+    }
+
+    /// Ends an operation that is addressed by its id, as a success or a failure; the cheap way, which gives no record.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taximeter_collector::{Collector, NullSink};
+    ///
+    /// let collector = Collector::builder().sink(NullSink).build()?;
+    /// let id = collector.operation("qa_response").with("user_id", "123").start_by_id();
+    /// collector.handle(id)?.add_component("retrieval", Duration::from_millis(3));
+    /// collector.end_by_id(id, true)?;
+    /// assert!(collector.end_by_id(id, true).is_err()); // it is over
+    /// # Ok::<(), taximeter_collector::CollectorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`CollectorError::NotOpen`] where there is no open operation of that id.
+    pub fn end_by_id(&self, id: OperationId, success: bool) -> Result<(), CollectorError> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        let removed = inner.shared.by_id.remove(&id);
+        let (_, operation) = removed.ok_or(CollectorError::NotOpen { id })?;
+        operation.end_as(if success { Outcome::Success } else { Outcome::Failure });
+        Ok(())
     }
 
     /// Adds the time that a component took.
@@ -216,7 +252,7 @@ impl Collector {
     pub fn add_component_timing(
         &self,
         id: OperationId,
-        component: impl Into<Name>,
+        component: impl AsRef<str>,
         duration: Duration,
     ) -> Result<(), CollectorError> {
         self.handle(id).map(|handle| handle.add_component(component, duration))
@@ -270,15 +306,14 @@ impl Collector {
         metadata: Metadata,
     ) -> Result<Option<OperationRecord>, CollectorError> {
         let Some(inner) = &self.inner else { return Ok(None) };
-        let (_, operation) = inner.by_id.remove(&id).ok_or(CollectorError::NotOpen { id })?;
-        operation.fill(|filler| {
-            for (key, value) in metadata {
-                filler.metadata(&key, value);
-            }
-            let record = &mut *filler.record;
-            record.unlisted_errors = record.unlisted_errors.saturating_add(error_count);
-            record.unlisted_warnings = record.unlisted_warnings.saturating_add(warning_count);
-        });
+        let removed = inner.shared.by_id.remove(&id);
+        let (_, operation) = removed.ok_or(CollectorError::NotOpen { id })?;
+        for (key, value) in metadata {
+            operation.set(key, value);
+        }
+        if error_count > 0 || warning_count > 0 {
+            operation.fill(|open, _, _| open.unlisted(error_count, warning_count));
+        }
         Ok(operation.finish_as(if success { Outcome::Success } else { Outcome::Failure }))
     }
 
@@ -288,6 +323,9 @@ impl Collector {
     /// Where that takes longer than the timeout, or the sink failed. What is queued stays queued.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
         let Some(inner) = &self.inner else { return Ok(()) };
+        if inner.shared.intake.is_in_child() {
+            return Err(FlushError::Forked);
+        }
         inner.shared.worker.flush(timeout, || self.counts().queued)
     }
 
@@ -303,12 +341,12 @@ impl Collector {
 
     /// What became of every operation.
     pub fn counts(&self) -> Counts {
-        self.inner.as_ref().map(|inner| inner.shared.intake.counts()).unwrap_or_default()
+        self.inner.as_ref().map(|inner| inner.shared.counts()).unwrap_or_default()
     }
 
     /// The time of day by the collector's clock; none where it is switched off.
     pub fn now(&self) -> Option<chrono::DateTime<chrono::Utc>> {
-        self.inner.as_ref().map(|inner| inner.shared.clock.wall())
+        self.inner.as_ref().map(|inner| inner.shared.time.now(&inner.shared.intake).wall)
     }
 }
 
@@ -350,23 +388,105 @@ impl Operation {
 }
 
 impl Shared {
-    pub(crate) fn hand_in(&self, record: OperationRecord) {
-        if self.intake.ended(record) == Taken::Pressing {
-            self.worker.press();
+    /// Hands an operation that has ended to the worker, or loses it by the rule for a full queue.
+    #[inline]
+    pub(crate) fn hand_in(&self, core: &Arc<Core>, open: Box<Open>, outcome: Outcome) {
+        let abandoned = outcome == Outcome::Abandoned;
+        if let WhenFull::Sample { one_in } = self.intake.limits().when_full
+            && self.intake.is_half_full()
+            && !self.sampled(one_in)
+        {
+            return self.intake.lost(LossReason::Sampled, abandoned);
+        }
+        match self.intake.ended(core, open, abandoned) {
+            Ok(Taken::Pressing) => self.worker.press(),
+            Ok(Taken::Queued | Taken::Lost) => {}
+            Err(open) => self.hand_in_by_force(core, open, abandoned),
         }
     }
 
-    pub(crate) fn prepare(&self, record: &mut OperationRecord) {
-        if catch_unwind(AssertUnwindSafe(|| self.sink.prepare(record))).is_err() {
-            self.intake.flaw(Flaw::InternalPanic);
+    #[cold]
+    fn hand_in_by_force(&self, core: &Arc<Core>, mut open: Box<Open>, abandoned: bool) {
+        let worker = &self.worker;
+        worker.press();
+        let until = match self.intake.limits().when_full {
+            // The worker cannot wait for itself.
+            WhenFull::Block { timeout } if !worker.is_this_thread() => Instant::now() + timeout,
+            _ => Instant::now(),
+        };
+        let drops_oldest = self.intake.limits().when_full == WhenFull::DropOldest;
+        loop {
+            let made_room = (drops_oldest && self.intake.drop_oldest())
+                || worker.wait_for_room(until.saturating_duration_since(Instant::now()));
+            if !made_room {
+                return self.intake.lost(LossReason::QueueFull, abandoned);
+            }
+            match self.intake.ended(core, open, abandoned) {
+                Ok(Taken::Pressing) => return worker.press(),
+                Ok(Taken::Queued | Taken::Lost) => return,
+                Err(again) => open = again,
+            }
         }
+    }
+
+    fn sampled(&self, one_in: u32) -> bool {
+        // Relaxed: any order of numbers is as good a sample.
+        let number = self.sample.fetch_add(1, Ordering::Relaxed);
+        number.is_multiple_of(u64::from(one_in.max(1)))
+    }
+
+    pub(crate) fn prepare(&self, record: &mut OperationRecord) {
+        guarded(&self.intake, || self.sink.prepare(record));
+    }
+
+    #[inline]
+    pub(crate) fn next_id(&self, now: chrono::DateTime<chrono::Utc>) -> OperationId {
+        match &self.ids {
+            Ids::System => SystemIds.next(now),
+            Ids::Other(ids) => {
+                guarded(&self.intake, || ids.next(now)).unwrap_or_else(|| SystemIds.next(now))
+            }
+        }
+    }
+
+    /// Takes one more place for an operation, of so many bytes.
+    pub(crate) fn take_place(&self, bytes: usize) -> bool {
+        let most = self.intake.limits().open;
+        let count = &self.place_count;
+        let more = |places: usize| (places < most).then_some(places + 1);
+        let taken = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
+        if taken && self.intake.bytes().take(bytes) {
+            return true;
+        }
+        if taken {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.intake.refused(LossReason::TooManyOpen);
+        false
+    }
+
+    pub(crate) fn give_place_back(&self, bytes: usize) {
+        self.place_count.fetch_sub(1, Ordering::Relaxed);
+        self.intake.bytes().give_back(bytes);
+    }
+
+    fn counts(&self) -> Counts {
+        let mut counts = self.intake.counts();
+        counts.cardinality = self.worker.names_above_limit();
+        counts
     }
 }
 
 impl Inner {
     fn shutdown(&self, timeout: Duration) -> Result<(), FlushError> {
-        self.by_id.clear();
-        self.shared.worker.close(timeout, || self.shared.intake.counts().queued)
+        let shared = &self.shared;
+        if shared.intake.is_in_child() {
+            return Err(FlushError::Forked);
+        }
+        shared.by_id.clear();
+        let closed = shared.worker.close(timeout, || shared.intake.counts().queued);
+        shared.intake.empty_pools();
+        closed
     }
 }
 
@@ -375,6 +495,8 @@ impl Drop for Inner {
         let timeout = self.shared.intake.limits().drop_timeout;
         // There is nobody left to tell; what did not make it is lost with the process or stored a little later.
         let _ = self.shutdown(timeout);
+        self.shared.intake.close();
+        self.shared.intake.empty_pools();
     }
 }
 
@@ -388,7 +510,7 @@ impl std::panic::RefUnwindSafe for Handle {}
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared")
-            .field("clock", &self.clock)
+            .field("time", &self.time)
             .field("ids", &self.ids)
             .finish_non_exhaustive()
     }

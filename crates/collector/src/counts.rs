@@ -9,10 +9,18 @@ use std::fmt;
 pub enum LossReason {
     /// The queue to the worker was full, by number or by bytes.
     QueueFull,
-    /// Too many operations addressed by id were open.
+    /// Its record was larger than all the room there is.
+    TooLarge,
+    /// Too many operations were open, by number or by bytes.
     TooManyOpen,
+    /// Sampling left it out, because the queue was more than half full.
+    Sampled,
     /// It ended after the collector was shut down.
     AfterShutdown,
+    /// It was queued or ended in a forked child of the collector's process.
+    Fork,
+    /// Its record could not be read back.
+    Invalid,
     /// The sink could not store it.
     IoError,
     /// The sink had no room for it.
@@ -23,10 +31,14 @@ pub enum LossReason {
 
 impl LossReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::QueueFull,
+        Self::TooLarge,
         Self::TooManyOpen,
+        Self::Sampled,
         Self::AfterShutdown,
+        Self::Fork,
+        Self::Invalid,
         Self::IoError,
         Self::DiskFull,
         Self::InternalPanic,
@@ -36,8 +48,12 @@ impl LossReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
+            Self::TooLarge => "too_large",
             Self::TooManyOpen => "too_many_open",
+            Self::Sampled => "sampled",
             Self::AfterShutdown => "after_shutdown",
+            Self::Fork => "fork",
+            Self::Invalid => "invalid",
             Self::IoError => "io_error",
             Self::DiskFull => "disk_full",
             Self::InternalPanic => "internal_panic",
@@ -74,8 +90,18 @@ pub struct Counts {
     pub truncated: u64,
     /// Usages whose numbers cannot be; the calls were kept, without a usage.
     pub invalid_usages: u64,
-    /// Panics in the sink that were caught.
+    /// Numbers of metadata and durations that JSON or 64 bits cannot hold; they were kept as null, or as the most.
+    pub invalid_values: u64,
+    /// Names that were above the limit of names, and became [`OVERFLOW`](crate::OVERFLOW).
+    pub cardinality: u64,
+    /// Texts that were left out because the redaction panicked on them.
+    pub redaction_failed: u64,
+    /// Operations that were open for longer than is allowed, and were closed as abandoned; counted there too.
+    pub aged: u64,
+    /// Panics of a sink, a clock or another part of the program's own that were caught.
     pub internal_panics: u64,
+    /// Bytes that queued records, open operations and the memory kept for the next ones hold.
+    pub queue_bytes: u64,
 }
 
 impl Counts {

@@ -2,29 +2,40 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use serde_json::Value;
 use taximeter_models::{
-    ErrorCategory, ErrorRecord, Failure, LlmCall, Name, TokenUsage, ToolCall, ToolStatus,
-    UsageError,
+    ErrorCategory, ErrorRecord, Failure, LlmCall, TokenUsage, ToolStatus, UsageError,
 };
 
+use crate::bounds::Bounds;
+use crate::clock::Moment;
 use crate::ending::read;
+use crate::frame::{CallPart, part};
+use crate::limits::head;
 use crate::operation::Handle;
+use crate::value::MetaValue;
 
 /// A component that runs; its time is recorded when this is dropped.
 #[derive(Debug)]
-#[must_use = "dropped at once, the component took no time"]
 pub struct ComponentGuard {
     handle: Handle,
-    /// What it is called and when it began, after the start of the operation; none where nothing is recorded.
-    running: Option<(Name, Duration)>,
+    name: NameText,
+    /// By the monotonic clock.
+    began: Duration,
 }
 
+/// The name of a component while it runs; mostly short enough to need no memory of its own.
+type NameText = smallvec::SmallVec<[u8; 40]>;
+
 impl ComponentGuard {
-    pub(crate) fn start(handle: &Handle, name: impl Into<Name>) -> Self {
-        let running = handle.0.as_ref().map(|core| (name.into(), core.elapsed()));
-        Self { handle: handle.clone(), running }
+    #[inline]
+    pub(crate) fn start(handle: &Handle, name: &str) -> Self {
+        let Some(core) = &handle.0 else {
+            return Self { handle: Handle::off(), name: NameText::new(), began: Duration::ZERO };
+        };
+        // One byte more than is allowed is kept, so that the cut is seen and counted when the name is recorded.
+        let most = core.shared.intake.limits().name_bytes.saturating_add(4);
+        let name = NameText::from_slice(head(name, most).as_bytes());
+        Self { handle: handle.clone(), name, began: core.shared.time.monotonic(&core.shared.intake) }
     }
 
     /// Ends it; as good as dropping it.
@@ -32,30 +43,26 @@ impl ComponentGuard {
 }
 
 impl Drop for ComponentGuard {
+    #[inline]
     fn drop(&mut self) {
-        let (Some(core), Some((name, began))) = (&self.handle.0, self.running.take()) else {
-            return;
-        };
-        let took = core.elapsed().saturating_sub(began);
-        self.handle.fill(|filler| filler.component(name, Some(began), took));
+        let Some(core) = &self.handle.0 else { return };
+        let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(self.began);
+        let name = std::str::from_utf8(&self.name).unwrap_or_default();
+        let began = self.began;
+        core.fill(|open, bounds, started| {
+            open.component(name, Some(began.saturating_sub(started)), took, bounds);
+        });
     }
 }
 
-/// When a call began, by both clocks.
-#[derive(Debug, Clone, Copy)]
-struct Began {
-    offset: Duration,
-    at: DateTime<Utc>,
-}
-
-impl Began {
-    fn now(handle: &Handle) -> Option<Self> {
-        let core = handle.0.as_ref()?;
-        Some(Self { offset: core.elapsed(), at: core.shared.clock.wall() })
+impl Moment {
+    fn of(handle: &Handle) -> Option<Self> {
+        handle.0.as_ref().map(|core| core.shared.time.now(&core.shared.intake))
     }
 
     fn elapsed(self, handle: &Handle) -> Option<Duration> {
-        Some(handle.0.as_ref()?.elapsed().saturating_sub(self.offset))
+        let core = handle.0.as_ref()?;
+        Some(core.shared.time.monotonic(&core.shared.intake).saturating_sub(self.monotonic))
     }
 }
 
@@ -69,7 +76,7 @@ fn dropped() -> ErrorRecord {
 #[must_use = "the call begins with `start()`"]
 pub struct ToolStart {
     handle: Handle,
-    call: Option<ToolCall>,
+    call: ToolPart,
 }
 
 /// A call of a tool that runs. Dropped without an end it is recorded as an error, cancelled.
@@ -77,46 +84,111 @@ pub struct ToolStart {
 #[must_use = "dropped at once, the call is recorded as cancelled"]
 pub struct ToolGuard {
     handle: Handle,
-    call: Option<(ToolCall, Began)>,
+    call: ToolPart,
+    /// None once the call is recorded.
+    began: Option<Moment>,
+}
+
+/// A call that is put together within the limits.
+#[derive(Debug, Default)]
+struct ToolPart {
+    bytes: CallPart,
+    keys: usize,
+}
+
+impl ToolPart {
+    #[inline]
+    fn with(&mut self, handle: &Handle, key: &str, value: MetaValue<'_>) {
+        let Some(core) = &handle.0 else { return };
+        let mut bounds = Bounds::new(core.shared.intake.limits());
+        if self.keys < bounds.limits.keys {
+            self.keys += 1;
+            let (key, value) = (bounds.name(key), bounds.value(value));
+            part::metadata(&mut self.bytes, key, &value);
+        } else {
+            bounds.left_out();
+        }
+        bounds.report(&core.shared.intake);
+    }
+
+    #[inline]
+    fn record(&mut self, handle: &Handle, status: ToolStatus) {
+        part::tool_end(&mut self.bytes, status);
+        let bytes = &self.bytes;
+        handle.fill(|open, bounds, _| open.tool_part(bytes, bounds));
+    }
+
+    fn error(&mut self, handle: &Handle, error: ErrorRecord) {
+        let Some(core) = &handle.0 else { return };
+        let mut bounds = Bounds::new(core.shared.intake.limits());
+        let error = bounds.error(error);
+        part::error(&mut self.bytes, &error);
+        bounds.report(&core.shared.intake);
+    }
+
+    #[inline]
+    fn lasting(&mut self, handle: &Handle, duration: Duration) {
+        let Some(core) = &handle.0 else { return };
+        let mut bounds = Bounds::new(core.shared.intake.limits());
+        part::duration(&mut self.bytes, bounds.duration(duration));
+        bounds.report(&core.shared.intake);
+    }
 }
 
 impl ToolStart {
-    pub(crate) fn new(handle: &Handle, name: impl Into<Name>) -> Self {
-        let call = handle.is_recording().then(|| ToolCall::new(name, ToolStatus::Error));
+    #[inline]
+    pub(crate) fn new(handle: &Handle, name: &str) -> Self {
+        let mut call = ToolPart::default();
+        if let Some(core) = &handle.0 {
+            let mut bounds = Bounds::new(core.shared.intake.limits());
+            part::tool_begin(&mut call.bytes, bounds.name(name));
+            bounds.report(&core.shared.intake);
+        }
         Self { handle: handle.clone(), call }
     }
 
     /// Keeps a value with it.
-    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.call = self.call.map(|call| call.with(key, value));
+    #[inline]
+    pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
+        if self.handle.is_recording() {
+            self.call.with(&self.handle, key.as_ref(), value.into());
+        }
         self
     }
 
     /// Says which try this is, counted from 1. Default: 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
-        self.call = self.call.map(|call| call.attempt(attempt));
+        part::attempt(&mut self.call.bytes, attempt);
         self
     }
 
     /// Gives a hash of the arguments, to find calls that repeat.
     pub fn arguments_hash(mut self, hash: u64) -> Self {
-        if let Some(call) = &mut self.call {
-            call.arguments_hash = Some(hash);
-        }
+        part::arguments_hash(&mut self.call.bytes, hash);
         self
     }
 
     /// Begins it.
+    #[inline]
     pub fn start(self) -> ToolGuard {
-        let call = self.call.zip(Began::now(&self.handle));
-        ToolGuard { handle: self.handle, call }
+        let began = Moment::of(&self.handle);
+        ToolGuard { handle: self.handle, call: self.call, began }
+    }
+
+    /// Records a call that is over, and that took this time.
+    #[inline]
+    pub fn took(mut self, duration: Duration, status: ToolStatus) {
+        if self.handle.is_recording() {
+            self.call.lasting(&self.handle, duration);
+            self.call.record(&self.handle, status);
+        }
     }
 
     /// Runs it: an `Err` is an error (or a timeout, by its category), all else a success.
     pub fn run<R: crate::Ending<Kind>, Kind>(self, work: impl FnOnce() -> R) -> R {
         let guard = self.start();
         let returned = work();
-        match guard.call.is_some().then(|| returned.failure()).flatten() {
+        match guard.began.is_some().then(|| returned.failure()).flatten() {
             Some(error) => guard.fail(&error),
             None => guard.succeed(),
         }
@@ -126,20 +198,21 @@ impl ToolStart {
 
 impl ToolGuard {
     /// Keeps a value with it.
-    pub fn set(&mut self, key: impl Into<String>, value: impl Into<Value>) {
-        if let Some((call, _)) = &mut self.call {
-            call.metadata.insert(key.into(), value.into());
+    pub fn set<'v>(&mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
+        if self.began.is_some() {
+            self.call.with(&self.handle, key.as_ref(), value.into());
         }
     }
 
     /// Ends it as a success.
+    #[inline]
     pub fn succeed(mut self) {
         self.close(ToolStatus::Success, None);
     }
 
     /// Ends it by an error: a timeout if that is its category, else an error.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
-        if self.call.is_some() {
+        if self.began.is_some() {
             let error = read(error);
             self.close(ToolStatus::of_error(error.category), Some(error));
         }
@@ -150,19 +223,26 @@ impl ToolGuard {
         self.close(status, None);
     }
 
+    #[inline]
     fn close(&mut self, status: ToolStatus, error: Option<ErrorRecord>) {
-        let Some((mut call, began)) = self.call.take() else { return };
-        call.status = status;
-        call.started_at = Some(began.at);
-        call.duration = began.elapsed(&self.handle);
-        call.error = error;
-        self.handle.record_tool_call(call);
+        let Some(began) = self.began.take() else { return };
+        part::started(&mut self.call.bytes, began.wall);
+        if let Some(took) = began.elapsed(&self.handle) {
+            part::duration(&mut self.call.bytes, took);
+        }
+        if let Some(error) = error {
+            self.call.error(&self.handle, error);
+        }
+        self.call.record(&self.handle, status);
     }
 }
 
 impl Drop for ToolGuard {
+    #[inline]
     fn drop(&mut self) {
-        self.close(ToolStatus::Error, Some(dropped()));
+        if self.began.is_some() {
+            self.close(ToolStatus::Error, Some(dropped()));
+        }
     }
 }
 
@@ -180,11 +260,11 @@ pub struct LlmStart {
 #[must_use = "dropped at once, the call is recorded as cancelled"]
 pub struct LlmGuard {
     handle: Handle,
-    call: Option<(Box<LlmCall>, Began)>,
+    call: Option<(Box<LlmCall>, Moment)>,
 }
 
 impl LlmStart {
-    pub(crate) fn new(handle: &Handle, provider: impl Into<Name>, model: impl Into<Name>) -> Self {
+    pub(crate) fn new(handle: &Handle, provider: &str, model: &str) -> Self {
         let call = handle.is_recording().then(|| Box::new(LlmCall::new(provider, model)));
         Self { handle: handle.clone(), call }
     }
@@ -222,15 +302,15 @@ impl LlmStart {
     }
 
     /// Keeps a value with it.
-    pub fn with(self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
         self.change(|call| {
-            call.metadata.insert(key.into(), value.into());
+            call.metadata.insert(key.as_ref().to_owned(), value.into().into_value());
         })
     }
 
     /// Begins it.
     pub fn start(self) -> LlmGuard {
-        let call = self.call.zip(Began::now(&self.handle));
+        let call = self.call.zip(Moment::of(&self.handle));
         LlmGuard { handle: self.handle, call }
     }
 }
@@ -252,34 +332,34 @@ impl LlmGuard {
         UsageError: From<U::Error>,
     {
         if let Some((call, _)) = &mut self.call {
-            self.handle.put_usage(call, usage);
+            self.handle.put_usage(call, usage.try_into().map_err(UsageError::from));
         }
     }
 
     /// Says which LLM answered, in the reply's word.
-    pub fn served_model(&mut self, model: impl Into<Name>) {
-        self.change(|call| call.response_model = Some(model.into()));
+    pub fn served_model(&mut self, model: impl AsRef<str>) {
+        self.change(|call| call.response_model = Some(model.as_ref().into()));
     }
 
     /// Says which service tier answered, in the reply's word.
-    pub fn served_tier(&mut self, tier: impl Into<Name>) {
-        self.change(|call| call.served_tier = Some(tier.into()));
+    pub fn served_tier(&mut self, tier: impl AsRef<str>) {
+        self.change(|call| call.served_tier = Some(tier.as_ref().into()));
     }
 
     /// Says how it was served, as far as that changes its price: `("processing", "batch")`, `("region", "eu")`.
-    pub fn served_as(&mut self, selector: impl Into<Name>, value: impl Into<Name>) {
-        self.change(|call| _ = call.served_as.insert(selector.into(), value.into()));
+    pub fn served_as(&mut self, selector: impl AsRef<str>, value: impl AsRef<str>) {
+        self.change(|call| _ = call.served_as.insert(selector.as_ref().into(), value.as_ref().into()));
     }
 
     /// Says why the LLM stopped, in the reply's word.
-    pub fn finish_reason(&mut self, reason: impl Into<Name>) {
-        self.change(|call| call.finish_reason = Some(reason.into()));
+    pub fn finish_reason(&mut self, reason: impl AsRef<str>) {
+        self.change(|call| call.finish_reason = Some(reason.as_ref().into()));
     }
 
     /// Keeps a value with it.
-    pub fn set(&mut self, key: impl Into<String>, value: impl Into<Value>) {
+    pub fn set<'v>(&mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         self.change(|call| {
-            call.metadata.insert(key.into(), value.into());
+            call.metadata.insert(key.as_ref().to_owned(), value.into().into_value());
         });
     }
 
@@ -303,7 +383,7 @@ impl LlmGuard {
 
     fn close(&mut self, error: Option<ErrorRecord>) {
         let Some((mut call, began)) = self.call.take() else { return };
-        call.started_at = Some(began.at);
+        call.started_at = Some(began.wall);
         call.duration = began.elapsed(&self.handle);
         call.error = error;
         self.handle.record_llm_call(*call);

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
@@ -29,6 +30,13 @@ pub trait IdSource: Send + Sync + fmt::Debug {
 /// threads that start an operation within the same quarter of a microsecond share it with a chance of 1 in 10¹².
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemIds;
+
+/// The ids of a collector: its own source is asked without a detour.
+#[derive(Debug, Clone)]
+pub(crate) enum Ids {
+    System,
+    Other(Arc<dyn IdSource>),
+}
 
 const COUNTER_BITS: u32 = 22;
 

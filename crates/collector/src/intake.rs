@@ -1,41 +1,54 @@
 //! Where ended records wait for the worker, and where every operation is counted.
 //!
-//! The intake is split into shards, each behind a mutex of its own, and a thread uses always the same shard: the lock
-//! is as good as never waited for. Each step in an operation's life (started, ended, stored, lost) changes the counts
-//! of one shard under its lock, so a snapshot that holds all locks at once is exact.
+//! The intake is split into slots, each behind a mutex of its own, and a thread uses always the same slot: the lock is
+//! as good as never waited for. Each step in an operation's life (started, ended, stored, lost) changes the counts of
+//! one slot under its lock, so a snapshot that holds all locks at once is exact.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use taximeter_models::OperationRecord;
-
+use crate::budget::Budget;
+use crate::chunk::{CHUNK, Chunk};
 use crate::counts::{Counts, LossReason};
 use crate::limits::Limits;
-
-const SHARDS: usize = 16;
+use crate::open::Open;
+use crate::operation::Core;
+use crate::slots::{SLOTS, of_thread};
 
 #[derive(Debug)]
 pub(crate) struct Intake {
-    shards: [Mutex<Shard>; SHARDS],
-    // Relaxed throughout: the two budgets guard memory, not data, and each is corrected by whoever oversteps it.
-    queued_records: AtomicUsize,
-    queued_bytes: AtomicUsize,
-    // Set before the worker's last drain and read under a shard's lock: a record is either in that drain or refused.
+    slots: Box<[Mutex<Slot>]>,
+    bytes: Budget,
+    records: Budget,
+    /// Empty chunks to be filled again; they stay within the budget of bytes.
+    spares: Mutex<Vec<Vec<u8>>>,
+    /// How long a chunk is, and how many records a slot draws from the budget at once.
+    chunk: usize,
+    portion: usize,
+    // Set before the worker's last drain and read under a slot's lock: a record is either in that drain or refused.
     closed: AtomicBool,
+    process: u32,
+    // Set once by whoever first finds itself in a forked child.
+    forked: AtomicBool,
     limits: Limits,
 }
 
 /// On its own cache lines, so that two threads do not slow one another by being neighbours.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Shard {
-    records: Vec<OperationRecord>,
+struct Slot {
+    chunk: Chunk,
+    full: VecDeque<Chunk>,
+    /// How many records may still be queued before the budget is asked again.
+    allowance: usize,
     ledger: Ledger,
+    /// Operations that have ended and that nobody else looks at: the next ones need no memory of their own.
+    pool: Vec<(Arc<Core>, Box<Open>)>,
 }
 
-/// Counts of one shard. An operation may start in one shard and end in another, so only their sums mean something,
-/// and those that go down are signed.
+/// Counts of one slot. An operation may start in one slot and end in another, so only their sums mean something, and
+/// those that go down are signed.
 #[derive(Debug, Default)]
 struct Ledger {
     offered: u64,
@@ -43,11 +56,22 @@ struct Ledger {
     queued: i64,
     stored: u64,
     dropped: BTreeMap<LossReason, u64>,
+    /// Signed, for it takes the place of what was queued.
+    lost_in_fork: i64,
     abandoned: u64,
+    flaws: Flaws,
+}
+
+/// What was not kept as it came.
+#[derive(Debug, Default)]
+struct Flaws {
     late_parts: u64,
     truncated: u64,
     invalid_usages: u64,
+    invalid_values: u64,
+    redaction_failed: u64,
     internal_panics: u64,
+    aged: u64,
 }
 
 /// Something of an operation that was not kept as it came.
@@ -56,7 +80,10 @@ pub(crate) enum Flaw {
     LatePart,
     Truncated(u64),
     InvalidUsage,
+    InvalidValue(u64),
+    RedactionFailed(u64),
     InternalPanic,
+    Aged,
 }
 
 /// What became of a record that was handed in.
@@ -70,16 +97,27 @@ pub(crate) enum Taken {
     Lost,
 }
 
-/// So many records in one shard are worth waking the worker for.
-const PRESSING: usize = 512;
+/// So many operations are kept in a slot to be used again.
+const POOL: usize = 64;
+
+/// An operation that grew beyond so many bytes is not used again.
+const REUSED: usize = 16 << 10;
+
+/// So many empty chunks are kept; the memory of more goes back to the system.
+const SPARES: usize = 64;
 
 impl Intake {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            shards: Default::default(),
-            queued_records: AtomicUsize::new(0),
-            queued_bytes: AtomicUsize::new(0),
+            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
+            bytes: Budget::new(limits.queued_bytes),
+            records: Budget::new(limits.queued_records),
+            spares: Mutex::default(),
+            chunk: CHUNK.min((limits.queued_bytes / 16).max(1_024)),
+            portion: (limits.queued_records / 256).clamp(1, 256),
             closed: AtomicBool::new(false),
+            process: std::process::id(),
+            forked: AtomicBool::new(false),
             limits,
         }
     }
@@ -88,91 +126,193 @@ impl Intake {
         &self.limits
     }
 
+    /// The budget of bytes, of which open operations take their share.
+    pub(crate) fn bytes(&self) -> &Budget {
+        &self.bytes
+    }
+
+    /// An operation to be used again, if there is one.
+    pub(crate) fn pooled(&self) -> Option<(Arc<Core>, Box<Open>)> {
+        self.own_slot()?.pool.pop()
+    }
+
     pub(crate) fn started(&self) {
-        let mut shard = self.own_shard();
-        shard.ledger.offered += 1;
-        shard.ledger.open += 1;
+        let Some(mut slot) = self.own_slot() else { return };
+        slot.ledger.offered += 1;
+        slot.ledger.open += 1;
     }
 
     /// Counts an operation that is lost before it is open.
     pub(crate) fn refused(&self, reason: LossReason) {
-        let mut shard = self.own_shard();
-        shard.ledger.offered += 1;
-        *shard.ledger.dropped.entry(reason).or_default() += 1;
+        let Some(mut slot) = self.own_slot() else { return };
+        slot.ledger.offered += 1;
+        *slot.ledger.dropped.entry(reason).or_default() += 1;
     }
 
     pub(crate) fn flaw(&self, flaw: Flaw) {
-        let mut shard = self.own_shard();
-        let ledger = &mut shard.ledger;
+        let Some(mut slot) = self.own_slot() else { return };
+        let flaws = &mut slot.ledger.flaws;
         match flaw {
-            Flaw::LatePart => ledger.late_parts += 1,
-            Flaw::Truncated(count) => ledger.truncated += count,
-            Flaw::InvalidUsage => ledger.invalid_usages += 1,
-            Flaw::InternalPanic => ledger.internal_panics += 1,
+            Flaw::LatePart => flaws.late_parts += 1,
+            Flaw::Truncated(count) => flaws.truncated += count,
+            Flaw::InvalidUsage => flaws.invalid_usages += 1,
+            Flaw::InvalidValue(count) => flaws.invalid_values += count,
+            Flaw::RedactionFailed(count) => flaws.redaction_failed += count,
+            Flaw::InternalPanic => flaws.internal_panics += 1,
+            Flaw::Aged => flaws.aged += 1,
         }
     }
 
-    /// Takes the record of an operation that has ended, if the budget allows.
-    pub(crate) fn ended(&self, record: OperationRecord) -> Taken {
-        let abandoned = record.outcome == taximeter_models::Outcome::Abandoned;
-        let bytes = approximate_bytes(&record);
-        let reserved = self.reserve(bytes);
-        let mut shard = self.own_shard();
-        shard.ledger.open -= 1;
-        shard.ledger.abandoned += u64::from(abandoned);
-        let loss = if self.closed.load(Ordering::Acquire) {
-            Some(LossReason::AfterShutdown)
-        } else {
-            (!reserved).then_some(LossReason::QueueFull)
-        };
-        if let Some(reason) = loss {
-            *shard.ledger.dropped.entry(reason).or_default() += 1;
-            drop(shard);
-            if reserved {
-                self.release(1, bytes);
+    /// Takes the frame of an operation that has ended, if there is room for it; where there is none, the operation
+    /// comes back, and still counts as open. An operation that nobody else holds is kept to be used again.
+    pub(crate) fn ended(
+        &self,
+        core: &Arc<Core>,
+        open: Box<Open>,
+        abandoned: bool,
+    ) -> Result<Taken, Box<Open>> {
+        let Some(mut slot) = self.own_slot() else { return Ok(Taken::Lost) };
+        let slot = &mut *slot;
+        if self.closed.load(Ordering::Acquire) {
+            slot.ledger.lose(self.why_closed(), abandoned);
+            return Ok(Taken::Lost);
+        }
+        let length = open.frame().len();
+        if length > self.limits.queued_bytes {
+            slot.ledger.lose(LossReason::TooLarge, abandoned);
+            return Ok(Taken::Lost);
+        }
+        let Some(pressing) = self.make_room(slot, length) else { return Err(open) };
+        slot.allowance -= 1;
+        slot.chunk.push(open.frame());
+        slot.ledger.open -= 1;
+        slot.ledger.queued += 1;
+        slot.ledger.abandoned += u64::from(abandoned);
+        // Whoever asks whether it is the only holder is one: the count cannot grow behind its back.
+        if Arc::strong_count(core) == 1 && slot.pool.len() < POOL && open.memory() <= REUSED {
+            slot.pool.push((Arc::clone(core), open));
+        }
+        Ok(if pressing { Taken::Pressing } else { Taken::Queued })
+    }
+
+    /// Counts an operation that has ended as lost.
+    pub(crate) fn lost(&self, reason: LossReason, abandoned: bool) {
+        if let Some(mut slot) = self.own_slot() {
+            slot.ledger.lose(reason, abandoned);
+        }
+    }
+
+    /// Sees to it that a frame can be pushed; says whether a chunk became full by that. None where there is no room.
+    #[inline]
+    fn make_room(&self, slot: &mut Slot, length: usize) -> Option<bool> {
+        if slot.allowance == 0 {
+            slot.allowance = self.records.take_up_to(self.portion, 1);
+            if slot.allowance == 0 {
+                return None;
             }
-            return Taken::Lost;
         }
-        shard.ledger.queued += 1;
-        shard.records.push(record);
-        if shard.records.len().is_multiple_of(PRESSING) { Taken::Pressing } else { Taken::Queued }
+        if slot.chunk.fits(length) { Some(false) } else { self.next_chunk(slot, length) }
     }
 
-    fn reserve(&self, bytes: usize) -> bool {
-        let records = self.queued_records.fetch_add(1, Ordering::Relaxed) + 1;
-        let total = self.queued_bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
-        let fits = records <= self.limits.queued_records && total <= self.limits.queued_bytes;
-        if !fits {
-            self.release(1, bytes);
+    #[cold]
+    fn next_chunk(&self, slot: &mut Slot, length: usize) -> Option<bool> {
+        if self.in_child() {
+            return None;
         }
-        fits
+        let next = Chunk { bytes: self.empty(length)?, records: 0 };
+        let full = std::mem::replace(&mut slot.chunk, next);
+        if full.records == 0 {
+            self.recycle(full.bytes);
+            return Some(false);
+        }
+        slot.full.push_back(full);
+        Some(true)
     }
 
-    fn release(&self, records: usize, bytes: usize) {
-        self.queued_records.fetch_sub(records, Ordering::Relaxed);
-        self.queued_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// Memory for so many bytes, out of the budget.
+    fn empty(&self, length: usize) -> Option<Vec<u8>> {
+        if length <= self.chunk {
+            if let Some(spare) = lock(&self.spares).pop() {
+                return Some(spare);
+            }
+        }
+        let size = length.max(self.chunk);
+        self.bytes.take(size).then(|| Vec::with_capacity(size))
     }
 
-    /// Takes out all that waits, in batches of one shard each. They still count as queued.
-    pub(crate) fn drain(&self) -> impl Iterator<Item = Vec<OperationRecord>> + '_ {
-        self.shards.iter().filter_map(|shard| {
-            let records = std::mem::take(&mut lock(shard).records);
-            (!records.is_empty()).then_some(records)
+    fn recycle(&self, mut bytes: Vec<u8>) {
+        bytes.clear();
+        let size = bytes.capacity();
+        if size == self.chunk {
+            let mut spares = lock(&self.spares);
+            if spares.len() < SPARES.min(self.limits.queued_bytes / self.chunk / 8) {
+                spares.push(bytes);
+                return;
+            }
+        }
+        drop(bytes);
+        self.bytes.give_back(size);
+    }
+
+    /// Throws away the oldest chunk that it can reach without waiting, to make room; says whether there was one.
+    pub(crate) fn drop_oldest(&self) -> bool {
+        let own = of_thread();
+        let order = (0..self.slots.len()).map(|step| &self.slots[(own + step) % self.slots.len()]);
+        for mutex in order {
+            let Ok(mut slot) = mutex.try_lock() else { continue };
+            let current = &mut slot.chunk;
+            let waiting = (current.records > 0).then(|| std::mem::take(current));
+            let oldest = match slot.full.pop_front() {
+                Some(oldest) => {
+                    slot.chunk = waiting.unwrap_or_default();
+                    oldest
+                }
+                None => match waiting {
+                    Some(waiting) => waiting,
+                    None => continue,
+                },
+            };
+            slot.ledger.queued -= signed(oldest.records);
+            slot.ledger.drop_many(LossReason::QueueFull, oldest.records as u64);
+            drop(slot);
+            self.done_with(oldest);
+            return true;
+        }
+        false
+    }
+
+    /// Whether more than half of the room is taken.
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.bytes.used() > self.limits.queued_bytes / 2
+            || self.records.used() > self.limits.queued_records / 2
+    }
+
+    /// Takes out all that waits, chunk by chunk. They still count as queued, and against the budget.
+    pub(crate) fn drain(&self) -> impl Iterator<Item = Chunk> + '_ {
+        self.slots.iter().flat_map(|slot| {
+            let mut slot = lock(slot);
+            self.records.give_back(std::mem::take(&mut slot.allowance));
+            let mut chunks = std::mem::take(&mut slot.full);
+            if slot.chunk.records > 0 {
+                chunks.push_back(std::mem::take(&mut slot.chunk));
+            }
+            chunks
         })
     }
 
-    /// Gives the budget of a batch back: it is the sink's from here on.
-    pub(crate) fn handed_over(&self, batch: &[OperationRecord]) {
-        self.release(batch.len(), batch.iter().map(approximate_bytes).sum());
+    /// Gives the room of a chunk back that has been handed over.
+    pub(crate) fn done_with(&self, chunk: Chunk) {
+        self.records.give_back(chunk.records);
+        self.recycle(chunk.bytes);
     }
 
     /// Counts what became of a batch.
     pub(crate) fn settled(&self, stored: u64, lost: u64, reason: Option<LossReason>) {
-        let mut shard = self.own_shard();
-        shard.ledger.queued -= i64::try_from(stored + lost).unwrap_or(i64::MAX);
-        shard.ledger.stored += stored;
-        if let (Some(reason), true) = (reason, lost > 0) {
-            *shard.ledger.dropped.entry(reason).or_default() += lost;
+        let Some(mut slot) = self.own_slot() else { return };
+        slot.ledger.queued -= i64::try_from(stored + lost).unwrap_or(i64::MAX);
+        slot.ledger.stored += stored;
+        if let Some(reason) = reason {
+            slot.ledger.drop_many(reason, lost);
         }
     }
 
@@ -181,99 +321,135 @@ impl Intake {
         self.closed.store(true, Ordering::Release);
     }
 
-    /// The counts at one instant: all shards are held at once, in order.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Lets go of the operations that were kept to be used again: they know the collector, which could not end else.
+    pub(crate) fn empty_pools(&self) {
+        for slot in &self.slots {
+            // They are dropped after the lock is let go: dropping one may be the end of the whole collector.
+            let pool = self.lock_slot(slot).map(|mut slot| std::mem::take(&mut slot.pool));
+            drop(pool);
+        }
+    }
+
+    /// The counts at one instant: all slots are held at once, in order.
     pub(crate) fn counts(&self) -> Counts {
-        let shards: Vec<_> = self.shards.iter().map(lock).collect();
+        self.is_in_child();
+        let slots: Vec<_> = self.slots.iter().filter_map(|slot| self.lock_slot(slot)).collect();
         let mut counts = Counts::default();
         let (mut open, mut queued) = (0_i64, 0_i64);
-        for Ledger { offered, dropped, stored, abandoned, late_parts, truncated, .. } in
-            shards.iter().map(|shard| &shard.ledger)
-        {
-            counts.offered += offered;
-            counts.stored += stored;
-            counts.abandoned += abandoned;
-            counts.late_parts += late_parts;
-            counts.truncated += truncated;
-            for (reason, count) in dropped {
-                *counts.dropped.entry(*reason).or_default() += count;
-            }
-        }
-        for ledger in shards.iter().map(|shard| &shard.ledger) {
+        for ledger in slots.iter().map(|slot| &slot.ledger) {
             open += ledger.open;
             queued += ledger.queued;
-            counts.invalid_usages += ledger.invalid_usages;
-            counts.internal_panics += ledger.internal_panics;
+            ledger.add_to(&mut counts);
         }
         counts.open = u64::try_from(open).unwrap_or_default();
         counts.queued = u64::try_from(queued).unwrap_or_default();
+        counts.queue_bytes = self.bytes.used() as u64;
+        let forked: i64 = slots.iter().map(|slot| slot.ledger.lost_in_fork).sum();
+        if forked > 0 {
+            *counts.dropped.entry(LossReason::Fork).or_default() += forked.unsigned_abs();
+        }
         counts
     }
 
-    fn own_shard(&self) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[shard_of_thread()])
+    /// Whether this is a forked child of the process that made the collector: there is no worker here, and a lock
+    /// that another thread held at that moment is never let go. What waited is the parent's; it is counted as lost.
+    #[cold]
+    pub(crate) fn is_in_child(&self) -> bool {
+        if !self.in_child() {
+            return false;
+        }
+        if !self.forked.swap(true, Ordering::AcqRel) {
+            self.close();
+        }
+        for slot in &self.slots {
+            let Some(mut slot) = self.lock_slot(slot) else { continue };
+            let queued = std::mem::take(&mut slot.ledger.queued);
+            slot.chunk = Chunk::default();
+            slot.full.clear();
+            // Those of other slots may be counted below zero here: only the sum is a number of operations.
+            slot.ledger.lost_in_fork += queued;
+        }
+        true
     }
+
+    fn in_child(&self) -> bool {
+        std::process::id() != self.process
+    }
+
+    fn why_closed(&self) -> LossReason {
+        if self.forked.load(Ordering::Acquire) {
+            LossReason::Fork
+        } else {
+            LossReason::AfterShutdown
+        }
+    }
+
+    #[inline]
+    fn own_slot(&self) -> Option<MutexGuard<'_, Slot>> {
+        self.lock_slot(&self.slots[of_thread() % SLOTS])
+    }
+
+    /// Locks a slot; none in a forked child, where the lock may never come.
+    #[inline]
+    fn lock_slot<'s>(&self, slot: &'s Mutex<Slot>) -> Option<MutexGuard<'s, Slot>> {
+        match slot.try_lock() {
+            Ok(slot) => Some(slot),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) if self.in_child() => None,
+            Err(TryLockError::WouldBlock) => Some(lock(slot)),
+        }
+    }
+}
+
+impl Ledger {
+    fn lose(&mut self, reason: LossReason, abandoned: bool) {
+        self.open -= 1;
+        self.abandoned += u64::from(abandoned);
+        self.drop_many(reason, 1);
+    }
+
+    fn drop_many(&mut self, reason: LossReason, count: u64) {
+        if count > 0 {
+            *self.dropped.entry(reason).or_default() += count;
+        }
+    }
+
+    fn add_to(&self, counts: &mut Counts) {
+        counts.offered += self.offered;
+        counts.stored += self.stored;
+        counts.abandoned += self.abandoned;
+        for (reason, count) in &self.dropped {
+            *counts.dropped.entry(*reason).or_default() += count;
+        }
+        let flaws = &self.flaws;
+        counts.late_parts += flaws.late_parts;
+        counts.truncated += flaws.truncated;
+        counts.invalid_usages += flaws.invalid_usages;
+        counts.invalid_values += flaws.invalid_values;
+        counts.redaction_failed += flaws.redaction_failed;
+        counts.internal_panics += flaws.internal_panics;
+        counts.aged += flaws.aged;
+    }
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A panic while a lock is held can only come from a failing allocation; what the lock guards is still sound.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn shard_of_thread() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        // Relaxed: the number only spreads threads over the shards.
-        static SHARD: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS;
+/// What a piece of the program's own code gives; nothing if it panics, which is counted.
+pub(crate) fn guarded<T>(intake: &Intake, code: impl FnOnce() -> T) -> Option<T> {
+    let given = std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).ok();
+    if given.is_none() {
+        intake.flaw(Flaw::InternalPanic);
     }
-    // A thread that is being torn down may still end an operation; any shard will do.
-    SHARD.try_with(|shard| *shard).unwrap_or(0)
-}
-
-/// About how much memory a record holds.
-fn approximate_bytes(record: &OperationRecord) -> usize {
-    use std::mem::size_of;
-
-    let texts: usize =
-        record.metadata.iter().map(|(key, value)| key.len() + value_bytes(value)).sum();
-    let tags: usize = record.tags.iter().map(|(key, value)| key.len() + value.len() + 48).sum();
-    let errors: usize = record
-        .errors
-        .iter()
-        .map(|error| {
-            size_of_val(error)
-                + error.message.len()
-                + error.causes.iter().map(String::len).sum::<usize>()
-        })
-        .sum();
-    let warnings: usize =
-        record.warnings.iter().map(|warning| size_of_val(warning) + warning.message.len()).sum();
-    let calls_metadata: usize = record
-        .tool_calls
-        .iter()
-        .map(|call| &call.metadata)
-        .chain(record.llm_calls.iter().map(|call| &call.metadata))
-        .flatten()
-        .map(|(key, value)| key.len() + value_bytes(value))
-        .sum();
-    size_of::<OperationRecord>()
-        + record.components.len() * size_of::<taximeter_models::ComponentTiming>()
-        + record.tool_calls.len() * size_of::<taximeter_models::ToolCall>()
-        + record.llm_calls.len() * size_of::<taximeter_models::LlmCall>()
-        + texts
-        + tags
-        + errors
-        + warnings
-        + calls_metadata
-}
-
-fn value_bytes(value: &serde_json::Value) -> usize {
-    use serde_json::Value;
-
-    let inside = match value {
-        Value::String(text) => text.len(),
-        Value::Array(list) => list.iter().map(value_bytes).sum(),
-        Value::Object(map) => map.iter().map(|(key, value)| key.len() + value_bytes(value)).sum(),
-        _ => 0,
-    };
-    size_of::<Value>() + inside
+    given
 }

@@ -37,11 +37,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bounds;
+mod budget;
+mod chunk;
 mod clock;
 mod collector;
 mod counts;
 mod current;
 mod ending;
+mod frame;
 mod future;
 mod guards;
 mod ids;
@@ -50,8 +54,11 @@ mod limits;
 mod open;
 mod operation;
 mod sink;
+mod slots;
+mod value;
 mod worker;
 
+pub use chunk::{Batch, OVERFLOW, PackedRecords};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collector::{Builder, Collector, CollectorError};
 pub use counts::{Counts, LossReason};
@@ -60,7 +67,8 @@ pub use ending::{Ending, kinds as ending_kinds};
 pub use future::{Metered, MeteredExt, Within};
 pub use guards::{ComponentGuard, LlmGuard, LlmStart, ToolGuard, ToolStart};
 pub use ids::{IdSource, SystemIds};
-pub use limits::Limits;
+pub use limits::{Limits, WhenFull};
 pub use operation::{Handle, Operation, OperationBuilder};
 pub use sink::{MemorySink, NullSink, Sink, SinkError};
+pub use value::MetaValue;
 pub use worker::FlushError;

@@ -1,158 +1,308 @@
-//! An operation that has not ended: its record, filled part by part within the limits.
+//! An operation that has not ended: its record, written part by part within the limits.
+//!
+//! As long as a record is within the limits of its parts, each part is appended to a frame. The first part that is
+//! above one of them turns the frame into a record, in which parts can be merged and replaced.
 
 use std::time::Duration;
 
-use serde_json::Value;
 use taximeter_models::{
-    ComponentTiming, ErrorRecord, LlmCall, Metadata, Name, OperationRecord, ToolCall, Warning,
+    ComponentTiming, ErrorRecord, LlmCall, Name, OperationId, OperationRecord, ToolCall, TraceId,
+    Warning,
 };
 
-use crate::limits::{Limits, cut, cut_value};
+use crate::bounds::Bounds;
+use crate::frame::{self, Bytes, CallPart, Ended, part};
+use crate::limits::Limits;
+use crate::value::MetaValue;
 
-/// How many ways in which a call was served are kept; no price asks for more.
-const SELECTORS: usize = 8;
-
-/// Puts parts into a record, cuts what is above a limit, and counts the cuts.
-#[derive(Debug)]
-pub(crate) struct Filler<'a> {
-    pub(crate) record: &'a mut OperationRecord,
-    limits: &'a Limits,
-    cuts: u64,
+/// What an operation has gathered so far.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    frame: Vec<u8>,
+    /// Takes the place of the frame once a limit was reached.
+    full: Option<Box<OperationRecord>>,
+    /// The bytes of the parts that came since then.
+    further: usize,
+    numbers: Numbers,
+    pub(crate) user: Option<Name>,
+    pub(crate) session: Option<Name>,
+    pub(crate) parent: Option<OperationId>,
+    /// The trace, where it is not named by the operation itself.
+    pub(crate) trace: Option<TraceId>,
 }
 
-impl<'a> Filler<'a> {
-    pub(crate) fn new(record: &'a mut OperationRecord, limits: &'a Limits) -> Self {
-        Self { record, limits, cuts: 0 }
-    }
+/// How many parts of each kind the frame holds.
+#[derive(Debug, Clone, Copy, Default)]
+struct Numbers {
+    keys: usize,
+    tags: usize,
+    components: usize,
+    tools: usize,
+    llms: usize,
+    errors: usize,
+    warnings: usize,
+}
 
-    /// How many texts and parts had to be cut or left out.
-    pub(crate) fn cuts(self) -> u64 {
-        self.cuts
-    }
+/// Memory that a frame begins with.
+const FIRST: usize = 512;
 
-    pub(crate) fn name(&mut self, name: impl Into<Name>) -> Name {
-        let name = name.into();
-        if name.len() <= self.limits.name_bytes {
-            return name;
+impl Open {
+    /// Begins anew.
+    #[inline]
+    pub(crate) fn begin(&mut self, name: &str) {
+        if self.frame.capacity() < FIRST {
+            self.frame.reserve(FIRST);
         }
-        self.cuts += 1;
-        let mut text = name.to_string();
-        cut(&mut text, self.limits.name_bytes);
-        text.into()
+        frame::begin(&mut self.frame, name);
+        self.numbers = Numbers::default();
+        if self.full.is_some() {
+            self.full = None;
+            self.further = 0;
+        }
+        (self.user, self.session, self.parent, self.trace) = (None, None, None, None);
     }
 
-    fn text(&mut self, mut text: String) -> String {
-        self.cuts += u64::from(cut(&mut text, self.limits.text_bytes));
-        text
+    /// The bytes of memory that it holds.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.frame.capacity() + self.further
     }
 
-    pub(crate) fn metadata(&mut self, key: &str, value: Value) {
-        let mut metadata = std::mem::take(&mut self.record.metadata);
-        self.put(&mut metadata, key.to_owned(), value);
-        self.record.metadata = metadata;
+    /// The frame; whole once [`close`](Open::close) was called.
+    #[inline]
+    pub(crate) fn frame(&self) -> &[u8] {
+        &self.frame
     }
 
-    fn put(&mut self, metadata: &mut Metadata, mut key: String, mut value: Value) {
-        self.cuts += u64::from(cut(&mut key, self.limits.name_bytes));
-        self.cuts += u64::from(cut_value(&mut value, self.limits.text_bytes));
-        if metadata.len() >= self.limits.keys && !metadata.contains_key(&key) {
-            self.cuts += 1;
+    /// Makes the frame whole.
+    #[inline]
+    pub(crate) fn close(&mut self, ended: &Ended) {
+        if let Some(record) = &mut self.full {
+            (record.id, record.started_at) = (ended.id, ended.started_at);
+            (record.duration, record.outcome) = (ended.duration, ended.outcome);
+            record.trace_id = ended.id.into();
+            frame::encode(&mut self.frame, record);
+        }
+        let frame = &mut self.frame;
+        self.user.as_ref().inspect(|user| part::user(frame, user));
+        self.session.as_ref().inspect(|session| part::session(frame, session));
+        self.parent.inspect(|parent| part::parent(frame, *parent));
+        self.trace.inspect(|trace| part::trace(frame, *trace));
+        frame::close(frame, ended);
+    }
+
+    /// The record of a frame that is whole.
+    pub(crate) fn record(&self) -> Option<OperationRecord> {
+        frame::read(&self.frame, &mut |text: &str| Name::from(text)).map(|(record, _)| record)
+    }
+
+    #[inline]
+    pub(crate) fn metadata(&mut self, key: &str, value: MetaValue<'_>, bounds: &mut Bounds<'_>) {
+        let key = bounds.name(key);
+        let value = bounds.value(value);
+        if self.packs(self.numbers.keys, bounds.limits.keys, bounds.limits) {
+            self.numbers.keys += 1;
+            part::metadata(&mut self.frame, key, &value);
+            return;
+        }
+        let known = self.unpacked().metadata.contains_key(key);
+        let room = self.unpacked().metadata.len() < bounds.limits.keys;
+        if known || (room && self.takes(key.len() + 64, bounds)) {
+            self.unpacked().metadata.insert(key.to_owned(), value.into_value());
         } else {
-            metadata.insert(key, value);
+            bounds.left_out();
         }
     }
 
-    fn bounded_metadata(&mut self, metadata: Metadata) -> Metadata {
-        let mut bounded = Metadata::new();
-        for (key, value) in metadata {
-            self.put(&mut bounded, key, value);
+    pub(crate) fn tag(&mut self, key: &str, value: &str, bounds: &mut Bounds<'_>) {
+        let (key, value) = (bounds.name(key), bounds.name(value));
+        if self.packs(self.numbers.tags, bounds.limits.keys, bounds.limits) {
+            self.numbers.tags += 1;
+            part::tag(&mut self.frame, key, value);
+            return;
         }
-        bounded
-    }
-
-    pub(crate) fn tag(&mut self, key: &str, value: &str) {
-        let key = self.name(key).to_string();
-        let value = self.name(value).to_string();
-        if self.record.tags.len() >= self.limits.keys && !self.record.tags.contains_key(&key) {
-            self.cuts += 1;
+        let known = self.unpacked().tags.contains_key(key);
+        let room = self.unpacked().tags.len() < bounds.limits.keys;
+        if known || (room && self.takes(key.len() + value.len() + 64, bounds)) {
+            self.unpacked().tags.insert(key.to_owned(), value.to_owned());
         } else {
-            self.record.tags.insert(key, value);
+            bounds.left_out();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn component(
+        &mut self,
+        name: &str,
+        offset: Option<Duration>,
+        duration: Duration,
+        bounds: &mut Bounds<'_>,
+    ) {
+        let name = bounds.name(name);
+        let duration = bounds.duration(duration);
+        if self.packs(self.numbers.components, bounds.limits.components, bounds.limits) {
+            self.numbers.components += 1;
+            part::component(&mut self.frame, name, offset, duration, 1);
+        } else {
+            self.merge_component(name, offset, duration, bounds);
         }
     }
 
     /// A timing above the limit is added to the last one of its name, so that no time is lost.
-    pub(crate) fn component(&mut self, name: Name, offset: Option<Duration>, duration: Duration) {
-        let name = self.name(name);
-        if self.record.components.len() >= self.limits.components {
-            let same = self.record.components.iter_mut().rev().find(|timing| timing.name == name);
-            if let Some(timing) = same {
+    fn merge_component(
+        &mut self,
+        name: &str,
+        offset: Option<Duration>,
+        duration: Duration,
+        bounds: &mut Bounds<'_>,
+    ) {
+        let most = bounds.limits.components;
+        let components = &mut self.unpacked().components;
+        if components.len() >= most {
+            if let Some(timing) = components.iter_mut().rev().find(|timing| timing.name == *name) {
                 timing.duration = timing.duration.saturating_add(duration);
                 timing.count = timing.count.saturating_add(1);
                 timing.offset = None;
                 return;
             }
-            if self.record.components.len() >= self.limits.components.saturating_mul(2) {
-                self.cuts += 1;
-                return;
-            }
         }
-        self.record.components.push(ComponentTiming { name, offset, duration, count: 1 });
+        if components.len() < most.saturating_mul(2) && self.takes(name.len() + 64, bounds) {
+            let timing = ComponentTiming { name: name.into(), offset, duration, count: 1 };
+            self.unpacked().components.push(timing);
+        } else {
+            bounds.left_out();
+        }
     }
 
-    pub(crate) fn tool_call(&mut self, mut call: ToolCall) {
-        if self.record.tool_calls.len() >= self.limits.calls {
-            self.cuts += 1;
+    /// A call of a tool that was put together as bytes, within the limits already.
+    #[inline]
+    pub(crate) fn tool_part(&mut self, call: &CallPart, bounds: &mut Bounds<'_>) {
+        if self.packs(self.numbers.tools, bounds.limits.calls, bounds.limits) {
+            self.numbers.tools += 1;
+            self.frame.put(call);
+        } else if let Some(call) = frame::read_tool(call) {
+            self.push_tool(call, bounds);
+        }
+    }
+
+    pub(crate) fn tool_call(&mut self, call: ToolCall, bounds: &mut Bounds<'_>) {
+        let call = bounds.tool_call(call);
+        if self.packs(self.numbers.tools, bounds.limits.calls, bounds.limits) {
+            self.numbers.tools += 1;
+            part::tool(&mut self.frame, &call);
+        } else {
+            self.push_tool(call, bounds);
+        }
+    }
+
+    fn push_tool(&mut self, call: ToolCall, bounds: &mut Bounds<'_>) {
+        let mut bytes = CallPart::new();
+        part::tool(&mut bytes, &call);
+        if self.unpacked().tool_calls.len() < bounds.limits.calls
+            && self.takes(bytes.len() * 4 + 200, bounds)
+        {
+            self.unpacked().tool_calls.push(call);
+        } else {
+            bounds.left_out();
+        }
+    }
+
+    /// What a call of an LLM consumed, where nothing else is known of it.
+    #[inline]
+    pub(crate) fn usage(
+        &mut self,
+        provider: &str,
+        model: &str,
+        usage: &taximeter_models::TokenUsage,
+        bounds: &mut Bounds<'_>,
+    ) {
+        let (provider, model) = (bounds.name(provider), bounds.name(model));
+        if self.packs(self.numbers.llms, bounds.limits.calls, bounds.limits) {
+            self.numbers.llms += 1;
+            part::usage(&mut self.frame, provider, model, usage);
+        } else {
+            self.llm_call(LlmCall::new(provider, model).using(usage.clone()), bounds);
+        }
+    }
+
+    pub(crate) fn llm_call(&mut self, call: LlmCall, bounds: &mut Bounds<'_>) {
+        let call = bounds.llm_call(call);
+        if self.packs(self.numbers.llms, bounds.limits.calls, bounds.limits) {
+            self.numbers.llms += 1;
+            part::llm(&mut self.frame, &call);
             return;
         }
-        call.name = self.name(call.name);
-        call.error = call.error.map(|error| self.bounded_error(error));
-        call.metadata = self.bounded_metadata(call.metadata);
-        self.record.tool_calls.push(call);
+        let mut bytes = CallPart::new();
+        part::llm(&mut bytes, &call);
+        if self.unpacked().llm_calls.len() < bounds.limits.calls
+            && self.takes(bytes.len() * 4 + 400, bounds)
+        {
+            self.unpacked().llm_calls.push(call);
+        } else {
+            bounds.left_out();
+        }
     }
 
-    pub(crate) fn llm_call(&mut self, mut call: LlmCall) {
-        if self.record.llm_calls.len() >= self.limits.calls {
-            self.cuts += 1;
+    /// An error above the limit is counted, without its words.
+    pub(crate) fn error(&mut self, error: ErrorRecord, bounds: &mut Bounds<'_>) {
+        if self.packs(self.numbers.errors, bounds.limits.messages, bounds.limits) {
+            self.numbers.errors += 1;
+            part::error(&mut self.frame, &bounds.error(error));
             return;
         }
-        for name in [
-            &mut call.provider,
-            &mut call.request_model,
-            &mut call.response_model,
-            &mut call.finish_reason,
-            &mut call.served_tier,
-        ] {
-            *name = name.take().map(|name| self.name(name));
-        }
-        let served_as = std::mem::take(&mut call.served_as).into_iter().take(SELECTORS);
-        call.served_as = served_as.map(|(key, value)| (self.name(key), self.name(value))).collect();
-        call.error = call.error.map(|error| self.bounded_error(error));
-        call.metadata = self.bounded_metadata(call.metadata);
-        self.record.llm_calls.push(call);
-    }
-
-    pub(crate) fn error(&mut self, error: ErrorRecord) {
-        if self.record.errors.len() >= self.limits.messages {
-            self.record.unlisted_errors = self.record.unlisted_errors.saturating_add(1);
+        let size = error.message.len() + error.causes.iter().map(String::len).sum::<usize>();
+        let room = self.unpacked().errors.len() < bounds.limits.messages;
+        if room && self.takes(size.min(bounds.limits.text_bytes) + 128, bounds) {
+            self.unpacked().errors.push(bounds.error(error));
         } else {
-            let error = self.bounded_error(error);
-            self.record.errors.push(error);
+            self.unlisted(1, 0);
         }
     }
 
-    fn bounded_error(&mut self, mut error: ErrorRecord) -> ErrorRecord {
-        error.message = self.text(error.message);
-        error.causes = error.causes.into_iter().map(|cause| self.text(cause)).collect();
-        error.component = error.component.map(|component| self.name(component));
-        error
-    }
-
-    pub(crate) fn warning(&mut self, message: String) {
-        if self.record.warnings.len() >= self.limits.messages {
-            self.record.unlisted_warnings = self.record.unlisted_warnings.saturating_add(1);
+    pub(crate) fn warning(&mut self, message: String, bounds: &mut Bounds<'_>) {
+        if self.packs(self.numbers.warnings, bounds.limits.messages, bounds.limits) {
+            self.numbers.warnings += 1;
+            part::warning(&mut self.frame, &bounds.message(message), None);
+            return;
+        }
+        let room = self.unpacked().warnings.len() < bounds.limits.messages;
+        if room && self.takes(message.len().min(bounds.limits.text_bytes) + 64, bounds) {
+            let warning = Warning { message: bounds.message(message), component: None };
+            self.unpacked().warnings.push(warning);
         } else {
-            let message = self.text(message);
-            self.record.warnings.push(Warning { message, component: None });
+            self.unlisted(0, 1);
         }
+    }
+
+    /// Counts errors and warnings that come without words.
+    pub(crate) fn unlisted(&mut self, errors: u64, warnings: u64) {
+        let record = self.unpacked();
+        record.unlisted_errors = record.unlisted_errors.saturating_add(errors);
+        record.unlisted_warnings = record.unlisted_warnings.saturating_add(warnings);
+    }
+
+    /// Whether one more part of a kind can simply be appended.
+    #[inline]
+    fn packs(&self, number: usize, most: usize, limits: &Limits) -> bool {
+        self.full.is_none() && number < most && self.frame.len() < limits.record_bytes
+    }
+
+    /// Whether the record may grow by a part of this size.
+    fn takes(&mut self, bytes: usize, bounds: &Bounds<'_>) -> bool {
+        let fits = self.frame.len() + self.further + bytes <= bounds.limits.record_bytes;
+        if fits {
+            self.further += bytes;
+        }
+        fits
+    }
+
+    #[cold]
+    fn unpacked(&mut self) -> &mut OperationRecord {
+        let frame = &mut self.frame;
+        self.full.get_or_insert_with(|| {
+            frame::close(frame, &Ended::default());
+            let read = frame::read(frame, &mut |text: &str| Name::from(text));
+            Box::new(read.map_or_else(|| OperationRecord::new(""), |(record, _)| record))
+        })
     }
 }

@@ -2,21 +2,25 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use serde_json::Value;
 use taximeter_models::{
-    ErrorRecord, Failure, LlmCall, Metadata, Name, OperationId, OperationRecord, Outcome,
-    TokenUsage, ToolCall, TraceId, UsageError,
+    ErrorRecord, Failure, LlmCall, OperationId, OperationRecord, Outcome, TokenUsage,
+    ToolCall, TraceId, UsageError,
 };
 
+use crate::bounds::Bounds;
+use crate::clock::Moment;
 use crate::collector::Shared;
 use crate::current::Entered;
 use crate::ending::{Ending, read};
+use crate::frame::Ended;
 use crate::guards::{ComponentGuard, LlmStart, ToolStart};
-use crate::intake::Flaw;
-use crate::open::Filler;
+use crate::intake::{Flaw, lock};
+use crate::open::Open;
+use crate::value::MetaValue;
 
 /// A way to record into an operation: cheap to clone, to be sent to other threads and tasks, and without a say in
 /// when the operation ends. What is recorded after that end is left out, and counted.
@@ -34,166 +38,235 @@ pub struct Operation {
     handle: Handle,
 }
 
+/// The place of an operation; when it has ended and nobody holds it any more, the place of the next one.
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
+    life: Mutex<Life>,
+    /// How much of its memory the budget knows of. Changed under the lock of `life` alone.
+    charged: AtomicUsize,
+}
+
+struct Life {
     id: OperationId,
-    trace_id: TraceId,
-    /// By the monotonic clock.
-    started: Duration,
+    trace: TraceId,
+    started: Moment,
     /// None once the operation has ended.
-    record: Mutex<Option<Box<OperationRecord>>>,
+    open: Option<Box<Open>>,
 }
 
 /// Builds an operation: what is known of it before it starts.
 #[must_use = "the operation starts with `start()`"]
-pub struct OperationBuilder {
-    shared: Option<Arc<Shared>>,
-    name: Name,
+pub struct OperationBuilder(Option<Prepared>);
+
+struct Prepared {
+    core: Arc<Core>,
+    open: Box<Open>,
     parent: Option<Handle>,
-    user: Option<Name>,
-    session: Option<Name>,
-    tags: Vec<(String, String)>,
-    metadata: Vec<(String, Value)>,
 }
 
 impl OperationBuilder {
-    pub(crate) fn new(shared: Option<Arc<Shared>>, name: Name) -> Self {
-        Self {
-            shared,
-            name,
-            parent: None,
-            user: None,
-            session: None,
-            tags: Vec::new(),
-            metadata: Vec::new(),
+    pub(crate) fn off() -> Self {
+        Self(None)
+    }
+
+    #[inline]
+    pub(crate) fn new(shared: &Arc<Shared>, name: &str) -> Self {
+        let place = shared.intake.pooled().or_else(|| Core::make(shared));
+        Self(place.map(|(core, mut open)| {
+            let mut bounds = Bounds::new(core.shared.intake.limits());
+            open.begin(bounds.name(name));
+            bounds.report(&core.shared.intake);
+            Prepared { core, open, parent: None }
+        }))
+    }
+
+    #[inline]
+    fn put(mut self, put: impl FnOnce(&mut Open, &mut Bounds<'_>)) -> Self {
+        if let Some(Prepared { core, open, .. }) = &mut self.0 {
+            let mut bounds = Bounds::new(core.shared.intake.limits());
+            put(open, &mut bounds);
+            bounds.report(&core.shared.intake);
         }
+        self
     }
 
     /// Keeps a value with it.
-    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
-        if self.shared.is_some() {
-            self.metadata.push((key.into(), value.into()));
+    #[inline]
+    pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
+        if self.0.is_none() {
+            return self;
         }
-        self
-    }
-
-    pub(crate) fn with_all(mut self, metadata: Metadata) -> Self {
-        if self.shared.is_some() {
-            self.metadata.extend(metadata);
-        }
-        self
+        let value = value.into();
+        self.put(|open, bounds| open.metadata(key.as_ref(), value, bounds))
     }
 
     /// Says for whom it runs. Default: as its parent.
-    pub fn user(mut self, user: impl Into<Name>) -> Self {
-        self.user = self.shared.is_some().then(|| user.into());
-        self
+    pub fn user(self, user: impl AsRef<str>) -> Self {
+        self.put(|open, bounds| open.user = Some(bounds.name(user.as_ref()).into()))
     }
 
     /// Says what conversation it is part of. Default: as its parent.
-    pub fn session(mut self, session: impl Into<Name>) -> Self {
-        self.session = self.shared.is_some().then(|| session.into());
-        self
+    pub fn session(self, session: impl AsRef<str>) -> Self {
+        self.put(|open, bounds| open.session = Some(bounds.name(session.as_ref()).into()))
     }
 
     /// Puts a tag on it, to group by.
-    pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        if self.shared.is_some() {
-            self.tags.push((key.into(), value.into()));
-        }
-        self
+    pub fn tag(self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.put(|open, bounds| open.tag(key.as_ref(), value.as_ref(), bounds))
     }
 
     /// Says within which operation it runs. Default: the [current](crate::current) one, if it is of the same
     /// collector.
     pub fn parent(mut self, parent: &Handle) -> Self {
-        self.parent = Some(parent.clone());
+        if let Some(prepared) = &mut self.0 {
+            prepared.parent = Some(parent.clone());
+        }
         self
     }
 
     /// Starts it.
+    #[inline]
     pub fn start(self) -> Operation {
-        let Some(shared) = self.shared else {
+        let Some(Prepared { core, mut open, parent }) = self.0 else {
             return Operation { handle: Handle::off() };
         };
+        let shared = &core.shared;
         shared.intake.started();
-        let parent = self.parent.unwrap_or_else(crate::current);
-        let parent = parent.0.filter(|core| Arc::ptr_eq(&core.shared, &shared));
-        let started_at = shared.clock.wall();
-        let id = shared.ids.next(started_at);
-        let mut record = OperationRecord::new("");
-        let mut filler = Filler::new(&mut record, shared.intake.limits());
-        filler.record.name = filler.name(self.name);
-        for (key, value) in self.metadata {
-            filler.metadata(&key, value);
+        let started = shared.time.now(&shared.intake);
+        let id = shared.next_id(started.wall);
+        let mut trace = id.into();
+        let parent = parent.unwrap_or_else(crate::current).0;
+        if let Some(parent) = parent.filter(|parent| Arc::ptr_eq(&parent.shared, shared)) {
+            trace = parent.adopt(&mut open);
         }
-        for (key, value) in self.tags {
-            filler.tag(&key, &value);
+        *core.life() = Life { id, trace, started, open: Some(open) };
+        Operation { handle: Handle(Some(core)) }
+    }
+
+    /// Starts it as an operation that is addressed by its id, for who cannot hold a guard: recorded into through
+    /// [`Collector::handle`](crate::Collector::handle), ended by
+    /// [`Collector::end_by_id`](crate::Collector::end_by_id).
+    pub fn start_by_id(self) -> OperationId {
+        let operation = self.start();
+        let Some(core) = &operation.handle.0 else { return OperationId::default() };
+        let (id, shared) = (core.life().id, Arc::clone(&core.shared));
+        // After the end of the collector it would never be taken out again; so it is abandoned at once.
+        if !shared.intake.is_closed() {
+            shared.by_id.insert(id, operation);
         }
-        let cuts = filler.cuts();
-        record.id = id;
-        record.started_at = started_at;
-        (record.user, record.session) = (self.user, self.session);
-        record.trace_id = id.into();
-        if let Some(parent) = parent {
-            parent.adopt(&mut record);
-        }
-        let core = Core {
-            id,
-            trace_id: record.trace_id,
-            started: shared.clock.monotonic(),
-            record: Mutex::new(Some(Box::new(record))),
-            shared,
-        };
-        core.count_cuts(cuts);
-        Operation { handle: Handle(Some(Arc::new(core))) }
+        id
     }
 }
 
+/// The bytes of an operation besides its frame, generously.
+const PLACE: usize = 512;
+
 impl Core {
-    /// Makes a record the child of this operation.
-    fn adopt(&self, child: &mut OperationRecord) {
-        child.parent = Some(self.id);
-        child.trace_id = self.trace_id;
-        let parent = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(parent) = parent.as_ref() {
-            child.user = child.user.take().or_else(|| parent.user.clone());
-            child.session = child.session.take().or_else(|| parent.session.clone());
+    /// A place for one more operation at a time; none where there are as many as may be, which is counted.
+    #[cold]
+    fn make(shared: &Arc<Shared>) -> Option<(Arc<Self>, Box<Open>)> {
+        let mut open = Box::<Open>::default();
+        open.begin("");
+        let charged = PLACE + open.memory();
+        if !shared.take_place(charged) {
+            return None;
         }
+        let started = Moment { monotonic: Duration::ZERO, wall: chrono::DateTime::UNIX_EPOCH };
+        let (id, trace) = (OperationId::default(), TraceId::default());
+        let life = Mutex::new(Life { id, trace, started, open: None });
+        let charged = AtomicUsize::new(charged);
+        let core = Arc::new(Self { shared: Arc::clone(shared), life, charged });
+        lock(&shared.places).push(Arc::downgrade(&core));
+        Some((core, open))
     }
 
-    fn fill(&self, part: impl FnOnce(&mut Filler<'_>)) {
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(record) = record.as_deref_mut() else {
+    /// Tells the budget how much memory the operation holds; false where there is no more.
+    #[inline]
+    fn charge(&self, memory: usize) -> bool {
+        let charged = self.charged.load(Ordering::Relaxed);
+        let needed = (PLACE + memory).saturating_sub(charged);
+        if needed == 0 {
+            return true;
+        }
+        let taken = self.shared.intake.bytes().take(needed);
+        if taken {
+            self.charged.store(charged + needed, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    #[inline]
+    fn life(&self) -> MutexGuard<'_, Life> {
+        lock(&self.life)
+    }
+
+    /// Makes an operation the child of this one; gives the trace of both.
+    fn adopt(&self, child: &mut Open) -> TraceId {
+        let life = self.life();
+        child.parent = Some(life.id);
+        child.trace = Some(life.trace);
+        if let Some(open) = &life.open {
+            child.user = child.user.take().or_else(|| open.user.clone());
+            child.session = child.session.take().or_else(|| open.session.clone());
+        }
+        life.trace
+    }
+
+    #[inline]
+    pub(crate) fn fill(&self, part: impl FnOnce(&mut Open, &mut Bounds<'_>, Duration)) {
+        let mut bounds = Bounds::new(self.shared.intake.limits());
+        let mut life = self.life();
+        let started = life.started.monotonic;
+        let Some(open) = &mut life.open else {
             self.shared.intake.flaw(Flaw::LatePart);
             return;
         };
-        let mut filler = Filler::new(record, self.shared.intake.limits());
-        part(&mut filler);
-        let cuts = filler.cuts();
-        self.count_cuts(cuts);
+        if !self.charge(open.memory()) {
+            bounds.left_out();
+        } else {
+            part(open, &mut bounds, started);
+        }
+        drop(life);
+        bounds.report(&self.shared.intake);
     }
 
-    fn count_cuts(&self, cuts: u64) {
-        if cuts > 0 {
-            self.shared.intake.flaw(Flaw::Truncated(cuts));
+    /// Ends the operation; gives what it gathered once, to whoever ends it first.
+    #[inline]
+    fn end(&self, outcome: Outcome) -> Option<Box<Open>> {
+        let now = self.shared.time.monotonic(&self.shared.intake);
+        let mut life = self.life();
+        let mut open = life.open.take()?;
+        let duration = now.saturating_sub(life.started.monotonic);
+        open.close(&Ended { id: life.id, started_at: life.started.wall, duration, outcome });
+        Some(open)
+    }
+
+    /// Closes an operation that has been open for too long, as abandoned.
+    fn age(self: &Arc<Self>, now: Duration) {
+        let allowed = self.shared.intake.limits().open_age;
+        let aged = {
+            let life = self.life();
+            life.open.is_some() && now.saturating_sub(life.started.monotonic) > allowed
+        };
+        if aged && let Some(open) = self.end(Outcome::Abandoned) {
+            self.shared.intake.flaw(Flaw::Aged);
+            self.shared.hand_in(self, open, Outcome::Abandoned);
         }
     }
+}
 
-    /// Ends the operation; gives its record once, to whoever ends it first.
-    fn end(&self, outcome: Outcome) -> Option<OperationRecord> {
-        let elapsed = self.shared.clock.monotonic().saturating_sub(self.started);
-        let record = self.record.lock().unwrap_or_else(PoisonError::into_inner).take();
-        record.map(|mut record| {
-            record.duration = elapsed;
-            record.outcome = outcome;
-            *record
-        })
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.shared.give_place_back(self.charged.load(Ordering::Relaxed));
     }
+}
 
-    /// How long ago the operation started.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.shared.clock.monotonic().saturating_sub(self.started)
+/// Closes what has been open for too long, and forgets places that are gone.
+pub(crate) fn close_aged(places: &Mutex<Vec<Weak<Core>>>, now: impl Fn(&Shared) -> Duration) {
+    lock(places).retain(|place| place.strong_count() > 0);
+    let known = lock(places).clone();
+    for core in known.iter().filter_map(Weak::upgrade) {
+        core.age(now(&core.shared));
     }
 }
 
@@ -211,101 +284,102 @@ impl Handle {
 
     /// The id of the operation; none where nothing is recorded.
     pub fn id(&self) -> Option<OperationId> {
-        self.0.as_ref().map(|core| core.id)
+        self.0.as_ref().map(|core| core.life().id)
     }
 
     /// The trace of the operation; none where nothing is recorded.
     pub fn trace_id(&self) -> Option<TraceId> {
-        self.0.as_ref().map(|core| core.trace_id)
+        self.0.as_ref().map(|core| core.life().trace)
     }
 
     /// Keeps a value with the operation; a later value of the same key takes its place.
-    pub fn set(&self, key: impl AsRef<str>, value: impl Into<Value>) {
+    #[inline]
+    pub fn set<'v>(&self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         self.put(
             || (key, value.into()),
-            |filler, (key, value)| filler.metadata(key.as_ref(), value),
+            |open, (key, value), bounds| open.metadata(key.as_ref(), value, bounds),
         );
     }
 
     /// Puts a tag on the operation, to group by.
     pub fn tag(&self, key: impl AsRef<str>, value: impl AsRef<str>) {
-        self.put(
-            || (key.as_ref().to_owned(), value.as_ref().to_owned()),
-            |filler, (key, value)| filler.tag(&key, &value),
-        );
+        self.fill(|open, bounds, _| open.tag(key.as_ref(), value.as_ref(), bounds));
     }
 
     /// Says for whom the operation runs.
-    pub fn set_user(&self, user: impl Into<Name>) {
-        self.put(|| user.into(), |filler, user: Name| filler.record.user = Some(filler.name(user)));
+    pub fn set_user(&self, user: impl AsRef<str>) {
+        self.fill(|open, bounds, _| open.user = Some(bounds.name(user.as_ref()).into()));
     }
 
     /// Says what conversation the operation is part of.
-    pub fn set_session(&self, session: impl Into<Name>) {
-        self.put(
-            || session.into(),
-            |filler, name: Name| filler.record.session = Some(filler.name(name)),
-        );
+    pub fn set_session(&self, session: impl AsRef<str>) {
+        self.fill(|open, bounds, _| open.session = Some(bounds.name(session.as_ref()).into()));
     }
 
     /// Runs a component and records the time that it took, also when it panics.
-    pub fn time<R>(&self, component: impl Into<Name>, work: impl FnOnce() -> R) -> R {
+    pub fn time<R>(&self, component: impl AsRef<str>, work: impl FnOnce() -> R) -> R {
         let _timing = self.component(component);
         work()
     }
 
     /// Starts a component; its time is recorded when the guard is dropped. Components may run side by side, and the
     /// same one again: their times add up, and their number is kept.
-    pub fn component(&self, name: impl Into<Name>) -> ComponentGuard {
-        ComponentGuard::start(self, name)
+    pub fn component(&self, name: impl AsRef<str>) -> ComponentGuard {
+        ComponentGuard::start(self, name.as_ref())
     }
 
     /// Adds the time that a component took.
-    pub fn add_component(&self, name: impl Into<Name>, duration: Duration) {
-        self.put(|| name.into(), |filler, name| filler.component(name, None, duration));
+    #[inline]
+    pub fn add_component(&self, name: impl AsRef<str>, duration: Duration) {
+        self.fill(|open, bounds, _| open.component(name.as_ref(), None, duration, bounds));
     }
 
     /// Prepares a call of a tool.
-    pub fn tool(&self, name: impl Into<Name>) -> ToolStart {
-        ToolStart::new(self, name)
+    pub fn tool(&self, name: impl AsRef<str>) -> ToolStart {
+        ToolStart::new(self, name.as_ref())
     }
 
     /// Records a call of a tool that is over.
     pub fn record_tool_call(&self, call: ToolCall) {
-        self.fill(|filler| filler.tool_call(call));
+        self.fill(|open, bounds, _| open.tool_call(call, bounds));
     }
 
     /// Prepares a call of an LLM.
-    pub fn llm_call(&self, provider: impl Into<Name>, model: impl Into<Name>) -> LlmStart {
-        LlmStart::new(self, provider, model)
+    pub fn llm_call(&self, provider: impl AsRef<str>, model: impl AsRef<str>) -> LlmStart {
+        LlmStart::new(self, provider.as_ref(), model.as_ref())
     }
 
     /// Records a call of an LLM that is over.
     pub fn record_llm_call(&self, call: LlmCall) {
-        self.fill(|filler| filler.llm_call(call));
+        self.fill(|open, bounds, _| open.llm_call(call, bounds));
     }
 
     /// Records what a call of an LLM consumed, where nothing else is known of it.
     ///
     /// Numbers that cannot be are counted, and the call is kept without them.
-    pub fn record_usage<U>(&self, provider: impl Into<Name>, model: impl Into<Name>, usage: U)
+    pub fn record_usage<U>(&self, provider: impl AsRef<str>, model: impl AsRef<str>, usage: U)
     where
         U: TryInto<TokenUsage>,
         UsageError: From<U::Error>,
     {
-        if self.is_recording() {
-            let mut call = LlmCall::new(provider, model);
-            self.put_usage(&mut call, usage);
-            self.record_llm_call(call);
+        if !self.is_recording() {
+            return;
+        }
+        let (provider, model) = (provider.as_ref(), model.as_ref());
+        match usage.try_into() {
+            Ok(usage) => {
+                self.fill(|open, bounds, _| open.usage(provider, model, &usage, bounds));
+            }
+            Err(error) => {
+                let mut call = LlmCall::new(provider, model);
+                self.put_usage(&mut call, Err(error.into()));
+                self.record_llm_call(call);
+            }
         }
     }
 
-    pub(crate) fn put_usage<U>(&self, call: &mut LlmCall, usage: U)
-    where
-        U: TryInto<TokenUsage>,
-        UsageError: From<U::Error>,
-    {
-        match usage.try_into().map_err(UsageError::from) {
+    pub(crate) fn put_usage(&self, call: &mut LlmCall, usage: Result<TokenUsage, UsageError>) {
+        match usage {
             Ok(usage) => call.usage = Some(usage),
             Err(error) => {
                 call.cost = taximeter_models::CostOutcome::InvalidUsage { why: error.to_string() };
@@ -318,22 +392,12 @@ impl Handle {
 
     /// Records an error; the operation goes on.
     pub fn error<E: Failure<Kind> + ?Sized, Kind>(&self, error: &E) {
-        self.put(
-            || read(error),
-            |filler, error| {
-                filler.error(error);
-            },
-        );
+        self.put(|| read(error), |open, error, bounds| open.error(error, bounds));
     }
 
     /// Records a warning.
     pub fn warn(&self, message: impl Into<String>) {
-        self.put(
-            || message.into(),
-            |filler, message| {
-                filler.warning(message);
-            },
-        );
+        self.put(|| message.into(), |open, message, bounds| open.warning(message, bounds));
     }
 
     /// Makes this the [current](crate::current) operation of this thread, until the guard is dropped.
@@ -343,14 +407,16 @@ impl Handle {
 
     /// Puts a part into the record. Making it may run code of the program's own, such as the text of an error, and that
     /// may record too: so it is made before the operation's lock is taken, and only where it is recorded.
-    fn put<P>(&self, make: impl FnOnce() -> P, put: impl FnOnce(&mut Filler<'_>, P)) {
+    #[inline]
+    fn put<P>(&self, make: impl FnOnce() -> P, put: impl FnOnce(&mut Open, P, &mut Bounds<'_>)) {
         if self.is_recording() {
             let part = make();
-            self.fill(|filler| put(filler, part));
+            self.fill(|open, bounds, _| put(open, part, bounds));
         }
     }
 
-    pub(crate) fn fill(&self, part: impl FnOnce(&mut Filler<'_>)) {
+    #[inline]
+    pub(crate) fn fill(&self, part: impl FnOnce(&mut Open, &mut Bounds<'_>, Duration)) {
         if let Some(core) = &self.0 {
             core.fill(part);
         }
@@ -364,7 +430,8 @@ impl Operation {
     }
 
     /// Ends it as a success.
-    pub fn succeed(self) {
+    #[inline]
+    pub fn succeed(mut self) {
         self.end(Outcome::Success);
     }
 
@@ -376,7 +443,7 @@ impl Operation {
     }
 
     /// Ends it as a success, or as a failure if there is an error.
-    pub fn end_with(self, error: Option<ErrorRecord>) {
+    pub fn end_with(mut self, error: Option<ErrorRecord>) {
         let outcome = self.take_error(error);
         self.end(outcome);
     }
@@ -400,11 +467,17 @@ impl Operation {
         self.finish_as(outcome)
     }
 
-    pub(crate) fn finish_as(self, outcome: Outcome) -> Option<OperationRecord> {
-        let core = self.handle.0.as_ref()?;
-        let mut record = core.end(outcome)?;
+    pub(crate) fn end_as(mut self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    pub(crate) fn finish_as(mut self, outcome: Outcome) -> Option<OperationRecord> {
+        let core = self.handle.0.take()?;
+        let open = core.end(outcome)?;
+        let record = open.record();
+        core.shared.hand_in(&core, open, outcome);
+        let mut record = record?;
         core.shared.prepare(&mut record);
-        core.shared.hand_in(record.clone());
         Some(record)
     }
 
@@ -412,16 +485,18 @@ impl Operation {
         match error {
             None => Outcome::Success,
             Some(error) => {
-                self.fill(|filler| filler.error(error));
+                self.fill(|open, bounds, _| open.error(error, bounds));
                 Outcome::Failure
             }
         }
     }
 
-    fn end(&self, outcome: Outcome) {
-        let Some(core) = &self.handle.0 else { return };
-        if let Some(record) = core.end(outcome) {
-            core.shared.hand_in(record);
+    #[inline]
+    fn end(&mut self, outcome: Outcome) {
+        // The place may be another operation's as soon as it is handed in: it must not be looked at again.
+        let Some(core) = self.handle.0.take() else { return };
+        if let Some(open) = core.end(outcome) {
+            core.shared.hand_in(&core, open, outcome);
         }
     }
 }
@@ -440,6 +515,12 @@ impl Drop for Operation {
     }
 }
 
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Handle").field(&self.id()).finish()
@@ -454,6 +535,6 @@ impl fmt::Debug for Operation {
 
 impl fmt::Debug for OperationBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OperationBuilder").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("OperationBuilder").finish_non_exhaustive()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use taximeter_models::OperationRecord;
 use thiserror::Error;
 
-use crate::LossReason;
+use crate::{Batch, LossReason};
 
 /// Takes finished records, in batches, on the collector's worker thread.
 ///
@@ -25,6 +25,15 @@ pub trait Sink: Send + Sync {
     /// Where some of the batch could not be taken; the error says how many and why, and they count as lost.
     fn accept(&self, batch: Vec<OperationRecord>) -> Result<(), SinkError>;
 
+    /// Takes a batch as the worker has it: packed. A sink that keeps many records, or needs few of them, does so for
+    /// less. Default: makes the records, and [accepts](Sink::accept) them.
+    ///
+    /// # Errors
+    /// As for `accept`.
+    fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
+        self.accept(batch.records().collect())
+    }
+
     /// Makes everything taken so far as safe as the sink can. Default: nothing to do.
     ///
     /// # Errors
@@ -41,6 +50,10 @@ impl<S: Sink + ?Sized> Sink for Arc<S> {
 
     fn accept(&self, batch: Vec<OperationRecord>) -> Result<(), SinkError> {
         (**self).accept(batch)
+    }
+
+    fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
+        (**self).accept_packed(batch)
     }
 
     fn flush(&self) -> Result<(), SinkError> {
@@ -67,6 +80,10 @@ pub struct NullSink;
 
 impl Sink for NullSink {
     fn accept(&self, _batch: Vec<OperationRecord>) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn accept_packed(&self, _batch: &Batch<'_>) -> Result<(), SinkError> {
         Ok(())
     }
 }

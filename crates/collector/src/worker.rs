@@ -1,15 +1,16 @@
 //! The one thread that takes records from the intake to the sink.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use taximeter_models::OperationRecord;
 use thiserror::Error;
 
 use crate::LossReason;
+use crate::chunk::{Batch, Interner};
 use crate::intake::{Flaw, Intake};
+use crate::operation::{Core, close_aged};
 use crate::sink::{Sink, SinkError};
 
 /// A flush or a shutdown did not come to its end.
@@ -27,6 +28,10 @@ pub enum FlushError {
     /// It was called by the sink itself, for which it would have had to wait.
     #[error("flushing the collector: the sink cannot wait for itself")]
     FromSink,
+    /// It was called in a forked child of the collector's process, where there is no worker. Make a new collector
+    /// there.
+    #[error("flushing the collector: this process is a forked child of the one that made it; make a new one here")]
+    Forked,
     /// The sink could not make safe what it had taken, or lost some of it.
     #[error("flushing the collector: {0}")]
     Sink(String),
@@ -61,6 +66,8 @@ enum Wake {
 pub(crate) struct Worker {
     orders: Mutex<Orders>,
     changed: Condvar,
+    room: Condvar,
+    names: OnceLock<Interner>,
     thread: Mutex<Option<ThreadId>>,
 }
 
@@ -75,6 +82,8 @@ impl Worker {
         Arc::new(Self {
             orders: Mutex::default(),
             changed: Condvar::new(),
+            room: Condvar::new(),
+            names: OnceLock::new(),
             thread: Mutex::default(),
         })
     }
@@ -87,11 +96,13 @@ impl Worker {
         self: &Arc<Self>,
         intake: Arc<Intake>,
         sink: Arc<dyn Sink>,
+        places: Arc<Mutex<Vec<Weak<Core>>>>,
     ) -> std::io::Result<()> {
         let worker = Arc::clone(self);
+        let _ = self.names.set(Interner::new(intake.limits().names));
         let handle = thread::Builder::new()
             .name("taximeter".into())
-            .spawn(move || worker.run(&intake, &*sink))?;
+            .spawn(move || worker.run(&intake, &*sink, &places))?;
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.thread().id());
         Ok(())
     }
@@ -102,6 +113,27 @@ impl Worker {
             orders.pressed = true;
             self.changed.notify_all();
         }
+    }
+
+    /// How often a name was above the limit of names.
+    pub(crate) fn names_above_limit(&self) -> u64 {
+        self.names.get().map_or(0, Interner::overflowed)
+    }
+
+    pub(crate) fn is_this_thread(&self) -> bool {
+        self.not_from_sink().is_err()
+    }
+
+    /// Waits for the worker to make room, a moment at most; says whether it is worth another try.
+    pub(crate) fn wait_for_room(&self, timeout: Duration) -> bool {
+        // A moment: room that was made just before the wait began is found after that.
+        const MOMENT: Duration = Duration::from_millis(5);
+        let orders = self.orders();
+        if timeout.is_zero() || orders.closed {
+            return false;
+        }
+        drop(self.room.wait_timeout(orders, timeout.min(MOMENT)));
+        true
     }
 
     /// Waits until all that was queued before is with the sink and flushed.
@@ -159,12 +191,17 @@ impl Worker {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn run(&self, intake: &Intake, sink: &dyn Sink) {
+    fn run(&self, intake: &Intake, sink: &dyn Sink, places: &Mutex<Vec<Weak<Core>>>) {
         // Whatever happens in here, those who wait must not wait for ever.
         let _closed = Closed(self);
+        let mut looked = Instant::now();
         loop {
             let wake = self.wait(intake.limits().interval);
-            let mut error = drain(intake, sink);
+            let mut error = self.drain(intake, sink);
+            if looked.elapsed() >= Self::between_looks(intake) {
+                close_aged(places, |shared| shared.time.monotonic(&shared.intake));
+                looked = Instant::now();
+            }
             match wake {
                 Wake::Tick | Wake::Pressure => {}
                 Wake::Flush(ticket) => {
@@ -176,12 +213,29 @@ impl Worker {
                 }
                 Wake::Close => {
                     intake.close();
-                    error = drain(intake, sink).or(error);
+                    error = self.drain(intake, sink).or(error);
                     self.orders().flush_error = flush(intake, sink).or(error);
                     return;
                 }
             }
         }
+    }
+
+    /// Operations that have been open for too long are looked for this often.
+    fn between_looks(intake: &Intake) -> Duration {
+        (intake.limits().open_age / 8).min(Duration::from_secs(10))
+    }
+
+    /// Hands all that waits to the sink, and counts what became of it; gives the last error.
+    fn drain(&self, intake: &Intake, sink: &dyn Sink) -> Option<String> {
+        let mut last = None;
+        let names = self.names.get()?;
+        for chunk in intake.drain() {
+            last = hand_over(intake, sink, &Batch::new(&chunk, names)).or(last);
+            intake.done_with(chunk);
+            self.room.notify_all();
+        }
+        last
     }
 
     fn wait(&self, interval: Duration) -> Wake {
@@ -217,19 +271,9 @@ impl Drop for Closed<'_> {
     }
 }
 
-/// Hands all that waits to the sink, and counts what became of it; gives the last error.
-fn drain(intake: &Intake, sink: &dyn Sink) -> Option<String> {
-    let mut last = None;
-    for batch in intake.drain() {
-        intake.handed_over(&batch);
-        last = hand_over(intake, sink, batch).or(last);
-    }
-    last
-}
-
-fn hand_over(intake: &Intake, sink: &dyn Sink, batch: Vec<OperationRecord>) -> Option<String> {
+fn hand_over(intake: &Intake, sink: &dyn Sink, batch: &Batch<'_>) -> Option<String> {
     let size = batch.len() as u64;
-    match catch_unwind(AssertUnwindSafe(|| sink.accept(batch))) {
+    match catch_unwind(AssertUnwindSafe(|| sink.accept_packed(batch))) {
         Ok(Ok(())) => {
             intake.settled(size, 0, None);
             None

@@ -51,9 +51,13 @@ pub(crate) fn total(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) 
             Unit::Output => quantity.saturating_sub(reasoning),
             _ => quantity,
         };
-        if quantity > 0 && !pricing.decides_on_a_tier(unit) {
-            let each = pricing.price_of(unit)?.each?;
-            ticks = ticks.checked_add(each.checked_mul(quantity.into())?)?;
+        match pricing.price_of(unit) {
+            _ if quantity == 0 => {}
+            Some(price) => {
+                ticks = ticks.checked_add(price.each?.checked_mul(quantity.into())?)?;
+            }
+            None if pricing.decides_on_a_tier(unit) => {}
+            None => return None,
         }
     }
     if usage.get(Unit::Request) == 0

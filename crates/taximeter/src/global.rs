@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 use taximeter_collector::{Ending, Handle, Metered, OperationBuilder};
-use taximeter_models::Name;
 
 use crate::{Meter, Settings};
 
@@ -140,7 +139,7 @@ impl<F: Future> Future for WithMeter<F> {
 }
 
 /// Prepares an operation of the [meter](meter()) in force.
-pub fn operation(name: impl Into<Name>) -> OperationBuilder {
+pub fn operation(name: impl AsRef<str>) -> OperationBuilder {
     meter().operation(name)
 }
 
@@ -155,13 +154,13 @@ pub fn operation(name: impl Into<Name>) -> OperationBuilder {
 /// });
 /// assert_eq!(rows, Ok(7));
 /// ```
-pub fn scope<R: Ending<Kind>, Kind>(name: impl Into<Name>, work: impl FnOnce(&Handle) -> R) -> R {
+pub fn scope<R: Ending<Kind>, Kind>(name: impl AsRef<str>, work: impl FnOnce(&Handle) -> R) -> R {
     meter().scope(name, work)
 }
 
 /// Like [`scope`], for a future.
 pub fn scope_async<F: Future, Kind>(
-    name: impl Into<Name>,
+    name: impl AsRef<str>,
     work: impl FnOnce(Handle) -> F,
 ) -> Metered<F>
 where

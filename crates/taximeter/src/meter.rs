@@ -300,7 +300,7 @@ impl Meter {
 /// Recording: the collector's own methods.
 impl Meter {
     /// Prepares an operation.
-    pub fn operation(&self, name: impl Into<Name>) -> OperationBuilder {
+    pub fn operation(&self, name: impl AsRef<str>) -> OperationBuilder {
         self.collector.operation(name)
     }
 
@@ -308,7 +308,7 @@ impl Meter {
     /// on. See [`Collector::scope`].
     pub fn scope<R: Ending<Kind>, Kind>(
         &self,
-        name: impl Into<Name>,
+        name: impl AsRef<str>,
         work: impl FnOnce(&Handle) -> R,
     ) -> R {
         self.collector.scope(name, work)
@@ -317,7 +317,7 @@ impl Meter {
     /// Like [`scope`](Meter::scope), for a future.
     pub fn scope_async<F: Future, Kind>(
         &self,
-        name: impl Into<Name>,
+        name: impl AsRef<str>,
         work: impl FnOnce(Handle) -> F,
     ) -> Metered<F>
     where
@@ -327,7 +327,7 @@ impl Meter {
     }
 
     /// Starts an operation that is addressed by its id. See [`Collector::start_operation`].
-    pub fn start_operation(&self, name: impl Into<Name>, metadata: Metadata) -> OperationId {
+    pub fn start_operation(&self, name: impl AsRef<str>, metadata: Metadata) -> OperationId {
         self.collector.start_operation(name, metadata)
     }
 
@@ -346,7 +346,7 @@ impl Meter {
     pub fn add_component_timing(
         &self,
         id: OperationId,
-        component: impl Into<Name>,
+        component: impl AsRef<str>,
         duration: Duration,
     ) -> Result<(), CollectorError> {
         self.collector.add_component_timing(id, component, duration)
@@ -444,7 +444,7 @@ impl Meter {
     /// The summary of the operations that are kept: by operation, component, tool and LLM.
     pub fn summary(&self) -> SessionSummary {
         self.settle();
-        self.state.pipeline.with_operations(|operations| taximeter_analysis::summarize(operations))
+        taximeter_analysis::summarize(&self.state.pipeline.operations().0)
     }
 
     /// How the operations of that name did over a window that ends now.
@@ -452,9 +452,8 @@ impl Meter {
         self.settle();
         let config = self.trend_config();
         let now = self.state.clock.wall();
-        self.state.pipeline.with_operations(|operations| {
-            taximeter_analysis::trend(operations, operation, window, now, &config)
-        })
+        let (operations, _) = self.state.pipeline.operations();
+        taximeter_analysis::trend(&operations, operation, window, now, &config)
     }
 
     fn trend_config(&self) -> TrendConfig {
@@ -467,9 +466,8 @@ impl Meter {
     pub fn bottlenecks(&self) -> Vec<Finding> {
         self.settle();
         let thresholds = &self.settings().thresholds;
-        self.state
-            .pipeline
-            .with_operations(|operations| taximeter_analysis::bottlenecks(operations, thresholds))
+        let (operations, _) = self.state.pipeline.operations();
+        taximeter_analysis::bottlenecks(&operations, thresholds)
     }
 
     /// What to do about what stands out.

@@ -5,9 +5,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use taximeter_collector::{Sink, SinkError};
+use taximeter_collector::{Batch, PackedRecords, Sink, SinkError};
 use taximeter_models::{CostOutcome, OperationId, OperationRecord, Totals};
-use taximeter_pricing::{LiveBook, PriceBook};
+use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 
 /// Prices and keeps what the collector hands over.
 pub(crate) struct Pipeline {
@@ -20,11 +20,59 @@ pub(crate) struct Pipeline {
 
 /// What is known of a session so far. The totals hold every operation; the operations themselves are kept up to a
 /// number, the oldest going first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Observed {
     totals: Totals,
-    operations: VecDeque<OperationRecord>,
+    batches: VecDeque<Kept>,
+    /// How many operations all batches hold that are not evicted.
+    kept: usize,
     evicted: u64,
+}
+
+/// Operations that are kept, as bytes: a tenth of the memory. What a cost was is not written down, for it follows from
+/// the record and the prices by which it was made, and these are kept with it.
+struct Kept {
+    records: PackedRecords,
+    prices: BookRef,
+    /// How many of them, from the first on, are evicted.
+    evicted: usize,
+}
+
+impl Kept {
+    fn operations(&self) -> impl Iterator<Item = OperationRecord> + '_ {
+        self.records.iter_from(self.evicted).map(|record| self.priced(record))
+    }
+
+    fn find(&self, id: OperationId) -> Option<OperationRecord> {
+        let place = self.records.position(id).filter(|place| *place >= self.evicted)?;
+        self.records.iter_from(place).next().map(|record| self.priced(record))
+    }
+
+    fn priced(&self, mut record: OperationRecord) -> OperationRecord {
+        price(&mut record, &self.prices);
+        record
+    }
+}
+
+impl Observed {
+    fn operations(&self) -> impl DoubleEndedIterator<Item = OperationRecord> + '_ {
+        self.batches.iter().flat_map(|kept| kept.operations().collect::<Vec<_>>())
+    }
+
+    fn keep(&mut self, records: PackedRecords, prices: BookRef, most: usize) {
+        self.kept += records.len();
+        self.batches.push_back(Kept { records, prices, evicted: 0 });
+        while self.kept > most {
+            let Some(oldest) = self.batches.front_mut() else { return };
+            let goes = (self.kept - most).min(oldest.records.len() - oldest.evicted);
+            oldest.evicted += goes;
+            self.kept -= goes;
+            self.evicted += goes as u64;
+            if oldest.evicted == oldest.records.len() {
+                self.batches.pop_front();
+            }
+        }
+    }
 }
 
 impl Pipeline {
@@ -36,16 +84,11 @@ impl Pipeline {
         &self.prices
     }
 
-    pub(crate) fn observe(&self, batch: Vec<OperationRecord>) {
+    /// Takes operations that were stored before; they have their costs.
+    pub(crate) fn observe(&self, batch: &[OperationRecord]) {
         let mut observed = self.observed();
-        for record in batch {
-            observed.totals.add(&record);
-            observed.operations.push_back(record);
-            if observed.operations.len() > self.recent {
-                observed.operations.pop_front();
-                observed.evicted += 1;
-            }
-        }
+        batch.iter().for_each(|record| observed.totals.add(record));
+        observed.keep(PackedRecords::pack(batch), self.prices.in_force(), self.recent);
     }
 
     pub(crate) fn totals(&self) -> Totals {
@@ -55,21 +98,18 @@ impl Pipeline {
     /// The operations that are kept, and how many are not any more.
     pub(crate) fn operations(&self) -> (Vec<OperationRecord>, u64) {
         let observed = self.observed();
-        (observed.operations.iter().cloned().collect(), observed.evicted)
+        (observed.operations().collect(), observed.evicted)
     }
 
-    /// Looks at the operations that are kept, without a copy; the pipeline waits meanwhile.
-    pub(crate) fn with_operations<R>(&self, look: impl FnOnce(&[OperationRecord]) -> R) -> R {
-        look(self.observed().operations.make_contiguous())
-    }
-
+    /// The last operations, the newest last.
     pub(crate) fn last(&self, count: usize) -> Vec<OperationRecord> {
-        let observed = self.observed();
-        observed.operations.iter().rev().take(count).rev().cloned().collect()
+        let mut last: Vec<_> = self.observed().operations().rev().take(count).collect();
+        last.reverse();
+        last
     }
 
     pub(crate) fn find(&self, id: OperationId) -> Option<OperationRecord> {
-        self.observed().operations.iter().rev().find(|record| record.id == id).cloned()
+        self.observed().batches.iter().rev().find_map(|kept| kept.find(id))
     }
 
     pub(crate) fn clear(&self) {
@@ -100,12 +140,24 @@ impl Sink for Pipeline {
         for record in &mut batch {
             price(record, &book);
         }
-        let result = match &self.further {
-            Some(sink) => sink.accept(batch.clone()),
-            None => Ok(()),
-        };
-        self.observe(batch);
-        result
+        self.observe(&batch);
+        self.further.as_ref().map_or(Ok(()), |sink| sink.accept(batch))
+    }
+
+    fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
+        let book = self.prices.book();
+        let mut observed = self.observed();
+        let mut further = Vec::new();
+        for mut record in batch.records() {
+            price(&mut record, &book);
+            observed.totals.add(&record);
+            if self.further.is_some() {
+                further.push(record);
+            }
+        }
+        observed.keep(batch.to_packed(), book, self.recent);
+        drop(observed);
+        self.further.as_ref().map_or(Ok(()), |sink| sink.accept(further))
     }
 
     fn flush(&self) -> Result<(), SinkError> {

@@ -233,8 +233,7 @@ pub mod tool {
     use std::task::{Context, Poll};
 
     use pin_project_lite::pin_project;
-    use serde_json::Value;
-    use taximeter_collector::ToolGuard;
+    use taximeter_collector::{MetaValue, ToolGuard};
     use taximeter_models::ErrorRecord;
 
     /// A call of a tool that runs, within the current operation if there is one.
@@ -254,7 +253,7 @@ pub mod tool {
         }
 
         /// Keeps a value with it.
-        pub fn set(&mut self, key: &'static str, value: impl Into<Value>) {
+        pub fn set<'v>(&mut self, key: &'static str, value: impl Into<MetaValue<'v>>) {
             if let Some(guard) = &mut self.0 {
                 guard.set(key, value);
             }

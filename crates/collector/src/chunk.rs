@@ -1,0 +1,185 @@
+//! Finished frames, one behind another in a piece of memory that goes to the worker as a whole.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use taximeter_models::{Name, OperationId, OperationRecord};
+
+use crate::frame;
+
+/// So many bytes are handed over at once, unless the budget is small.
+pub(crate) const CHUNK: usize = 64 << 10;
+
+/// Frames that travel together.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) records: usize,
+}
+
+impl Chunk {
+    pub(crate) fn fits(&self, length: usize) -> bool {
+        self.bytes.capacity() - self.bytes.len() >= length
+    }
+
+    pub(crate) fn push(&mut self, frame: &[u8]) {
+        self.bytes.extend_from_slice(frame);
+        self.records += 1;
+    }
+}
+
+/// Finished records as the worker hands them over: packed, and read one by one when they are asked for.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    chunk: &'a Chunk,
+    names: &'a Interner,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(chunk: &'a Chunk, names: &'a Interner) -> Self {
+        Self { chunk, names }
+    }
+
+    /// How many records it holds.
+    pub fn len(&self) -> usize {
+        self.chunk.records
+    }
+
+    /// Whether it holds none; the worker hands over no such batch.
+    pub fn is_empty(&self) -> bool {
+        self.chunk.records == 0
+    }
+
+    /// Its records, each made when it is asked for.
+    pub fn records(&self) -> impl Iterator<Item = OperationRecord> + '_ {
+        let mut names = |text: &str| self.names.get(text);
+        let mut rest = self.chunk.bytes.as_slice();
+        std::iter::from_fn(move || {
+            let (record, after) = frame::read(rest, &mut names)?;
+            rest = after;
+            Some(record)
+        })
+    }
+
+    /// A copy of its bytes, to keep.
+    pub fn to_packed(&self) -> PackedRecords {
+        PackedRecords { bytes: self.chunk.bytes.as_slice().into(), records: self.chunk.records }
+    }
+}
+
+/// Records as bytes, to keep many of them: a tenth of the memory, each made anew when it is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct PackedRecords {
+    bytes: Box<[u8]>,
+    records: usize,
+}
+
+impl PackedRecords {
+    /// Packs records.
+    ///
+    /// ```
+    /// use taximeter_collector::PackedRecords;
+    /// use taximeter_models::OperationRecord;
+    ///
+    /// let packed = PackedRecords::pack(&[OperationRecord::new("qa_response")]);
+    /// assert_eq!(packed.iter().next().map(|record| record.name.to_string()).as_deref(), Some("qa_response"));
+    /// assert!(packed.position(taximeter_models::OperationId::from_bits(1)).is_none());
+    /// ```
+    pub fn pack<'r>(records: impl IntoIterator<Item = &'r OperationRecord>) -> Self {
+        let (mut bytes, mut frame, mut count) = (Vec::new(), Vec::new(), 0);
+        for record in records {
+            frame::encode(&mut frame, record);
+            bytes.extend_from_slice(&frame);
+            count += 1;
+        }
+        Self { bytes: bytes.into(), records: count }
+    }
+
+    /// How many records it holds.
+    pub fn len(&self) -> usize {
+        self.records
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// How many bytes they take.
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Its records, the first first.
+    pub fn iter(&self) -> impl Iterator<Item = OperationRecord> + '_ {
+        self.frames().filter_map(make)
+    }
+
+    /// The records from the one of this index on.
+    pub fn iter_from(&self, first: usize) -> impl Iterator<Item = OperationRecord> + '_ {
+        self.frames().skip(first).filter_map(make)
+    }
+
+    /// The index of the record of an operation.
+    pub fn position(&self, id: OperationId) -> Option<usize> {
+        self.frames().position(|frame| frame::id_of(frame) == Some(id))
+    }
+
+    fn frames(&self) -> impl Iterator<Item = &[u8]> + '_ {
+        let mut rest = &*self.bytes;
+        std::iter::from_fn(move || {
+            let length = u32::from_le_bytes(*rest.first_chunk::<4>()?) as usize;
+            let (frame, after) = rest.split_at_checked(length.checked_add(4)?)?;
+            rest = after;
+            Some(frame)
+        })
+    }
+}
+
+fn make(frame: &[u8]) -> Option<OperationRecord> {
+    frame::read(frame, &mut |text: &str| Name::from(text)).map(|(record, _)| record)
+}
+
+/// The names that records share. There may be so many and no more: what groups by name stays small, whatever a
+/// program makes names of. Further ones become [`OVERFLOW`](crate::OVERFLOW), so that every sum over names is whole.
+#[derive(Debug)]
+pub(crate) struct Interner {
+    known: Mutex<Known>,
+    limit: usize,
+}
+
+#[derive(Debug)]
+struct Known {
+    names: HashSet<Name>,
+    overflow: Name,
+    overflowed: u64,
+}
+
+/// The name that stands for all names above the limit of [`Limits::names`](crate::Limits::names).
+pub const OVERFLOW: &str = "_other";
+
+impl Interner {
+    pub(crate) fn new(limit: usize) -> Self {
+        let known = Known { names: HashSet::new(), overflow: Name::from(OVERFLOW), overflowed: 0 };
+        Self { known: Mutex::new(known), limit }
+    }
+
+    /// How often a name was above the limit.
+    pub(crate) fn overflowed(&self) -> u64 {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).overflowed
+    }
+
+    pub(crate) fn get(&self, text: &str) -> Name {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(name) = known.names.get(text) {
+            return name.clone();
+        }
+        if known.names.len() >= self.limit {
+            known.overflowed += 1;
+            return known.overflow.clone();
+        }
+        let name = Name::from(text);
+        known.names.insert(name.clone());
+        name
+    }
+}

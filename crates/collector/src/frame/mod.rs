@@ -1,0 +1,68 @@
+//! A record as bytes: written part by part while its operation runs, read back on the worker and by whoever asks.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 4 | length of all that follows, little-endian |
+//! | 16 | id of the operation |
+//! | 12 | start: seconds and nanoseconds since 1970 |
+//! | 8 | duration in nanoseconds |
+//! | 1 | outcome |
+//! | 1.. | name |
+//! | .. | parts in the order in which they came: a tag, then what the tag says |
+//!
+//! Numbers are LEB128, texts are a length and UTF-8. The layout never leaves the process, so it has no version.
+
+mod read;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use read::{id_of, read, read_tool};
+pub(crate) use write::{Bytes, CallPart, Ended, begin, close, encode, part};
+
+/// The tags of the parts.
+mod tag {
+    pub(super) const METADATA: u8 = 1;
+    pub(super) const TAG: u8 = 2;
+    pub(super) const USER: u8 = 3;
+    pub(super) const SESSION: u8 = 4;
+    pub(super) const PARENT: u8 = 5;
+    pub(super) const TRACE: u8 = 6;
+    pub(super) const COMPONENT: u8 = 7;
+    pub(super) const TOOL: u8 = 8;
+    pub(super) const LLM: u8 = 9;
+    pub(super) const ERROR: u8 = 10;
+    pub(super) const WARNING: u8 = 11;
+    pub(super) const UNLISTED: u8 = 12;
+
+    // Within a call.
+    pub(super) const END: u8 = 32;
+    pub(super) const STARTED: u8 = 33;
+    pub(super) const DURATION: u8 = 34;
+    pub(super) const ATTEMPT: u8 = 35;
+    pub(super) const ARGUMENTS: u8 = 36;
+    pub(super) const PREFIX: u8 = 37;
+    pub(super) const PROVIDER: u8 = 38;
+    pub(super) const REQUEST_MODEL: u8 = 39;
+    pub(super) const RESPONSE_MODEL: u8 = 40;
+    pub(super) const USAGE: u8 = 41;
+    pub(super) const COST: u8 = 42;
+    pub(super) const FINISH: u8 = 43;
+    pub(super) const FIRST_TOKEN: u8 = 44;
+    pub(super) const STREAMED: u8 = 45;
+    pub(super) const TIER: u8 = 46;
+    pub(super) const SERVED_AS: u8 = 47;
+    pub(super) const WINDOW: u8 = 48;
+
+    // Values of metadata.
+    pub(super) const NULL: u8 = 64;
+    pub(super) const FALSE: u8 = 65;
+    pub(super) const TRUE: u8 = 66;
+    pub(super) const UNSIGNED: u8 = 67;
+    pub(super) const SIGNED: u8 = 68;
+    pub(super) const FLOAT: u8 = 69;
+    pub(super) const TEXT: u8 = 70;
+    pub(super) const LIST: u8 = 71;
+    pub(super) const MAP: u8 = 72;
+}

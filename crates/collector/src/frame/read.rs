@@ -1,0 +1,274 @@
+//! Reading a record back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Number, Value};
+use taximeter_models::{
+    ComponentTiming, ErrorCategory, ErrorRecord, LlmCall, Metadata, Name, OperationId,
+    OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
+};
+
+use super::tag;
+
+/// Makes the names of a record; those that come again and again can share their text.
+pub(crate) trait Names {
+    fn name(&mut self, text: &str) -> Name;
+}
+
+impl<F: FnMut(&str) -> Name> Names for F {
+    fn name(&mut self, text: &str) -> Name {
+        self(text)
+    }
+}
+
+/// The id of a frame, without a look at the rest.
+pub(crate) fn id_of(frame: &[u8]) -> Option<OperationId> {
+    let bits = frame.get(4..20)?.first_chunk::<16>()?;
+    Some(OperationId::from_bits(u128::from_le_bytes(*bits)))
+}
+
+/// The record of the frame that the bytes begin with, and the bytes behind it; none where the bytes are no frame.
+pub(crate) fn read<'b>(
+    bytes: &'b [u8],
+    names: &mut impl Names,
+) -> Option<(OperationRecord, &'b [u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    Some((Reader { bytes: frame, names }.record()?, rest))
+}
+
+/// The call of a tool that was written as a part.
+pub(crate) fn read_tool(part: &[u8]) -> Option<ToolCall> {
+    let mut reader = Reader { bytes: part, names: &mut |text: &str| Name::from(text) };
+    if reader.byte()? == tag::TOOL { reader.tool() } else { None }
+}
+
+struct Reader<'b, 'n, N> {
+    bytes: &'b [u8],
+    names: &'n mut N,
+}
+
+impl<'b, N: Names> Reader<'b, '_, N> {
+    fn record(mut self) -> Option<OperationRecord> {
+        let id = OperationId::from_bits(self.wide()?);
+        let started_at = self.instant()?;
+        let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
+        let outcome = match self.byte()? {
+            0 => Outcome::Success,
+            1 => Outcome::Failure,
+            _ => Outcome::Abandoned,
+        };
+        let mut record = OperationRecord::new(self.name()?);
+        (record.id, record.started_at) = (id, started_at);
+        (record.duration, record.outcome) = (duration, outcome);
+        record.trace_id = TraceId::from(id);
+        while !self.bytes.is_empty() {
+            self.part(&mut record)?;
+        }
+        Some(record)
+    }
+
+    fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
+        match self.byte()? {
+            tag::METADATA => self.metadata(&mut record.metadata)?,
+            tag::TAG => {
+                let key = self.text()?.to_owned();
+                record.tags.insert(key, self.text()?.to_owned());
+            }
+            tag::USER => record.user = Some(self.text()?.into()),
+            tag::SESSION => record.session = Some(self.text()?.into()),
+            tag::PARENT => record.parent = Some(OperationId::from_bits(self.wide()?)),
+            tag::TRACE => record.trace_id = TraceId::from_bits(self.wide()?),
+            tag::COMPONENT => record.components.push(self.component()?),
+            tag::TOOL => record.tool_calls.push(self.tool()?),
+            tag::LLM => record.llm_calls.push(self.llm()?),
+            tag::ERROR => record.errors.push(self.error()?),
+            tag::WARNING => {
+                let message = self.text()?.to_owned();
+                record.warnings.push(Warning { message, component: self.optional()? });
+            }
+            tag::UNLISTED => {
+                record.unlisted_errors = record.unlisted_errors.saturating_add(self.number()?);
+                record.unlisted_warnings = record.unlisted_warnings.saturating_add(self.number()?);
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn component(&mut self) -> Option<ComponentTiming> {
+        let name = self.name()?;
+        let duration = self.nanos()?;
+        let offset = self.number()?.checked_sub(1).map(Duration::from_nanos);
+        Some(ComponentTiming { name, offset, duration, count: self.number()? })
+    }
+
+    fn tool(&mut self) -> Option<ToolCall> {
+        let mut call = ToolCall::new(self.name()?, ToolStatus::Success);
+        loop {
+            match self.byte()? {
+                tag::METADATA => self.metadata(&mut call.metadata)?,
+                tag::STARTED => call.started_at = Some(self.instant()?),
+                tag::DURATION => call.duration = Some(self.nanos()?),
+                tag::ATTEMPT => call.attempt = u32::try_from(self.number()?).ok()?,
+                tag::ARGUMENTS => call.arguments_hash = Some(u64::from_le_bytes(self.array()?)),
+                tag::ERROR => call.error = Some(self.error()?),
+                tag::END => {
+                    call.status = match self.byte()? {
+                        0 => ToolStatus::Success,
+                        1 => ToolStatus::Failure,
+                        2 => ToolStatus::Timeout,
+                        _ => ToolStatus::Error,
+                    };
+                    return Some(call);
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    fn llm(&mut self) -> Option<LlmCall> {
+        let mut call = LlmCall::default();
+        loop {
+            match self.byte()? {
+                tag::METADATA => self.metadata(&mut call.metadata)?,
+                tag::STARTED => call.started_at = Some(self.instant()?),
+                tag::DURATION => call.duration = Some(self.nanos()?),
+                tag::FIRST_TOKEN => call.time_to_first_token = Some(self.nanos()?),
+                tag::ATTEMPT => call.attempt = u32::try_from(self.number()?).ok()?,
+                tag::ARGUMENTS => call.arguments_hash = Some(u64::from_le_bytes(self.array()?)),
+                tag::PREFIX => call.prompt_prefix_hash = Some(u64::from_le_bytes(self.array()?)),
+                tag::PROVIDER => call.provider = Some(self.name()?),
+                tag::REQUEST_MODEL => call.request_model = Some(self.name()?),
+                tag::RESPONSE_MODEL => call.response_model = Some(self.name()?),
+                tag::FINISH => call.finish_reason = Some(self.name()?),
+                tag::TIER => call.served_tier = Some(self.name()?),
+                tag::USAGE => call.usage = Some(self.usage()?),
+                tag::COST => call.cost = serde_json::from_str(self.text()?).ok()?,
+                tag::STREAMED => call.streamed = true,
+                tag::WINDOW => call.context_window = Some(self.number()?),
+                tag::ERROR => call.error = Some(self.error()?),
+                tag::SERVED_AS => {
+                    let selector = self.name()?;
+                    call.served_as.insert(selector, self.name()?);
+                }
+                tag::END => return Some(call),
+                _ => return None,
+            }
+        }
+    }
+
+    fn usage(&mut self) -> Option<TokenUsage> {
+        let (mut input, mut output, mut others) = (0, 0, BTreeMap::new());
+        while let Some(place) = self.number()?.checked_sub(1) {
+            match *Unit::ALL.get(usize::try_from(place).ok()?)? {
+                Unit::Input => input = self.number()?,
+                Unit::Output => output = self.number()?,
+                other => _ = others.insert(other, self.number()?),
+            }
+        }
+        if others.is_empty() {
+            return Some(TokenUsage::new(input, output));
+        }
+        others.extend([(Unit::Input, input), (Unit::Output, output)]);
+        TokenUsage::try_from(others).ok()
+    }
+
+    fn error(&mut self) -> Option<ErrorRecord> {
+        let place = usize::try_from(self.number()?).ok()?;
+        let category = ErrorCategory::ALL.get(place).copied().unwrap_or_default();
+        let mut error = ErrorRecord::new(category, self.text()?);
+        for _ in 0..self.number()? {
+            error.causes.push(self.text()?.to_owned());
+        }
+        error.component = self.optional()?;
+        Some(error)
+    }
+
+    fn optional(&mut self) -> Option<Option<Name>> {
+        if self.byte()? == 0 { Some(None) } else { self.name().map(Some) }
+    }
+
+    fn metadata(&mut self, metadata: &mut Metadata) -> Option<()> {
+        let key = self.text()?.to_owned();
+        metadata.insert(key, self.value()?);
+        Some(())
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        Some(match self.byte()? {
+            tag::NULL => Value::Null,
+            tag::FALSE => Value::Bool(false),
+            tag::TRUE => Value::Bool(true),
+            tag::UNSIGNED => self.number()?.into(),
+            tag::SIGNED => i64::from_le_bytes(self.array()?).into(),
+            tag::FLOAT => {
+                let number = f64::from_bits(u64::from_le_bytes(self.array()?));
+                Number::from_f64(number).map_or(Value::Null, Value::Number)
+            }
+            tag::TEXT => self.text()?.into(),
+            tag::LIST => {
+                let items = self.number()?;
+                (0..items).map(|_| self.value()).collect::<Option<Vec<_>>>()?.into()
+            }
+            tag::MAP => {
+                let items = self.number()?;
+                let item = |reader: &mut Self| Some((reader.text()?.to_owned(), reader.value()?));
+                let map: Option<serde_json::Map<_, _>> = (0..items).map(|_| item(self)).collect();
+                Value::Object(map?)
+            }
+            _ => return None,
+        })
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(*byte)
+    }
+
+    fn array<const N2: usize>(&mut self) -> Option<[u8; N2]> {
+        let (array, rest) = self.bytes.split_first_chunk::<N2>()?;
+        self.bytes = rest;
+        Some(*array)
+    }
+
+    fn wide(&mut self) -> Option<u128> {
+        self.array().map(u128::from_le_bytes)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = self.byte()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn nanos(&mut self) -> Option<Duration> {
+        self.number().map(Duration::from_nanos)
+    }
+
+    fn instant(&mut self) -> Option<DateTime<Utc>> {
+        let seconds = i64::from_le_bytes(self.array()?);
+        DateTime::from_timestamp(seconds, u32::from_le_bytes(self.array()?))
+    }
+
+    fn text(&mut self) -> Option<&'b str> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (text, rest) = self.bytes.split_at_checked(length)?;
+        self.bytes = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn name(&mut self) -> Option<Name> {
+        let text = self.text()?;
+        Some(self.names.name(text))
+    }
+}

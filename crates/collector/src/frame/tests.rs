@@ -1,0 +1,117 @@
+//! Every record comes back from its bytes as it went in.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use taximeter_models::{
+    CostOutcome, Currency, ErrorCategory, ErrorRecord, LlmCall, Money, Name, OperationId,
+    OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, TraceId, Unit,
+    Warning,
+};
+
+use super::{encode, id_of, read};
+
+fn back(record: &OperationRecord) -> OperationRecord {
+    let mut frame = Vec::new();
+    encode(&mut frame, record);
+    assert_eq!(id_of(&frame), Some(record.id));
+    frame.extend_from_slice(b"more");
+    let (read, rest) = read(&frame, &mut |text: &str| Name::from(text)).expect("it is a frame");
+    assert_eq!(rest, b"more");
+    read
+}
+
+fn full() -> OperationRecord {
+    let mut record = OperationRecord::new("qa_response");
+    record.id = OperationId::from_bits(7 << 100 | 3);
+    record.trace_id = TraceId::from_bits(u128::MAX);
+    record.parent = Some(OperationId::from_bits(9));
+    record.started_at = "1969-12-31T23:59:59.999999999Z".parse().unwrap();
+    record.duration = Duration::from_nanos(u64::MAX);
+    record.outcome = Outcome::Abandoned;
+    record.user = Some("ünal".into());
+    record.session = Some("s".into());
+    record.tags.insert("env".into(), "prod".into());
+    record.unlisted_errors = 3;
+    record.metadata = [
+        ("null", Value::Null),
+        ("float", json!(0.1)),
+        ("least", json!(i64::MIN)),
+        ("most", json!(u64::MAX)),
+        ("nested", json!([{"a": [1.5, true, false, null]}, "text", ""])),
+    ]
+    .map(|(key, value)| (key.to_owned(), value))
+    .into();
+    record.add_component("llm", Duration::from_millis(3));
+    record.components.push(taximeter_models::ComponentTiming {
+        name: "late".into(),
+        offset: Some(Duration::from_nanos(0)),
+        duration: Duration::ZERO,
+        count: 300,
+    });
+    let mut tool = ToolCall::new("search", ToolStatus::Timeout).attempt(u32::MAX).with("k", -1);
+    tool.started_at = Some("2026-11-24T12:00:00.5Z".parse().unwrap());
+    tool.error = Some(ErrorRecord::new(ErrorCategory::Timeout, "slow").within("net"));
+    tool.arguments_hash = Some(u64::MAX);
+    record.tool_calls = vec![tool, ToolCall::new("", ToolStatus::Success)];
+    let mut llm = LlmCall::new("openai", "gpt-4o").lasting(Duration::from_secs(2));
+    let usage = TokenUsage::inclusive(1_200, 350).cache_read(200).unit(Unit::Request, 1);
+    llm.usage = Some(usage.reasoning(50).build().unwrap());
+    llm.cost = CostOutcome::ProviderReported(ReportedCost {
+        total: Money::from_ticks(i128::MAX),
+        input: None,
+        output: None,
+        currency: Currency::USD,
+    });
+    (llm.streamed, llm.attempt) = (true, 2);
+    llm.served_as.insert("region".into(), "eu".into());
+    (llm.served_tier, llm.finish_reason) = (Some("flex".into()), Some("stop".into()));
+    (llm.prompt_prefix_hash, llm.arguments_hash) = (Some(1), Some(2));
+    (llm.context_window, llm.time_to_first_token) = (Some(128_000), Some(Duration::from_millis(7)));
+    llm.response_model = Some("gpt-4o-2024-08-06".into());
+    record.llm_calls = vec![llm, LlmCall::default()];
+    let mut error = ErrorRecord::new(ErrorCategory::Unknown, "it\nfailed");
+    error.causes = vec!["because".into(), String::new()];
+    record.errors.push(error);
+    record.warnings.push(Warning { message: "w".into(), component: Some("llm".into()) });
+    record
+}
+
+#[test]
+fn a_record_that_holds_everything_comes_back_as_it_was() {
+    assert_eq!(back(&full()), full());
+    assert_eq!(back(&OperationRecord::default()), OperationRecord::default());
+}
+
+#[test]
+fn every_category_unit_and_status_comes_back() {
+    let mut record = OperationRecord::new("all");
+    let errors = ErrorCategory::ALL.iter().map(|category| ErrorRecord::new(*category, "e"));
+    record.errors = errors.collect();
+    for unit in Unit::ALL {
+        let usage = std::collections::BTreeMap::from([(Unit::Output, 9), (*unit, 9)]);
+        let mut call = LlmCall::default();
+        call.usage = Some(TokenUsage::try_from(usage).unwrap());
+        record.llm_calls.push(call);
+    }
+    for status in [ToolStatus::Success, ToolStatus::Failure, ToolStatus::Timeout, ToolStatus::Error]
+    {
+        record.tool_calls.push(ToolCall::new("t", status));
+    }
+    assert_eq!(back(&record), record);
+}
+
+proptest! {
+    #[test]
+    fn bytes_that_are_no_frame_are_refused_and_nothing_panics(
+        at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
+    ) {
+        let mut frame = Vec::new();
+        encode(&mut frame, &full());
+        let place = at.index(frame.len());
+        frame[place] = byte;
+        frame.truncate(cut.index(frame.len() + 1));
+        let _ = read(&frame, &mut |text: &str| Name::from(text));
+    }
+}
