@@ -1,6 +1,5 @@
 //! What a part of a record may be: cut to the limits, with its secrets masked, and every cut counted.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use taximeter_models::{ErrorRecord, LlmCall, Metadata, Name, ToolCall};
@@ -67,16 +66,24 @@ impl<'a> Bounds<'a> {
         text
     }
 
+    /// A value within the limits.
     #[inline]
     pub(crate) fn value<'v>(&mut self, value: MetaValue<'v>) -> MetaValue<'v> {
         match value {
+            MetaValue::Text(text) if text.len() <= self.limits.text_bytes => MetaValue::Text(text),
+            MetaValue::Unsigned(number) => MetaValue::Unsigned(number),
+            other => self.rare_value(other),
+        }
+    }
+
+    #[inline(never)]
+    fn rare_value<'v>(&mut self, value: MetaValue<'v>) -> MetaValue<'v> {
+        match value {
             MetaValue::Text(text) if text.len() > self.limits.text_bytes => {
                 self.cuts += 1;
-                match text {
-                    Cow::Borrowed(text) => head(text, self.limits.text_bytes).into(),
-                    Cow::Owned(text) => head(&text, self.limits.text_bytes).to_owned().into(),
-                }
+                MetaValue::Text(head(text, self.limits.text_bytes))
             }
+            MetaValue::Owned(text) => MetaValue::Owned(self.message(text)),
             MetaValue::Float(number) if !number.is_finite() => {
                 self.invalid += 1;
                 ().into()

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use taximeter_models::{Name, OperationId, OperationRecord};
 
-use crate::frame;
+use crate::frame::{self, Buffer};
 
 /// So many bytes are handed over at once, unless the budget is small.
 pub(crate) const CHUNK: usize = 64 << 10;
@@ -86,10 +86,10 @@ impl PackedRecords {
     /// assert!(packed.position(taximeter_models::OperationId::from_bits(1)).is_none());
     /// ```
     pub fn pack<'r>(records: impl IntoIterator<Item = &'r OperationRecord>) -> Self {
-        let (mut bytes, mut frame, mut count) = (Vec::new(), Vec::new(), 0);
+        let (mut bytes, mut frame, mut count) = (Vec::new(), Buffer::default(), 0);
         for record in records {
             frame::encode(&mut frame, record);
-            bytes.extend_from_slice(&frame);
+            bytes.extend_from_slice(frame.as_slice());
             count += 1;
         }
         Self { bytes: bytes.into(), records: count }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::frame::unix_nanos;
 use crate::intake::{Intake, guarded};
 
 /// A source of time. The two clocks are apart, so that setting the wall clock hurts no duration.
@@ -98,7 +99,8 @@ pub(crate) enum Time {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     pub(crate) monotonic: Duration,
-    pub(crate) wall: DateTime<Utc>,
+    /// Nanoseconds since 1970.
+    pub(crate) wall: i64,
 }
 
 impl Time {
@@ -118,12 +120,12 @@ impl Time {
                 let nanos = clock.nanos();
                 Moment {
                     monotonic: Duration::from_nanos(nanos),
-                    wall: DateTime::from_timestamp_nanos(clock.wall_at(nanos)),
+                    wall: clock.wall_at(nanos),
                 }
             }
             Self::Other(clock) => Moment {
                 monotonic: guarded(intake, || clock.monotonic()).unwrap_or_default(),
-                wall: guarded(intake, || clock.wall()).unwrap_or_default(),
+                wall: guarded(intake, || unix_nanos(clock.wall())).unwrap_or_default(),
             },
         }
     }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use taximeter_models::{
@@ -345,8 +346,9 @@ impl Collector {
     }
 
     /// The time of day by the collector's clock; none where it is switched off.
-    pub fn now(&self) -> Option<chrono::DateTime<chrono::Utc>> {
-        self.inner.as_ref().map(|inner| inner.shared.time.now(&inner.shared.intake).wall)
+    pub fn now(&self) -> Option<DateTime<Utc>> {
+        let shared = &self.inner.as_ref()?.shared;
+        Some(DateTime::from_timestamp_nanos(shared.time.now(&shared.intake).wall))
     }
 }
 
@@ -440,11 +442,12 @@ impl Shared {
     }
 
     #[inline]
-    pub(crate) fn next_id(&self, now: chrono::DateTime<chrono::Utc>) -> OperationId {
+    pub(crate) fn next_id(&self, now: i64) -> OperationId {
         match &self.ids {
-            Ids::System => SystemIds.next(now),
+            Ids::System => SystemIds::next_at(now),
             Ids::Other(ids) => {
-                guarded(&self.intake, || ids.next(now)).unwrap_or_else(|| SystemIds.next(now))
+                let at = DateTime::from_timestamp_nanos(now);
+                guarded(&self.intake, || ids.next(at)).unwrap_or_else(|| SystemIds::next_at(now))
             }
         }
     }
@@ -461,7 +464,7 @@ impl Shared {
         if taken {
             count.fetch_sub(1, Ordering::Relaxed);
         }
-        self.intake.refused(LossReason::TooManyOpen);
+        self.intake.lost(LossReason::TooManyOpen, false);
         false
     }
 

@@ -1,5 +1,7 @@
 //! The parts of an operation while they run: components, calls of tools, calls of LLMs.
 
+use std::cell::RefCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 use taximeter_models::{
@@ -9,9 +11,9 @@ use taximeter_models::{
 use crate::bounds::Bounds;
 use crate::clock::Moment;
 use crate::ending::read;
-use crate::frame::{CallPart, part};
+use crate::frame::{Buffer, part};
 use crate::limits::head;
-use crate::operation::Handle;
+use crate::operation::{Core, Handle};
 use crate::value::MetaValue;
 
 /// A component that runs; its time is recorded when this is dropped.
@@ -48,10 +50,7 @@ impl Drop for ComponentGuard {
         let Some(core) = &self.handle.0 else { return };
         let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(self.began);
         let name = std::str::from_utf8(&self.name).unwrap_or_default();
-        let began = self.began;
-        core.fill(|open, bounds, started| {
-            open.component(name, Some(began.saturating_sub(started)), took, bounds);
-        });
+        core.component(name, Some(self.began), took);
     }
 }
 
@@ -74,113 +73,158 @@ fn dropped() -> ErrorRecord {
 /// A call of a tool before it begins.
 #[derive(Debug)]
 #[must_use = "the call begins with `start()`"]
-pub struct ToolStart {
-    handle: Handle,
-    call: ToolPart,
-}
+pub struct ToolStart<'h>(Option<(&'h Arc<Core>, ToolPart)>);
 
 /// A call of a tool that runs. Dropped without an end it is recorded as an error, cancelled.
 #[derive(Debug)]
 #[must_use = "dropped at once, the call is recorded as cancelled"]
-pub struct ToolGuard {
-    handle: Handle,
-    call: ToolPart,
-    /// None once the call is recorded.
-    began: Option<Moment>,
-}
+pub struct ToolGuard(Option<(Arc<Core>, ToolPart, Moment)>);
 
 /// A call that is put together within the limits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct ToolPart {
-    bytes: CallPart,
+    bytes: Buffer,
     keys: usize,
 }
 
+thread_local! {
+    /// Memory for calls, to be used again: a few hundred bytes for each call that runs on this thread at a time.
+    static SPARE: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
+}
+
+/// So many pieces of memory are kept, none of them larger.
+const SPARES: (usize, usize) = (8, 1_024);
+
 impl ToolPart {
+    fn new(core: &Core, name: &str) -> Self {
+        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
+        let bytes = spare.ok().flatten().unwrap_or_default();
+        let mut part = Self { bytes, keys: 0 };
+        part.put(core, |bytes, bounds| part::tool_begin(bytes, bounds.name(name)));
+        part
+    }
+
     #[inline]
-    fn with(&mut self, handle: &Handle, key: &str, value: MetaValue<'_>) {
-        let Some(core) = &handle.0 else { return };
+    fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
         let mut bounds = Bounds::new(core.shared.intake.limits());
-        if self.keys < bounds.limits.keys {
-            self.keys += 1;
-            let (key, value) = (bounds.name(key), bounds.value(value));
-            part::metadata(&mut self.bytes, key, &value);
-        } else {
-            bounds.left_out();
+        put(&mut self.bytes, &mut bounds);
+        bounds.report(&core.shared.intake);
+    }
+
+    #[inline(never)]
+    fn text(&mut self, core: &Core, key: &str, text: &str) {
+        let limits = core.shared.intake.limits();
+        if self.keys >= limits.keys || text.len() > limits.text_bytes {
+            return self.with(core, key, MetaValue::Text(text));
         }
-        bounds.report(&core.shared.intake);
+        self.keys += 1;
+        self.put(core, |bytes, bounds| part::text(bytes, bounds.name(key), text));
     }
 
-    #[inline]
-    fn record(&mut self, handle: &Handle, status: ToolStatus) {
+    #[inline(never)]
+    fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
+        if self.keys >= core.shared.intake.limits().keys {
+            return self.with(core, key, MetaValue::Unsigned(number));
+        }
+        self.keys += 1;
+        self.put(core, |bytes, bounds| part::unsigned(bytes, bounds.name(key), number));
+    }
+
+    #[inline(never)]
+    fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+        self.keys += 1;
+        let keys = self.keys;
+        self.put(core, |bytes, bounds| {
+            if keys <= bounds.limits.keys {
+                let (key, value) = (bounds.name(key), bounds.value(value));
+                part::metadata(bytes, key, &value);
+            } else {
+                bounds.left_out();
+            }
+        });
+    }
+
+    #[inline(never)]
+    fn record(mut self, core: &Core, took: Duration, status: ToolStatus) {
+        self.put(core, |bytes, bounds| part::duration(bytes, bounds.duration(took)));
         part::tool_end(&mut self.bytes, status);
-        let bytes = &self.bytes;
-        handle.fill(|open, bounds, _| open.tool_part(bytes, bounds));
-    }
-
-    fn error(&mut self, handle: &Handle, error: ErrorRecord) {
-        let Some(core) = &handle.0 else { return };
-        let mut bounds = Bounds::new(core.shared.intake.limits());
-        let error = bounds.error(error);
-        part::error(&mut self.bytes, &error);
-        bounds.report(&core.shared.intake);
-    }
-
-    #[inline]
-    fn lasting(&mut self, handle: &Handle, duration: Duration) {
-        let Some(core) = &handle.0 else { return };
-        let mut bounds = Bounds::new(core.shared.intake.limits());
-        part::duration(&mut self.bytes, bounds.duration(duration));
-        bounds.report(&core.shared.intake);
+        core.fill(|open, bounds, _| open.tool_part(&self.bytes, bounds));
+        self.bytes.clear();
+        let (most, largest) = SPARES;
+        if self.bytes.memory() <= largest {
+            let _ = SPARE.try_with(|spare| {
+                let mut spare = spare.borrow_mut();
+                if spare.len() < most {
+                    spare.push(self.bytes);
+                }
+            });
+        }
     }
 }
 
-impl ToolStart {
+impl<'h> ToolStart<'h> {
     #[inline]
-    pub(crate) fn new(handle: &Handle, name: &str) -> Self {
-        let mut call = ToolPart::default();
-        if let Some(core) = &handle.0 {
-            let mut bounds = Bounds::new(core.shared.intake.limits());
-            part::tool_begin(&mut call.bytes, bounds.name(name));
-            bounds.report(&core.shared.intake);
-        }
-        Self { handle: handle.clone(), call }
+    pub(crate) fn new(handle: &'h Handle, name: &str) -> Self {
+        Self(handle.0.as_ref().map(|core| (core, ToolPart::new(core, name))))
     }
 
     /// Keeps a value with it.
     #[inline]
     pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
-        if self.handle.is_recording() {
-            self.call.with(&self.handle, key.as_ref(), value.into());
+        if let Some((core, call)) = &mut self.0 {
+            // As for operations: the most frequent kinds go straight to their place.
+            match value.into() {
+                MetaValue::Text(text) => call.text(core, key.as_ref(), text),
+                MetaValue::Unsigned(number) => call.unsigned(core, key.as_ref(), number),
+                value => call.with(core, key.as_ref(), value),
+            }
         }
         self
     }
 
     /// Says which try this is, counted from 1. Default: 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
-        part::attempt(&mut self.call.bytes, attempt);
+        if let Some((_, call)) = &mut self.0 {
+            part::attempt(&mut call.bytes, attempt);
+        }
         self
     }
 
     /// Gives a hash of the arguments, to find calls that repeat.
     pub fn arguments_hash(mut self, hash: u64) -> Self {
-        part::arguments_hash(&mut self.call.bytes, hash);
+        if let Some((_, call)) = &mut self.0 {
+            part::arguments_hash(&mut call.bytes, hash);
+        }
         self
     }
 
     /// Begins it.
     #[inline]
     pub fn start(self) -> ToolGuard {
-        let began = Moment::of(&self.handle);
-        ToolGuard { handle: self.handle, call: self.call, began }
+        ToolGuard(self.0.map(|(core, call)| {
+            let began = core.shared.time.now(&core.shared.intake);
+            (Arc::clone(core), call, began)
+        }))
     }
 
-    /// Records a call that is over, and that took this time.
+    /// Records a call that is over, by the time that it took.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taximeter_collector::{Collector, NullSink};
+    /// use taximeter_models::ToolStatus;
+    ///
+    /// let collector = Collector::builder().sink(NullSink).build()?;
+    /// let op = collector.operation("qa_response").start();
+    /// op.tool("search").with("query", "taxi").took(Duration::from_millis(3), ToolStatus::Success);
+    /// op.tool("search").took(Duration::from_secs(30), ToolStatus::Timeout);
+    /// assert_eq!(op.finish().expect("it is switched on").tool_calls.len(), 2);
+    /// # Ok::<(), taximeter_collector::CollectorError>(())
+    /// ```
     #[inline]
-    pub fn took(mut self, duration: Duration, status: ToolStatus) {
-        if self.handle.is_recording() {
-            self.call.lasting(&self.handle, duration);
-            self.call.record(&self.handle, status);
+    pub fn took(self, duration: Duration, status: ToolStatus) {
+        if let Some((core, call)) = self.0 {
+            call.record(core, duration, status);
         }
     }
 
@@ -188,7 +232,7 @@ impl ToolStart {
     pub fn run<R: crate::Ending<Kind>, Kind>(self, work: impl FnOnce() -> R) -> R {
         let guard = self.start();
         let returned = work();
-        match guard.began.is_some().then(|| returned.failure()).flatten() {
+        match guard.0.is_some().then(|| returned.failure()).flatten() {
             Some(error) => guard.fail(&error),
             None => guard.succeed(),
         }
@@ -199,8 +243,8 @@ impl ToolStart {
 impl ToolGuard {
     /// Keeps a value with it.
     pub fn set<'v>(&mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
-        if self.began.is_some() {
-            self.call.with(&self.handle, key.as_ref(), value.into());
+        if let Some((core, call, _)) = &mut self.0 {
+            call.with(core, key.as_ref(), value.into());
         }
     }
 
@@ -212,7 +256,7 @@ impl ToolGuard {
 
     /// Ends it by an error: a timeout if that is its category, else an error.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
-        if self.began.is_some() {
+        if self.0.is_some() {
             let error = read(error);
             self.close(ToolStatus::of_error(error.category), Some(error));
         }
@@ -225,22 +269,28 @@ impl ToolGuard {
 
     #[inline]
     fn close(&mut self, status: ToolStatus, error: Option<ErrorRecord>) {
-        let Some(began) = self.began.take() else { return };
-        part::started(&mut self.call.bytes, began.wall);
-        if let Some(took) = began.elapsed(&self.handle) {
-            part::duration(&mut self.call.bytes, took);
+        if let Some((core, call, began)) = self.0.take() {
+            call.end(&core, began, status, error);
         }
+    }
+}
+
+impl ToolPart {
+    #[inline(never)]
+    fn end(mut self, core: &Core, began: Moment, status: ToolStatus, error: Option<ErrorRecord>) {
+        let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(began.monotonic);
+        part::started_nanos(&mut self.bytes, began.wall);
         if let Some(error) = error {
-            self.call.error(&self.handle, error);
+            self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
         }
-        self.call.record(&self.handle, status);
+        self.record(core, took, status);
     }
 }
 
 impl Drop for ToolGuard {
     #[inline]
     fn drop(&mut self) {
-        if self.began.is_some() {
+        if self.0.is_some() {
             self.close(ToolStatus::Error, Some(dropped()));
         }
     }
@@ -331,8 +381,8 @@ impl LlmGuard {
         U: TryInto<TokenUsage>,
         UsageError: From<U::Error>,
     {
-        if let Some((call, _)) = &mut self.call {
-            self.handle.put_usage(call, usage.try_into().map_err(UsageError::from));
+        if let (Some((call, _)), Some(core)) = (&mut self.call, &self.handle.0) {
+            core.put_usage(call, usage.try_into().map_err(UsageError::from));
         }
     }
 
@@ -383,7 +433,7 @@ impl LlmGuard {
 
     fn close(&mut self, error: Option<ErrorRecord>) {
         let Some((mut call, began)) = self.call.take() else { return };
-        call.started_at = Some(began.wall);
+        call.started_at = Some(chrono::DateTime::from_timestamp_nanos(began.wall));
         call.duration = began.elapsed(&self.handle);
         call.error = error;
         self.handle.record_llm_call(*call);

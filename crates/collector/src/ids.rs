@@ -47,8 +47,17 @@ thread_local! {
 
 impl IdSource for SystemIds {
     fn next(&self, now: DateTime<Utc>) -> OperationId {
-        let millis = u128::from(now.timestamp_millis().max(0).unsigned_abs()) & 0xffff_ffff_ffff;
-        let fraction = u128::from(now.timestamp_subsec_nanos() % 1_000_000) * 4_096 / 1_000_000;
+        Self::next_at(crate::frame::unix_nanos(now))
+    }
+}
+
+impl SystemIds {
+    /// A new id for an operation that starts so many nanoseconds after 1970.
+    #[inline]
+    pub(crate) fn next_at(nanos: i64) -> OperationId {
+        let nanos = nanos.max(0).unsigned_abs();
+        let millis = u128::from(nanos / 1_000_000) & 0xffff_ffff_ffff;
+        let fraction = u128::from(nanos % 1_000_000 * 4_096 / 1_000_000);
         // A thread that is being torn down has no cell any more; a fresh draw serves it as well.
         let tail = TAIL.try_with(next_tail).unwrap_or_else(|_| draw());
         OperationId::from_bits(

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::budget::Budget;
 use crate::chunk::{CHUNK, Chunk};
@@ -16,9 +16,14 @@ use crate::open::Open;
 use crate::operation::Core;
 use crate::slots::{SLOTS, of_thread};
 
+/// A lock that is held for some nanoseconds, and mostly by the same thread again and again: who finds it taken lets
+/// other threads run and tries again. It is let go by a plain store, which halves its price.
+pub(crate) type Brief<T> = spin::mutex::SpinMutex<T, spin::Yield>;
+pub(crate) type BriefGuard<'l, T> = spin::mutex::SpinMutexGuard<'l, T>;
+
 #[derive(Debug)]
 pub(crate) struct Intake {
-    slots: Box<[Mutex<Slot>]>,
+    slots: Box<[Brief<Slot>]>,
     bytes: Budget,
     records: Budget,
     /// Empty chunks to be filled again; they stay within the budget of bytes.
@@ -52,6 +57,7 @@ struct Slot {
 #[derive(Debug, Default)]
 struct Ledger {
     offered: u64,
+    withdrawn: u64,
     open: i64,
     queued: i64,
     stored: u64,
@@ -91,7 +97,7 @@ pub(crate) enum Flaw {
 pub(crate) enum Taken {
     /// It waits.
     Queued,
-    /// It waits, and enough others do for the worker to be woken.
+    /// It waits, and so many others do that the worker is to look.
     Pressing,
     /// It was lost.
     Lost,
@@ -109,7 +115,7 @@ const SPARES: usize = 64;
 impl Intake {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
-            slots: (0..SLOTS).map(|_| Mutex::default()).collect(),
+            slots: (0..SLOTS).map(|_| Brief::default()).collect(),
             bytes: Budget::new(limits.queued_bytes),
             records: Budget::new(limits.queued_records),
             spares: Mutex::default(),
@@ -131,22 +137,20 @@ impl Intake {
         &self.bytes
     }
 
-    /// An operation to be used again, if there is one.
-    pub(crate) fn pooled(&self) -> Option<(Arc<Core>, Box<Open>)> {
-        self.own_slot()?.pool.pop()
-    }
-
-    pub(crate) fn started(&self) {
-        let Some(mut slot) = self.own_slot() else { return };
+    /// Counts an operation that is about to start, and gives a place that can be used again, if there is one.
+    #[inline]
+    pub(crate) fn offered(&self) -> Option<(Arc<Core>, Box<Open>)> {
+        let mut slot = self.own_slot()?;
         slot.ledger.offered += 1;
         slot.ledger.open += 1;
+        slot.pool.pop()
     }
 
-    /// Counts an operation that is lost before it is open.
-    pub(crate) fn refused(&self, reason: LossReason) {
+    /// Takes back the count of an operation that was prepared and not started.
+    pub(crate) fn withdrawn(&self) {
         let Some(mut slot) = self.own_slot() else { return };
-        slot.ledger.offered += 1;
-        *slot.ledger.dropped.entry(reason).or_default() += 1;
+        slot.ledger.withdrawn += 1;
+        slot.ledger.open -= 1;
     }
 
     pub(crate) fn flaw(&self, flaw: Flaw) {
@@ -202,7 +206,7 @@ impl Intake {
         }
     }
 
-    /// Sees to it that a frame can be pushed; says whether a chunk became full by that. None where there is no room.
+    /// Sees to it that a frame can be pushed; says whether so much waits that the worker is to look. None where there is no room.
     #[inline]
     fn make_room(&self, slot: &mut Slot, length: usize) -> Option<bool> {
         if slot.allowance == 0 {
@@ -226,7 +230,10 @@ impl Intake {
             return Some(false);
         }
         slot.full.push_back(full);
-        Some(true)
+        // Waking the worker costs more than ten operations: it looks by itself often enough for little.
+        let much = self.bytes.used() > self.limits.queued_bytes / 4
+            || self.records.used() > self.limits.queued_records / 4;
+        Some(much)
     }
 
     /// Memory for so many bytes, out of the budget.
@@ -259,7 +266,7 @@ impl Intake {
         let own = of_thread();
         let order = (0..self.slots.len()).map(|step| &self.slots[(own + step) % self.slots.len()]);
         for mutex in order {
-            let Ok(mut slot) = mutex.try_lock() else { continue };
+            let Some(mut slot) = mutex.try_lock() else { continue };
             let current = &mut slot.chunk;
             let waiting = (current.records > 0).then(|| std::mem::take(current));
             let oldest = match slot.full.pop_front() {
@@ -290,7 +297,7 @@ impl Intake {
     /// Takes out all that waits, chunk by chunk. They still count as queued, and against the budget.
     pub(crate) fn drain(&self) -> impl Iterator<Item = Chunk> + '_ {
         self.slots.iter().flat_map(|slot| {
-            let mut slot = lock(slot);
+            let mut slot = slot.lock();
             self.records.give_back(std::mem::take(&mut slot.allowance));
             let mut chunks = std::mem::take(&mut slot.full);
             if slot.chunk.records > 0 {
@@ -340,6 +347,7 @@ impl Intake {
         let slots: Vec<_> = self.slots.iter().filter_map(|slot| self.lock_slot(slot)).collect();
         let mut counts = Counts::default();
         let (mut open, mut queued) = (0_i64, 0_i64);
+        let withdrawn: u64 = slots.iter().map(|slot| slot.ledger.withdrawn).sum();
         for ledger in slots.iter().map(|slot| &slot.ledger) {
             open += ledger.open;
             queued += ledger.queued;
@@ -347,6 +355,7 @@ impl Intake {
         }
         counts.open = u64::try_from(open).unwrap_or_default();
         counts.queued = u64::try_from(queued).unwrap_or_default();
+        counts.offered = counts.offered.saturating_sub(withdrawn);
         counts.queue_bytes = self.bytes.used() as u64;
         let forked: i64 = slots.iter().map(|slot| slot.ledger.lost_in_fork).sum();
         if forked > 0 {
@@ -389,19 +398,23 @@ impl Intake {
     }
 
     #[inline]
-    fn own_slot(&self) -> Option<MutexGuard<'_, Slot>> {
+    fn own_slot(&self) -> Option<BriefGuard<'_, Slot>> {
         self.lock_slot(&self.slots[of_thread() % SLOTS])
     }
 
     /// Locks a slot; none in a forked child, where the lock may never come.
     #[inline]
-    fn lock_slot<'s>(&self, slot: &'s Mutex<Slot>) -> Option<MutexGuard<'s, Slot>> {
+    fn lock_slot<'s>(&self, slot: &'s Brief<Slot>) -> Option<BriefGuard<'s, Slot>> {
         match slot.try_lock() {
-            Ok(slot) => Some(slot),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) if self.in_child() => None,
-            Err(TryLockError::WouldBlock) => Some(lock(slot)),
+            Some(slot) => Some(slot),
+            None => self.wait_for(slot),
         }
+    }
+
+    /// Waits for a lock; not in a forked child, where it may never come.
+    #[cold]
+    pub(crate) fn wait_for<'l, T>(&self, lock: &'l Brief<T>) -> Option<BriefGuard<'l, T>> {
+        (!self.in_child()).then(|| lock.lock())
     }
 }
 

@@ -5,20 +5,21 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use taximeter_models::{
     ComponentTiming, ErrorRecord, LlmCall, Name, OperationId, OperationRecord, ToolCall, TraceId,
     Warning,
 };
 
 use crate::bounds::Bounds;
-use crate::frame::{self, Bytes, CallPart, Ended, part};
+use crate::frame::{self, Buffer, Ended, part};
 use crate::limits::Limits;
 use crate::value::MetaValue;
 
 /// What an operation has gathered so far.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
-    frame: Vec<u8>,
+    frame: Buffer,
     /// Takes the place of the frame once a limit was reached.
     full: Option<Box<OperationRecord>>,
     /// The bytes of the parts that came since then.
@@ -50,8 +51,8 @@ impl Open {
     /// Begins anew.
     #[inline]
     pub(crate) fn begin(&mut self, name: &str) {
-        if self.frame.capacity() < FIRST {
-            self.frame.reserve(FIRST);
+        if self.frame.memory() < FIRST {
+            self.frame.grow(FIRST);
         }
         frame::begin(&mut self.frame, name);
         self.numbers = Numbers::default();
@@ -65,20 +66,21 @@ impl Open {
     /// The bytes of memory that it holds.
     #[inline]
     pub(crate) fn memory(&self) -> usize {
-        self.frame.capacity() + self.further
+        self.frame.memory() + self.further
     }
 
     /// The frame; whole once [`close`](Open::close) was called.
     #[inline]
     pub(crate) fn frame(&self) -> &[u8] {
-        &self.frame
+        self.frame.as_slice()
     }
 
     /// Makes the frame whole.
     #[inline]
     pub(crate) fn close(&mut self, ended: &Ended) {
         if let Some(record) = &mut self.full {
-            (record.id, record.started_at) = (ended.id, ended.started_at);
+            record.id = ended.id;
+            record.started_at = DateTime::from_timestamp_nanos(ended.started_at);
             (record.duration, record.outcome) = (ended.duration, ended.outcome);
             record.trace_id = ended.id.into();
             frame::encode(&mut self.frame, record);
@@ -93,10 +95,10 @@ impl Open {
 
     /// The record of a frame that is whole.
     pub(crate) fn record(&self) -> Option<OperationRecord> {
-        frame::read(&self.frame, &mut |text: &str| Name::from(text)).map(|(record, _)| record)
+        frame::read(self.frame(), &mut |text: &str| Name::from(text)).map(|(record, _)| record)
     }
 
-    #[inline]
+    #[inline(never)]
     pub(crate) fn metadata(&mut self, key: &str, value: MetaValue<'_>, bounds: &mut Bounds<'_>) {
         let key = bounds.name(key);
         let value = bounds.value(value);
@@ -111,6 +113,30 @@ impl Open {
             self.unpacked().metadata.insert(key.to_owned(), value.into_value());
         } else {
             bounds.left_out();
+        }
+    }
+
+    /// As [`metadata`](Open::metadata), for the kind of a value that is most frequent.
+    #[inline]
+    pub(crate) fn text(&mut self, key: &str, text: &str, bounds: &mut Bounds<'_>) {
+        if text.len() <= bounds.limits.text_bytes
+            && self.packs(self.numbers.keys, bounds.limits.keys, bounds.limits)
+        {
+            self.numbers.keys += 1;
+            part::text(&mut self.frame, bounds.name(key), text);
+        } else {
+            self.metadata(key, MetaValue::Text(text), bounds);
+        }
+    }
+
+    /// As [`metadata`](Open::metadata), for whole numbers.
+    #[inline]
+    pub(crate) fn unsigned(&mut self, key: &str, number: u64, bounds: &mut Bounds<'_>) {
+        if self.packs(self.numbers.keys, bounds.limits.keys, bounds.limits) {
+            self.numbers.keys += 1;
+            part::unsigned(&mut self.frame, bounds.name(key), number);
+        } else {
+            self.metadata(key, MetaValue::Unsigned(number), bounds);
         }
     }
 
@@ -176,11 +202,11 @@ impl Open {
 
     /// A call of a tool that was put together as bytes, within the limits already.
     #[inline]
-    pub(crate) fn tool_part(&mut self, call: &CallPart, bounds: &mut Bounds<'_>) {
+    pub(crate) fn tool_part(&mut self, call: &Buffer, bounds: &mut Bounds<'_>) {
         if self.packs(self.numbers.tools, bounds.limits.calls, bounds.limits) {
             self.numbers.tools += 1;
-            self.frame.put(call);
-        } else if let Some(call) = frame::read_tool(call) {
+            self.frame.put(call.as_slice());
+        } else if let Some(call) = frame::read_tool(call.as_slice()) {
             self.push_tool(call, bounds);
         }
     }
@@ -196,7 +222,7 @@ impl Open {
     }
 
     fn push_tool(&mut self, call: ToolCall, bounds: &mut Bounds<'_>) {
-        let mut bytes = CallPart::new();
+        let mut bytes = Buffer::default();
         part::tool(&mut bytes, &call);
         if self.unpacked().tool_calls.len() < bounds.limits.calls
             && self.takes(bytes.len() * 4 + 200, bounds)
@@ -232,7 +258,7 @@ impl Open {
             part::llm(&mut self.frame, &call);
             return;
         }
-        let mut bytes = CallPart::new();
+        let mut bytes = Buffer::default();
         part::llm(&mut bytes, &call);
         if self.unpacked().llm_calls.len() < bounds.limits.calls
             && self.takes(bytes.len() * 4 + 400, bounds)
@@ -301,7 +327,7 @@ impl Open {
         let frame = &mut self.frame;
         self.full.get_or_insert_with(|| {
             frame::close(frame, &Ended::default());
-            let read = frame::read(frame, &mut |text: &str| Name::from(text));
+            let read = frame::read(frame.as_slice(), &mut |text: &str| Name::from(text));
             Box::new(read.map_or_else(|| OperationRecord::new(""), |(record, _)| record))
         })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use taximeter_models::{
@@ -18,7 +18,7 @@ use crate::current::Entered;
 use crate::ending::{Ending, read};
 use crate::frame::Ended;
 use crate::guards::{ComponentGuard, LlmStart, ToolStart};
-use crate::intake::{Flaw, lock};
+use crate::intake::{Brief, BriefGuard, Flaw, lock};
 use crate::open::Open;
 use crate::value::MetaValue;
 
@@ -41,7 +41,7 @@ pub struct Operation {
 /// The place of an operation; when it has ended and nobody holds it any more, the place of the next one.
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
-    life: Mutex<Life>,
+    life: Brief<Life>,
     /// How much of its memory the budget knows of. Changed under the lock of `life` alone.
     charged: AtomicUsize,
 }
@@ -59,9 +59,55 @@ struct Life {
 pub struct OperationBuilder(Option<Prepared>);
 
 struct Prepared {
-    core: Arc<Core>,
-    open: Box<Open>,
+    /// None once it has started.
+    place: Option<(Arc<Core>, Box<Open>)>,
     parent: Option<Handle>,
+}
+
+impl Prepared {
+    fn put(&mut self, put: impl FnOnce(&mut Open, &mut Bounds<'_>)) {
+        if let Some((core, open)) = &mut self.place {
+            let mut bounds = Bounds::new(core.shared.intake.limits());
+            put(open, &mut bounds);
+            bounds.report(&core.shared.intake);
+        }
+    }
+
+    #[inline(never)]
+    fn text(&mut self, key: &str, text: &str) {
+        self.put(|open, bounds| open.text(key, text, bounds));
+    }
+
+    #[inline(never)]
+    fn unsigned(&mut self, key: &str, number: u64) {
+        self.put(|open, bounds| open.unsigned(key, number, bounds));
+    }
+
+    fn metadata(&mut self, key: &str, value: MetaValue<'_>) {
+        self.put(|open, bounds| open.metadata(key, value, bounds));
+    }
+
+    fn start(mut self) -> Option<Arc<Core>> {
+        let (core, mut open) = self.place.take()?;
+        let shared = &core.shared;
+        let started = shared.time.now(&shared.intake);
+        let id = shared.next_id(started.wall);
+        let mut trace = id.into();
+        let parent = self.parent.take().unwrap_or_else(crate::current).0;
+        if let Some(parent) = parent.filter(|parent| Arc::ptr_eq(&parent.shared, shared)) {
+            trace = parent.adopt(&mut open);
+        }
+        *core.life() = Life { id, trace, started, open: Some(open) };
+        Some(core)
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some((core, _)) = &self.place {
+            core.shared.intake.withdrawn();
+        }
+    }
 }
 
 impl OperationBuilder {
@@ -69,35 +115,35 @@ impl OperationBuilder {
         Self(None)
     }
 
-    #[inline]
     pub(crate) fn new(shared: &Arc<Shared>, name: &str) -> Self {
-        let place = shared.intake.pooled().or_else(|| Core::make(shared));
+        let place = shared.intake.offered().or_else(|| Core::make(shared));
         Self(place.map(|(core, mut open)| {
             let mut bounds = Bounds::new(core.shared.intake.limits());
             open.begin(bounds.name(name));
             bounds.report(&core.shared.intake);
-            Prepared { core, open, parent: None }
+            Prepared { place: Some((core, open)), parent: None }
         }))
-    }
-
-    #[inline]
-    fn put(mut self, put: impl FnOnce(&mut Open, &mut Bounds<'_>)) -> Self {
-        if let Some(Prepared { core, open, .. }) = &mut self.0 {
-            let mut bounds = Bounds::new(core.shared.intake.limits());
-            put(open, &mut bounds);
-            bounds.report(&core.shared.intake);
-        }
-        self
     }
 
     /// Keeps a value with it.
     #[inline]
-    pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
-        if self.0.is_none() {
-            return self;
+    pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
+        if let Some(prepared) = &mut self.0 {
+            // The kind is known where this is compiled: the two that are most frequent go straight to their place.
+            match value.into() {
+                MetaValue::Text(text) => prepared.text(key.as_ref(), text),
+                MetaValue::Unsigned(number) => prepared.unsigned(key.as_ref(), number),
+                value => prepared.metadata(key.as_ref(), value),
+            }
         }
-        let value = value.into();
-        self.put(|open, bounds| open.metadata(key.as_ref(), value, bounds))
+        self
+    }
+
+    fn put(mut self, put: impl FnOnce(&mut Open, &mut Bounds<'_>)) -> Self {
+        if let Some(prepared) = &mut self.0 {
+            prepared.put(put);
+        }
+        self
     }
 
     /// Says for whom it runs. Default: as its parent.
@@ -127,20 +173,7 @@ impl OperationBuilder {
     /// Starts it.
     #[inline]
     pub fn start(self) -> Operation {
-        let Some(Prepared { core, mut open, parent }) = self.0 else {
-            return Operation { handle: Handle::off() };
-        };
-        let shared = &core.shared;
-        shared.intake.started();
-        let started = shared.time.now(&shared.intake);
-        let id = shared.next_id(started.wall);
-        let mut trace = id.into();
-        let parent = parent.unwrap_or_else(crate::current).0;
-        if let Some(parent) = parent.filter(|parent| Arc::ptr_eq(&parent.shared, shared)) {
-            trace = parent.adopt(&mut open);
-        }
-        *core.life() = Life { id, trace, started, open: Some(open) };
-        Operation { handle: Handle(Some(core)) }
+        Operation { handle: Handle(self.0.and_then(Prepared::start)) }
     }
 
     /// Starts it as an operation that is addressed by its id, for who cannot hold a guard: recorded into through
@@ -171,9 +204,9 @@ impl Core {
         if !shared.take_place(charged) {
             return None;
         }
-        let started = Moment { monotonic: Duration::ZERO, wall: chrono::DateTime::UNIX_EPOCH };
+        let started = Moment { monotonic: Duration::ZERO, wall: 0 };
         let (id, trace) = (OperationId::default(), TraceId::default());
-        let life = Mutex::new(Life { id, trace, started, open: None });
+        let life = Brief::new(Life { id, trace, started, open: None });
         let charged = AtomicUsize::new(charged);
         let core = Arc::new(Self { shared: Arc::clone(shared), life, charged });
         lock(&shared.places).push(Arc::downgrade(&core));
@@ -196,8 +229,8 @@ impl Core {
     }
 
     #[inline]
-    fn life(&self) -> MutexGuard<'_, Life> {
-        lock(&self.life)
+    fn life(&self) -> BriefGuard<'_, Life> {
+        self.life.lock()
     }
 
     /// Makes an operation the child of this one; gives the trace of both.
@@ -228,6 +261,44 @@ impl Core {
         }
         drop(life);
         bounds.report(&self.shared.intake);
+    }
+
+    #[inline(never)]
+    pub(crate) fn component(&self, name: &str, began: Option<Duration>, took: Duration) {
+        self.fill(|open, bounds, started| {
+            open.component(name, began.map(|began| began.saturating_sub(started)), took, bounds);
+        });
+    }
+
+    #[inline(never)]
+    fn usage(&self, provider: &str, model: &str, usage: Result<TokenUsage, UsageError>) {
+        match usage {
+            Ok(usage) => self.fill(|open, bounds, _| open.usage(provider, model, &usage, bounds)),
+            Err(error) => {
+                let mut call = LlmCall::new(provider, model);
+                self.put_usage(&mut call, Err(error));
+                self.fill(|open, bounds, _| open.llm_call(call, bounds));
+            }
+        }
+    }
+
+    /// Gives a call its usage, or says why it has none.
+    pub(crate) fn put_usage(&self, call: &mut LlmCall, usage: Result<TokenUsage, UsageError>) {
+        match usage {
+            Ok(usage) => call.usage = Some(usage),
+            Err(error) => {
+                call.cost = taximeter_models::CostOutcome::InvalidUsage { why: error.to_string() };
+                self.shared.intake.flaw(Flaw::InvalidUsage);
+            }
+        }
+    }
+
+    /// Ends the operation and hands it in.
+    #[inline(never)]
+    fn finish(self: Arc<Self>, outcome: Outcome) {
+        if let Some(open) = self.end(outcome) {
+            self.shared.hand_in(&self, open, outcome);
+        }
     }
 
     /// Ends the operation; gives what it gathered once, to whoever ends it first.
@@ -295,10 +366,10 @@ impl Handle {
     /// Keeps a value with the operation; a later value of the same key takes its place.
     #[inline]
     pub fn set<'v>(&self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
-        self.put(
-            || (key, value.into()),
-            |open, (key, value), bounds| open.metadata(key.as_ref(), value, bounds),
-        );
+        if let Some(core) = &self.0 {
+            let value = value.into();
+            core.fill(|open, bounds, _| open.metadata(key.as_ref(), value, bounds));
+        }
     }
 
     /// Puts a tag on the operation, to group by.
@@ -324,6 +395,7 @@ impl Handle {
 
     /// Starts a component; its time is recorded when the guard is dropped. Components may run side by side, and the
     /// same one again: their times add up, and their number is kept.
+    #[inline]
     pub fn component(&self, name: impl AsRef<str>) -> ComponentGuard {
         ComponentGuard::start(self, name.as_ref())
     }
@@ -331,11 +403,14 @@ impl Handle {
     /// Adds the time that a component took.
     #[inline]
     pub fn add_component(&self, name: impl AsRef<str>, duration: Duration) {
-        self.fill(|open, bounds, _| open.component(name.as_ref(), None, duration, bounds));
+        if let Some(core) = &self.0 {
+            core.component(name.as_ref(), None, duration);
+        }
     }
 
     /// Prepares a call of a tool.
-    pub fn tool(&self, name: impl AsRef<str>) -> ToolStart {
+    #[inline]
+    pub fn tool(&self, name: impl AsRef<str>) -> ToolStart<'_> {
         ToolStart::new(self, name.as_ref())
     }
 
@@ -357,36 +432,15 @@ impl Handle {
     /// Records what a call of an LLM consumed, where nothing else is known of it.
     ///
     /// Numbers that cannot be are counted, and the call is kept without them.
+    #[inline]
     pub fn record_usage<U>(&self, provider: impl AsRef<str>, model: impl AsRef<str>, usage: U)
     where
         U: TryInto<TokenUsage>,
         UsageError: From<U::Error>,
     {
-        if !self.is_recording() {
-            return;
-        }
-        let (provider, model) = (provider.as_ref(), model.as_ref());
-        match usage.try_into() {
-            Ok(usage) => {
-                self.fill(|open, bounds, _| open.usage(provider, model, &usage, bounds));
-            }
-            Err(error) => {
-                let mut call = LlmCall::new(provider, model);
-                self.put_usage(&mut call, Err(error.into()));
-                self.record_llm_call(call);
-            }
-        }
-    }
-
-    pub(crate) fn put_usage(&self, call: &mut LlmCall, usage: Result<TokenUsage, UsageError>) {
-        match usage {
-            Ok(usage) => call.usage = Some(usage),
-            Err(error) => {
-                call.cost = taximeter_models::CostOutcome::InvalidUsage { why: error.to_string() };
-                if let Some(core) = &self.0 {
-                    core.shared.intake.flaw(Flaw::InvalidUsage);
-                }
-            }
+        if let Some(core) = &self.0 {
+            let usage = usage.try_into().map_err(UsageError::from);
+            core.usage(provider.as_ref(), model.as_ref(), usage);
         }
     }
 
@@ -494,9 +548,8 @@ impl Operation {
     #[inline]
     fn end(&mut self, outcome: Outcome) {
         // The place may be another operation's as soon as it is handed in: it must not be looked at again.
-        let Some(core) = self.handle.0.take() else { return };
-        if let Some(open) = core.end(outcome) {
-            core.shared.hand_in(&core, open, outcome);
+        if let Some(core) = self.handle.0.take() {
+            core.finish(outcome);
         }
     }
 }
@@ -510,6 +563,7 @@ impl Deref for Operation {
 }
 
 impl Drop for Operation {
+    #[inline]
     fn drop(&mut self) {
         self.end(Outcome::Abandoned);
     }

@@ -20,7 +20,9 @@ use serde_json::Value;
 #[non_exhaustive]
 pub enum MetaValue<'a> {
     /// A text.
-    Text(Cow<'a, str>),
+    Text(&'a str),
+    /// A text that was given away.
+    Owned(String),
     /// A whole number that is not negative.
     Unsigned(u64),
     /// A whole number below zero.
@@ -37,7 +39,8 @@ impl MetaValue<'_> {
     /// The value with a text of its own.
     pub(crate) fn into_value(self) -> Value {
         match self {
-            Self::Text(text) => text.into_owned().into(),
+            Self::Text(text) => text.into(),
+            Self::Owned(text) => text.into(),
             Self::Unsigned(number) => number.into(),
             Self::Signed(number) => number.into(),
             Self::Float(number) => number.into(),
@@ -48,39 +51,48 @@ impl MetaValue<'_> {
 }
 
 impl<'a> From<&'a str> for MetaValue<'a> {
+    #[inline]
     fn from(text: &'a str) -> Self {
-        Self::Text(Cow::Borrowed(text))
+        Self::Text(text)
     }
 }
 
 impl<'a> From<&'a String> for MetaValue<'a> {
+    #[inline]
     fn from(text: &'a String) -> Self {
-        Self::Text(Cow::Borrowed(text))
+        Self::Text(text)
     }
 }
 
 impl<'a> From<&'a taximeter_models::Name> for MetaValue<'a> {
+    #[inline]
     fn from(name: &'a taximeter_models::Name) -> Self {
-        Self::Text(Cow::Borrowed(name))
+        Self::Text(name)
     }
 }
 
 impl From<String> for MetaValue<'_> {
+    #[inline]
     fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
+        Self::Owned(text)
     }
 }
 
 impl<'a> From<Cow<'a, str>> for MetaValue<'a> {
+    #[inline]
     fn from(text: Cow<'a, str>) -> Self {
-        Self::Text(text)
+        match text {
+            Cow::Borrowed(text) => Self::Text(text),
+            Cow::Owned(text) => Self::Owned(text),
+        }
     }
 }
 
 macro_rules! from_whole_numbers {
     ($($kind:ty)+) => {
         $(impl From<$kind> for MetaValue<'_> {
-            fn from(number: $kind) -> Self {
+            #[inline]
+    fn from(number: $kind) -> Self {
                 // Neither conversion fails for a number of 64 bits: what is not negative fits the first.
                 match u64::try_from(number) {
                     Ok(number) => Self::Unsigned(number),
@@ -94,30 +106,35 @@ macro_rules! from_whole_numbers {
 from_whole_numbers!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
 
 impl From<f64> for MetaValue<'_> {
+    #[inline]
     fn from(number: f64) -> Self {
         Self::Float(number)
     }
 }
 
 impl From<f32> for MetaValue<'_> {
+    #[inline]
     fn from(number: f32) -> Self {
         Self::Float(number.into())
     }
 }
 
 impl From<bool> for MetaValue<'_> {
+    #[inline]
     fn from(value: bool) -> Self {
         Self::Bool(value)
     }
 }
 
 impl From<()> for MetaValue<'_> {
+    #[inline]
     fn from((): ()) -> Self {
         Self::Json(Value::Null)
     }
 }
 
 impl From<Value> for MetaValue<'_> {
+    #[inline]
     fn from(value: Value) -> Self {
         match value {
             Value::String(text) => text.into(),
@@ -127,36 +144,42 @@ impl From<Value> for MetaValue<'_> {
 }
 
 impl From<&Value> for MetaValue<'_> {
+    #[inline]
     fn from(value: &Value) -> Self {
         value.clone().into()
     }
 }
 
 impl From<serde_json::Map<String, Value>> for MetaValue<'_> {
+    #[inline]
     fn from(map: serde_json::Map<String, Value>) -> Self {
         Self::Json(map.into())
     }
 }
 
 impl<T: Into<Value>> From<Vec<T>> for MetaValue<'_> {
+    #[inline]
     fn from(list: Vec<T>) -> Self {
         Self::Json(list.into())
     }
 }
 
 impl<T: Into<Value> + Clone> From<&[T]> for MetaValue<'_> {
+    #[inline]
     fn from(list: &[T]) -> Self {
         Self::Json(list.into())
     }
 }
 
 impl<T: Into<Value>, const N: usize> From<[T; N]> for MetaValue<'_> {
+    #[inline]
     fn from(list: [T; N]) -> Self {
         Self::Json(list.into())
     }
 }
 
 impl<'a, T: Into<MetaValue<'a>>> From<Option<T>> for MetaValue<'a> {
+    #[inline]
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Json(Value::Null), Into::into)
     }

@@ -109,7 +109,9 @@ impl Worker {
 
     /// Tells the worker that much is waiting. It never waits itself: should the lock be taken, the worker is awake.
     pub(crate) fn press(&self) {
-        if let Ok(mut orders) = self.orders.try_lock() {
+        if let Ok(mut orders) = self.orders.try_lock()
+            && !orders.pressed
+        {
             orders.pressed = true;
             self.changed.notify_all();
         }

@@ -4,22 +4,27 @@
 //! |---|---|
 //! | 4 | length of all that follows, little-endian |
 //! | 16 | id of the operation |
-//! | 12 | start: seconds and nanoseconds since 1970 |
+//! | 8 | start: nanoseconds since 1970 |
 //! | 8 | duration in nanoseconds |
 //! | 1 | outcome |
 //! | 1.. | name |
 //! | .. | parts in the order in which they came: a tag, then what the tag says |
 //!
-//! Numbers are LEB128, texts are a length and UTF-8. The layout never leaves the process, so it has no version.
+//! Numbers are LEB128, texts are a length and UTF-8, durations have five bytes or thirteen. The layout never leaves the process, so it has no version.
 
+mod buffer;
 mod read;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use buffer::Buffer;
 pub(crate) use read::{id_of, read, read_tool};
-pub(crate) use write::{Bytes, CallPart, Ended, begin, close, encode, part};
+pub(crate) use write::{Ended, begin, close, encode, part, unix_nanos};
+
+/// The first number of nanoseconds that is written in full: all bits of five bytes.
+const LONG: u64 = (1 << 40) - 1;
 
 /// The tags of the parts.
 mod tag {
@@ -35,6 +40,8 @@ mod tag {
     pub(super) const ERROR: u8 = 10;
     pub(super) const WARNING: u8 = 11;
     pub(super) const UNLISTED: u8 = 12;
+    pub(super) const COMPONENT_AT: u8 = 13;
+    pub(super) const COMPONENTS: u8 = 14;
 
     // Within a call.
     pub(super) const END: u8 = 32;
@@ -54,6 +61,7 @@ mod tag {
     pub(super) const TIER: u8 = 46;
     pub(super) const SERVED_AS: u8 = 47;
     pub(super) const WINDOW: u8 = 48;
+    pub(super) const STARTED_FAR: u8 = 49;
 
     // Values of metadata.
     pub(super) const NULL: u8 = 64;

@@ -53,7 +53,7 @@ struct Reader<'b, 'n, N> {
 impl<'b, N: Names> Reader<'b, '_, N> {
     fn record(mut self) -> Option<OperationRecord> {
         let id = OperationId::from_bits(self.wide()?);
-        let started_at = self.instant()?;
+        let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
         let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
         let outcome = match self.byte()? {
             0 => Outcome::Success,
@@ -81,7 +81,9 @@ impl<'b, N: Names> Reader<'b, '_, N> {
             tag::SESSION => record.session = Some(self.text()?.into()),
             tag::PARENT => record.parent = Some(OperationId::from_bits(self.wide()?)),
             tag::TRACE => record.trace_id = TraceId::from_bits(self.wide()?),
-            tag::COMPONENT => record.components.push(self.component()?),
+            kind @ (tag::COMPONENT | tag::COMPONENT_AT | tag::COMPONENTS) => {
+                record.components.push(self.component(kind)?);
+            }
             tag::TOOL => record.tool_calls.push(self.tool()?),
             tag::LLM => record.llm_calls.push(self.llm()?),
             tag::ERROR => record.errors.push(self.error()?),
@@ -98,11 +100,14 @@ impl<'b, N: Names> Reader<'b, '_, N> {
         Some(())
     }
 
-    fn component(&mut self) -> Option<ComponentTiming> {
+    fn component(&mut self, kind: u8) -> Option<ComponentTiming> {
         let name = self.name()?;
-        let duration = self.nanos()?;
-        let offset = self.number()?.checked_sub(1).map(Duration::from_nanos);
-        Some(ComponentTiming { name, offset, duration, count: self.number()? })
+        let (offset, count) = match kind {
+            tag::COMPONENT => (None, 1),
+            tag::COMPONENT_AT => (Some(self.nanos()?), 1),
+            _ => (self.number()?.checked_sub(1).map(Duration::from_nanos), self.number()?),
+        };
+        Some(ComponentTiming { name, offset, duration: self.nanos()?, count })
     }
 
     fn tool(&mut self) -> Option<ToolCall> {
@@ -111,6 +116,7 @@ impl<'b, N: Names> Reader<'b, '_, N> {
             match self.byte()? {
                 tag::METADATA => self.metadata(&mut call.metadata)?,
                 tag::STARTED => call.started_at = Some(self.instant()?),
+                tag::STARTED_FAR => call.started_at = Some(self.far_instant()?),
                 tag::DURATION => call.duration = Some(self.nanos()?),
                 tag::ATTEMPT => call.attempt = u32::try_from(self.number()?).ok()?,
                 tag::ARGUMENTS => call.arguments_hash = Some(u64::from_le_bytes(self.array()?)),
@@ -135,6 +141,7 @@ impl<'b, N: Names> Reader<'b, '_, N> {
             match self.byte()? {
                 tag::METADATA => self.metadata(&mut call.metadata)?,
                 tag::STARTED => call.started_at = Some(self.instant()?),
+                tag::STARTED_FAR => call.started_at = Some(self.far_instant()?),
                 tag::DURATION => call.duration = Some(self.nanos()?),
                 tag::FIRST_TOKEN => call.time_to_first_token = Some(self.nanos()?),
                 tag::ATTEMPT => call.attempt = u32::try_from(self.number()?).ok()?,
@@ -162,8 +169,8 @@ impl<'b, N: Names> Reader<'b, '_, N> {
 
     fn usage(&mut self) -> Option<TokenUsage> {
         let (mut input, mut output, mut others) = (0, 0, BTreeMap::new());
-        while let Some(place) = self.number()?.checked_sub(1) {
-            match *Unit::ALL.get(usize::try_from(place).ok()?)? {
+        while let Some(place) = self.byte()?.checked_sub(1) {
+            match *Unit::ALL.get(usize::from(place))? {
                 Unit::Input => input = self.number()?,
                 Unit::Output => output = self.number()?,
                 other => _ = others.insert(other, self.number()?),
@@ -252,10 +259,17 @@ impl<'b, N: Names> Reader<'b, '_, N> {
     }
 
     fn nanos(&mut self) -> Option<Duration> {
-        self.number().map(Duration::from_nanos)
+        let [a, b, c, d, e] = self.array()?;
+        let nanos = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
+        let long = nanos == super::LONG;
+        Some(Duration::from_nanos(if long { u64::from_le_bytes(self.array()?) } else { nanos }))
     }
 
     fn instant(&mut self) -> Option<DateTime<Utc>> {
+        Some(DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?)))
+    }
+
+    fn far_instant(&mut self) -> Option<DateTime<Utc>> {
         let seconds = i64::from_le_bytes(self.array()?);
         DateTime::from_timestamp(seconds, u32::from_le_bytes(self.array()?))
     }

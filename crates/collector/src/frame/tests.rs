@@ -10,11 +10,12 @@ use taximeter_models::{
     Warning,
 };
 
-use super::{encode, id_of, read};
+use super::{Buffer, encode, id_of, read};
 
 fn back(record: &OperationRecord) -> OperationRecord {
-    let mut frame = Vec::new();
-    encode(&mut frame, record);
+    let mut buffer = Buffer::default();
+    encode(&mut buffer, record);
+    let mut frame = buffer.as_slice().to_vec();
     assert_eq!(id_of(&frame), Some(record.id));
     frame.extend_from_slice(b"more");
     let (read, rest) = read(&frame, &mut |text: &str| Name::from(text)).expect("it is a frame");
@@ -50,10 +51,17 @@ fn full() -> OperationRecord {
         duration: Duration::ZERO,
         count: 300,
     });
+    record.components.push(taximeter_models::ComponentTiming {
+        name: "at".into(),
+        offset: Some(Duration::from_nanos(super::LONG - 1)),
+        duration: Duration::from_nanos(u64::MAX),
+        count: 1,
+    });
     let mut tool = ToolCall::new("search", ToolStatus::Timeout).attempt(u32::MAX).with("k", -1);
     tool.started_at = Some("2026-11-24T12:00:00.5Z".parse().unwrap());
     tool.error = Some(ErrorRecord::new(ErrorCategory::Timeout, "slow").within("net"));
     tool.arguments_hash = Some(u64::MAX);
+    tool.duration = Some(Duration::from_nanos(super::LONG));
     record.tool_calls = vec![tool, ToolCall::new("", ToolStatus::Success)];
     let mut llm = LlmCall::new("openai", "gpt-4o").lasting(Duration::from_secs(2));
     let usage = TokenUsage::inclusive(1_200, 350).cache_read(200).unit(Unit::Request, 1);
@@ -70,6 +78,7 @@ fn full() -> OperationRecord {
     (llm.prompt_prefix_hash, llm.arguments_hash) = (Some(1), Some(2));
     (llm.context_window, llm.time_to_first_token) = (Some(128_000), Some(Duration::from_millis(7)));
     llm.response_model = Some("gpt-4o-2024-08-06".into());
+    llm.started_at = Some(chrono::DateTime::<chrono::Utc>::MAX_UTC);
     record.llm_calls = vec![llm, LlmCall::default()];
     let mut error = ErrorRecord::new(ErrorCategory::Unknown, "it\nfailed");
     error.causes = vec!["because".into(), String::new()];
@@ -107,8 +116,9 @@ proptest! {
     fn bytes_that_are_no_frame_are_refused_and_nothing_panics(
         at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),
     ) {
-        let mut frame = Vec::new();
-        encode(&mut frame, &full());
+        let mut buffer = Buffer::default();
+        encode(&mut buffer, &full());
+        let mut frame = buffer.as_slice().to_vec();
         let place = at.index(frame.len());
         frame[place] = byte;
         frame.truncate(cut.index(frame.len() + 1));

@@ -4,90 +4,34 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use smallvec::SmallVec;
 use taximeter_models::{
     ComponentTiming, CostOutcome, ErrorCategory, ErrorRecord, LlmCall, OperationId,
-    OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId, Unit,
+    OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId,
 };
 
-use super::tag;
+use super::{Buffer, tag};
 use crate::value::MetaValue;
 
 /// Bytes before the name.
-pub(crate) const FIXED: usize = 4 + 16 + 12 + 8 + 1;
-
-/// One call while it is put together: mostly short enough to need no memory of its own.
-pub(crate) type CallPart = SmallVec<[u8; 120]>;
-
-/// Something that bytes can be appended to.
-pub(crate) trait Bytes {
-    fn put(&mut self, bytes: &[u8]);
-
-    fn byte(&mut self, byte: u8) {
-        self.put(&[byte]);
-    }
-
-    fn number(&mut self, mut number: u64) {
-        let mut digits = [0_u8; 10];
-        let mut at = 0;
-        while number > 0x7f {
-            digits[at] = (number & 0x7f) as u8 | 0x80;
-            number >>= 7;
-            at += 1;
-        }
-        digits[at] = (number & 0x7f) as u8;
-        self.put(&digits[..=at]);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.number(text.len() as u64);
-        self.put(text.as_bytes());
-    }
-
-    fn nanos(&mut self, duration: Duration) {
-        self.number(nanos(duration));
-    }
-
-    fn instant(&mut self, instant: DateTime<Utc>) {
-        self.put(&instant.timestamp().to_le_bytes());
-        self.put(&instant.timestamp_subsec_nanos().to_le_bytes());
-    }
-}
-
-impl Bytes for Vec<u8> {
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.push(byte);
-    }
-}
-
-impl Bytes for CallPart {
-    #[inline]
-    fn put(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    fn byte(&mut self, byte: u8) {
-        self.push(byte);
-    }
-}
+pub(super) const FIXED: usize = 4 + 16 + 8 + 8 + 1;
 
 /// Nanoseconds, or as many as there is room for: 584 years.
 pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Nanoseconds since 1970, or the nearest that 64 bits hold: the years 1677 to 2262.
+pub(crate) fn unix_nanos(instant: DateTime<Utc>) -> i64 {
+    let far = if instant < DateTime::UNIX_EPOCH { i64::MIN } else { i64::MAX };
+    instant.timestamp_nanos_opt().unwrap_or(far)
+}
+
 /// What is known of an operation only when it has ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) id: OperationId,
-    pub(crate) started_at: DateTime<Utc>,
+    /// Nanoseconds since 1970.
+    pub(crate) started_at: i64,
     pub(crate) duration: Duration,
     pub(crate) outcome: Outcome,
 }
@@ -96,7 +40,7 @@ impl Default for Ended {
     fn default() -> Self {
         Self {
             id: OperationId::default(),
-            started_at: DateTime::UNIX_EPOCH,
+            started_at: 0,
             duration: Duration::ZERO,
             outcome: Outcome::Success,
         }
@@ -104,22 +48,23 @@ impl Default for Ended {
 }
 
 /// Begins a frame in an empty buffer: room for what is known at the end, and the name.
-pub(crate) fn begin(frame: &mut Vec<u8>, name: &str) {
+#[inline]
+pub(crate) fn begin(frame: &mut Buffer, name: &str) {
     frame.clear();
-    frame.extend_from_slice(&[0; FIXED]);
+    frame.put(&[0; FIXED]);
     frame.text(name);
 }
 
 /// Fills in what is known at the end. The frame is whole from here on.
-pub(crate) fn close(frame: &mut [u8], ended: &Ended) {
+#[inline]
+pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
     let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
-    let Some(fixed) = frame.first_chunk_mut::<FIXED>() else { return };
+    let Some(fixed) = frame.as_mut_slice().first_chunk_mut::<FIXED>() else { return };
     fixed[..4].copy_from_slice(&length.to_le_bytes());
     fixed[4..20].copy_from_slice(&ended.id.bits().to_le_bytes());
-    fixed[20..28].copy_from_slice(&ended.started_at.timestamp().to_le_bytes());
-    fixed[28..32].copy_from_slice(&ended.started_at.timestamp_subsec_nanos().to_le_bytes());
-    fixed[32..40].copy_from_slice(&nanos(ended.duration).to_le_bytes());
-    fixed[40] = match ended.outcome {
+    fixed[20..28].copy_from_slice(&ended.started_at.to_le_bytes());
+    fixed[28..36].copy_from_slice(&nanos(ended.duration).to_le_bytes());
+    fixed[36] = match ended.outcome {
         Outcome::Success => 0,
         Outcome::Failure => 1,
         Outcome::Abandoned => 2,
@@ -129,17 +74,17 @@ pub(crate) fn close(frame: &mut [u8], ended: &Ended) {
 /// The parts of a record.
 pub(crate) mod part {
     use super::{
-        Bytes, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall, MetaValue,
+        Buffer, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall, MetaValue,
         OperationId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
     };
-    use super::{cost, llm_fields, put_value, usage_of};
+    use super::{cost, llm_fields, nanos, put_value, usage_of};
 
     #[inline]
-    pub(crate) fn metadata(to: &mut impl Bytes, key: &str, value: &MetaValue<'_>) {
-        to.byte(tag::METADATA);
-        to.text(key);
+    pub(crate) fn metadata(to: &mut Buffer, key: &str, value: &MetaValue<'_>) {
+        to.tagged(tag::METADATA, key);
         match value {
             MetaValue::Text(text) => put_text(to, text),
+            MetaValue::Owned(text) => put_text(to, text),
             MetaValue::Unsigned(number) => put_unsigned(to, *number),
             MetaValue::Signed(number) => put_signed(to, *number),
             MetaValue::Float(number) => put_float(to, *number),
@@ -148,102 +93,132 @@ pub(crate) mod part {
         }
     }
 
-    pub(super) fn put_text(to: &mut impl Bytes, text: &str) {
-        to.byte(tag::TEXT);
-        to.text(text);
+    /// The two most frequent kinds of a value, without a detour.
+    #[inline]
+    pub(crate) fn text(to: &mut Buffer, key: &str, text: &str) {
+        to.tagged(tag::METADATA, key);
+        put_text(to, text);
     }
 
-    pub(super) fn put_unsigned(to: &mut impl Bytes, number: u64) {
+    #[inline]
+    pub(crate) fn unsigned(to: &mut Buffer, key: &str, number: u64) {
+        to.tagged(tag::METADATA, key);
+        put_unsigned(to, number);
+    }
+
+    #[inline]
+    pub(super) fn put_text(to: &mut Buffer, text: &str) {
+        to.tagged(tag::TEXT, text);
+    }
+
+    #[inline]
+    pub(super) fn put_unsigned(to: &mut Buffer, number: u64) {
         to.byte(tag::UNSIGNED);
         to.number(number);
     }
 
-    pub(super) fn put_signed(to: &mut impl Bytes, number: i64) {
+    pub(super) fn put_signed(to: &mut Buffer, number: i64) {
         to.byte(tag::SIGNED);
         to.put(&number.to_le_bytes());
     }
 
-    pub(super) fn put_float(to: &mut impl Bytes, number: f64) {
+    pub(super) fn put_float(to: &mut Buffer, number: f64) {
         to.byte(tag::FLOAT);
         to.put(&number.to_bits().to_le_bytes());
     }
 
-    pub(crate) fn tag(to: &mut impl Bytes, key: &str, value: &str) {
-        to.byte(tag::TAG);
-        to.text(key);
+    pub(crate) fn tag(to: &mut Buffer, key: &str, value: &str) {
+        to.tagged(tag::TAG, key);
         to.text(value);
     }
 
-    pub(crate) fn user(to: &mut impl Bytes, user: &str) {
-        to.byte(tag::USER);
-        to.text(user);
+    pub(crate) fn user(to: &mut Buffer, user: &str) {
+        to.tagged(tag::USER, user);
     }
 
-    pub(crate) fn session(to: &mut impl Bytes, session: &str) {
-        to.byte(tag::SESSION);
-        to.text(session);
+    pub(crate) fn session(to: &mut Buffer, session: &str) {
+        to.tagged(tag::SESSION, session);
     }
 
-    pub(crate) fn parent(to: &mut impl Bytes, parent: OperationId) {
+    pub(crate) fn parent(to: &mut Buffer, parent: OperationId) {
         to.byte(tag::PARENT);
         to.put(&parent.bits().to_le_bytes());
     }
 
-    pub(crate) fn trace(to: &mut impl Bytes, trace: TraceId) {
+    pub(crate) fn trace(to: &mut Buffer, trace: TraceId) {
         to.byte(tag::TRACE);
         to.put(&trace.bits().to_le_bytes());
     }
 
     #[inline]
     pub(crate) fn component(
-        to: &mut impl Bytes,
+        to: &mut Buffer,
         name: &str,
         offset: Option<Duration>,
         duration: Duration,
         count: u64,
     ) {
-        to.byte(tag::COMPONENT);
-        to.text(name);
-        to.nanos(duration);
-        // An offset is written one above itself, so that none fits beside it.
-        to.number(offset.map_or(0, |offset| super::nanos(offset).saturating_add(1)));
-        to.number(count);
+        match offset {
+            None if count == 1 => to.tagged(tag::COMPONENT, name),
+            Some(offset) if count == 1 => {
+                to.tagged(tag::COMPONENT_AT, name);
+                to.nanos(nanos(offset));
+            }
+            offset => {
+                to.tagged(tag::COMPONENTS, name);
+                // Written one above itself, so that none fits beside it; the largest is taken for the one below.
+                to.number(offset.map_or(0, |offset| nanos(offset).saturating_add(1)));
+                to.number(count);
+            }
+        }
+        to.nanos(nanos(duration));
     }
 
-    pub(super) fn timing(to: &mut impl Bytes, timing: &ComponentTiming) {
+    pub(super) fn timing(to: &mut Buffer, timing: &ComponentTiming) {
         component(to, &timing.name, timing.offset, timing.duration, timing.count);
     }
 
     #[inline]
-    pub(crate) fn tool_begin(to: &mut impl Bytes, name: &str) {
-        to.byte(tag::TOOL);
-        to.text(name);
+    pub(crate) fn tool_begin(to: &mut Buffer, name: &str) {
+        to.tagged(tag::TOOL, name);
     }
 
     #[inline]
-    pub(crate) fn started(to: &mut impl Bytes, at: DateTime<Utc>) {
+    pub(crate) fn started(to: &mut Buffer, at: DateTime<Utc>) {
+        match at.timestamp_nanos_opt() {
+            Some(nanos) => started_nanos(to, nanos),
+            None => {
+                to.byte(tag::STARTED_FAR);
+                to.put(&at.timestamp().to_le_bytes());
+                to.put(&at.timestamp_subsec_nanos().to_le_bytes());
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn started_nanos(to: &mut Buffer, nanos: i64) {
         to.byte(tag::STARTED);
-        to.instant(at);
+        to.put(&nanos.to_le_bytes());
     }
 
     #[inline]
-    pub(crate) fn duration(to: &mut impl Bytes, duration: Duration) {
+    pub(crate) fn duration(to: &mut Buffer, duration: Duration) {
         to.byte(tag::DURATION);
-        to.nanos(duration);
+        to.nanos(nanos(duration));
     }
 
-    pub(crate) fn attempt(to: &mut impl Bytes, attempt: u32) {
+    pub(crate) fn attempt(to: &mut Buffer, attempt: u32) {
         to.byte(tag::ATTEMPT);
         to.number(attempt.into());
     }
 
-    pub(crate) fn arguments_hash(to: &mut impl Bytes, hash: u64) {
+    pub(crate) fn arguments_hash(to: &mut Buffer, hash: u64) {
         to.byte(tag::ARGUMENTS);
         to.put(&hash.to_le_bytes());
     }
 
     #[inline]
-    pub(crate) fn tool_end(to: &mut impl Bytes, status: ToolStatus) {
+    pub(crate) fn tool_end(to: &mut Buffer, status: ToolStatus) {
         to.byte(tag::END);
         to.byte(match status {
             ToolStatus::Success => 0,
@@ -253,11 +228,10 @@ pub(crate) mod part {
         });
     }
 
-    pub(crate) fn tool(to: &mut impl Bytes, call: &ToolCall) {
+    pub(crate) fn tool(to: &mut Buffer, call: &ToolCall) {
         tool_begin(to, &call.name);
         for (key, value) in &call.metadata {
-            to.byte(tag::METADATA);
-            to.text(key);
+            to.tagged(tag::METADATA, key);
             put_value(to, value);
         }
         call.started_at.inspect(|at| started(to, *at));
@@ -271,24 +245,22 @@ pub(crate) mod part {
     }
 
     #[inline]
-    pub(crate) fn usage(to: &mut impl Bytes, provider: &str, model: &str, usage: &TokenUsage) {
+    pub(crate) fn usage(to: &mut Buffer, provider: &str, model: &str, usage: &TokenUsage) {
         to.byte(tag::LLM);
-        to.byte(tag::PROVIDER);
-        to.text(provider);
-        to.byte(tag::REQUEST_MODEL);
-        to.text(model);
+        to.tagged(tag::PROVIDER, provider);
+        to.tagged(tag::REQUEST_MODEL, model);
         usage_of(to, usage);
         to.byte(tag::END);
     }
 
-    pub(crate) fn llm(to: &mut impl Bytes, call: &LlmCall) {
+    pub(crate) fn llm(to: &mut Buffer, call: &LlmCall) {
         to.byte(tag::LLM);
         llm_fields(to, call);
         cost(to, &call.cost);
         to.byte(tag::END);
     }
 
-    pub(crate) fn error(to: &mut impl Bytes, error: &ErrorRecord) {
+    pub(crate) fn error(to: &mut Buffer, error: &ErrorRecord) {
         to.byte(tag::ERROR);
         let category = ErrorCategory::ALL.iter().position(|known| *known == error.category);
         to.number(category.unwrap_or(ErrorCategory::ALL.len()) as u64);
@@ -298,25 +270,24 @@ pub(crate) mod part {
         optional(to, error.component.as_deref());
     }
 
-    pub(crate) fn warning(to: &mut impl Bytes, message: &str, component: Option<&str>) {
-        to.byte(tag::WARNING);
-        to.text(message);
+    pub(crate) fn warning(to: &mut Buffer, message: &str, component: Option<&str>) {
+        to.tagged(tag::WARNING, message);
         optional(to, component);
     }
 
-    pub(crate) fn unlisted(to: &mut impl Bytes, errors: u64, warnings: u64) {
+    pub(crate) fn unlisted(to: &mut Buffer, errors: u64, warnings: u64) {
         to.byte(tag::UNLISTED);
         to.number(errors);
         to.number(warnings);
     }
 
-    fn optional(to: &mut impl Bytes, text: Option<&str>) {
+    fn optional(to: &mut Buffer, text: Option<&str>) {
         to.byte(text.is_some().into());
         text.inspect(|text| to.text(text));
     }
 }
 
-fn put_value(to: &mut impl Bytes, value: &Value) {
+fn put_value(to: &mut Buffer, value: &Value) {
     match value {
         Value::Null => to.byte(tag::NULL),
         Value::Bool(value) => to.byte(if *value { tag::TRUE } else { tag::FALSE }),
@@ -344,18 +315,17 @@ fn put_value(to: &mut impl Bytes, value: &Value) {
 }
 
 #[inline]
-fn usage_of(to: &mut impl Bytes, usage: &TokenUsage) {
+fn usage_of(to: &mut Buffer, usage: &TokenUsage) {
     to.byte(tag::USAGE);
-    for (unit, quantity) in usage.iter() {
+    usage.iter().for_each(|(unit, quantity)| {
         // One above its place, so that zero ends the list.
-        let place = Unit::ALL.iter().position(|known| *known == unit).unwrap_or(Unit::ALL.len());
-        to.number(place as u64 + 1);
+        to.byte(unit as u8 + 1);
         to.number(quantity);
-    }
+    });
     to.byte(0);
 }
 
-fn llm_fields(to: &mut impl Bytes, call: &LlmCall) {
+fn llm_fields(to: &mut Buffer, call: &LlmCall) {
     let names = [
         (tag::PROVIDER, &call.provider),
         (tag::REQUEST_MODEL, &call.request_model),
@@ -365,8 +335,7 @@ fn llm_fields(to: &mut impl Bytes, call: &LlmCall) {
     ];
     for (tag, name) in names {
         if let Some(name) = name {
-            to.byte(tag);
-            to.text(name);
+            to.tagged(tag, name);
         }
     }
     call.usage.as_ref().inspect(|usage| usage_of(to, usage));
@@ -374,7 +343,7 @@ fn llm_fields(to: &mut impl Bytes, call: &LlmCall) {
     call.duration.inspect(|took| part::duration(to, *took));
     if let Some(took) = call.time_to_first_token {
         to.byte(tag::FIRST_TOKEN);
-        to.nanos(took);
+        to.nanos(nanos(took));
     }
     if call.streamed {
         to.byte(tag::STREAMED);
@@ -398,14 +367,13 @@ fn llm_fields(to: &mut impl Bytes, call: &LlmCall) {
     }
     call.error.as_ref().inspect(|error| part::error(to, error));
     for (key, value) in &call.metadata {
-        to.byte(tag::METADATA);
-        to.text(key);
+        to.tagged(tag::METADATA, key);
         put_value(to, value);
     }
 }
 
 /// A cost that is known before the price book is asked is rare, so it travels as JSON.
-fn cost(to: &mut impl Bytes, cost: &CostOutcome) {
+fn cost(to: &mut Buffer, cost: &CostOutcome) {
     if *cost == CostOutcome::Pending {
         return;
     }
@@ -414,7 +382,7 @@ fn cost(to: &mut impl Bytes, cost: &CostOutcome) {
 }
 
 /// A whole record at once.
-pub(crate) fn encode(frame: &mut Vec<u8>, record: &OperationRecord) {
+pub(crate) fn encode(frame: &mut Buffer, record: &OperationRecord) {
     begin(frame, &record.name);
     record.parent.inspect(|parent| part::parent(frame, *parent));
     if record.trace_id != TraceId::from(record.id) {
@@ -423,8 +391,7 @@ pub(crate) fn encode(frame: &mut Vec<u8>, record: &OperationRecord) {
     record.user.as_ref().inspect(|user| part::user(frame, user));
     record.session.as_ref().inspect(|session| part::session(frame, session));
     for (key, value) in &record.metadata {
-        frame.byte(tag::METADATA);
-        frame.text(key);
+        frame.tagged(tag::METADATA, key);
         put_value(frame, value);
     }
     record.tags.iter().for_each(|(key, value)| part::tag(frame, key, value));
@@ -442,7 +409,7 @@ pub(crate) fn encode(frame: &mut Vec<u8>, record: &OperationRecord) {
         frame,
         &Ended {
             id: record.id,
-            started_at: record.started_at,
+            started_at: unix_nanos(record.started_at),
             duration: record.duration,
             outcome: record.outcome,
         },

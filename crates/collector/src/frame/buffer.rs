@@ -1,0 +1,138 @@
+//! Bytes that are appended to, in small pieces and often.
+
+/// A growing piece of memory whose unused end is initialised, so that a part is written by one check of its length.
+#[derive(Debug, Default)]
+pub(crate) struct Buffer {
+    memory: Vec<u8>,
+    length: usize,
+}
+
+impl Buffer {
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.length = 0;
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.length
+    }
+
+    /// The bytes of memory that it holds.
+    #[inline]
+    pub(crate) fn memory(&self) -> usize {
+        self.memory.len()
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        self.memory.get(..self.length).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [u8] {
+        self.memory.get_mut(..self.length).unwrap_or_default()
+    }
+
+    /// Appends so many bytes, to be filled.
+    #[inline]
+    fn extend(&mut self, by: usize) -> &mut [u8] {
+        let (from, to) = (self.length, self.length + by);
+        if to > self.memory.len() {
+            self.grow(to);
+        }
+        self.length = to;
+        self.memory.get_mut(from..to).unwrap_or_default()
+    }
+
+    /// Sees to it that so many bytes fit.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn grow(&mut self, to: usize) {
+        self.memory.resize(to.next_power_of_two().max(256), 0);
+    }
+
+    #[inline]
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
+        let place = self.extend(bytes.len());
+        if place.len() == bytes.len() {
+            place.copy_from_slice(bytes);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn byte(&mut self, byte: u8) {
+        if let [place] = self.extend(1) {
+            *place = byte;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn number(&mut self, mut number: u64) {
+        while number > 0x7f {
+            self.byte((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.byte(number as u8);
+    }
+
+    /// A tag and a text: the most frequent of all.
+    #[inline]
+    pub(crate) fn tagged(&mut self, tag: u8, text: &str) {
+        let bytes = text.as_bytes();
+        let (from, length) = (self.length, bytes.len());
+        let to = from + length + 2;
+        match self.memory.get_mut(from..to) {
+            Some([place, number, rest @ ..]) if length <= 0x7f && rest.len() == length => {
+                *place = tag;
+                *number = length as u8;
+                rest.copy_from_slice(bytes);
+                self.length = to;
+            }
+            _ => self.tagged_long(tag, text),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tagged_long(&mut self, tag: u8, text: &str) {
+        self.byte(tag);
+        self.text(text);
+    }
+
+    #[inline]
+    pub(crate) fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.put(text.as_bytes());
+    }
+
+    /// Nanoseconds: five bytes up to eighteen minutes, else thirteen.
+    #[inline]
+    pub(crate) fn nanos(&mut self, nanos: u64) {
+        let [a, b, c, d, e, rest @ ..] = nanos.min(super::LONG).to_le_bytes();
+        debug_assert_eq!(rest, [0; 3]);
+        self.put(&[a, b, c, d, e]);
+        if nanos >= super::LONG {
+            self.put(&nanos.to_le_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_put_in_comes_out(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..70), 0..40)) {
+            let mut buffer = Buffer::default();
+            for piece in &pieces {
+                buffer.put(piece);
+            }
+            prop_assert_eq!(buffer.as_slice(), pieces.concat());
+            prop_assert_eq!(buffer.len(), pieces.concat().len());
+        }
+    }
+}
