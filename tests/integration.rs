@@ -13,6 +13,10 @@ mod cli;
 mod collector_model;
 // What becomes of operations when things go wrong: full queues, panicking sinks, late parts, shutdown.
 mod collector_losses;
+// What a collector may hold: policies for a full queue, the age of operations, names, memory.
+mod collector_bounds;
+// A forked child of a metered process.
+mod forks;
 // Futures on three executors: context, cancellation, threads.
 mod futures;
 // The facade: global meter, overrides, settings, sessions saved and loaded.

@@ -135,9 +135,8 @@ impl<'a> Bounds<'a> {
             *name = name.take().map(|name| self.owned_name(name));
         }
         let served_as = std::mem::take(&mut call.served_as).into_iter().take(SELECTORS);
-        call.served_as = served_as
-            .map(|(key, value)| (self.owned_name(key), self.owned_name(value)))
-            .collect();
+        call.served_as =
+            served_as.map(|(key, value)| (self.owned_name(key), self.owned_name(value))).collect();
         call.duration = call.duration.map(|duration| self.duration(duration));
         call.time_to_first_token = call.time_to_first_token.map(|took| self.duration(took));
         call.error = call.error.map(|error| self.error(error));

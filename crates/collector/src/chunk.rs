@@ -1,6 +1,7 @@
 //! Finished frames, one behind another in a piece of memory that goes to the worker as a whole.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use taximeter_models::{Name, OperationId, OperationRecord};
@@ -146,13 +147,14 @@ fn make(frame: &[u8]) -> Option<OperationRecord> {
 pub(crate) struct Interner {
     known: Mutex<Known>,
     limit: usize,
+    // Relaxed: a count that is read for itself.
+    overflowed: AtomicU64,
 }
 
 #[derive(Debug)]
 struct Known {
     names: HashSet<Name>,
     overflow: Name,
-    overflowed: u64,
 }
 
 /// The name that stands for all names above the limit of [`Limits::names`](crate::Limits::names).
@@ -160,13 +162,13 @@ pub const OVERFLOW: &str = "_other";
 
 impl Interner {
     pub(crate) fn new(limit: usize) -> Self {
-        let known = Known { names: HashSet::new(), overflow: Name::from(OVERFLOW), overflowed: 0 };
-        Self { known: Mutex::new(known), limit }
+        let known = Known { names: HashSet::new(), overflow: Name::from(OVERFLOW) };
+        Self { known: Mutex::new(known), limit, overflowed: AtomicU64::new(0) }
     }
 
     /// How often a name was above the limit.
     pub(crate) fn overflowed(&self) -> u64 {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).overflowed
+        self.overflowed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn get(&self, text: &str) -> Name {
@@ -175,7 +177,7 @@ impl Interner {
             return name.clone();
         }
         if known.names.len() >= self.limit {
-            known.overflowed += 1;
+            self.overflowed.fetch_add(1, Ordering::Relaxed);
             return known.overflow.clone();
         }
         let name = Name::from(text);

@@ -118,10 +118,7 @@ impl Time {
         match self {
             Self::System(clock) => {
                 let nanos = clock.nanos();
-                Moment {
-                    monotonic: Duration::from_nanos(nanos),
-                    wall: clock.wall_at(nanos),
-                }
+                Moment { monotonic: Duration::from_nanos(nanos), wall: clock.wall_at(nanos) }
             }
             Self::Other(clock) => Moment {
                 monotonic: guarded(intake, || clock.monotonic()).unwrap_or_default(),

@@ -409,6 +409,10 @@ impl Shared {
 
     #[cold]
     fn hand_in_by_force(&self, core: &Arc<Core>, mut open: Box<Open>, abandoned: bool) {
+        // In a forked child nobody makes room, and the locks below may never come.
+        if self.intake.is_in_child() {
+            return self.intake.lost(LossReason::Fork, abandoned);
+        }
         let worker = &self.worker;
         worker.press();
         let until = match self.intake.limits().when_full {

@@ -94,8 +94,6 @@ pub struct Counts {
     pub invalid_values: u64,
     /// Names that were above the limit of names, and became [`OVERFLOW`](crate::OVERFLOW).
     pub cardinality: u64,
-    /// Texts that were left out because the redaction panicked on them.
-    pub redaction_failed: u64,
     /// Operations that were open for longer than is allowed, and were closed as abandoned; counted there too.
     pub aged: u64,
     /// Panics of a sink, a clock or another part of the program's own that were caught.

@@ -37,7 +37,11 @@ impl ComponentGuard {
         // One byte more than is allowed is kept, so that the cut is seen and counted when the name is recorded.
         let most = core.shared.intake.limits().name_bytes.saturating_add(4);
         let name = NameText::from_slice(head(name, most).as_bytes());
-        Self { handle: handle.clone(), name, began: core.shared.time.monotonic(&core.shared.intake) }
+        Self {
+            handle: handle.clone(),
+            name,
+            began: core.shared.time.monotonic(&core.shared.intake),
+        }
     }
 
     /// Ends it; as good as dropping it.
@@ -398,7 +402,9 @@ impl LlmGuard {
 
     /// Says how it was served, as far as that changes its price: `("processing", "batch")`, `("region", "eu")`.
     pub fn served_as(&mut self, selector: impl AsRef<str>, value: impl AsRef<str>) {
-        self.change(|call| _ = call.served_as.insert(selector.as_ref().into(), value.as_ref().into()));
+        self.change(|call| {
+            _ = call.served_as.insert(selector.as_ref().into(), value.as_ref().into());
+        });
     }
 
     /// Says why the LLM stopped, in the reply's word.

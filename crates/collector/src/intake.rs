@@ -75,7 +75,6 @@ struct Flaws {
     truncated: u64,
     invalid_usages: u64,
     invalid_values: u64,
-    redaction_failed: u64,
     internal_panics: u64,
     aged: u64,
 }
@@ -87,7 +86,6 @@ pub(crate) enum Flaw {
     Truncated(u64),
     InvalidUsage,
     InvalidValue(u64),
-    RedactionFailed(u64),
     InternalPanic,
     Aged,
 }
@@ -161,7 +159,6 @@ impl Intake {
             Flaw::Truncated(count) => flaws.truncated += count,
             Flaw::InvalidUsage => flaws.invalid_usages += 1,
             Flaw::InvalidValue(count) => flaws.invalid_values += count,
-            Flaw::RedactionFailed(count) => flaws.redaction_failed += count,
             Flaw::InternalPanic => flaws.internal_panics += 1,
             Flaw::Aged => flaws.aged += 1,
         }
@@ -238,10 +235,10 @@ impl Intake {
 
     /// Memory for so many bytes, out of the budget.
     fn empty(&self, length: usize) -> Option<Vec<u8>> {
-        if length <= self.chunk {
-            if let Some(spare) = lock(&self.spares).pop() {
-                return Some(spare);
-            }
+        if length <= self.chunk
+            && let Some(spare) = lock(&self.spares).pop()
+        {
+            return Some(spare);
         }
         let size = length.max(self.chunk);
         self.bytes.take(size).then(|| Vec::with_capacity(size))
@@ -282,6 +279,7 @@ impl Intake {
             slot.ledger.queued -= signed(oldest.records);
             slot.ledger.drop_many(LossReason::QueueFull, oldest.records as u64);
             drop(slot);
+            self.records.give_back(oldest.records);
             self.done_with(oldest);
             return true;
         }
@@ -294,22 +292,29 @@ impl Intake {
             || self.records.used() > self.limits.queued_records / 2
     }
 
-    /// Takes out all that waits, chunk by chunk. They still count as queued, and against the budget.
+    /// Takes out all that waits, one chunk at a time: what is not taken out yet can still make way for newer ones.
+    /// What is taken out still counts as queued, and its bytes against the budget.
     pub(crate) fn drain(&self) -> impl Iterator<Item = Chunk> + '_ {
         self.slots.iter().flat_map(|slot| {
-            let mut slot = slot.lock();
-            self.records.give_back(std::mem::take(&mut slot.allowance));
-            let mut chunks = std::mem::take(&mut slot.full);
-            if slot.chunk.records > 0 {
-                chunks.push_back(std::mem::take(&mut slot.chunk));
-            }
-            chunks
+            // No more than waited at first, or a thread that records without end would keep the worker for itself.
+            let waiting = slot.lock().full.len() + 1;
+            (0..waiting).filter_map(|_| self.take(slot))
         })
     }
 
-    /// Gives the room of a chunk back that has been handed over.
+    fn take(&self, slot: &Brief<Slot>) -> Option<Chunk> {
+        let mut slot = slot.lock();
+        self.records.give_back(std::mem::take(&mut slot.allowance));
+        let oldest = slot
+            .full
+            .pop_front()
+            .or_else(|| (slot.chunk.records > 0).then(|| std::mem::take(&mut slot.chunk)))?;
+        self.records.give_back(oldest.records);
+        Some(oldest)
+    }
+
+    /// Gives the memory of a chunk back that has been handed over.
     pub(crate) fn done_with(&self, chunk: Chunk) {
-        self.records.give_back(chunk.records);
         self.recycle(chunk.bytes);
     }
 
@@ -443,7 +448,6 @@ impl Ledger {
         counts.truncated += flaws.truncated;
         counts.invalid_usages += flaws.invalid_usages;
         counts.invalid_values += flaws.invalid_values;
-        counts.redaction_failed += flaws.redaction_failed;
         counts.internal_panics += flaws.internal_panics;
         counts.aged += flaws.aged;
     }

@@ -184,13 +184,13 @@ impl Open {
     ) {
         let most = bounds.limits.components;
         let components = &mut self.unpacked().components;
-        if components.len() >= most {
-            if let Some(timing) = components.iter_mut().rev().find(|timing| timing.name == *name) {
-                timing.duration = timing.duration.saturating_add(duration);
-                timing.count = timing.count.saturating_add(1);
-                timing.offset = None;
-                return;
-            }
+        if components.len() >= most
+            && let Some(timing) = components.iter_mut().rev().find(|timing| timing.name == *name)
+        {
+            timing.duration = timing.duration.saturating_add(duration);
+            timing.count = timing.count.saturating_add(1);
+            timing.offset = None;
+            return;
         }
         if components.len() < most.saturating_mul(2) && self.takes(name.len() + 64, bounds) {
             let timing = ComponentTiming { name: name.into(), offset, duration, count: 1 };

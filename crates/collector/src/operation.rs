@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use taximeter_models::{
-    ErrorRecord, Failure, LlmCall, OperationId, OperationRecord, Outcome, TokenUsage,
-    ToolCall, TraceId, UsageError,
+    ErrorRecord, Failure, LlmCall, OperationId, OperationRecord, Outcome, TokenUsage, ToolCall,
+    TraceId, UsageError,
 };
 
 use crate::bounds::Bounds;
@@ -254,10 +254,10 @@ impl Core {
             self.shared.intake.flaw(Flaw::LatePart);
             return;
         };
-        if !self.charge(open.memory()) {
-            bounds.left_out();
-        } else {
+        if self.charge(open.memory()) {
             part(open, &mut bounds, started);
+        } else {
+            bounds.left_out();
         }
         drop(life);
         bounds.report(&self.shared.intake);
@@ -446,12 +446,12 @@ impl Handle {
 
     /// Records an error; the operation goes on.
     pub fn error<E: Failure<Kind> + ?Sized, Kind>(&self, error: &E) {
-        self.put(|| read(error), |open, error, bounds| open.error(error, bounds));
+        self.put(|| read(error), Open::error);
     }
 
     /// Records a warning.
     pub fn warn(&self, message: impl Into<String>) {
-        self.put(|| message.into(), |open, message, bounds| open.warning(message, bounds));
+        self.put(|| message.into(), Open::warning);
     }
 
     /// Makes this the [current](crate::current) operation of this thread, until the guard is dropped.

@@ -30,7 +30,9 @@ pub enum FlushError {
     FromSink,
     /// It was called in a forked child of the collector's process, where there is no worker. Make a new collector
     /// there.
-    #[error("flushing the collector: this process is a forked child of the one that made it; make a new one here")]
+    #[error(
+        "flushing the collector: this process is a forked child of the one that made it; make a new one here"
+    )]
     Forked,
     /// The sink could not make safe what it had taken, or lost some of it.
     #[error("flushing the collector: {0}")]

@@ -72,10 +72,11 @@ pub use system::{SystemMetrics, SystemSampler};
 
 pub use taximeter_analysis::{SessionSummary, Thresholds, TrendConfig, Window};
 pub use taximeter_collector::{
-    Clock, Collector, CollectorError, ComponentGuard, Counts, Ending, Entered, FlushError, Handle,
-    IdSource, Limits, LlmGuard, LlmStart, LossReason, ManualClock, MemorySink, Metered, MeteredExt,
-    NullSink, Operation, OperationBuilder, Sink, SinkError, SystemClock, SystemIds, ToolGuard,
-    ToolStart, Within, current, ending_kinds,
+    Batch, Clock, Collector, CollectorError, ComponentGuard, Counts, Ending, Entered, FlushError,
+    Handle, IdSource, Limits, LlmGuard, LlmStart, LossReason, ManualClock, MemorySink, MetaValue,
+    Metered, MeteredExt, NullSink, OVERFLOW, Operation, OperationBuilder, PackedRecords, Sink,
+    SinkError, SystemClock, SystemIds, ToolGuard, ToolStart, WhenFull, Within, current,
+    ending_kinds,
 };
 #[cfg(feature = "macros")]
 pub use taximeter_macros::{metered, tool};

@@ -69,11 +69,14 @@ impl Buffer {
 
     #[inline]
     pub(crate) fn number(&mut self, mut number: u64) {
-        while number > 0x7f {
-            self.byte((number & 0x7f) as u8 | 0x80);
+        loop {
+            let [digits, ..] = number.to_le_bytes();
             number >>= 7;
+            if number == 0 {
+                return self.byte(digits & 0x7f);
+            }
+            self.byte(digits | 0x80);
         }
-        self.byte(number as u8);
     }
 
     /// A tag and a text: the most frequent of all.
@@ -85,7 +88,7 @@ impl Buffer {
         match self.memory.get_mut(from..to) {
             Some([place, number, rest @ ..]) if length <= 0x7f && rest.len() == length => {
                 *place = tag;
-                *number = length as u8;
+                [*number, ..] = length.to_le_bytes();
                 rest.copy_from_slice(bytes);
                 self.length = to;
             }
@@ -109,9 +112,8 @@ impl Buffer {
     /// Nanoseconds: five bytes up to eighteen minutes, else thirteen.
     #[inline]
     pub(crate) fn nanos(&mut self, nanos: u64) {
-        let [a, b, c, d, e, rest @ ..] = nanos.min(super::LONG).to_le_bytes();
-        debug_assert_eq!(rest, [0; 3]);
-        self.put(&[a, b, c, d, e]);
+        let bytes = nanos.min(super::LONG).to_le_bytes();
+        self.put(bytes.first_chunk::<5>().unwrap_or(&[0; 5]));
         if nanos >= super::LONG {
             self.put(&nanos.to_le_bytes());
         }

@@ -88,8 +88,9 @@ impl<'b, N: Names> Reader<'b, '_, N> {
             tag::LLM => record.llm_calls.push(self.llm()?),
             tag::ERROR => record.errors.push(self.error()?),
             tag::WARNING => {
-                let message = self.text()?.to_owned();
-                record.warnings.push(Warning { message, component: self.optional()? });
+                let mut warning = Warning { message: self.text()?.to_owned(), component: None };
+                self.optional(&mut warning.component)?;
+                record.warnings.push(warning);
             }
             tag::UNLISTED => {
                 record.unlisted_errors = record.unlisted_errors.saturating_add(self.number()?);
@@ -190,12 +191,16 @@ impl<'b, N: Names> Reader<'b, '_, N> {
         for _ in 0..self.number()? {
             error.causes.push(self.text()?.to_owned());
         }
-        error.component = self.optional()?;
+        self.optional(&mut error.component)?;
         Some(error)
     }
 
-    fn optional(&mut self) -> Option<Option<Name>> {
-        if self.byte()? == 0 { Some(None) } else { self.name().map(Some) }
+    /// Puts a name in its place, if there is one; none only where the bytes are no record.
+    fn optional(&mut self, name: &mut Option<Name>) -> Option<()> {
+        if self.byte()? != 0 {
+            *name = Some(self.name()?);
+        }
+        Some(())
     }
 
     fn metadata(&mut self, metadata: &mut Metadata) -> Option<()> {
@@ -259,8 +264,9 @@ impl<'b, N: Names> Reader<'b, '_, N> {
     }
 
     fn nanos(&mut self) -> Option<Duration> {
-        let [a, b, c, d, e] = self.array()?;
-        let nanos = u64::from_le_bytes([a, b, c, d, e, 0, 0, 0]);
+        let mut bytes = [0; 8];
+        *bytes.first_chunk_mut::<5>()? = self.array()?;
+        let nanos = u64::from_le_bytes(bytes);
         let long = nanos == super::LONG;
         Some(Duration::from_nanos(if long { u64::from_le_bytes(self.array()?) } else { nanos }))
     }

@@ -74,8 +74,8 @@ pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
 /// The parts of a record.
 pub(crate) mod part {
     use super::{
-        Buffer, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall, MetaValue,
-        OperationId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
+        Buffer, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall,
+        MetaValue, OperationId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
     };
     use super::{cost, llm_fields, nanos, put_value, usage_of};
 
@@ -185,13 +185,12 @@ pub(crate) mod part {
 
     #[inline]
     pub(crate) fn started(to: &mut Buffer, at: DateTime<Utc>) {
-        match at.timestamp_nanos_opt() {
-            Some(nanos) => started_nanos(to, nanos),
-            None => {
-                to.byte(tag::STARTED_FAR);
-                to.put(&at.timestamp().to_le_bytes());
-                to.put(&at.timestamp_subsec_nanos().to_le_bytes());
-            }
+        if let Some(nanos) = at.timestamp_nanos_opt() {
+            started_nanos(to, nanos);
+        } else {
+            to.byte(tag::STARTED_FAR);
+            to.put(&at.timestamp().to_le_bytes());
+            to.put(&at.timestamp_subsec_nanos().to_le_bytes());
         }
     }
 
@@ -301,7 +300,9 @@ fn put_value(to: &mut Buffer, value: &Value) {
         Value::Array(list) => {
             to.byte(tag::LIST);
             to.number(list.len() as u64);
-            list.iter().for_each(|item| put_value(to, item));
+            for item in list {
+                put_value(to, item);
+            }
         }
         Value::Object(map) => {
             to.byte(tag::MAP);

@@ -281,3 +281,17 @@ fn an_override_reaches_every_name_of_the_embedded_llm() {
     assert_eq!(price("openai", "gpt-4o").as_deref(), Some("2.5"));
     assert_eq!(layered.providers().count(), PriceBook::embedded().providers().count());
 }
+
+#[test]
+fn what_decides_on_a_tier_and_has_a_price_is_billed_by_both_ways() {
+    let json = r#"{"models": [{"provider": "p", "id": "m", "cards": [{"rates": {"input": "1", "request": "2"},
+        "tiers": [{"above": 3, "metric": "request", "rates": {"input": "5"}}]}]}]}"#;
+    let book = PriceBook::from_json(json).unwrap();
+    let usage = TokenUsage::inclusive(1_000_000, 0).unit(Unit::Request, 2).build().unwrap();
+    let selectors = Selectors::new();
+    let query =
+        Query { provider: Some("p"), model: "m", at: noon(), usage: &usage, selectors: &selectors };
+    let explained = book.price(&query).amount();
+    assert!(explained.is_some());
+    assert_eq!(book.amount(&query), explained);
+}
