@@ -24,8 +24,9 @@ impl Ids {
 
 impl Sink for Ids {
     fn accept(&self, batch: Vec<OperationRecord>) -> Result<(), SinkError> {
-        let lines: String = batch.iter().map(|record| format!("{}\n", record.id)).collect();
-        (&self.0).write_all(lines.as_bytes()).unwrap();
+        let mut lines: Vec<_> = batch.iter().map(|record| record.id.to_string()).collect();
+        lines.push(String::new());
+        (&self.0).write_all(lines.join("\n").as_bytes()).unwrap();
         Ok(())
     }
 }

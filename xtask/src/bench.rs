@@ -7,6 +7,15 @@ use clap::Subcommand;
 
 #[derive(Subcommand)]
 pub(crate) enum Task {
+    /// Recording an operation, beside fastrace, OpenTelemetry, tracing and metrics
+    Collector {
+        /// Write JSON, an object a line
+        #[arg(long)]
+        json: bool,
+        /// Fewer rounds
+        #[arg(long)]
+        quick: bool,
+    },
     /// Looking up prices, beside the crate genai-prices
     Prices {
         /// Write JSON, an object a line
@@ -17,19 +26,21 @@ pub(crate) enum Task {
 
 pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
     match task {
-        Task::Prices { json } => measure("prices", *json),
+        Task::Collector { json, quick } => {
+            measure("collector", &[("--json", *json), ("--quick", *quick)])
+        }
+        Task::Prices { json } => measure("prices", &[("--json", *json)]),
     }
 }
 
 /// Builds and runs a bench, which is a workspace of its own, so that nobody who only tests builds the peers.
-fn measure(name: &str, json: bool) -> Result<(), Box<dyn Error>> {
+fn measure(name: &str, options: &[(&str, bool)]) -> Result<(), Box<dyn Error>> {
     let manifest = crate::root().join("xtask/benches").join(name).join("Cargo.toml");
     let mut command = Command::new(env!("CARGO"));
     command.args(["run", "--release", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
     command.arg("--target-dir").arg(crate::root().join("target/benches"));
-    if json {
-        command.args(["--", "--json"]);
-    }
+    command.arg("--");
+    command.args(options.iter().filter(|(_, asked)| *asked).map(|(option, _)| option));
     let status = command.status()?;
     if status.success() { Ok(()) } else { Err(format!("the bench {name} failed: {status}").into()) }
 }

@@ -87,7 +87,9 @@ impl Pipeline {
     /// Takes operations that were stored before; they have their costs.
     pub(crate) fn observe(&self, batch: &[OperationRecord]) {
         let mut observed = self.observed();
-        batch.iter().for_each(|record| observed.totals.add(record));
+        for record in batch {
+            observed.totals.add(record);
+        }
         observed.keep(PackedRecords::pack(batch), self.prices.in_force(), self.recent);
     }
 

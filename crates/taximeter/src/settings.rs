@@ -19,7 +19,7 @@ use thiserror::Error;
 /// | `session_id` | `TAXIMETER_SESSION_ID`, `METRICS_SESSION_ID` | made anew for each run |
 /// | `data_dir` | `TAXIMETER_DATA_DIR` | `data/metrics` |
 /// | `recent_operations` | `TAXIMETER_RECENT_OPERATIONS` | 50,000 |
-/// | `queued_records` | `TAXIMETER_QUEUED_RECORDS` | 65,536 |
+/// | `queued_records` | `TAXIMETER_QUEUED_RECORDS` | 262,144 |
 /// | `queued_bytes` | `TAXIMETER_QUEUED_BYTES` | 67,108,864 |
 /// | `pricing.book` | `TAXIMETER_PRICING_BOOK` | the embedded price book |
 /// | `pricing.overrides` | `TAXIMETER_PRICING_OVERRIDES` | none |

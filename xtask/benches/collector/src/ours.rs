@@ -1,0 +1,285 @@
+//! taximeter: the forms of the standard operation, what is kept of it, and what is lost under pressure.
+
+use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use cpu_time::ThreadTime;
+use taximeter::{
+    Collector, Handle, Limits, Meter, OperationRecord, PackedRecords, Settings, Sink, SinkError,
+    TokenUsage, ToolStatus,
+};
+
+use crate::{CHUNK, Case, Input};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const TOOK: Duration = Duration::from_millis(3);
+
+fn meter() -> Meter {
+    let mut settings = Settings::default();
+    settings.recent_operations = 100_000;
+    let builder = Meter::builder().settings(settings).persistence(false);
+    builder.build().expect("a meter needs a thread and no more")
+}
+
+/// Components and calls as durations that the program measured itself: five readings of the clock.
+fn durations(meter: &Meter, clock: &quanta::Clock, input: &Input) {
+    let op = meter
+        .operation(input.name)
+        .with(black_box("user_id"), input.user.as_str())
+        .with(black_box("number"), input.number)
+        .start();
+    let moments = [clock.raw(), clock.raw(), clock.raw()];
+    let took = |from: usize, to: usize| {
+        TOOK + Duration::from_nanos(clock.delta_as_nanos(moments[from], moments[to]))
+    };
+    op.add_component(black_box("retrieval"), took(0, 1));
+    op.add_component(black_box("prompt_build"), took(1, 2));
+    op.add_component(black_box("llm_inference"), took(0, 2));
+    calls(&op, input);
+    op.succeed();
+}
+
+fn calls(op: &Handle, input: &Input) {
+    for (tool, url) in ["web_search", "vector_db"].into_iter().zip(&input.urls) {
+        op.tool(black_box(tool))
+            .with(black_box("url"), url.as_str())
+            .with(black_box("hits"), input.number)
+            .took(TOOK, ToolStatus::Success);
+    }
+    op.record_usage(black_box("openai"), black_box("gpt-4"), TokenUsage::new(1_200, 350));
+}
+
+/// The same with names that are known where it is compiled.
+fn literals(meter: &Meter, clock: &quanta::Clock, input: &Input) {
+    let op = meter
+        .operation("qa_response")
+        .with("user_id", input.user.as_str())
+        .with("number", input.number)
+        .start();
+    let moments = [clock.raw(), clock.raw(), clock.raw()];
+    let took = |from: usize, to: usize| {
+        TOOK + Duration::from_nanos(clock.delta_as_nanos(moments[from], moments[to]))
+    };
+    op.add_component("retrieval", took(0, 1));
+    op.add_component("prompt_build", took(1, 2));
+    op.add_component("llm_inference", took(0, 2));
+    let [first, second] = &input.urls;
+    let web = op.tool("web_search").with("url", first.as_str()).with("hits", input.number);
+    web.took(TOOK, ToolStatus::Success);
+    let db = op.tool("vector_db").with("url", second.as_str()).with("hits", input.number);
+    db.took(TOOK, ToolStatus::Success);
+    op.record_usage("openai", "gpt-4", TokenUsage::new(1_200, 350));
+    op.succeed();
+}
+
+/// Components and calls as guards: twelve readings of the clock.
+fn guards(meter: &Meter, input: &Input) {
+    let op = meter
+        .operation(input.name)
+        .with(black_box("user_id"), input.user.as_str())
+        .with(black_box("number"), input.number)
+        .start();
+    for component in ["retrieval", "prompt_build", "llm_inference"] {
+        op.component(black_box(component)).stop();
+    }
+    for (tool, url) in ["web_search", "vector_db"].into_iter().zip(&input.urls) {
+        let call = op.tool(black_box(tool)).with(black_box("url"), url.as_str());
+        call.with(black_box("hits"), input.number).start().succeed();
+    }
+    op.record_usage(black_box("openai"), black_box("gpt-4"), TokenUsage::new(1_200, 350));
+    op.succeed();
+}
+
+fn by_id(collector: &Collector, input: &Input) {
+    let operation = collector.operation(input.name).with(black_box("user_id"), input.user.as_str());
+    let id = operation.with(black_box("number"), input.number).start_by_id();
+    let op = || collector.handle(id).expect("it is open");
+    op().add_component(black_box("retrieval"), TOOK);
+    op().add_component(black_box("prompt_build"), TOOK);
+    op().add_component(black_box("llm_inference"), TOOK);
+    for (tool, url) in ["web_search", "vector_db"].into_iter().zip(&input.urls) {
+        op().tool(black_box(tool))
+            .with(black_box("url"), url.as_str())
+            .with(black_box("hits"), input.number)
+            .took(TOOK, ToolStatus::Success);
+    }
+    op().record_usage(black_box("openai"), black_box("gpt-4"), TokenUsage::new(1_200, 350));
+    collector.end_by_id(id, true).expect("it is open");
+}
+
+pub(crate) fn cases() -> Vec<Case> {
+    let clock = Rc::new(quanta::Clock::new());
+    let case = |what, record: fn(&Meter, &quanta::Clock, &Input)| {
+        let (meter, clock) = (Rc::new(meter()), Rc::clone(&clock));
+        let flushed = Rc::clone(&meter);
+        Case {
+            what,
+            record: Box::new(move |input| record(&meter, &clock, input)),
+            flush: Box::new(move || flushed.flush(PATIENCE).expect("the worker is not behind")),
+            kept: "the record, priced",
+        }
+    };
+    let collector = Rc::new(Collector::builder().build().expect("a thread"));
+    let flushed = Rc::clone(&collector);
+    let off = Meter::off();
+    let off_clock = Rc::clone(&clock);
+    let three = Rc::clone(&clock);
+    vec![
+        case("taximeter, durations", durations),
+        case("taximeter, durations, literal names", literals),
+        case("taximeter, guards", |meter, _, input| guards(meter, input)),
+        Case {
+            what: "taximeter's collector, by id, no clock of one's own",
+            record: Box::new(move |input| by_id(&collector, input)),
+            flush: Box::new(move || flushed.flush(PATIENCE).expect("the worker is not behind")),
+            kept: "nothing",
+        },
+        Case {
+            what: "taximeter switched off, durations",
+            record: Box::new(move |input| literals(&off, &off_clock, input)),
+            flush: Box::new(|| ()),
+            kept: "nothing",
+        },
+        Case {
+            what: "an empty loop with the three clock readings",
+            record: Box::new(move |input| {
+                black_box((input, three.raw(), three.raw(), three.raw()));
+            }),
+            flush: Box::new(|| ()),
+            kept: "nothing",
+        },
+    ]
+}
+
+/// Records 3,000 operations and compares what is kept of them with what went in.
+///
+/// # Panics
+/// Where something is not as it went in.
+pub(crate) fn check(inputs: &[Input]) {
+    let (meter, clock) = (meter(), quanta::Clock::new());
+    for number in 0..3_000 {
+        durations(&meter, &clock, &inputs[number % inputs.len()]);
+    }
+    meter.flush(PATIENCE).expect("the worker is not behind");
+    let records = meter.recent(3_000);
+    assert_eq!(records.len(), 3_000);
+    for (number, record) in records.iter().enumerate() {
+        compare(record, &inputs[number % inputs.len()]);
+    }
+}
+
+fn compare(record: &OperationRecord, input: &Input) {
+    assert_eq!(record.name, input.name);
+    assert!(record.is_success() && record.duration < Duration::from_secs(1));
+    assert_eq!(record.metadata["user_id"], input.user.as_str());
+    assert_eq!(record.metadata["number"], input.number);
+    let names: Vec<_> = record.components.iter().map(|timing| timing.name.as_str()).collect();
+    assert_eq!(names, ["retrieval", "prompt_build", "llm_inference"]);
+    assert!(record.components.iter().all(|timing| timing.duration >= TOOK));
+    assert_eq!(record.tool_calls.len(), 2);
+    for (call, url) in record.tool_calls.iter().zip(&input.urls) {
+        assert!(call.is_success() && call.duration == Some(TOOK));
+        assert_eq!(call.metadata["url"], url.as_str());
+        assert_eq!(call.metadata["hits"], input.number);
+    }
+    assert_eq!(record.usage(), TokenUsage::new(1_200, 350));
+    let cost = record.llm_calls[0].cost.amount().expect("gpt-4 has a price").0;
+    assert_eq!(cost.to_string(), "0.057");
+}
+
+/// A sink that takes nothing until its gate is opened.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Sink for Gate {
+    fn accept(&self, _batch: Vec<OperationRecord>) -> Result<(), SinkError> {
+        let (open, changed) = &*self.0;
+        let open = open.lock().expect("nobody panics here");
+        drop(changed.wait_while(open, |open| !*open).expect("nobody panics here"));
+        Ok(())
+    }
+}
+
+/// What the table cannot say: bytes kept, two threads, a frozen sink, losses.
+pub(crate) fn print_facts(inputs: &[Input]) {
+    let (meter, clock) = (meter(), quanta::Clock::new());
+    for number in 0..CHUNK {
+        durations(&meter, &clock, &inputs[number % inputs.len()]);
+    }
+    let mut unpriced = meter.recent(CHUNK);
+    let calls = unpriced.iter_mut().flat_map(|record| &mut record.llm_calls);
+    calls.for_each(|call| call.cost = taximeter::CostOutcome::Pending);
+    let bytes = PackedRecords::pack(&unpriced).bytes() as f64 / CHUNK as f64;
+    println!("kept of an operation, ids included: {bytes:.0} bytes");
+
+    let alone = on_threads(1, inputs);
+    let both = on_threads(2, inputs);
+    println!(
+        "two threads: {both:.0} ns of each caller's CPU for an operation, alone {alone:.0} ({:.2})",
+        both / alone
+    );
+
+    let gate = Gate::default();
+    let limits = Limits::default();
+    let budget = limits.queued_bytes;
+    let frozen = Collector::builder().sink(gate.clone()).limits(limits).build().expect("a thread");
+    let began = ThreadTime::now();
+    for number in 0..300_000 {
+        by_guard(&frozen, &inputs[number % inputs.len()]);
+    }
+    let each = began.elapsed().as_nanos() as f64 / 300_000.0;
+    let counts = frozen.counts();
+    println!(
+        "a frozen sink: {each:.0} ns for the caller; {} offered = {} stored + {} queued + {} dropped + {} open; {} of \
+         {budget} bytes held",
+        counts.offered,
+        counts.stored,
+        counts.queued,
+        counts.dropped_total(),
+        counts.open,
+        counts.queue_bytes
+    );
+    *gate.0.0.lock().expect("nobody panics here") = true;
+    gate.0.1.notify_all();
+}
+
+fn by_guard(collector: &Collector, input: &Input) {
+    let operation = collector.operation(input.name).with(black_box("user_id"), input.user.as_str());
+    let op = operation.with(black_box("number"), input.number).start();
+    for component in ["retrieval", "prompt_build", "llm_inference"] {
+        op.add_component(black_box(component), TOOK);
+    }
+    calls(&op, input);
+    op.succeed();
+}
+
+/// The caller's CPU for an operation on so many threads at once, and losses at full push.
+fn on_threads(threads: usize, inputs: &[Input]) -> f64 {
+    const EACH: usize = 400_000;
+    let collector = Collector::builder().build().expect("a thread");
+    let times: Vec<f64> = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    let began = ThreadTime::now();
+                    for number in 0..EACH {
+                        by_guard(&collector, &inputs[number % inputs.len()]);
+                    }
+                    began.elapsed().as_nanos() as f64 / EACH as f64
+                })
+            })
+            .collect();
+        running.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
+    });
+    collector.flush(PATIENCE).expect("the worker is not behind");
+    let counts = collector.counts();
+    println!(
+        "full push on {threads} thread(s): {} offered, {} stored, {} dropped and counted",
+        counts.offered,
+        counts.stored,
+        counts.dropped_total()
+    );
+    times.iter().sum::<f64>() / times.len() as f64
+}

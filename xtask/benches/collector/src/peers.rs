@@ -1,0 +1,209 @@
+//! The nearest that the peers have to the standard operation.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use fastrace::collector::{Config, Reporter, SpanRecord};
+use fastrace::prelude::{LocalSpan, Span, SpanContext};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{Span as _, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, InMemorySpanExporter, SdkTracerProvider,
+};
+
+use crate::{Case, Input};
+
+const COMPONENTS: [&str; 3] = ["retrieval", "prompt_build", "llm_inference"];
+const TOOLS: [&str; 2] = ["web_search", "vector_db"];
+
+pub(crate) fn cases() -> Vec<Case> {
+    vec![
+        fastrace_local(),
+        opentelemetry_spans(),
+        tracing_registry(),
+        metrics_prometheus(),
+        straightforward(),
+    ]
+}
+
+/// Takes the spans, and keeps the last batch of them.
+struct Keeps(Vec<SpanRecord>);
+
+impl Reporter for Keeps {
+    fn report(&mut self, spans: Vec<SpanRecord>) {
+        self.0 = spans;
+    }
+}
+
+fn fastrace_local() -> Case {
+    let config = Config::default().report_interval(Duration::from_millis(100));
+    fastrace::set_reporter(Keeps(Vec::new()), config);
+    let record = |input: &Input| {
+        let root = Span::root(input.name, SpanContext::random());
+        let _guard = root.set_local_parent();
+        LocalSpan::add_properties(|| {
+            [
+                ("user_id", input.user.clone()),
+                ("number", input.number.to_string()),
+                ("provider", "openai".to_owned()),
+                ("model", "gpt-4".to_owned()),
+                ("input_tokens", "1200".to_owned()),
+                ("output_tokens", "350".to_owned()),
+            ]
+        });
+        for component in COMPONENTS {
+            let _span = LocalSpan::enter_with_local_parent(component);
+        }
+        for (tool, url) in TOOLS.into_iter().zip(&input.urls) {
+            let _span = LocalSpan::enter_with_local_parent(tool)
+                .with_properties(|| [("url", url.clone()), ("hits", input.number.to_string())]);
+        }
+    };
+    Case {
+        what: "fastrace 0.7, local spans",
+        record: Box::new(record),
+        flush: Box::new(fastrace::flush),
+        kept: "6 spans",
+    }
+}
+
+fn opentelemetry_spans() -> Case {
+    let exporter = InMemorySpanExporter::default();
+    let config = BatchConfigBuilder::default().with_max_queue_size(16_384).build();
+    let processor = BatchSpanProcessor::builder(exporter.clone()).with_batch_config(config).build();
+    let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+    let tracer = provider.tracer("bench");
+    let record = move |input: &Input| {
+        let mut root = tracer.start(input.name);
+        root.set_attribute(KeyValue::new("user_id", input.user.clone()));
+        root.set_attribute(KeyValue::new("number", input.number as i64));
+        root.set_attribute(KeyValue::new("gen_ai.provider.name", "openai"));
+        root.set_attribute(KeyValue::new("gen_ai.request.model", "gpt-4"));
+        root.set_attribute(KeyValue::new("gen_ai.usage.input_tokens", 1_200));
+        root.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", 350));
+        let context =
+            opentelemetry::Context::new().with_remote_span_context(root.span_context().clone());
+        for component in COMPONENTS {
+            tracer.start_with_context(component, &context).end();
+        }
+        for (tool, url) in TOOLS.into_iter().zip(&input.urls) {
+            let mut span = tracer.start_with_context(tool, &context);
+            span.set_attribute(KeyValue::new("url", url.clone()));
+            span.set_attribute(KeyValue::new("hits", input.number as i64));
+            span.end();
+        }
+        root.end();
+    };
+    Case {
+        what: "opentelemetry_sdk, spans in batches",
+        record: Box::new(record),
+        flush: Box::new(move || {
+            provider.force_flush().expect("the exporter is in memory");
+            let spans = exporter.get_finished_spans().expect("the exporter is in memory").len();
+            assert!(spans == 0 || spans == 6 * crate::CHUNK, "{spans} spans came out");
+            exporter.reset();
+        }),
+        kept: "6 spans",
+    }
+}
+
+fn tracing_registry() -> Case {
+    let dispatch = tracing::Dispatch::new(tracing_subscriber::registry());
+    let record = move |input: &Input| {
+        tracing::dispatcher::with_default(&dispatch, || {
+            let root = tracing::info_span!(
+                "operation",
+                name = input.name,
+                user_id = input.user.as_str(),
+                number = input.number,
+                provider = "openai",
+                model = "gpt-4",
+                input_tokens = 1_200,
+                output_tokens = 350
+            );
+            let _entered = root.enter();
+            for component in COMPONENTS {
+                drop(tracing::info_span!("component", component).entered());
+            }
+            for (tool, url) in TOOLS.into_iter().zip(&input.urls) {
+                drop(
+                    tracing::info_span!("tool", tool, url = url.as_str(), hits = input.number)
+                        .entered(),
+                );
+            }
+        });
+    };
+    Case {
+        what: "tracing, registry alone",
+        record: Box::new(record),
+        flush: Box::new(|| ()),
+        kept: "nothing",
+    }
+}
+
+fn metrics_prometheus() -> Case {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let handle = recorder.handle();
+    let record = move |input: &Input| {
+        metrics::with_local_recorder(&recorder, || {
+            let began = Instant::now();
+            for component in COMPONENTS {
+                metrics::histogram!("component_seconds", "component" => component).record(0.003);
+            }
+            for tool in TOOLS {
+                metrics::counter!("tool_calls", "tool" => tool, "status" => "success").increment(1);
+                metrics::histogram!("tool_seconds", "tool" => tool).record(0.003);
+            }
+            metrics::counter!("input_tokens", "model" => "gpt-4").increment(1_200);
+            metrics::counter!("output_tokens", "model" => "gpt-4").increment(350);
+            metrics::counter!("operations", "name" => input.name, "status" => "success")
+                .increment(1);
+            metrics::histogram!("seconds", "name" => input.name).record(began.elapsed());
+        });
+    };
+    Case {
+        what: "metrics, Prometheus exporter",
+        record: Box::new(record),
+        flush: Box::new(move || handle.run_upkeep()),
+        kept: "sums",
+    }
+}
+
+/// Owned texts behind one mutex: what one writes in an afternoon.
+fn straightforward() -> Case {
+    type Pairs = Vec<(String, String)>;
+    struct Record {
+        _name: String,
+        _metadata: Pairs,
+        _components: Vec<(String, Duration)>,
+        _tools: Vec<(String, Pairs)>,
+        _usage: (String, String, u64, u64),
+        _took: Duration,
+    }
+    let records = std::rc::Rc::new(Mutex::new(Vec::<Record>::new()));
+    let flushed = std::rc::Rc::clone(&records);
+    let record = move |input: &Input| {
+        let began = Instant::now();
+        let pair = |key: &str, value: String| (key.to_owned(), value);
+        let number = || pair("number", input.number.to_string());
+        let component = |name: &str| (name.to_owned(), began.elapsed());
+        let tool = |(name, url): (&str, &String)| {
+            (name.to_owned(), vec![pair("url", url.clone()), number()])
+        };
+        let record = Record {
+            _name: input.name.to_owned(),
+            _metadata: vec![pair("user_id", input.user.clone()), number()],
+            _components: COMPONENTS.map(component).into(),
+            _tools: TOOLS.into_iter().zip(&input.urls).map(tool).collect(),
+            _usage: ("openai".to_owned(), "gpt-4".to_owned(), 1_200, 350),
+            _took: began.elapsed(),
+        };
+        records.lock().expect("nobody panics here").push(record);
+    };
+    Case {
+        what: "owned texts behind a mutex",
+        record: Box::new(record),
+        flush: Box::new(move || flushed.lock().expect("nobody panics here").clear()),
+        kept: "the record, unpriced",
+    }
+}
