@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use taximeter::{
-    Collector, LlmCall, MemorySink, Metadata, Operation, OperationId, OperationRecord, Outcome,
-    TokenUsage, ToolCall, ToolStatus,
+    Collector, Limits, LlmCall, MemorySink, Metadata, Operation, OperationId, OperationRecord,
+    Outcome, Sink, SinkError, TokenUsage, ToolCall, ToolStatus, WhenFull,
 };
 
 /// One call of the API. Operations are named by a small number; the model says which are open.
@@ -278,27 +279,76 @@ proptest! {
     }
 }
 
-#[test]
-fn eight_threads_lose_nothing_and_every_sum_is_exact() {
-    const EACH: u64 = 5_000;
-    let sink = MemorySink::default();
-    let collector = Collector::builder().sink(sink.clone()).build().unwrap();
-    std::thread::scope(|scope| {
-        for thread in 0..8_u64 {
-            let collector = &collector;
-            scope.spawn(move || {
-                for at in 0..EACH {
-                    let op = collector.operation("qa_response").start();
-                    op.record_llm_call(LlmCall::new("p", "m").using(TokenUsage::new(thread, at)));
-                    op.succeed();
-                }
-            });
+/// Adds up what it is given.
+#[derive(Clone, Default)]
+struct Sums(Arc<Mutex<Sum>>);
+
+#[derive(Debug, Default, PartialEq)]
+struct Sum {
+    operations: u64,
+    input: u128,
+    output: u128,
+    tool_calls: u64,
+    component_nanos: u128,
+}
+
+impl Sink for Sums {
+    fn accept(&self, batch: Vec<OperationRecord>) -> Result<(), SinkError> {
+        let mut sum = self.0.lock().unwrap();
+        for record in batch {
+            sum.operations += 1;
+            let usage = record.usage();
+            sum.input += u128::from(usage.input_tokens());
+            sum.output += u128::from(usage.output_tokens());
+            sum.tool_calls += record.tool_calls.len() as u64;
+            sum.component_nanos += record.components[0].duration.as_nanos();
         }
+        Ok(())
+    }
+}
+
+/// With `TAXIMETER_EXTENDED=1` eighty million operations, else as many as a test may take time for.
+#[test]
+fn eight_threads_lose_nothing_every_sum_is_exact_and_every_snapshot_adds_up() {
+    let extended = std::env::var_os("TAXIMETER_EXTENDED").is_some();
+    let each: u64 = if extended { 10_000_000 } else { 5_000 };
+    let sums = Sums::default();
+    let mut limits = Limits::default();
+    limits.when_full = WhenFull::Block { timeout: Duration::from_secs(60) };
+    let collector = Collector::builder().sink(sums.clone()).limits(limits).build().unwrap();
+    let record = |thread: u64| {
+        for at in 0..each {
+            let op = collector.operation("qa_response").start();
+            op.add_component("retrieval", Duration::from_nanos(at));
+            op.tool("search").with("at", at).took(Duration::ZERO, ToolStatus::Success);
+            op.record_usage("p", "m", TokenUsage::new(thread, at));
+            op.succeed();
+        }
+    };
+    let record = &record;
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let counts = collector.counts();
+                assert!(counts.adds_up(), "{counts:?}");
+                std::thread::sleep(Duration::from_micros(500));
+            }
+        });
+        let threads: Vec<_> = (0..8).map(|thread| scope.spawn(move || record(thread))).collect();
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        over.store(true, Ordering::Relaxed);
     });
-    collector.flush(Duration::from_secs(30)).unwrap();
+    collector.flush(Duration::from_secs(60)).unwrap();
     let counts = collector.counts();
-    assert_eq!((counts.offered, counts.stored), (8 * EACH, 8 * EACH), "{counts:?}");
-    let totals = taximeter::Totals::of(&sink.records());
-    assert_eq!(totals.usage.input_tokens(), (0..8).sum::<u64>() * EACH);
-    assert_eq!(totals.usage.output_tokens(), 8 * (0..EACH).sum::<u64>());
+    assert_eq!((counts.offered, counts.stored), (8 * each, 8 * each), "{counts:?}");
+    let wide = u128::from(each);
+    let expected = Sum {
+        operations: 8 * each,
+        input: 28 * wide,
+        output: 8 * (wide * (wide - 1) / 2),
+        tool_calls: 8 * each,
+        component_nanos: 8 * (wide * (wide - 1) / 2),
+    };
+    assert_eq!(*sums.0.lock().unwrap(), expected);
 }
