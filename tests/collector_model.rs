@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use taximeter::{
-    Collector, Limits, LlmCall, MemorySink, Metadata, Operation, OperationId, OperationRecord,
-    Outcome, Sink, SinkError, TokenUsage, ToolCall, ToolStatus, WhenFull,
+    Collector, Limits, MemorySink, Metadata, Operation, OperationId, OperationRecord, Outcome,
+    Sink, SinkError, TokenUsage, ToolCall, ToolStatus, WhenFull,
 };
 
 /// One call of the API. Operations are named by a small number; the model says which are open.
@@ -314,7 +314,7 @@ fn eight_threads_lose_nothing_every_sum_is_exact_and_every_snapshot_adds_up() {
     let each: u64 = if extended { 10_000_000 } else { 5_000 };
     let sums = Sums::default();
     let mut limits = Limits::default();
-    limits.when_full = WhenFull::Block { timeout: Duration::from_secs(60) };
+    limits.when_full = WhenFull::Block { timeout: Duration::from_secs(50) };
     let collector = Collector::builder().sink(sums.clone()).limits(limits).build().unwrap();
     let record = |thread: u64| {
         for at in 0..each {
@@ -339,7 +339,7 @@ fn eight_threads_lose_nothing_every_sum_is_exact_and_every_snapshot_adds_up() {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
         over.store(true, Ordering::Relaxed);
     });
-    collector.flush(Duration::from_secs(60)).unwrap();
+    collector.flush(Duration::from_secs(50)).unwrap();
     let counts = collector.counts();
     assert_eq!((counts.offered, counts.stored), (8 * each, 8 * each), "{counts:?}");
     let wide = u128::from(each);
