@@ -254,8 +254,8 @@ fn texts_and_parts_are_bounded_and_the_cuts_counted() {
     );
     assert_eq!((record.tool_calls.len(), record.warning_count(), record.error_count()), (1, 5, 5));
     assert_eq!(record.warnings[0].message.len(), 10);
-    // The name, the text, the third key, four tool calls and one warning.
-    assert_eq!(collector.counts().truncated, 8);
+    // The name, the text, the third key, four tool calls and five warnings.
+    assert_eq!(collector.counts().truncated, 12);
 }
 
 #[test]

@@ -27,3 +27,5 @@ mod macros;
 mod prices;
 // A history priced again by the command line: tables, JSON, what is written and what is kept.
 mod reprice;
+// What is masked, replaced and left out before anything is kept.
+mod redaction;

@@ -17,11 +17,13 @@ use thiserror::Error;
 use crate::clock::{Clock, SystemClock, Time};
 use crate::counts::{Counts, LossReason};
 use crate::ending::Ending;
+use crate::handle::Handle;
 use crate::ids::{IdSource, Ids, SystemIds};
 use crate::intake::{Intake, Taken, guarded};
 use crate::limits::{Limits, WhenFull};
 use crate::open::Open;
-use crate::operation::{Core, Handle, Operation, OperationBuilder};
+use crate::operation::{Core, Operation, OperationBuilder};
+use crate::redact::Redaction;
 use crate::sink::{NullSink, Sink};
 use crate::worker::{FlushError, Worker};
 
@@ -74,6 +76,7 @@ struct Inner {
 #[must_use = "the collector is there after `build()`"]
 pub struct Builder {
     limits: Limits,
+    redaction: Redaction,
     clock: Option<Arc<dyn Clock>>,
     ids: Ids,
     sink: SinkBox,
@@ -95,6 +98,12 @@ impl Builder {
         self
     }
 
+    /// What is masked and left out before anything is kept. Default: [`Redaction::default`].
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
+        self
+    }
+
     /// Where times come from. Default: the clocks of the operating system.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
@@ -112,7 +121,7 @@ impl Builder {
     /// # Errors
     /// Where the operating system gives no thread for its worker.
     pub fn build(self) -> Result<Collector, CollectorError> {
-        let intake = Arc::new(Intake::new(self.limits));
+        let intake = Arc::new(Intake::new(self.limits, self.redaction));
         let worker = Worker::new();
         let places = Arc::<Mutex<Vec<Weak<Core>>>>::default();
         worker
@@ -138,6 +147,7 @@ impl Collector {
     pub fn builder() -> Builder {
         Builder {
             limits: Limits::default(),
+            redaction: Redaction::default(),
             clock: None,
             ids: Ids::System,
             sink: SinkBox(Arc::new(NullSink)),
@@ -313,7 +323,7 @@ impl Collector {
             operation.set(key, value);
         }
         if error_count > 0 || warning_count > 0 {
-            operation.fill(|open, _, _| open.unlisted(error_count, warning_count));
+            operation.add_unlisted(error_count, warning_count);
         }
         Ok(operation.finish_as(if success { Outcome::Success } else { Outcome::Failure }))
     }

@@ -92,6 +92,10 @@ pub struct Counts {
     pub invalid_usages: u64,
     /// Numbers of metadata and durations that JSON or 64 bits cannot hold; they were kept as null, or as the most.
     pub invalid_values: u64,
+    /// Texts that were masked, replaced or left out by the [`Redaction`](crate::Redaction).
+    pub redacted: u64,
+    /// Texts that were left out because the hook of the redaction panicked.
+    pub redaction_failed: u64,
     /// Names that were above the limit of names, and became [`OVERFLOW`](crate::OVERFLOW).
     pub cardinality: u64,
     /// Operations that were open for longer than is allowed, and were closed as abandoned; counted there too.

@@ -8,7 +8,8 @@ use pin_project_lite::pin_project;
 use taximeter_models::ErrorRecord;
 
 use crate::ending::Ending;
-use crate::operation::{Handle, Operation};
+use crate::handle::Handle;
+use crate::operation::Operation;
 
 /// Metering for every future.
 ///

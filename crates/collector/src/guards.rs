@@ -8,12 +8,14 @@ use taximeter_models::{
     ErrorCategory, ErrorRecord, Failure, LlmCall, TokenUsage, ToolStatus, UsageError,
 };
 
-use crate::bounds::Bounds;
+use crate::bounds::{BEYOND, Bounds};
 use crate::clock::Moment;
 use crate::ending::read;
 use crate::frame::{Buffer, part};
+use crate::handle::Handle;
 use crate::limits::head;
-use crate::operation::{Core, Handle};
+use crate::operation::Core;
+use crate::redact::Field;
 use crate::value::MetaValue;
 
 /// A component that runs; its time is recorded when this is dropped.
@@ -34,8 +36,8 @@ impl ComponentGuard {
         let Some(core) = &handle.0 else {
             return Self { handle: Handle::off(), name: NameText::new(), began: Duration::ZERO };
         };
-        // One byte more than is allowed is kept, so that the cut is seen and counted when the name is recorded.
-        let most = core.shared.intake.limits().name_bytes.saturating_add(4);
+        // More than is allowed is kept, so that the cut is seen and counted when the name is recorded.
+        let most = core.shared.intake.limits().name_bytes.saturating_add(BEYOND);
         let name = NameText::from_slice(head(name, most).as_bytes());
         Self {
             handle: handle.clone(),
@@ -104,55 +106,58 @@ impl ToolPart {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
         let bytes = spare.ok().flatten().unwrap_or_default();
         let mut part = Self { bytes, keys: 0 };
-        part.put(core, |bytes, bounds| part::tool_begin(bytes, bounds.name(name)));
+        part.put(core, |bytes, bounds| {
+            part::tool_begin(bytes, &bounds.name(Field::Tool, name));
+        });
         part
     }
 
     #[inline]
     fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
-        let mut bounds = Bounds::new(core.shared.intake.limits());
+        let mut bounds = core.bounds();
         put(&mut self.bytes, &mut bounds);
         bounds.report(&core.shared.intake);
     }
 
+    /// As [`put`](ToolPart::put), for what is kept under a key.
+    #[inline]
+    fn put_key(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
+        self.keys += 1;
+        let keys = self.keys;
+        self.put(core, |bytes, bounds| {
+            if keys <= bounds.limits.keys { put(bytes, bounds) } else { bounds.left_out() }
+        });
+    }
+
     #[inline(never)]
     fn text(&mut self, core: &Core, key: &str, text: &str) {
-        let limits = core.shared.intake.limits();
-        if self.keys >= limits.keys || text.len() > limits.text_bytes {
-            return self.with(core, key, MetaValue::Text(text));
-        }
-        self.keys += 1;
-        self.put(core, |bytes, bounds| part::text(bytes, bounds.name(key), text));
+        self.put_key(core, |bytes, bounds| {
+            if let Some(name) = bounds.key(key)
+                && let Some(text) = bounds.text(key, text)
+            {
+                part::text(bytes, &name, &text);
+            }
+        });
     }
 
     #[inline(never)]
     fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
-        if self.keys >= core.shared.intake.limits().keys {
-            return self.with(core, key, MetaValue::Unsigned(number));
-        }
-        self.keys += 1;
-        self.put(core, |bytes, bounds| part::unsigned(bytes, bounds.name(key), number));
+        self.put_key(core, |bytes, bounds| match bounds.number_key(key) {
+            Some(key) => part::unsigned(bytes, &key, number),
+            None => put_entry(bytes, bounds, key, MetaValue::Unsigned(number)),
+        });
     }
 
     #[inline(never)]
     fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
-        self.keys += 1;
-        let keys = self.keys;
-        self.put(core, |bytes, bounds| {
-            if keys <= bounds.limits.keys {
-                let (key, value) = (bounds.name(key), bounds.value(value));
-                part::metadata(bytes, key, &value);
-            } else {
-                bounds.left_out();
-            }
-        });
+        self.put_key(core, |bytes, bounds| put_entry(bytes, bounds, key, value));
     }
 
     #[inline(never)]
     fn record(mut self, core: &Core, took: Duration, status: ToolStatus) {
         self.put(core, |bytes, bounds| part::duration(bytes, bounds.duration(took)));
         part::tool_end(&mut self.bytes, status);
-        core.fill(|open, bounds, _| open.tool_part(&self.bytes, bounds));
+        core.fill(core.bounds(), |open, bounds, _| open.tool_part(&self.bytes, bounds));
         self.bytes.clear();
         let (most, largest) = SPARES;
         if self.bytes.memory() <= largest {
@@ -163,6 +168,12 @@ impl ToolPart {
                 }
             });
         }
+    }
+}
+
+fn put_entry(bytes: &mut Buffer, bounds: &mut Bounds<'_>, key: &str, value: MetaValue<'_>) {
+    if let Some((key, value)) = bounds.entry(key, value) {
+        part::metadata(bytes, &key, &value);
     }
 }
 

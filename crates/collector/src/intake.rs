@@ -14,6 +14,7 @@ use crate::counts::{Counts, LossReason};
 use crate::limits::Limits;
 use crate::open::Open;
 use crate::operation::Core;
+use crate::redact::{Changes, Redaction};
 use crate::slots::{SLOTS, of_thread};
 
 /// A lock that is held for some nanoseconds, and mostly by the same thread again and again: who finds it taken lets
@@ -37,6 +38,7 @@ pub(crate) struct Intake {
     // Set once by whoever first finds itself in a forked child.
     forked: AtomicBool,
     limits: Limits,
+    redaction: Redaction,
 }
 
 /// On its own cache lines, so that two threads do not slow one another by being neighbours.
@@ -75,6 +77,8 @@ struct Flaws {
     truncated: u64,
     invalid_usages: u64,
     invalid_values: u64,
+    redacted: u64,
+    redaction_failed: u64,
     internal_panics: u64,
     aged: u64,
 }
@@ -86,6 +90,7 @@ pub(crate) enum Flaw {
     Truncated(u64),
     InvalidUsage,
     InvalidValue(u64),
+    Redacted(Changes),
     InternalPanic,
     Aged,
 }
@@ -111,7 +116,7 @@ const REUSED: usize = 16 << 10;
 const SPARES: usize = 64;
 
 impl Intake {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, redaction: Redaction) -> Self {
         Self {
             slots: (0..SLOTS).map(|_| Brief::default()).collect(),
             bytes: Budget::new(limits.queued_bytes),
@@ -123,11 +128,16 @@ impl Intake {
             process: std::process::id(),
             forked: AtomicBool::new(false),
             limits,
+            redaction,
         }
     }
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    pub(crate) fn redaction(&self) -> &Redaction {
+        &self.redaction
     }
 
     /// The budget of bytes, of which open operations take their share.
@@ -159,6 +169,10 @@ impl Intake {
             Flaw::Truncated(count) => flaws.truncated += count,
             Flaw::InvalidUsage => flaws.invalid_usages += 1,
             Flaw::InvalidValue(count) => flaws.invalid_values += count,
+            Flaw::Redacted(changes) => {
+                flaws.redacted += changes.redacted;
+                flaws.redaction_failed += changes.failed;
+            }
             Flaw::InternalPanic => flaws.internal_panics += 1,
             Flaw::Aged => flaws.aged += 1,
         }
@@ -448,6 +462,8 @@ impl Ledger {
         counts.truncated += flaws.truncated;
         counts.invalid_usages += flaws.invalid_usages;
         counts.invalid_values += flaws.invalid_values;
+        counts.redacted += flaws.redacted;
+        counts.redaction_failed += flaws.redaction_failed;
         counts.internal_panics += flaws.internal_panics;
         counts.aged += flaws.aged;
     }

@@ -1,7 +1,8 @@
 //! An operation that has not ended: its record, written part by part within the limits.
 //!
-//! As long as a record is within the limits of its parts, each part is appended to a frame. The first part that is
-//! above one of them turns the frame into a record, in which parts can be merged and replaced.
+//! The parts come as they may be: their names and texts were brought within the bounds before. As long as there are no
+//! more of them than may be, each is appended to a frame. The first one above turns the frame into a record, in which
+//! parts can be merged and replaced.
 
 use std::time::Duration;
 
@@ -98,10 +99,16 @@ impl Open {
         frame::read(self.frame(), &mut |text: &str| Name::from(text)).map(|(record, _)| record)
     }
 
+    /// A value of metadata that has yet to be brought within its bounds.
+    #[inline(never)]
+    pub(crate) fn entry(&mut self, key: &str, value: MetaValue<'_>, bounds: &mut Bounds<'_>) {
+        if let Some((key, value)) = bounds.entry(key, value) {
+            self.metadata(&key, value, bounds);
+        }
+    }
+
     #[inline(never)]
     pub(crate) fn metadata(&mut self, key: &str, value: MetaValue<'_>, bounds: &mut Bounds<'_>) {
-        let key = bounds.name(key);
-        let value = bounds.value(value);
         if self.packs(self.numbers.keys, bounds.limits.keys, bounds.limits) {
             self.numbers.keys += 1;
             part::metadata(&mut self.frame, key, &value);
@@ -119,11 +126,9 @@ impl Open {
     /// As [`metadata`](Open::metadata), for the kind of a value that is most frequent.
     #[inline]
     pub(crate) fn text(&mut self, key: &str, text: &str, bounds: &mut Bounds<'_>) {
-        if text.len() <= bounds.limits.text_bytes
-            && self.packs(self.numbers.keys, bounds.limits.keys, bounds.limits)
-        {
+        if self.packs(self.numbers.keys, bounds.limits.keys, bounds.limits) {
             self.numbers.keys += 1;
-            part::text(&mut self.frame, bounds.name(key), text);
+            part::text(&mut self.frame, key, text);
         } else {
             self.metadata(key, MetaValue::Text(text), bounds);
         }
@@ -134,14 +139,13 @@ impl Open {
     pub(crate) fn unsigned(&mut self, key: &str, number: u64, bounds: &mut Bounds<'_>) {
         if self.packs(self.numbers.keys, bounds.limits.keys, bounds.limits) {
             self.numbers.keys += 1;
-            part::unsigned(&mut self.frame, bounds.name(key), number);
+            part::unsigned(&mut self.frame, key, number);
         } else {
             self.metadata(key, MetaValue::Unsigned(number), bounds);
         }
     }
 
     pub(crate) fn tag(&mut self, key: &str, value: &str, bounds: &mut Bounds<'_>) {
-        let (key, value) = (bounds.name(key), bounds.name(value));
         if self.packs(self.numbers.tags, bounds.limits.keys, bounds.limits) {
             self.numbers.tags += 1;
             part::tag(&mut self.frame, key, value);
@@ -164,8 +168,6 @@ impl Open {
         duration: Duration,
         bounds: &mut Bounds<'_>,
     ) {
-        let name = bounds.name(name);
-        let duration = bounds.duration(duration);
         if self.packs(self.numbers.components, bounds.limits.components, bounds.limits) {
             self.numbers.components += 1;
             part::component(&mut self.frame, name, offset, duration, 1);
@@ -212,7 +214,6 @@ impl Open {
     }
 
     pub(crate) fn tool_call(&mut self, call: ToolCall, bounds: &mut Bounds<'_>) {
-        let call = bounds.tool_call(call);
         if self.packs(self.numbers.tools, bounds.limits.calls, bounds.limits) {
             self.numbers.tools += 1;
             part::tool(&mut self.frame, &call);
@@ -242,7 +243,6 @@ impl Open {
         usage: &taximeter_models::TokenUsage,
         bounds: &mut Bounds<'_>,
     ) {
-        let (provider, model) = (bounds.name(provider), bounds.name(model));
         if self.packs(self.numbers.llms, bounds.limits.calls, bounds.limits) {
             self.numbers.llms += 1;
             part::usage(&mut self.frame, provider, model, usage);
@@ -252,7 +252,6 @@ impl Open {
     }
 
     pub(crate) fn llm_call(&mut self, call: LlmCall, bounds: &mut Bounds<'_>) {
-        let call = bounds.llm_call(call);
         if self.packs(self.numbers.llms, bounds.limits.calls, bounds.limits) {
             self.numbers.llms += 1;
             part::llm(&mut self.frame, &call);
@@ -273,13 +272,13 @@ impl Open {
     pub(crate) fn error(&mut self, error: ErrorRecord, bounds: &mut Bounds<'_>) {
         if self.packs(self.numbers.errors, bounds.limits.messages, bounds.limits) {
             self.numbers.errors += 1;
-            part::error(&mut self.frame, &bounds.error(error));
+            part::error(&mut self.frame, &error);
             return;
         }
         let size = error.message.len() + error.causes.iter().map(String::len).sum::<usize>();
         let room = self.unpacked().errors.len() < bounds.limits.messages;
-        if room && self.takes(size.min(bounds.limits.text_bytes) + 128, bounds) {
-            self.unpacked().errors.push(bounds.error(error));
+        if room && self.takes(size + 128, bounds) {
+            self.unpacked().errors.push(error);
         } else {
             self.unlisted(1, 0);
         }
@@ -288,13 +287,12 @@ impl Open {
     pub(crate) fn warning(&mut self, message: String, bounds: &mut Bounds<'_>) {
         if self.packs(self.numbers.warnings, bounds.limits.messages, bounds.limits) {
             self.numbers.warnings += 1;
-            part::warning(&mut self.frame, &bounds.message(message), None);
+            part::warning(&mut self.frame, &message, None);
             return;
         }
         let room = self.unpacked().warnings.len() < bounds.limits.messages;
-        if room && self.takes(message.len().min(bounds.limits.text_bytes) + 64, bounds) {
-            let warning = Warning { message: bounds.message(message), component: None };
-            self.unpacked().warnings.push(warning);
+        if room && self.takes(message.len() + 64, bounds) {
+            self.unpacked().warnings.push(Warning { message, component: None });
         } else {
             self.unlisted(0, 1);
         }

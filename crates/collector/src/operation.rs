@@ -1,4 +1,4 @@
-//! An operation while it runs: the guard that ends it, and the handle by which everybody else records into it.
+//! An operation while it runs: its place, and the guard that ends it.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,27 +7,20 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use taximeter_models::{
-    ErrorRecord, Failure, LlmCall, OperationId, OperationRecord, Outcome, TokenUsage, ToolCall,
-    TraceId, UsageError,
+    ErrorRecord, Failure, LlmCall, OperationId, OperationRecord, Outcome, TokenUsage, TraceId,
+    UsageError,
 };
 
 use crate::bounds::Bounds;
 use crate::clock::Moment;
 use crate::collector::Shared;
-use crate::current::Entered;
 use crate::ending::{Ending, read};
 use crate::frame::Ended;
-use crate::guards::{ComponentGuard, LlmStart, ToolStart};
+use crate::handle::Handle;
 use crate::intake::{Brief, BriefGuard, Flaw, lock};
 use crate::open::Open;
+use crate::redact::Field;
 use crate::value::MetaValue;
-
-/// A way to record into an operation: cheap to clone, to be sent to other threads and tasks, and without a say in
-/// when the operation ends. What is recorded after that end is left out, and counted.
-///
-/// Recording never fails. On the handle of a collector that is switched off, everything does nothing.
-#[derive(Clone)]
-pub struct Handle(pub(crate) Option<Arc<Core>>);
 
 /// An operation that runs, and the duty to end it. It can do all that its [`Handle`] can.
 ///
@@ -67,7 +60,7 @@ struct Prepared {
 impl Prepared {
     fn put(&mut self, put: impl FnOnce(&mut Open, &mut Bounds<'_>)) {
         if let Some((core, open)) = &mut self.place {
-            let mut bounds = Bounds::new(core.shared.intake.limits());
+            let mut bounds = core.bounds();
             put(open, &mut bounds);
             bounds.report(&core.shared.intake);
         }
@@ -75,16 +68,25 @@ impl Prepared {
 
     #[inline(never)]
     fn text(&mut self, key: &str, text: &str) {
-        self.put(|open, bounds| open.text(key, text, bounds));
+        self.put(|open, bounds| {
+            if let Some(name) = bounds.key(key)
+                && let Some(text) = bounds.text(key, text)
+            {
+                open.text(&name, &text, bounds);
+            }
+        });
     }
 
     #[inline(never)]
     fn unsigned(&mut self, key: &str, number: u64) {
-        self.put(|open, bounds| open.unsigned(key, number, bounds));
+        self.put(|open, bounds| match bounds.number_key(key) {
+            Some(key) => open.unsigned(&key, number, bounds),
+            None => open.entry(key, MetaValue::Unsigned(number), bounds),
+        });
     }
 
     fn metadata(&mut self, key: &str, value: MetaValue<'_>) {
-        self.put(|open, bounds| open.metadata(key, value, bounds));
+        self.put(|open, bounds| open.entry(key, value, bounds));
     }
 
     fn start(mut self) -> Option<Arc<Core>> {
@@ -118,8 +120,8 @@ impl OperationBuilder {
     pub(crate) fn new(shared: &Arc<Shared>, name: &str) -> Self {
         let place = shared.intake.offered().or_else(|| Core::make(shared));
         Self(place.map(|(core, mut open)| {
-            let mut bounds = Bounds::new(core.shared.intake.limits());
-            open.begin(bounds.name(name));
+            let mut bounds = core.bounds();
+            open.begin(&bounds.name(Field::Operation, name));
             bounds.report(&core.shared.intake);
             Prepared { place: Some((core, open)), parent: None }
         }))
@@ -148,17 +150,21 @@ impl OperationBuilder {
 
     /// Says for whom it runs. Default: as its parent.
     pub fn user(self, user: impl AsRef<str>) -> Self {
-        self.put(|open, bounds| open.user = Some(bounds.name(user.as_ref()).into()))
+        self.put(|open, bounds| open.user = bounds.shared_text(Field::User, user.as_ref()))
     }
 
     /// Says what conversation it is part of. Default: as its parent.
     pub fn session(self, session: impl AsRef<str>) -> Self {
-        self.put(|open, bounds| open.session = Some(bounds.name(session.as_ref()).into()))
+        self.put(|open, bounds| open.session = bounds.shared_text(Field::Session, session.as_ref()))
     }
 
     /// Puts a tag on it, to group by.
     pub fn tag(self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        self.put(|open, bounds| open.tag(key.as_ref(), value.as_ref(), bounds))
+        self.put(|open, bounds| {
+            if let Some((key, value)) = bounds.tag_entry(key.as_ref(), value.as_ref()) {
+                open.tag(&key, &value, bounds);
+            }
+        })
     }
 
     /// Says within which operation it runs. Default: the [current](crate::current) one, if it is of the same
@@ -233,6 +239,14 @@ impl Core {
         self.life.lock()
     }
 
+    pub(crate) fn id(&self) -> OperationId {
+        self.life().id
+    }
+
+    pub(crate) fn trace(&self) -> TraceId {
+        self.life().trace
+    }
+
     /// Makes an operation the child of this one; gives the trace of both.
     fn adopt(&self, child: &mut Open) -> TraceId {
         let life = self.life();
@@ -246,13 +260,22 @@ impl Core {
     }
 
     #[inline]
-    pub(crate) fn fill(&self, part: impl FnOnce(&mut Open, &mut Bounds<'_>, Duration)) {
-        let mut bounds = Bounds::new(self.shared.intake.limits());
+    pub(crate) fn bounds(&self) -> Bounds<'_> {
+        Bounds::new(&self.shared.intake)
+    }
+
+    /// Puts a part that is within its bounds into the record.
+    #[inline]
+    pub(crate) fn fill(
+        &self,
+        mut bounds: Bounds<'_>,
+        part: impl FnOnce(&mut Open, &mut Bounds<'_>, Duration),
+    ) {
         let mut life = self.life();
         let started = life.started.monotonic;
         let Some(open) = &mut life.open else {
-            self.shared.intake.flaw(Flaw::LatePart);
-            return;
+            drop(life);
+            return self.shared.intake.flaw(Flaw::LatePart);
         };
         if self.charge(open.memory()) {
             part(open, &mut bounds, started);
@@ -265,19 +288,28 @@ impl Core {
 
     #[inline(never)]
     pub(crate) fn component(&self, name: &str, began: Option<Duration>, took: Duration) {
-        self.fill(|open, bounds, started| {
-            open.component(name, began.map(|began| began.saturating_sub(started)), took, bounds);
+        let mut bounds = self.bounds();
+        let name = bounds.name(Field::Component, name);
+        let took = bounds.duration(took);
+        self.fill(bounds, |open, bounds, started| {
+            open.component(&name, began.map(|began| began.saturating_sub(started)), took, bounds);
         });
     }
 
     #[inline(never)]
-    fn usage(&self, provider: &str, model: &str, usage: Result<TokenUsage, UsageError>) {
+    pub(crate) fn usage(&self, provider: &str, model: &str, usage: Result<TokenUsage, UsageError>) {
+        let mut bounds = self.bounds();
         match usage {
-            Ok(usage) => self.fill(|open, bounds, _| open.usage(provider, model, &usage, bounds)),
+            Ok(usage) => {
+                let provider = bounds.name(Field::Model, provider);
+                let model = bounds.name(Field::Model, model);
+                self.fill(bounds, |open, bounds, _| open.usage(&provider, &model, &usage, bounds));
+            }
             Err(error) => {
                 let mut call = LlmCall::new(provider, model);
                 self.put_usage(&mut call, Err(error));
-                self.fill(|open, bounds, _| open.llm_call(call, bounds));
+                let call = bounds.llm_call(call);
+                self.fill(bounds, |open, bounds, _| open.llm_call(call, bounds));
             }
         }
     }
@@ -338,142 +370,6 @@ pub(crate) fn close_aged(places: &Mutex<Vec<Weak<Core>>>, now: impl Fn(&Shared) 
     let known = lock(places).clone();
     for core in known.iter().filter_map(Weak::upgrade) {
         core.age(now(&core.shared));
-    }
-}
-
-impl Handle {
-    /// A handle that records nothing.
-    pub fn off() -> Self {
-        Self(None)
-    }
-
-    /// Whether what is recorded goes anywhere. It does not where the collector is switched off, or where there is no
-    /// [current](crate::current) operation.
-    pub fn is_recording(&self) -> bool {
-        self.0.is_some()
-    }
-
-    /// The id of the operation; none where nothing is recorded.
-    pub fn id(&self) -> Option<OperationId> {
-        self.0.as_ref().map(|core| core.life().id)
-    }
-
-    /// The trace of the operation; none where nothing is recorded.
-    pub fn trace_id(&self) -> Option<TraceId> {
-        self.0.as_ref().map(|core| core.life().trace)
-    }
-
-    /// Keeps a value with the operation; a later value of the same key takes its place.
-    #[inline]
-    pub fn set<'v>(&self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
-        if let Some(core) = &self.0 {
-            let value = value.into();
-            core.fill(|open, bounds, _| open.metadata(key.as_ref(), value, bounds));
-        }
-    }
-
-    /// Puts a tag on the operation, to group by.
-    pub fn tag(&self, key: impl AsRef<str>, value: impl AsRef<str>) {
-        self.fill(|open, bounds, _| open.tag(key.as_ref(), value.as_ref(), bounds));
-    }
-
-    /// Says for whom the operation runs.
-    pub fn set_user(&self, user: impl AsRef<str>) {
-        self.fill(|open, bounds, _| open.user = Some(bounds.name(user.as_ref()).into()));
-    }
-
-    /// Says what conversation the operation is part of.
-    pub fn set_session(&self, session: impl AsRef<str>) {
-        self.fill(|open, bounds, _| open.session = Some(bounds.name(session.as_ref()).into()));
-    }
-
-    /// Runs a component and records the time that it took, also when it panics.
-    pub fn time<R>(&self, component: impl AsRef<str>, work: impl FnOnce() -> R) -> R {
-        let _timing = self.component(component);
-        work()
-    }
-
-    /// Starts a component; its time is recorded when the guard is dropped. Components may run side by side, and the
-    /// same one again: their times add up, and their number is kept.
-    #[inline]
-    pub fn component(&self, name: impl AsRef<str>) -> ComponentGuard {
-        ComponentGuard::start(self, name.as_ref())
-    }
-
-    /// Adds the time that a component took.
-    #[inline]
-    pub fn add_component(&self, name: impl AsRef<str>, duration: Duration) {
-        if let Some(core) = &self.0 {
-            core.component(name.as_ref(), None, duration);
-        }
-    }
-
-    /// Prepares a call of a tool.
-    #[inline]
-    pub fn tool(&self, name: impl AsRef<str>) -> ToolStart<'_> {
-        ToolStart::new(self, name.as_ref())
-    }
-
-    /// Records a call of a tool that is over.
-    pub fn record_tool_call(&self, call: ToolCall) {
-        self.fill(|open, bounds, _| open.tool_call(call, bounds));
-    }
-
-    /// Prepares a call of an LLM.
-    pub fn llm_call(&self, provider: impl AsRef<str>, model: impl AsRef<str>) -> LlmStart {
-        LlmStart::new(self, provider.as_ref(), model.as_ref())
-    }
-
-    /// Records a call of an LLM that is over.
-    pub fn record_llm_call(&self, call: LlmCall) {
-        self.fill(|open, bounds, _| open.llm_call(call, bounds));
-    }
-
-    /// Records what a call of an LLM consumed, where nothing else is known of it.
-    ///
-    /// Numbers that cannot be are counted, and the call is kept without them.
-    #[inline]
-    pub fn record_usage<U>(&self, provider: impl AsRef<str>, model: impl AsRef<str>, usage: U)
-    where
-        U: TryInto<TokenUsage>,
-        UsageError: From<U::Error>,
-    {
-        if let Some(core) = &self.0 {
-            let usage = usage.try_into().map_err(UsageError::from);
-            core.usage(provider.as_ref(), model.as_ref(), usage);
-        }
-    }
-
-    /// Records an error; the operation goes on.
-    pub fn error<E: Failure<Kind> + ?Sized, Kind>(&self, error: &E) {
-        self.put(|| read(error), Open::error);
-    }
-
-    /// Records a warning.
-    pub fn warn(&self, message: impl Into<String>) {
-        self.put(|| message.into(), Open::warning);
-    }
-
-    /// Makes this the [current](crate::current) operation of this thread, until the guard is dropped.
-    pub fn enter(&self) -> Entered {
-        Entered::new(self.clone())
-    }
-
-    /// Puts a part into the record. Making it may run code of the program's own, such as the text of an error, and that
-    /// may record too: so it is made before the operation's lock is taken, and only where it is recorded.
-    #[inline]
-    fn put<P>(&self, make: impl FnOnce() -> P, put: impl FnOnce(&mut Open, P, &mut Bounds<'_>)) {
-        if self.is_recording() {
-            let part = make();
-            self.fill(|open, bounds, _| put(open, part, bounds));
-        }
-    }
-
-    #[inline]
-    pub(crate) fn fill(&self, part: impl FnOnce(&mut Open, &mut Bounds<'_>, Duration)) {
-        if let Some(core) = &self.0 {
-            core.fill(part);
-        }
     }
 }
 
@@ -539,7 +435,7 @@ impl Operation {
         match error {
             None => Outcome::Success,
             Some(error) => {
-                self.fill(|open, bounds, _| open.error(error, bounds));
+                self.put_error(error);
                 Outcome::Failure
             }
         }
@@ -572,12 +468,6 @@ impl Drop for Operation {
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Handle").field(&self.id()).finish()
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use taximeter_analysis::{SessionSummary, TrendConfig, Window};
 use taximeter_collector::{
-    Clock, Collector, CollectorError, Counts, Ending, FlushError, Handle, IdSource, Metered,
-    OperationBuilder, Sink, SystemClock, SystemIds,
+    Clock, Collector, CollectorError, Counts, Ending, FlushError, Handle, IdSource, Limits,
+    Metered, OperationBuilder, Redaction, Sink, SystemClock, SystemIds,
 };
 use taximeter_models::{
     Advice, Finding, LlmCall, Metadata, Name, OperationId, OperationRecord, PerformanceTrend,
@@ -66,8 +66,10 @@ pub struct MeterBuilder {
     metadata: Metadata,
     book: Option<Arc<PriceBook>>,
     needs_prices: bool,
-    clock: Arc<dyn Clock>,
-    ids: Arc<dyn IdSource>,
+    limits: Option<Limits>,
+    redaction: Option<Redaction>,
+    clock: Option<Arc<dyn Clock>>,
+    ids: Option<Arc<dyn IdSource>>,
     further: Option<Arc<dyn Sink>>,
 }
 
@@ -148,15 +150,29 @@ impl MeterBuilder {
         self
     }
 
+    /// How much may be held in memory before it is stored, and what happens above that. Default: [`Limits::default`],
+    /// with the settings `queued_records` and `queued_bytes`.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// What is masked and left out before anything is kept. Default: [`Redaction::default`], with the settings of the
+    /// table `redaction`.
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = Some(redaction);
+        self
+    }
+
     /// Where times come from. Default: the clocks of the operating system.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = clock;
+        self.clock = Some(clock);
         self
     }
 
     /// Where the ids of operations come from. Default: [`SystemIds`].
     pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
-        self.ids = ids;
+        self.ids = Some(ids);
         self
     }
 
@@ -174,16 +190,26 @@ impl MeterBuilder {
         let prices = self.prices()?;
         let pipeline =
             Arc::new(Pipeline::new(prices, self.settings.recent_operations, self.further));
-        let started_at = self.clock.wall();
-        let made = || format!("session-{}", self.ids.next(started_at));
+        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let started_at = clock.wall();
+        let made = || {
+            let ids = self.ids.as_deref().unwrap_or(&SystemIds);
+            format!("session-{}", ids.next(started_at))
+        };
         let session_id = self.settings.session_id.clone().unwrap_or_else(made).into();
         let collector = if self.settings.enabled {
-            Collector::builder()
+            let mut builder = Collector::builder()
                 .sink(Arc::clone(&pipeline))
-                .limits(self.settings.limits())
-                .clock(Arc::clone(&self.clock))
-                .ids(self.ids)
-                .build()?
+                .limits(self.limits.unwrap_or_else(|| self.settings.limits()))
+                .redaction(self.redaction.unwrap_or_else(|| self.settings.redaction()));
+            // The machine's own clock and ids cost less than those that could be any.
+            if let Some(clock) = self.clock {
+                builder = builder.clock(clock);
+            }
+            if let Some(ids) = self.ids {
+                builder = builder.ids(ids);
+            }
+            builder.build()?
         } else {
             Collector::off()
         };
@@ -193,7 +219,7 @@ impl MeterBuilder {
             session_id,
             started_at,
             metadata: self.metadata,
-            clock: self.clock,
+            clock,
         };
         Ok(Meter { collector, state: Arc::new(state) })
     }
@@ -234,8 +260,10 @@ impl Meter {
             metadata: Metadata::new(),
             book: None,
             needs_prices: true,
-            clock: Arc::new(SystemClock::default()),
-            ids: Arc::new(SystemIds),
+            limits: None,
+            redaction: None,
+            clock: None,
+            ids: None,
             further: None,
         }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 use taximeter_analysis::Thresholds;
-use taximeter_collector::Limits;
+use taximeter_collector::{Limits, Redaction};
 use thiserror::Error;
 
 /// The settings of a [`Meter`](crate::Meter).
@@ -24,6 +24,8 @@ use thiserror::Error;
 /// | `pricing.book` | `TAXIMETER_PRICING_BOOK` | the embedded price book |
 /// | `pricing.overrides` | `TAXIMETER_PRICING_OVERRIDES` | none |
 /// | `pricing.reload_seconds` | `TAXIMETER_PRICING_RELOAD_SECONDS` | 5; 0 is never |
+/// | `redaction.mask_secrets` | `TAXIMETER_REDACTION_MASK_SECRETS` | `true` |
+/// | `redaction.capture_content` | `TAXIMETER_REDACTION_CAPTURE_CONTENT` | `false` |
 /// | `thresholds` (a table) | | those of [`Thresholds`] |
 ///
 /// The file is `taximeter.toml` in the working directory, or the one that `TAXIMETER_CONFIG` names. Where both names
@@ -61,6 +63,8 @@ pub struct Settings {
     pub queued_bytes: usize,
     /// Where prices come from.
     pub pricing: PricingSettings,
+    /// What is masked and left out before anything is kept.
+    pub redaction: RedactionSettings,
     /// What stands out in an analysis.
     pub thresholds: Thresholds,
     origins: BTreeMap<&'static str, Origin>,
@@ -78,6 +82,22 @@ pub struct PricingSettings {
     pub overrides: Option<PathBuf>,
     /// How many seconds go by before the files are looked at again; 0 for never.
     pub reload_seconds: u64,
+}
+
+/// What is masked and left out before anything is kept; see [`Redaction`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RedactionSettings {
+    /// Whether keys, tokens and passwords are masked.
+    pub mask_secrets: bool,
+    /// Whether metadata is kept that holds what people and LLMs said.
+    pub capture_content: bool,
+}
+
+impl Default for RedactionSettings {
+    fn default() -> Self {
+        Self { mask_secrets: true, capture_content: false }
+    }
 }
 
 impl Default for PricingSettings {
@@ -133,7 +153,7 @@ pub enum SettingsError {
 }
 
 /// Every key, in the order of the documentation.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 13] = [
     "enabled",
     "persistence",
     "session_id",
@@ -144,11 +164,13 @@ const KEYS: [&str; 11] = [
     "pricing.book",
     "pricing.overrides",
     "pricing.reload_seconds",
+    "redaction.mask_secrets",
+    "redaction.capture_content",
     "thresholds",
 ];
 
 /// The variables of the environment and the key that each sets; of one key, the first that is set counts.
-const VARIABLES: [(&str, &str); 13] = [
+const VARIABLES: [(&str, &str); 15] = [
     ("TAXIMETER_ENABLED", "enabled"),
     ("ENABLE_METRICS", "enabled"),
     ("TAXIMETER_PERSISTENCE", "persistence"),
@@ -162,6 +184,8 @@ const VARIABLES: [(&str, &str); 13] = [
     ("TAXIMETER_PRICING_BOOK", "pricing.book"),
     ("TAXIMETER_PRICING_OVERRIDES", "pricing.overrides"),
     ("TAXIMETER_PRICING_RELOAD_SECONDS", "pricing.reload_seconds"),
+    ("TAXIMETER_REDACTION_MASK_SECRETS", "redaction.mask_secrets"),
+    ("TAXIMETER_REDACTION_CAPTURE_CONTENT", "redaction.capture_content"),
 ];
 
 const FILE_VARIABLE: &str = "TAXIMETER_CONFIG";
@@ -179,6 +203,7 @@ impl Default for Settings {
             queued_records: limits.queued_records,
             queued_bytes: limits.queued_bytes,
             pricing: PricingSettings::default(),
+            redaction: RedactionSettings::default(),
             thresholds: Thresholds::default(),
             origins: BTreeMap::new(),
         }
@@ -251,6 +276,8 @@ impl Settings {
             "pricing.book" => self.pricing.book = Some(typed(value)?),
             "pricing.overrides" => self.pricing.overrides = Some(typed(value)?),
             "pricing.reload_seconds" => self.pricing.reload_seconds = typed(value)?,
+            "redaction.mask_secrets" => self.redaction.mask_secrets = boolean(value)?,
+            "redaction.capture_content" => self.redaction.capture_content = boolean(value)?,
             _ => {
                 let thresholds: Thresholds = typed(value)?;
                 thresholds.check().map_err(|error| error.to_string())?;
@@ -281,6 +308,8 @@ impl Settings {
             "pricing.book" => path(&self.pricing.book, "(embedded)"),
             "pricing.overrides" => path(&self.pricing.overrides, "(none)"),
             "pricing.reload_seconds" => self.pricing.reload_seconds.to_string(),
+            "redaction.mask_secrets" => self.redaction.mask_secrets.to_string(),
+            "redaction.capture_content" => self.redaction.capture_content.to_string(),
             _ => serde_json::to_string(&self.thresholds).unwrap_or_default(),
         };
         KEYS.into_iter().map(|key| (key, text(key), self.origin(key))).collect()
@@ -288,6 +317,12 @@ impl Settings {
 
     pub(crate) fn set_by_program(&mut self, key: &'static str) {
         self.origins.insert(key, Origin::Program);
+    }
+
+    pub(crate) fn redaction(&self) -> Redaction {
+        Redaction::default()
+            .mask_secrets(self.redaction.mask_secrets)
+            .capture_content(self.redaction.capture_content)
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -298,12 +333,15 @@ impl Settings {
     }
 }
 
-/// The values by their keys; those of the table `pricing` by `pricing.` and their keys in it.
+/// The tables whose keys are settings of their own.
+const TABLES: [&str; 2] = ["pricing", "redaction"];
+
+/// The values by their keys; those of a table by its name, a point, and their keys in it.
 fn flat(values: Map<String, Value>) -> Vec<(String, Value)> {
     let mut flat = Vec::with_capacity(values.len());
     for (key, value) in values {
         match value.kind {
-            ValueKind::Table(table) if key == "pricing" => {
+            ValueKind::Table(table) if TABLES.contains(&key.as_str()) => {
                 flat.extend(
                     table.into_iter().map(|(inner, value)| (format!("{key}.{inner}"), value)),
                 );
@@ -423,6 +461,15 @@ mod tests {
         assert!(matches!(settings.origin("pricing.book"), Origin::File(_)));
         let variable = Origin::Environment("TAXIMETER_PRICING_OVERRIDES".into());
         assert_eq!(settings.origin("pricing.overrides"), variable);
+    }
+
+    #[test]
+    fn redaction_is_a_table_too() {
+        let content = ("TAXIMETER_REDACTION_CAPTURE_CONTENT", "true");
+        let settings = read("[redaction]\nmask_secrets = false", &[content]).unwrap();
+        let expected = RedactionSettings { mask_secrets: false, capture_content: true };
+        assert_eq!(settings.redaction, expected);
+        assert_ne!(Settings::default().redaction, expected);
     }
 
     #[test]

@@ -1,0 +1,195 @@
+//! The handle by which everybody records into an operation that runs.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use taximeter_models::{
+    ErrorRecord, Failure, LlmCall, OperationId, TokenUsage, ToolCall, TraceId, UsageError,
+};
+
+use crate::bounds::Bounds;
+use crate::current::Entered;
+use crate::ending::read;
+use crate::guards::{ComponentGuard, LlmStart, ToolStart};
+use crate::open::Open;
+use crate::operation::Core;
+use crate::redact::Field;
+use crate::value::MetaValue;
+
+/// A way to record into an operation: cheap to clone, to be sent to other threads and tasks, and without a say in
+/// when the operation ends. What is recorded after that end is left out, and counted.
+///
+/// Recording never fails. On the handle of a collector that is switched off, everything does nothing.
+#[derive(Clone)]
+pub struct Handle(pub(crate) Option<Arc<Core>>);
+
+impl Handle {
+    /// A handle that records nothing.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Whether what is recorded goes anywhere. It does not where the collector is switched off, or where there is no
+    /// [current](crate::current) operation.
+    pub fn is_recording(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The id of the operation; none where nothing is recorded.
+    pub fn id(&self) -> Option<OperationId> {
+        self.0.as_ref().map(|core| core.id())
+    }
+
+    /// The trace of the operation; none where nothing is recorded.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.0.as_ref().map(|core| core.trace())
+    }
+
+    /// Keeps a value with the operation; a later value of the same key takes its place.
+    #[inline]
+    pub fn set<'v>(&self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
+        if let Some(core) = &self.0 {
+            let mut bounds = core.bounds();
+            let entry = bounds.entry(key.as_ref(), value.into());
+            core.fill(bounds, |open, bounds, _| {
+                if let Some((key, value)) = entry {
+                    open.metadata(&key, value, bounds);
+                }
+            });
+        }
+    }
+
+    /// Puts a tag on the operation, to group by.
+    pub fn tag(&self, key: impl AsRef<str>, value: impl AsRef<str>) {
+        self.put(
+            |bounds| bounds.tag_entry(key.as_ref(), value.as_ref()),
+            |open, entry, bounds| {
+                if let Some((key, value)) = entry {
+                    open.tag(&key, &value, bounds);
+                }
+            },
+        );
+    }
+
+    /// Says for whom the operation runs.
+    pub fn set_user(&self, user: impl AsRef<str>) {
+        self.put(
+            |bounds| bounds.shared_text(Field::User, user.as_ref()),
+            |open, user, _| open.user = user,
+        );
+    }
+
+    /// Says what conversation the operation is part of.
+    pub fn set_session(&self, session: impl AsRef<str>) {
+        self.put(
+            |bounds| bounds.shared_text(Field::Session, session.as_ref()),
+            |open, session, _| open.session = session,
+        );
+    }
+
+    /// Runs a component and records the time that it took, also when it panics.
+    pub fn time<R>(&self, component: impl AsRef<str>, work: impl FnOnce() -> R) -> R {
+        let _timing = self.component(component);
+        work()
+    }
+
+    /// Starts a component; its time is recorded when the guard is dropped. Components may run side by side, and the
+    /// same one again: their times add up, and their number is kept.
+    #[inline]
+    pub fn component(&self, name: impl AsRef<str>) -> ComponentGuard {
+        ComponentGuard::start(self, name.as_ref())
+    }
+
+    /// Adds the time that a component took.
+    #[inline]
+    pub fn add_component(&self, name: impl AsRef<str>, duration: Duration) {
+        if let Some(core) = &self.0 {
+            core.component(name.as_ref(), None, duration);
+        }
+    }
+
+    /// Prepares a call of a tool.
+    #[inline]
+    pub fn tool(&self, name: impl AsRef<str>) -> ToolStart<'_> {
+        ToolStart::new(self, name.as_ref())
+    }
+
+    /// Records a call of a tool that is over.
+    pub fn record_tool_call(&self, call: ToolCall) {
+        self.put(|bounds| bounds.tool_call(call), Open::tool_call);
+    }
+
+    /// Prepares a call of an LLM.
+    pub fn llm_call(&self, provider: impl AsRef<str>, model: impl AsRef<str>) -> LlmStart {
+        LlmStart::new(self, provider.as_ref(), model.as_ref())
+    }
+
+    /// Records a call of an LLM that is over.
+    pub fn record_llm_call(&self, call: LlmCall) {
+        self.put(|bounds| bounds.llm_call(call), Open::llm_call);
+    }
+
+    /// Records what a call of an LLM consumed, where nothing else is known of it.
+    ///
+    /// Numbers that cannot be are counted, and the call is kept without them.
+    #[inline]
+    pub fn record_usage<U>(&self, provider: impl AsRef<str>, model: impl AsRef<str>, usage: U)
+    where
+        U: TryInto<TokenUsage>,
+        UsageError: From<U::Error>,
+    {
+        if let Some(core) = &self.0 {
+            let usage = usage.try_into().map_err(UsageError::from);
+            core.usage(provider.as_ref(), model.as_ref(), usage);
+        }
+    }
+
+    /// Records an error; the operation goes on.
+    pub fn error<E: Failure<Kind> + ?Sized, Kind>(&self, error: &E) {
+        if self.is_recording() {
+            self.put_error(read(error));
+        }
+    }
+
+    /// Records a warning.
+    pub fn warn(&self, message: impl Into<String>) {
+        self.put(|bounds| bounds.message(Field::Warning, message.into()), Open::warning);
+    }
+
+    /// Makes this the [current](crate::current) operation of this thread, until the guard is dropped.
+    pub fn enter(&self) -> Entered {
+        Entered::new(self.clone())
+    }
+
+    /// Counts errors and warnings that come without words.
+    pub(crate) fn add_unlisted(&self, errors: u64, warnings: u64) {
+        self.put(|_| (), |open, (), _| open.unlisted(errors, warnings));
+    }
+
+    pub(crate) fn put_error(&self, error: ErrorRecord) {
+        self.put(|bounds| bounds.error(error), Open::error);
+    }
+
+    /// Puts a part into the record. Making it may run code of the program's own, such as the text of an error or the
+    /// hook of a redaction, and that may record too: so it is made before the operation's lock is taken, and only
+    /// where it is recorded.
+    #[inline]
+    fn put<'h, P>(
+        &'h self,
+        make: impl FnOnce(&mut Bounds<'h>) -> P,
+        put: impl FnOnce(&mut Open, P, &mut Bounds<'_>),
+    ) {
+        if let Some(core) = &self.0 {
+            let mut bounds = core.bounds();
+            let part = make(&mut bounds);
+            core.fill(bounds, |open, bounds, _| put(open, part, bounds));
+        }
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.id()).finish()
+    }
+}

@@ -1,0 +1,342 @@
+//! Finding keys, tokens and passwords in a text, by how they look and by what stands before them.
+//!
+//! A text is looked at twice: [`is_suspicious`] tells in some nanoseconds that most texts hold nothing; the others are
+//! read word by word.
+
+use std::ops::Range;
+
+use super::names::{SecretName, scheme};
+
+/// Stands where a secret stood.
+pub(crate) const MASK: &str = "***";
+
+/// A key has no fewer characters than this, its prefix included.
+pub(crate) const SHORTEST: usize = 16;
+
+/// So many characters of a word are looked at to see whether it is mixed.
+const MOST_OF_KEY: usize = 256;
+
+/// What the characters after a prefix must be.
+#[derive(Debug, Clone, Copy)]
+enum Tail {
+    /// At least so many letters, digits, `-` and `_`; not all of them small letters.
+    Mixed(usize),
+    /// So many capital letters and digits, and no more.
+    Capitals(usize),
+    /// So many hexadecimal digits, and no more.
+    Hex(usize),
+}
+
+/// How the keys of providers begin, and what follows; from the providers' own documentation and the secret formats
+/// that GitHub's scanner lists.
+const PREFIXES: [(&str, Tail); 56] = [
+    ("sk-", Tail::Mixed(13)),
+    ("pk-lf-", Tail::Mixed(16)),
+    ("sk_live_", Tail::Mixed(16)),
+    ("sk_test_", Tail::Mixed(16)),
+    ("rk_live_", Tail::Mixed(16)),
+    ("rk_test_", Tail::Mixed(16)),
+    ("sk_", Tail::Mixed(24)),
+    ("csk-", Tail::Mixed(16)),
+    ("gsk_", Tail::Mixed(16)),
+    ("xai-", Tail::Mixed(16)),
+    ("pplx-", Tail::Mixed(16)),
+    ("nvapi-", Tail::Mixed(16)),
+    ("tvly-", Tail::Mixed(12)),
+    ("fw_", Tail::Mixed(17)),
+    ("fc-", Tail::Mixed(24)),
+    ("hf_", Tail::Mixed(17)),
+    ("api_org_", Tail::Mixed(16)),
+    ("r8_", Tail::Mixed(17)),
+    ("jina_", Tail::Mixed(16)),
+    ("pcsk_", Tail::Mixed(16)),
+    ("tgp_v1_", Tail::Mixed(16)),
+    ("pa-", Tail::Mixed(30)),
+    ("lsv2_", Tail::Mixed(16)),
+    ("ls__", Tail::Mixed(16)),
+    ("lin_api_", Tail::Mixed(16)),
+    ("whsec_", Tail::Mixed(16)),
+    ("AIza", Tail::Mixed(30)),
+    ("GOCSPX-", Tail::Mixed(16)),
+    ("ya29", Tail::Mixed(20)),
+    ("AKIA", Tail::Capitals(16)),
+    ("ASIA", Tail::Capitals(16)),
+    ("ABSK", Tail::Mixed(40)),
+    ("LTAI", Tail::Mixed(16)),
+    ("AC", Tail::Hex(32)),
+    ("SK", Tail::Hex(32)),
+    ("key-", Tail::Hex(32)),
+    ("dapi", Tail::Hex(32)),
+    ("ghp_", Tail::Mixed(30)),
+    ("gho_", Tail::Mixed(30)),
+    ("ghu_", Tail::Mixed(30)),
+    ("ghs_", Tail::Mixed(30)),
+    ("ghr_", Tail::Mixed(30)),
+    ("github_pat_", Tail::Mixed(22)),
+    ("glpat-", Tail::Mixed(16)),
+    ("xoxb-", Tail::Mixed(16)),
+    ("xoxp-", Tail::Mixed(16)),
+    ("xoxa-", Tail::Mixed(16)),
+    ("xoxs-", Tail::Mixed(16)),
+    ("xapp-", Tail::Mixed(16)),
+    ("SG", Tail::Mixed(60)),
+    ("npm_", Tail::Mixed(30)),
+    ("pypi-", Tail::Mixed(30)),
+    ("dop_v1_", Tail::Mixed(30)),
+    ("shpat_", Tail::Mixed(30)),
+    ("hvs", Tail::Mixed(24)),
+    ("eyJ", Tail::Mixed(24)),
+];
+
+/// The prefixes whose keys have dots in them, and would be ordinary words without.
+const DOTTED: [&str; 4] = ["eyJ", "SG", "ya29", "hvs"];
+
+/// Whether a text may hold a secret. Nearly all that hold none are known here: they have no `=`, no `@`, no `:` but in
+/// `://`, and no word that is as long as a key and as mixed.
+#[inline]
+pub(crate) fn is_suspicious(text: &str) -> bool {
+    has_key(text) || has_sign(text.as_bytes())
+}
+
+/// Whether there is a word that is as long as a key and has a digit or a capital letter. A word of so many characters
+/// stands at one of the places that are looked at.
+#[inline]
+pub(crate) fn has_key(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let mut place = SHORTEST - 1;
+    while let Some(byte) = bytes.get(place) {
+        if is_word(*byte) && is_key_at(bytes, place) {
+            return true;
+        }
+        place += SHORTEST;
+    }
+    false
+}
+
+#[inline(never)]
+fn is_key_at(bytes: &[u8], place: usize) -> bool {
+    let (before, after) = bytes.split_at(place);
+    let before = before.iter().rev().take_while(|byte| is_word(**byte));
+    let after = after.iter().take_while(|byte| is_word(**byte));
+    let word = before.chain(after).take(MOST_OF_KEY);
+    let seen = word.map(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    let (length, mixed) = seen.fold((0, false), |(length, any), mixed| (length + 1, any || mixed));
+    length >= SHORTEST && mixed
+}
+
+#[inline]
+fn has_sign(bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = memchr::memchr3(b'=', b'@', b':', rest) {
+        if !rest[at..].starts_with(b"://") {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}
+
+/// The text with its secrets masked; none where it holds none.
+pub(crate) fn masked(text: &str) -> Option<String> {
+    let mut result = String::new();
+    let mut copied = 0;
+    for Range { start, end } in Words::new(text).secrets() {
+        if start < copied {
+            continue;
+        }
+        result.push_str(&text[copied..start]);
+        result.push_str(MASK);
+        copied = end;
+    }
+    (copied > 0).then(|| {
+        result.push_str(&text[copied..]);
+        result
+    })
+}
+
+const fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// What may stand within a value that is no name: the characters of base64, of JWT and of RFC 6750's `b64token`.
+const fn is_token(byte: u8) -> bool {
+    is_word(byte) || matches!(byte, b'.' | b'+' | b'/' | b'=' | b'~')
+}
+
+/// A value does not go on behind one of these.
+const fn ends_value(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
+        || matches!(byte, b'&' | b';' | b',' | b')' | b'}' | b']' | b'>' | b'"' | b'\'' | b'`')
+}
+
+/// Whether a text looks drawn by lot rather than written: it has a digit, or capital and small letters.
+fn is_mixed(text: &[u8]) -> bool {
+    text.iter().any(u8::is_ascii_digit)
+        || (text.iter().any(u8::is_ascii_uppercase) && text.iter().any(u8::is_ascii_lowercase))
+}
+
+/// Reads a text word by word.
+struct Words<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    /// The word before, for names of two words: `api key`.
+    before: Range<usize>,
+}
+
+impl<'t> Words<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, before: 0..0 }
+    }
+
+    /// Where its secrets are, the first first.
+    fn secrets(mut self) -> impl Iterator<Item = Range<usize>> {
+        std::iter::from_fn(move || {
+            while let Some(word) = self.next_word() {
+                let found = self.secret(&word);
+                self.before = word;
+                if let Some(secret) = found.filter(|secret| !secret.is_empty()) {
+                    self.at = self.at.max(secret.end);
+                    return Some(secret);
+                }
+            }
+            None
+        })
+    }
+
+    fn next_word(&mut self) -> Option<Range<usize>> {
+        let start = self.at + self.bytes[self.at..].iter().position(|byte| is_word(*byte))?;
+        let end = self.run(start, is_word);
+        self.at = end;
+        Some(start..end)
+    }
+
+    /// Where the characters of a kind end that begin here.
+    fn run(&self, from: usize, kind: impl Fn(u8) -> bool) -> usize {
+        from + self.bytes[from..].iter().take_while(|byte| kind(**byte)).count()
+    }
+
+    fn secret(&self, word: &Range<usize>) -> Option<Range<usize>> {
+        self.key(word)
+            .or_else(|| self.private_key(word))
+            .or_else(|| self.user_info(word))
+            .or_else(|| self.authorization(word))
+            .or_else(|| self.assigned(word))
+    }
+
+    /// A key that is known by its prefix.
+    fn key(&self, word: &Range<usize>) -> Option<Range<usize>> {
+        let text = &self.text[word.clone()];
+        let (prefix, tail) = PREFIXES.iter().find(|(prefix, _)| text.starts_with(prefix))?;
+        let dotted = DOTTED.contains(prefix);
+        let start = word.start + prefix.len();
+        let mut end = self.run(start, |byte| is_word(byte) || (dotted && byte == b'.'));
+        while end > start && self.bytes[end - 1] == b'.' {
+            end -= 1;
+        }
+        let rest = &self.bytes[start..end];
+        let fits = match *tail {
+            Tail::Mixed(least) => {
+                rest.len() >= least && is_mixed(rest) && (!dotted || rest.contains(&b'.'))
+            }
+            Tail::Capitals(length) => {
+                rest.len() == length
+                    && rest.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
+            }
+            Tail::Hex(length) => rest.len() == length && rest.iter().all(u8::is_ascii_hexdigit),
+        };
+        fits.then_some(word.start..end)
+    }
+
+    /// A private key in the form of RFC 7468.
+    fn private_key(&self, word: &Range<usize>) -> Option<Range<usize>> {
+        const END: &str = "-----END";
+        let rest = self.text[word.start..].strip_prefix("-----BEGIN")?;
+        let label = rest.find("PRIVATE KEY").filter(|at| *at < 32)?;
+        let end = rest[label..].find(END).map_or(self.text.len(), |at| {
+            let end = self.text.len() - rest.len() + label + at + END.len();
+            let line = &self.text[end..];
+            end + line.find('\n').unwrap_or(line.len())
+        });
+        Some(word.start..end)
+    }
+
+    /// User and password in a URL (RFC 3986, section 3.2.1).
+    fn user_info(&self, word: &Range<usize>) -> Option<Range<usize>> {
+        let authority = self.text[word.end..].strip_prefix("://")?;
+        let stop = |c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'' | '<');
+        let authority = &authority[..authority.find(stop).unwrap_or(authority.len())];
+        let start = word.end + 3;
+        authority.rfind('@').map(|at| start..start + at)
+    }
+
+    /// What follows `Bearer` or `Basic` (RFC 6750, RFC 7617).
+    fn authorization(&self, word: &Range<usize>) -> Option<Range<usize>> {
+        if !scheme(&self.text[word.clone()]) || self.bytes.get(word.end) != Some(&b' ') {
+            return None;
+        }
+        let start = word.end + 1;
+        let end = self.run(start, is_token);
+        let value = &self.bytes[start..end];
+        (value.len() >= 8 && is_mixed(value)).then_some(start..end)
+    }
+
+    /// A value that is given to a secret name: `password=…`, `"api_key": "…"`.
+    fn assigned(&self, word: &Range<usize>) -> Option<Range<usize>> {
+        let quoted = self.run(word.end, |byte| matches!(byte, b'"' | b'\'' | b'\\'));
+        let sign = self.run(quoted, |byte| byte == b' ');
+        let is_colon = match *self.bytes.get(sign)? {
+            b':' => true,
+            b'=' => false,
+            _ => return None,
+        };
+        let name = self.name(word, is_colon)?;
+        let from = self.run(sign + 1, |byte| matches!(byte, b'=' | b'>' | b' '));
+        if self.bytes[sign..].starts_with(b"://") {
+            return None;
+        }
+        let value = self.value(from)?;
+        let follows = self.bytes.get(value.end).copied();
+        let ended = follows.is_none_or(|byte| byte != b' ');
+        // After a colon in running text comes an explanation as often as a value.
+        let prose = is_colon && value.start == from && quoted == word.end;
+        name.is_secret(&self.text[value.clone()], prose, ended).then_some(value)
+    }
+
+    fn name(&self, word: &Range<usize>, is_colon: bool) -> Option<SecretName> {
+        let text = &self.text[word.clone()];
+        let before = &self.text[self.before.clone()];
+        let beside = self.before.end + 1 == word.start && self.bytes[self.before.end] == b' ';
+        if beside && let Some(name) = SecretName::of_two(before, text) {
+            return Some(name);
+        }
+        // `?key=` of a URL is a secret; the key of a cache or of a map is none.
+        let in_query =
+            !is_colon && matches!(self.bytes.get(word.start.wrapping_sub(1)), Some(b'?' | b'&'));
+        SecretName::of(text).or_else(|| SecretName::of_query(text).filter(|_| in_query))
+    }
+
+    fn value(&self, from: usize) -> Option<Range<usize>> {
+        let quote = self.run(from, |byte| byte == b'\\');
+        if let Some(mark @ (b'"' | b'\'')) = self.bytes.get(quote) {
+            let start = quote + 1;
+            let length = self.bytes[start..].iter().position(|byte| byte == mark);
+            let mut end = length.map_or(self.bytes.len(), |length| start + length);
+            while end > start && self.bytes[end - 1] == b'\\' {
+                end -= 1;
+            }
+            return Some(self.without_scheme(start)..end);
+        }
+        let start = self.without_scheme(from);
+        let end = self.run(start, |byte| !ends_value(byte));
+        let first = *self.bytes.get(start)?;
+        (!matches!(first, b'[' | b'{' | b'*' | b'<' | b'$')).then_some(start..end)
+    }
+
+    /// The place behind `Bearer `, if that is what stands here.
+    fn without_scheme(&self, from: usize) -> usize {
+        let end = self.run(from, is_word);
+        let is_scheme = scheme(&self.text[from..end]) && self.bytes.get(end) == Some(&b' ');
+        if is_scheme { end + 1 } else { from }
+    }
+}
