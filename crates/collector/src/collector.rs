@@ -411,7 +411,7 @@ impl Shared {
             return self.intake.lost(LossReason::Sampled, abandoned);
         }
         match self.intake.ended(core, open, abandoned) {
-            Ok(Taken::Pressing) => self.worker.press(),
+            Ok(Taken::Pressing | Taken::NoRoom) => self.worker.press(),
             Ok(Taken::Queued | Taken::Lost) => {}
             Err(open) => self.hand_in_by_force(core, open, abandoned),
         }
@@ -438,7 +438,7 @@ impl Shared {
                 return self.intake.lost(LossReason::QueueFull, abandoned);
             }
             match self.intake.ended(core, open, abandoned) {
-                Ok(Taken::Pressing) => return worker.press(),
+                Ok(Taken::Pressing | Taken::NoRoom) => return worker.press(),
                 Ok(Taken::Queued | Taken::Lost) => return,
                 Err(again) => open = again,
             }

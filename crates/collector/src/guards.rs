@@ -16,7 +16,7 @@ use crate::handle::Handle;
 use crate::limits::head;
 use crate::operation::Core;
 use crate::redact::Field;
-use crate::value::MetaValue;
+use crate::value::{Hot, MetaValue};
 
 /// A component that runs; its time is recorded when this is dropped.
 #[derive(Debug)]
@@ -188,10 +188,10 @@ impl<'h> ToolStart<'h> {
     pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
         if let Some((core, call)) = &mut self.0 {
             // As for operations: the most frequent kinds go straight to their place.
-            match value.into() {
-                MetaValue::Text(text) => call.text(core, key.as_ref(), text),
-                MetaValue::Unsigned(number) => call.unsigned(core, key.as_ref(), number),
-                value => call.with(core, key.as_ref(), value),
+            match value.into().hot() {
+                Ok(Hot::Text(text)) => call.text(core, key.as_ref(), text),
+                Ok(Hot::Unsigned(number)) => call.unsigned(core, key.as_ref(), number),
+                Err(value) => call.with(core, key.as_ref(), value),
             }
         }
         self

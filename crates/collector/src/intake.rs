@@ -102,6 +102,8 @@ pub(crate) enum Taken {
     Queued,
     /// It waits, and so many others do that the worker is to look.
     Pressing,
+    /// It was lost for lack of room; the worker is to look.
+    NoRoom,
     /// It was lost.
     Lost,
 }
@@ -178,8 +180,8 @@ impl Intake {
         }
     }
 
-    /// Takes the frame of an operation that has ended, if there is room for it; where there is none, the operation
-    /// comes back, and still counts as open. An operation that nobody else holds is kept to be used again.
+    /// Takes the frame of an operation that has ended, if there is room for it; where there is none, it is lost, or it
+    /// comes back and still counts as open, as the policy says. An operation that nobody else holds is kept to be used again.
     pub(crate) fn ended(
         &self,
         core: &Arc<Core>,
@@ -197,17 +199,26 @@ impl Intake {
             slot.ledger.lose(LossReason::TooLarge, abandoned);
             return Ok(Taken::Lost);
         }
-        let Some(pressing) = self.make_room(slot, length) else { return Err(open) };
-        slot.allowance -= 1;
-        slot.chunk.push(open.frame());
-        slot.ledger.open -= 1;
-        slot.ledger.queued += 1;
-        slot.ledger.abandoned += u64::from(abandoned);
+        let taken = match self.make_room(slot, length) {
+            Some(pressing) => {
+                slot.allowance -= 1;
+                slot.chunk.push(open.frame());
+                slot.ledger.open -= 1;
+                slot.ledger.queued += 1;
+                slot.ledger.abandoned += u64::from(abandoned);
+                if pressing { Taken::Pressing } else { Taken::Queued }
+            }
+            None if self.limits.when_full.drops_newest() => {
+                slot.ledger.lose(self.why_full(), abandoned);
+                Taken::NoRoom
+            }
+            None => return Err(open),
+        };
         // Whoever asks whether it is the only holder is one: the count cannot grow behind its back.
         if Arc::strong_count(core) == 1 && slot.pool.len() < POOL && open.memory() <= REUSED {
             slot.pool.push((Arc::clone(core), open));
         }
-        Ok(if pressing { Taken::Pressing } else { Taken::Queued })
+        Ok(taken)
     }
 
     /// Counts an operation that has ended as lost.
@@ -231,10 +242,13 @@ impl Intake {
 
     #[cold]
     fn next_chunk(&self, slot: &mut Slot, length: usize) -> Option<bool> {
+        let next = Chunk { bytes: self.empty(length)?, records: 0 };
+        // Asked of the system only here, once for each chunk: nobody would ever take what waits in a child.
         if self.in_child() {
+            self.forked.store(true, Ordering::Release);
+            self.recycle(next.bytes);
             return None;
         }
-        let next = Chunk { bytes: self.empty(length)?, records: 0 };
         let full = std::mem::replace(&mut slot.chunk, next);
         if full.records == 0 {
             self.recycle(full.bytes);
@@ -249,8 +263,10 @@ impl Intake {
 
     /// Memory for so many bytes, out of the budget.
     fn empty(&self, length: usize) -> Option<Vec<u8>> {
+        // In a forked child the lock may never come; and without it there is memory too.
         if length <= self.chunk
-            && let Some(spare) = lock(&self.spares).pop()
+            && let Ok(mut spares) = self.spares.try_lock()
+            && let Some(spare) = spares.pop()
         {
             return Some(spare);
         }
@@ -262,8 +278,10 @@ impl Intake {
         bytes.clear();
         let size = bytes.capacity();
         if size == self.chunk {
-            let mut spares = lock(&self.spares);
-            if spares.len() < SPARES.min(self.limits.queued_bytes / self.chunk / 8) {
+            let most = SPARES.min(self.limits.queued_bytes / self.chunk / 8);
+            if let Ok(mut spares) = self.spares.try_lock()
+                && spares.len() < most
+            {
                 spares.push(bytes);
                 return;
             }
@@ -390,9 +408,8 @@ impl Intake {
         if !self.in_child() {
             return false;
         }
-        if !self.forked.swap(true, Ordering::AcqRel) {
-            self.close();
-        }
+        self.forked.store(true, Ordering::Release);
+        self.close();
         for slot in &self.slots {
             let Some(mut slot) = self.lock_slot(slot) else { continue };
             let queued = std::mem::take(&mut slot.ledger.queued);
@@ -406,6 +423,10 @@ impl Intake {
 
     fn in_child(&self) -> bool {
         std::process::id() != self.process
+    }
+
+    fn why_full(&self) -> LossReason {
+        if self.forked.load(Ordering::Acquire) { LossReason::Fork } else { LossReason::QueueFull }
     }
 
     fn why_closed(&self) -> LossReason {

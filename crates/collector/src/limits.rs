@@ -63,6 +63,13 @@ pub enum WhenFull {
     },
 }
 
+impl WhenFull {
+    /// Whether nothing is tried to make room for one more.
+    pub(crate) fn drops_newest(self) -> bool {
+        matches!(self, Self::DropNewest | Self::Sample { .. })
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

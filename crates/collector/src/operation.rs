@@ -20,7 +20,7 @@ use crate::handle::Handle;
 use crate::intake::{Brief, BriefGuard, Flaw, lock};
 use crate::open::Open;
 use crate::redact::Field;
-use crate::value::MetaValue;
+use crate::value::{Hot, MetaValue};
 
 /// An operation that runs, and the duty to end it. It can do all that its [`Handle`] can.
 ///
@@ -132,10 +132,10 @@ impl OperationBuilder {
     pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
         if let Some(prepared) = &mut self.0 {
             // The kind is known where this is compiled: the two that are most frequent go straight to their place.
-            match value.into() {
-                MetaValue::Text(text) => prepared.text(key.as_ref(), text),
-                MetaValue::Unsigned(number) => prepared.unsigned(key.as_ref(), number),
-                value => prepared.metadata(key.as_ref(), value),
+            match value.into().hot() {
+                Ok(Hot::Text(text)) => prepared.text(key.as_ref(), text),
+                Ok(Hot::Unsigned(number)) => prepared.unsigned(key.as_ref(), number),
+                Err(value) => prepared.metadata(key.as_ref(), value),
             }
         }
         self

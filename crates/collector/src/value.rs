@@ -35,6 +35,29 @@ pub enum MetaValue<'a> {
     Json(Value),
 }
 
+/// The two most frequent kinds of a value: nothing is to be done when they go away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Hot<'a> {
+    Text(&'a str),
+    Unsigned(u64),
+}
+
+impl<'a> MetaValue<'a> {
+    /// The value, if it is one of the two most frequent kinds. Where the kind is known to the compiler, so is the
+    /// answer.
+    #[inline]
+    pub(crate) fn hot(self) -> Result<Hot<'a>, Self> {
+        let hot = match &self {
+            Self::Text(text) => Hot::Text(text),
+            Self::Unsigned(number) => Hot::Unsigned(*number),
+            _ => return Err(self),
+        };
+        // These kinds own nothing; said so, no code is made to look for it.
+        std::mem::forget(self);
+        Ok(hot)
+    }
+}
+
 impl MetaValue<'_> {
     /// The value with a text of its own.
     pub(crate) fn into_value(self) -> Value {

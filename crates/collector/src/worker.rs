@@ -1,6 +1,7 @@
 //! The one thread that takes records from the intake to the sink.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -48,7 +49,6 @@ struct Orders {
     flush_done: u64,
     /// What the last flush met with.
     flush_error: Option<String>,
-    pressed: bool,
     close: bool,
     closed: bool,
 }
@@ -69,6 +69,9 @@ pub(crate) struct Worker {
     orders: Mutex<Orders>,
     changed: Condvar,
     room: Condvar,
+    /// Whether the worker was told that much is waiting, and has not looked yet. Changed under the lock of the orders;
+    /// read without it, so that those who find no room need no lock each time.
+    pressed: AtomicBool,
     names: OnceLock<Interner>,
     thread: Mutex<Option<ThreadId>>,
 }
@@ -85,6 +88,7 @@ impl Worker {
             orders: Mutex::default(),
             changed: Condvar::new(),
             room: Condvar::new(),
+            pressed: AtomicBool::new(false),
             names: OnceLock::new(),
             thread: Mutex::default(),
         })
@@ -111,10 +115,10 @@ impl Worker {
 
     /// Tells the worker that much is waiting. It never waits itself: should the lock be taken, the worker is awake.
     pub(crate) fn press(&self) {
-        if let Ok(mut orders) = self.orders.try_lock()
-            && !orders.pressed
+        if !self.pressed.load(Ordering::Relaxed)
+            && let Ok(_orders) = self.orders.try_lock()
         {
-            orders.pressed = true;
+            self.pressed.store(true, Ordering::Relaxed);
             self.changed.notify_all();
         }
     }
@@ -252,7 +256,7 @@ impl Worker {
             if orders.flush_asked > orders.flush_done {
                 return Wake::Flush(orders.flush_asked);
             }
-            if std::mem::take(&mut orders.pressed) {
+            if self.pressed.swap(false, Ordering::Relaxed) {
                 return Wake::Pressure;
             }
             let left = until.saturating_duration_since(Instant::now());

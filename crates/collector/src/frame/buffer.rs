@@ -55,9 +55,7 @@ impl Buffer {
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
         let place = self.extend(bytes.len());
-        if place.len() == bytes.len() {
-            place.copy_from_slice(bytes);
-        }
+        copy(place, bytes);
     }
 
     #[inline]
@@ -89,7 +87,7 @@ impl Buffer {
             Some([place, number, rest @ ..]) if length <= 0x7f && rest.len() == length => {
                 *place = tag;
                 [*number, ..] = length.to_le_bytes();
-                rest.copy_from_slice(bytes);
+                copy(rest, bytes);
                 self.length = to;
             }
             _ => self.tagged_long(tag, text),
@@ -117,6 +115,26 @@ impl Buffer {
         if nanos >= super::LONG {
             self.put(&nanos.to_le_bytes());
         }
+    }
+}
+
+/// Copies bytes to a place of their length. Most are few: two moves that overlap cost less than a call.
+#[inline]
+fn copy(to: &mut [u8], from: &[u8]) {
+    match from.len() {
+        8..=16 => ends::<8>(to, from),
+        17..=32 => ends::<16>(to, from),
+        4..=7 => ends::<4>(to, from),
+        length if length == to.len() => to.copy_from_slice(from),
+        _ => {}
+    }
+}
+
+#[inline]
+fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
+    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
+        to.first_chunk_mut::<N>().map(|place| *place = *first);
+        to.last_chunk_mut::<N>().map(|place| *place = *last);
     }
 }
 

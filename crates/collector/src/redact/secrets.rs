@@ -13,9 +13,6 @@ pub(crate) const MASK: &str = "***";
 /// A key has no fewer characters than this, its prefix included.
 pub(crate) const SHORTEST: usize = 16;
 
-/// So many characters of a word are looked at to see whether it is mixed.
-const MOST_OF_KEY: usize = 256;
-
 /// What the characters after a prefix must be.
 #[derive(Debug, Clone, Copy)]
 enum Tail {
@@ -98,42 +95,73 @@ pub(crate) fn is_suspicious(text: &str) -> bool {
     has_key(text) || has_sign(text.as_bytes())
 }
 
-/// Whether there is a word that is as long as a key and has a digit or a capital letter. A word of so many characters
-/// stands at one of the places that are looked at.
+/// Whether there is a word that is as long as a key and has a digit or a capital letter.
 #[inline]
 pub(crate) fn has_key(text: &str) -> bool {
-    let bytes = text.as_bytes();
+    text.len() >= SHORTEST && any(text.as_bytes(), is_drawn) && has_long_word(text.as_bytes())
+}
+
+/// A word of so many characters stands at one of the places that are looked at.
+#[inline(never)]
+fn has_long_word(bytes: &[u8]) -> bool {
     let mut place = SHORTEST - 1;
-    while let Some(byte) = bytes.get(place) {
-        if is_word(*byte) && is_key_at(bytes, place) {
-            return true;
+    while place < bytes.len() {
+        let (before, after) = bytes.split_at(place);
+        if is_word(after[0]) {
+            let before = before.iter().rev().take_while(|byte| is_word(**byte)).count();
+            let after = after.iter().take_while(|byte| is_word(**byte)).count();
+            let word = &bytes[place - before..place + after];
+            if word.len() >= SHORTEST && any(word, is_drawn) {
+                return true;
+            }
+            place += after;
         }
         place += SHORTEST;
     }
     false
 }
 
-#[inline(never)]
-fn is_key_at(bytes: &[u8], place: usize) -> bool {
-    let (before, after) = bytes.split_at(place);
-    let before = before.iter().rev().take_while(|byte| is_word(**byte));
-    let after = after.iter().take_while(|byte| is_word(**byte));
-    let word = before.chain(after).take(MOST_OF_KEY);
-    let seen = word.map(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
-    let (length, mixed) = seen.fold((0, false), |(length, any), mixed| (length + 1, any || mixed));
-    length >= SHORTEST && mixed
+/// Whether written words hardly have such a character in their midst, and keys nearly always.
+#[inline]
+const fn is_drawn(byte: u8) -> bool {
+    byte.is_ascii_digit() | byte.is_ascii_uppercase()
+}
+
+/// Whether there is a byte of a kind, in a text that is no shorter than a register. As many as fit into one are looked
+/// at together; the last ones overlap with those before.
+#[inline]
+fn any(bytes: &[u8], kind: impl Fn(u8) -> bool + Copy) -> bool {
+    let some = |wide: &[u8; WIDE]| wide.iter().fold(false, |any, byte| any | kind(*byte));
+    let (all, _) = bytes.as_chunks::<WIDE>();
+    all.iter().any(some) || bytes.last_chunk::<WIDE>().is_some_and(some)
+}
+
+/// The bytes of a register.
+const WIDE: usize = 16;
+
+/// Whether there is a `=`, a `@`, or a `:` that no `/` follows. What stands at the end gives a value to nothing.
+#[inline]
+fn has_sign(bytes: &[u8]) -> bool {
+    let Some((last, next)) = bytes
+        .split_last()
+        .and_then(|(_, first)| first.last_chunk::<WIDE>().zip(bytes.last_chunk::<WIDE>()))
+    else {
+        return bytes.windows(2).any(|pair| is_sign(pair[0], pair[1]));
+    };
+    let these = bytes.as_chunks::<WIDE>().0.iter();
+    let nexts = bytes[1..].as_chunks::<WIDE>().0.iter();
+    these.zip(nexts).any(|(these, next)| signs(these, next)) || signs(last, next)
+}
+
+/// Whether one of these bytes is a sign. All are looked at together: the compiler makes a few instructions of it.
+#[inline]
+fn signs(these: &[u8; WIDE], next: &[u8; WIDE]) -> bool {
+    these.iter().zip(next).fold(false, |any, (byte, next)| any | is_sign(*byte, *next))
 }
 
 #[inline]
-fn has_sign(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = memchr::memchr3(b'=', b'@', b':', rest) {
-        if !rest[at..].starts_with(b"://") {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
+const fn is_sign(byte: u8, next: u8) -> bool {
+    (byte == b'=') | (byte == b'@') | ((byte == b':') & (next != b'/'))
 }
 
 /// The text with its secrets masked; none where it holds none.
@@ -155,8 +183,19 @@ pub(crate) fn masked(text: &str) -> Option<String> {
 }
 
 const fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+    WORD[byte as usize]
 }
+
+/// The characters of words: letters, digits, `-` and `_`.
+const WORD: [bool; 256] = {
+    let mut word = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        word[byte as usize] = byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        byte += 1;
+    }
+    word
+};
 
 /// What may stand within a value that is no name: the characters of base64, of JWT and of RFC 6750's `b64token`.
 const fn is_token(byte: u8) -> bool {
