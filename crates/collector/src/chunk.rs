@@ -1,8 +1,9 @@
 //! Finished frames, one behind another in a piece of memory that goes to the worker as a whole.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
 
 use taximeter_models::{Name, OperationId, OperationRecord};
 
@@ -53,13 +54,27 @@ impl<'a> Batch<'a> {
 
     /// Its records, each made when it is asked for.
     pub fn records(&self) -> impl Iterator<Item = OperationRecord> + '_ {
-        let mut names = |text: &str| self.names.get(text);
+        let mut names = |text: &str| self.names.lock().get(text);
         let mut rest = self.chunk.bytes.as_slice();
         std::iter::from_fn(move || {
             let (record, after) = frame::read(rest, &mut names)?;
             rest = after;
             Some(record)
         })
+    }
+
+    /// Shows each of its records without the texts that are no names: no metadata, no tags, no user, no session, and
+    /// errors and warnings without their words. All that sums need, for a fraction of what [`records`](Batch::records)
+    /// costs, for every record takes the place of the one before.
+    pub fn for_each_lean(&self, mut see: impl FnMut(&mut OperationRecord)) {
+        let mut record = OperationRecord::new("");
+        let mut rest = self.chunk.bytes.as_slice();
+        let mut names = self.names.lock();
+        let mut name = |text: &str| names.get(text);
+        while let Some(after) = frame::read_lean(rest, &mut name, &mut record) {
+            see(&mut record);
+            rest = after;
+        }
     }
 
     /// A copy of its bytes, to keep.
@@ -146,15 +161,15 @@ fn make(frame: &[u8]) -> Option<OperationRecord> {
 #[derive(Debug)]
 pub(crate) struct Interner {
     known: Mutex<Known>,
-    limit: usize,
-    // Relaxed: a count that is read for itself.
-    overflowed: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Known {
-    names: HashSet<Name>,
+pub(crate) struct Known {
+    names: HashSet<Name, RandomState>,
     overflow: Name,
+    limit: usize,
+    /// How often a name was above the limit.
+    overflowed: u64,
 }
 
 /// The name that stands for all names above the limit of [`Limits::names`](crate::Limits::names).
@@ -162,26 +177,32 @@ pub const OVERFLOW: &str = "_other";
 
 impl Interner {
     pub(crate) fn new(limit: usize) -> Self {
-        let known = Known { names: HashSet::new(), overflow: Name::from(OVERFLOW) };
-        Self { known: Mutex::new(known), limit, overflowed: AtomicU64::new(0) }
+        let overflow = Name::from(OVERFLOW);
+        let known = Known { names: HashSet::default(), overflow, limit, overflowed: 0 };
+        Self { known: Mutex::new(known) }
     }
 
     /// How often a name was above the limit.
     pub(crate) fn overflowed(&self) -> u64 {
-        self.overflowed.load(Ordering::Relaxed)
+        self.lock().overflowed
     }
 
-    pub(crate) fn get(&self, text: &str) -> Name {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(name) = known.names.get(text) {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    pub(crate) fn get(&mut self, text: &str) -> Name {
+        if let Some(name) = self.names.get(text) {
             return name.clone();
         }
-        if known.names.len() >= self.limit {
-            self.overflowed.fetch_add(1, Ordering::Relaxed);
-            return known.overflow.clone();
+        if self.names.len() >= self.limit {
+            self.overflowed += 1;
+            return self.overflow.clone();
         }
         let name = Name::from(text);
-        known.names.insert(name.clone());
+        self.names.insert(name.clone());
         name
     }
 }

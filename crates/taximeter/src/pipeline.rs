@@ -150,12 +150,17 @@ impl Sink for Pipeline {
         let book = self.prices.book();
         let mut observed = self.observed();
         let mut further = Vec::new();
-        for mut record in batch.records() {
-            price(&mut record, &book);
-            observed.totals.add(&record);
-            if self.further.is_some() {
+        if self.further.is_some() {
+            for mut record in batch.records() {
+                price(&mut record, &book);
+                observed.totals.add(&record);
                 further.push(record);
             }
+        } else {
+            batch.for_each_lean(|record| {
+                price(record, &book);
+                observed.totals.add(record);
+            });
         }
         observed.keep(batch.to_packed(), book, self.recent);
         drop(observed);

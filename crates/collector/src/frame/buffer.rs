@@ -132,9 +132,11 @@ fn copy(to: &mut [u8], from: &[u8]) {
 
 #[inline]
 fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
-    if let (Some(first), Some(last)) = (from.first_chunk::<N>(), from.last_chunk::<N>()) {
-        to.first_chunk_mut::<N>().map(|place| *place = *first);
-        to.last_chunk_mut::<N>().map(|place| *place = *last);
+    if let (Some(place), Some(first)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
+        *place = *first;
+    }
+    if let (Some(place), Some(last)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
+        *place = *last;
     }
 }
 

@@ -20,7 +20,7 @@ mod write;
 mod tests;
 
 pub(crate) use buffer::Buffer;
-pub(crate) use read::{id_of, read, read_tool};
+pub(crate) use read::{id_of, read, read_lean, read_tool};
 pub(crate) use write::{Ended, begin, close, encode, part, unix_nanos};
 
 /// The first number of nanoseconds that is written in full: all bits of five bytes.

@@ -36,22 +36,47 @@ pub(crate) fn read<'b>(
 ) -> Option<(OperationRecord, &'b [u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    Some((Reader { bytes: frame, names }.record()?, rest))
+    let mut record = OperationRecord::new("");
+    Reader { bytes: frame, names, lean: false }.record(&mut record)?;
+    Some((record, rest))
+}
+
+/// As [`read`], into a record that was read before, and without the texts that are no names: what sums need, without
+/// an allocation where the record has had as many parts.
+pub(crate) fn read_lean<'b>(
+    bytes: &'b [u8],
+    names: &mut impl Names,
+    record: &mut OperationRecord,
+) -> Option<&'b [u8]> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    (record.user, record.session, record.parent) = (None, None, None);
+    (record.unlisted_errors, record.unlisted_warnings) = (0, 0);
+    record.components.clear();
+    record.tool_calls.clear();
+    record.llm_calls.clear();
+    record.errors.clear();
+    record.warnings.clear();
+    Reader { bytes: frame, names, lean: true }.record(record)?;
+    Some(rest)
 }
 
 /// The call of a tool that was written as a part.
 pub(crate) fn read_tool(part: &[u8]) -> Option<ToolCall> {
-    let mut reader = Reader { bytes: part, names: &mut |text: &str| Name::from(text) };
+    let names = &mut |text: &str| Name::from(text);
+    let mut reader = Reader { bytes: part, names, lean: false };
     if reader.byte()? == tag::TOOL { reader.tool() } else { None }
 }
 
 struct Reader<'b, 'n, N> {
     bytes: &'b [u8],
     names: &'n mut N,
+    /// Whether texts that are no names are skipped.
+    lean: bool,
 }
 
 impl<'b, N: Names> Reader<'b, '_, N> {
-    fn record(mut self) -> Option<OperationRecord> {
+    fn record(mut self, record: &mut OperationRecord) -> Option<()> {
         let id = OperationId::from_bits(self.wide()?);
         let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
         let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
@@ -60,23 +85,26 @@ impl<'b, N: Names> Reader<'b, '_, N> {
             1 => Outcome::Failure,
             _ => Outcome::Abandoned,
         };
-        let mut record = OperationRecord::new(self.name()?);
+        record.name = self.name()?;
         (record.id, record.started_at) = (id, started_at);
         (record.duration, record.outcome) = (duration, outcome);
         record.trace_id = TraceId::from(id);
         while !self.bytes.is_empty() {
-            self.part(&mut record)?;
+            self.part(record)?;
         }
-        Some(record)
+        Some(())
     }
 
     fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
         match self.byte()? {
             tag::METADATA => self.metadata(&mut record.metadata)?,
             tag::TAG => {
-                let key = self.text()?.to_owned();
-                record.tags.insert(key, self.text()?.to_owned());
+                let (key, value) = (self.text()?, self.text()?);
+                if !self.lean {
+                    record.tags.insert(key.to_owned(), value.to_owned());
+                }
             }
+            tag::USER | tag::SESSION if self.lean => _ = self.text()?,
             tag::USER => record.user = Some(self.text()?.into()),
             tag::SESSION => record.session = Some(self.text()?.into()),
             tag::PARENT => record.parent = Some(OperationId::from_bits(self.wide()?)),
@@ -88,7 +116,7 @@ impl<'b, N: Names> Reader<'b, '_, N> {
             tag::LLM => record.llm_calls.push(self.llm()?),
             tag::ERROR => record.errors.push(self.error()?),
             tag::WARNING => {
-                let mut warning = Warning { message: self.text()?.to_owned(), component: None };
+                let mut warning = Warning { message: self.message()?, component: None };
                 self.optional(&mut warning.component)?;
                 record.warnings.push(warning);
             }
@@ -187,9 +215,12 @@ impl<'b, N: Names> Reader<'b, '_, N> {
     fn error(&mut self) -> Option<ErrorRecord> {
         let place = usize::try_from(self.number()?).ok()?;
         let category = ErrorCategory::ALL.get(place).copied().unwrap_or_default();
-        let mut error = ErrorRecord::new(category, self.text()?);
+        let mut error = ErrorRecord::new(category, self.message()?);
         for _ in 0..self.number()? {
-            error.causes.push(self.text()?.to_owned());
+            let cause = self.message()?;
+            if !self.lean {
+                error.causes.push(cause);
+            }
         }
         self.optional(&mut error.component)?;
         Some(error)
@@ -204,8 +235,33 @@ impl<'b, N: Names> Reader<'b, '_, N> {
     }
 
     fn metadata(&mut self, metadata: &mut Metadata) -> Option<()> {
-        let key = self.text()?.to_owned();
-        metadata.insert(key, self.value()?);
+        let key = self.text()?;
+        if self.lean {
+            return self.skip_value();
+        }
+        metadata.insert(key.to_owned(), self.value()?);
+        Some(())
+    }
+
+    fn skip_value(&mut self) -> Option<()> {
+        match self.byte()? {
+            tag::NULL | tag::FALSE | tag::TRUE => {}
+            tag::UNSIGNED => _ = self.number()?,
+            tag::SIGNED | tag::FLOAT => _ = self.array::<8>()?,
+            tag::TEXT => _ = self.bytes_of_text()?,
+            tag::LIST => {
+                for _ in 0..self.number()? {
+                    self.skip_value()?;
+                }
+            }
+            tag::MAP => {
+                for _ in 0..self.number()? {
+                    self.bytes_of_text()?;
+                    self.skip_value()?;
+                }
+            }
+            _ => return None,
+        }
         Some(())
     }
 
@@ -280,11 +336,23 @@ impl<'b, N: Names> Reader<'b, '_, N> {
         DateTime::from_timestamp(seconds, u32::from_le_bytes(self.array()?))
     }
 
-    fn text(&mut self) -> Option<&'b str> {
+    fn bytes_of_text(&mut self) -> Option<&'b [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
         let (text, rest) = self.bytes.split_at_checked(length)?;
         self.bytes = rest;
-        std::str::from_utf8(text).ok()
+        Some(text)
+    }
+
+    fn text(&mut self) -> Option<&'b str> {
+        std::str::from_utf8(self.bytes_of_text()?).ok()
+    }
+
+    /// A text that is no name.
+    fn message(&mut self) -> Option<String> {
+        if self.lean {
+            return self.bytes_of_text().map(|_| String::new());
+        }
+        self.text().map(ToOwned::to_owned)
     }
 
     fn name(&mut self) -> Option<Name> {

@@ -6,11 +6,11 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use taximeter_models::{
     CostOutcome, Currency, ErrorCategory, ErrorRecord, LlmCall, Money, Name, OperationId,
-    OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, TraceId, Unit,
-    Warning,
+    OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Totals, TraceId,
+    Unit, Warning,
 };
 
-use super::{Buffer, encode, id_of, read};
+use super::{Buffer, encode, id_of, read, read_lean};
 
 fn back(record: &OperationRecord) -> OperationRecord {
     let mut buffer = Buffer::default();
@@ -21,6 +21,30 @@ fn back(record: &OperationRecord) -> OperationRecord {
     let (read, rest) = read(&frame, &mut |text: &str| Name::from(text)).expect("it is a frame");
     assert_eq!(rest, b"more");
     read
+}
+
+/// What is left of a record that is read for its numbers, by itself or in the place of another one.
+fn lean(record: &OperationRecord, place: &mut OperationRecord) -> OperationRecord {
+    let mut buffer = Buffer::default();
+    encode(&mut buffer, record);
+    let names = &mut |text: &str| Name::from(text);
+    assert_eq!(read_lean(buffer.as_slice(), names, place), Some(&[][..]));
+    place.clone()
+}
+
+#[test]
+fn read_for_its_numbers_a_record_has_the_same_sums_and_nothing_of_the_one_before() {
+    let (full, small) = (full(), OperationRecord::new("small"));
+    let mut place = OperationRecord::new("");
+    for record in [&full, &small, &full, &small] {
+        let lean = lean(record, &mut place);
+        assert_eq!(Totals::of([&lean]), Totals::of([record]));
+        assert_eq!((&lean.components, lean.id), (&record.components, record.id));
+        assert_eq!((lean.trace_id, lean.started_at), (record.trace_id, record.started_at));
+        assert!(lean.metadata.is_empty() && lean.tags.is_empty() && lean.user.is_none());
+        assert!(lean.tool_calls.iter().all(|call| call.metadata.is_empty()));
+        assert!(lean.errors.iter().all(|error| error.message.is_empty()));
+    }
 }
 
 fn full() -> OperationRecord {

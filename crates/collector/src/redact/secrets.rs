@@ -123,6 +123,10 @@ fn has_long_word(bytes: &[u8]) -> bool {
 
 /// Whether written words hardly have such a character in their midst, and keys nearly always.
 #[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, many bytes are compared at once"
+)]
 const fn is_drawn(byte: u8) -> bool {
     byte.is_ascii_digit() | byte.is_ascii_uppercase()
 }
@@ -160,6 +164,10 @@ fn signs(these: &[u8; WIDE], next: &[u8; WIDE]) -> bool {
 }
 
 #[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, many bytes are compared at once"
+)]
 const fn is_sign(byte: u8, next: u8) -> bool {
     (byte == b'=') | (byte == b'@') | ((byte == b':') & (next != b'/'))
 }
