@@ -123,10 +123,6 @@ fn has_long_word(bytes: &[u8]) -> bool {
 
 /// Whether written words hardly have such a character in their midst, and keys nearly always.
 #[inline]
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "without a branch, many bytes are compared at once"
-)]
 const fn is_drawn(byte: u8) -> bool {
     byte.is_ascii_digit() | byte.is_ascii_uppercase()
 }
