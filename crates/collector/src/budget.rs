@@ -1,6 +1,6 @@
 //! How much memory a collector may hold: one number of bytes and one of records, drawn from in portions.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// Counts what is taken out of a fixed amount. The atomics guard amounts, not data, so relaxed order serves: without
 /// the atomics, two threads could take the same bytes.

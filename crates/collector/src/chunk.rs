@@ -1,13 +1,14 @@
 //! Finished frames, one behind another in a piece of memory that goes to the worker as a whole.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use foldhash::fast::RandomState;
 
 use taximeter_models::{Name, OperationId, OperationRecord};
 
 use crate::frame::{self, Buffer};
+use crate::sync::{Mutex, MutexGuard};
 
 /// So many bytes are handed over at once, unless the budget is small.
 pub(crate) const CHUNK: usize = 64 << 10;

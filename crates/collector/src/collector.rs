@@ -1,8 +1,7 @@
 //! The front door: building a collector, starting operations, addressing them by id, ending it all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -25,6 +24,8 @@ use crate::open::Open;
 use crate::operation::{Core, Operation, OperationBuilder};
 use crate::redact::Redaction;
 use crate::sink::{NullSink, Sink};
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::worker::{FlushError, Worker};
 
 /// Something that the collector could not do. Recording through guards and handles never meets with it.
@@ -500,7 +501,11 @@ impl Inner {
         if shared.intake.is_in_child() {
             return Err(FlushError::Forked);
         }
-        shared.by_id.clear();
+        // One by one, and each ended when the map's lock is let go: a clock or a hook may look into the map too.
+        let open: Vec<_> = shared.by_id.iter().map(|entry| *entry.key()).collect();
+        for id in open {
+            drop(shared.by_id.remove(&id));
+        }
         let closed = shared.worker.close(timeout, || shared.intake.counts().queued);
         shared.intake.empty_pools();
         closed

@@ -5,8 +5,7 @@
 //! one slot under its lock, so a snapshot that holds all locks at once is exact.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use crate::budget::Budget;
 use crate::chunk::{CHUNK, Chunk};
@@ -16,11 +15,8 @@ use crate::open::Open;
 use crate::operation::Core;
 use crate::redact::{Changes, Redaction};
 use crate::slots::{SLOTS, of_thread};
-
-/// A lock that is held for some nanoseconds, and mostly by the same thread again and again: who finds it taken lets
-/// other threads run and tries again. It is let go by a plain store, which halves its price.
-pub(crate) type Brief<T> = spin::mutex::SpinMutex<T, spin::Yield>;
-pub(crate) type BriefGuard<'l, T> = spin::mutex::SpinMutexGuard<'l, T>;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Brief, BriefGuard, Mutex, MutexGuard};
 
 #[derive(Debug)]
 pub(crate) struct Intake {

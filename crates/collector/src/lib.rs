@@ -52,11 +52,14 @@ mod handle;
 mod ids;
 mod intake;
 mod limits;
+#[cfg(all(test, taximeter_model))]
+mod models;
 mod open;
 mod operation;
 mod redact;
 mod sink;
 mod slots;
+mod sync;
 mod value;
 mod worker;
 

@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use taximeter_models::{
@@ -17,9 +16,11 @@ use crate::collector::Shared;
 use crate::ending::{Ending, read};
 use crate::frame::Ended;
 use crate::handle::Handle;
-use crate::intake::{Brief, BriefGuard, Flaw, lock};
+use crate::intake::{Flaw, lock};
 use crate::open::Open;
 use crate::redact::Field;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Brief, BriefGuard, Mutex};
 use crate::value::{Hot, MetaValue};
 
 /// An operation that runs, and the duty to end it. It can do all that its [`Handle`] can.

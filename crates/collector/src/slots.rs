@@ -1,10 +1,14 @@
 //! Which slot of a collector a thread uses: one of its own, as long as there are enough.
+#![cfg_attr(
+    taximeter_model,
+    allow(dead_code, reason = "a model's threads are none of the machine's")
+)]
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// How many slots there are: one for each bit of a word.
-pub(crate) const SLOTS: usize = 64;
+/// How many slots there are: one for each bit of a word. A model has few, so that threads meet in them.
+pub(crate) const SLOTS: usize = if cfg!(taximeter_model) { 2 } else { 64 };
 
 /// A bit for each slot that a living thread holds. Relaxed: the number spreads threads over locks, no more.
 static HELD: AtomicU64 = AtomicU64::new(0);
@@ -45,7 +49,14 @@ thread_local! {
     static SEAT: Seat = Seat::take();
 }
 
+/// The slot of a thread of a model, which is no thread of the machine.
+#[cfg(taximeter_model)]
+pub(crate) fn of_thread() -> usize {
+    shuttle::current::get_current_task().map_or(0, usize::from) % SLOTS
+}
+
 /// The slot of this thread.
+#[cfg(not(taximeter_model))]
 #[inline]
 pub(crate) fn of_thread() -> usize {
     match NUMBER.try_with(Cell::get) {

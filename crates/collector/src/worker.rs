@@ -1,9 +1,7 @@
 //! The one thread that takes records from the intake to the sink.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::thread::{self, ThreadId};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -13,6 +11,9 @@ use crate::chunk::{Batch, Interner};
 use crate::intake::{Flaw, Intake};
 use crate::operation::{Core, close_aged};
 use crate::sink::{Sink, SinkError};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, ThreadId};
+use crate::sync::{Condvar, Mutex, MutexGuard};
 
 /// A flush or a shutdown did not come to its end.
 #[derive(Debug, Error)]
