@@ -29,3 +29,7 @@ mod prices;
 mod reprice;
 // What is masked, replaced and left out before anything is kept.
 mod redaction;
+// Flush, shutdown and drop, wherever they are called from.
+mod contexts;
+// Panics and recording in everything that a program gives a collector.
+mod panics;
