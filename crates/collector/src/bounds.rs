@@ -109,6 +109,9 @@ impl<'a> Bounds<'a> {
     #[inline]
     pub(crate) fn duration(&mut self, duration: Duration) -> Duration {
         const MOST: Duration = Duration::from_nanos(u64::MAX);
+        if duration.as_secs() < MOST.as_secs() {
+            return duration;
+        }
         self.invalid += u64::from(duration > MOST);
         duration.min(MOST)
     }

@@ -16,8 +16,10 @@ use crate::value::MetaValue;
 pub(super) const FIXED: usize = 4 + 16 + 8 + 8 + 1;
 
 /// Nanoseconds, or as many as there is room for: 584 years.
+#[inline]
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(duration.subsec_nanos().into())
 }
 
 /// Nanoseconds since 1970, or the nearest that 64 bits hold: the years 1677 to 2262.
