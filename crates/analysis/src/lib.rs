@@ -68,8 +68,8 @@ pub use advice::advise;
 pub use bottlenecks::bottlenecks;
 pub use importance::importance;
 pub use summary::{
-    ComponentSummary, LlmSummary, OperationSummary, SessionSummary, TokenSummary, ToolSummary,
-    summarize,
+    ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,
+    ToolSummary, summarize,
 };
 pub use thresholds::{Thresholds, ThresholdsError};
 pub use trend::{trend, trends};

@@ -186,9 +186,36 @@ impl TokenSummary {
 /// # Ok::<(), taximeter_models::UsageError>(())
 /// ```
 pub fn summarize<'a>(operations: impl IntoIterator<Item = &'a OperationRecord>) -> SessionSummary {
-    let mut gathered = gather::Gathered::default();
+    let mut summarizer = Summarizer::default();
     for operation in operations {
-        gathered.add(operation);
+        summarizer.add(operation);
     }
-    gathered.into_summary()
+    summarizer.finish()
+}
+
+/// Makes a summary of operations that come one by one and need not be kept: it holds sums, and of each duration the
+/// number.
+///
+/// ```
+/// use taximeter_analysis::{Summarizer, summarize};
+/// use taximeter_models::OperationRecord;
+///
+/// let mut summarizer = Summarizer::default();
+/// summarizer.add(&OperationRecord::new("qa_response"));
+/// assert_eq!(summarizer.finish(), summarize([&OperationRecord::new("qa_response")]));
+/// assert_eq!(Summarizer::default().finish().duration_seconds, None); // of nothing
+/// ```
+#[derive(Debug, Default)]
+pub struct Summarizer(gather::Gathered);
+
+impl Summarizer {
+    /// Counts one operation.
+    pub fn add(&mut self, operation: &OperationRecord) {
+        self.0.add(operation);
+    }
+
+    /// The summary of all that came.
+    pub fn finish(self) -> SessionSummary {
+        self.0.into_summary()
+    }
 }

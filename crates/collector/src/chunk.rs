@@ -67,15 +67,8 @@ impl<'a> Batch<'a> {
     /// Shows each of its records without the texts that are no names: no metadata, no tags, no user, no session, and
     /// errors and warnings without their words. All that sums need, for a fraction of what [`records`](Batch::records)
     /// costs, for every record takes the place of the one before.
-    pub fn for_each_lean(&self, mut see: impl FnMut(&mut OperationRecord)) {
-        let mut record = OperationRecord::new("");
-        let mut rest = self.chunk.bytes.as_slice();
-        let mut names = self.names.lock();
-        let mut name = |text: &str| names.get(text);
-        while let Some(after) = frame::read_lean(rest, &mut name, &mut record) {
-            see(&mut record);
-            rest = after;
-        }
+    pub fn for_each_lean(&self, see: impl FnMut(&mut OperationRecord)) {
+        each_lean(&self.chunk.bytes, 0, &mut self.names.lock(), see);
     }
 
     /// A copy of its bytes, to keep.
@@ -129,27 +122,49 @@ impl PackedRecords {
 
     /// Its records, the first first.
     pub fn iter(&self) -> impl Iterator<Item = OperationRecord> + '_ {
-        self.frames().filter_map(make)
+        frames(&self.bytes).filter_map(make)
     }
 
     /// The records from the one of this index on.
     pub fn iter_from(&self, first: usize) -> impl Iterator<Item = OperationRecord> + '_ {
-        self.frames().skip(first).filter_map(make)
+        frames(&self.bytes).skip(first).filter_map(make)
+    }
+
+    /// Shows each record from the one of this index on, without the texts that are no names; see
+    /// [`Batch::for_each_lean`].
+    pub fn for_each_lean(&self, first: usize, see: impl FnMut(&mut OperationRecord)) {
+        let names = Interner::new(usize::MAX);
+        each_lean(&self.bytes, first, &mut names.lock(), see);
     }
 
     /// The index of the record of an operation.
     pub fn position(&self, id: OperationId) -> Option<usize> {
-        self.frames().position(|frame| frame::id_of(frame) == Some(id))
+        frames(&self.bytes).position(|frame| frame::id_of(frame) == Some(id))
     }
+}
 
-    fn frames(&self) -> impl Iterator<Item = &[u8]> + '_ {
-        let mut rest = &*self.bytes;
-        std::iter::from_fn(move || {
-            let length = u32::from_le_bytes(*rest.first_chunk::<4>()?) as usize;
-            let (frame, after) = rest.split_at_checked(length.checked_add(4)?)?;
-            rest = after;
-            Some(frame)
-        })
+fn frames(bytes: &[u8]) -> impl Iterator<Item = &[u8]> + '_ {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let length = u32::from_le_bytes(*rest.first_chunk::<4>()?) as usize;
+        let (frame, after) = rest.split_at_checked(length.checked_add(4)?)?;
+        rest = after;
+        Some(frame)
+    })
+}
+
+fn each_lean(
+    bytes: &[u8],
+    first: usize,
+    names: &mut Known,
+    mut see: impl FnMut(&mut OperationRecord),
+) {
+    let mut record = OperationRecord::new("");
+    let mut name = |text: &str| names.get(text);
+    for frame in frames(bytes).skip(first) {
+        if frame::read_lean(frame, &mut name, &mut record).is_some() {
+            see(&mut record);
+        }
     }
 }
 

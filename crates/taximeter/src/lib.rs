@@ -51,6 +51,7 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod builder;
 mod error;
 mod global;
 mod meter;
@@ -61,11 +62,12 @@ mod settings;
 #[cfg(feature = "system-metrics")]
 mod system;
 
+pub use builder::MeterBuilder;
 pub use error::Error;
 pub use global::{
     MeterExt, WithMeter, global, install, meter, operation, reset, scope, scope_async, with_meter,
 };
-pub use meter::{Meter, MeterBuilder};
+pub use meter::Meter;
 pub use settings::{Origin, PricingSettings, RedactionSettings, Settings, SettingsError};
 #[cfg(feature = "system-metrics")]
 pub use system::{SystemMetrics, SystemSampler};

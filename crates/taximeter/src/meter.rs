@@ -1,25 +1,24 @@
 //! The meter: a collector, a price book and a session in one, with everything wired.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use taximeter_analysis::{SessionSummary, TrendConfig, Window};
+use taximeter_analysis::{SessionSummary, Summarizer, TrendConfig, Window};
 use taximeter_collector::{
-    Clock, Collector, CollectorError, Counts, Ending, FlushError, Handle, IdSource, Limits,
-    Metered, OperationBuilder, Redaction, Sink, SystemClock, SystemIds,
+    Clock, Collector, CollectorError, Counts, Ending, FlushError, Handle, Metered,
+    OperationBuilder, SystemClock,
 };
 use taximeter_models::{
     Advice, Finding, LlmCall, Metadata, Name, OperationId, OperationRecord, PerformanceTrend,
     Session, ToolCall, Totals,
 };
 use taximeter_persistence::SessionFiles;
-use taximeter_pricing::{BookRef, LiveBook, LiveBookBuilder, LiveState, PriceBook, ReadBookError};
+use taximeter_pricing::{BookRef, LiveBook, LiveState};
 
 use crate::pipeline::{self, Pipeline};
-use crate::{Error, PricingSettings, Settings, global};
+use crate::{Error, MeterBuilder, Settings};
 
 /// Meters an application. Clones are the same meter; when the last is dropped, what is queued is handed over, for two
 /// seconds at most.
@@ -42,230 +41,27 @@ use crate::{Error, PricingSettings, Settings, global};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Meter {
-    collector: Collector,
-    state: Arc<State>,
+    pub(crate) collector: Collector,
+    pub(crate) state: Arc<State>,
 }
 
 #[derive(Debug)]
-struct State {
-    pipeline: Arc<Pipeline>,
-    settings: Settings,
-    session_id: Name,
-    started_at: DateTime<Utc>,
-    metadata: Metadata,
-    clock: Arc<dyn Clock>,
+pub(crate) struct State {
+    pub(crate) pipeline: Arc<Pipeline>,
+    pub(crate) settings: Settings,
+    pub(crate) session_id: Name,
+    pub(crate) started_at: DateTime<Utc>,
+    pub(crate) metadata: Metadata,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// How long a reader waits for what is in flight.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Builds a [`Meter`].
-#[must_use = "the meter is there after `build()`"]
-pub struct MeterBuilder {
-    settings: Settings,
-    metadata: Metadata,
-    book: Option<Arc<PriceBook>>,
-    needs_prices: bool,
-    limits: Option<Limits>,
-    redaction: Option<Redaction>,
-    clock: Option<Arc<dyn Clock>>,
-    ids: Option<Arc<dyn IdSource>>,
-    further: Option<Arc<dyn Sink>>,
-}
-
-impl MeterBuilder {
-    /// The settings, such as [`Settings::load`] gives. Default: [`Settings::default`]; file and environment are not
-    /// looked at.
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
-        self
-    }
-
-    /// Whether anything is metered at all. Default: yes.
-    pub fn enabled(mut self, enabled: bool) -> Self {
-        self.settings.enabled = enabled;
-        self.settings.set_by_program("enabled");
-        self
-    }
-
-    /// Whether sessions may be saved. Default: yes.
-    pub fn persistence(mut self, persistence: bool) -> Self {
-        self.settings.persistence = persistence;
-        self.settings.set_by_program("persistence");
-        self
-    }
-
-    /// The id of the session. Default: one that no other session has.
-    pub fn session_id(mut self, id: impl Into<String>) -> Self {
-        self.settings.session_id = Some(id.into());
-        self.settings.set_by_program("session_id");
-        self
-    }
-
-    /// Where session files go. Default: `data/metrics`.
-    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.settings.data_dir = directory.into();
-        self.settings.set_by_program("data_dir");
-        self
-    }
-
-    /// Keeps a value with the session. Default: none.
-    pub fn with(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
-        self.metadata.insert(key.into(), value.into());
-        self
-    }
-
-    /// The prices. They stand in for the embedded price book and for the setting `pricing.book`; overrides lie over
-    /// them. Default: the embedded price book.
-    pub fn price_book(mut self, book: PriceBook) -> Self {
-        self.book = Some(Arc::new(book));
-        self
-    }
-
-    /// A file with prices of one's own that lie over the book, in TOML or JSON; it is looked at again every
-    /// `pricing.reload_seconds`. Default: none.
-    ///
-    /// ```
-    /// use taximeter::{Meter, pricing::PriceBook};
-    ///
-    /// let folder = tempfile::tempdir()?;
-    /// let path = folder.path().join("prices.toml");
-    /// std::fs::write(&path, "[[models]]\nprovider = 'me'\nid = 'm'\ncards = [{ rates = { input = 0.2 } }]")?;
-    /// let meter = Meter::builder().price_overrides(&path).build()?;
-    /// assert!(meter.price_book().find(Some("me"), "m").is_some());
-    ///
-    /// let missing = Meter::builder().price_overrides("missing.toml").build();
-    /// assert!(missing.unwrap_err().to_string().contains("missing.toml"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn price_overrides(mut self, path: impl Into<PathBuf>) -> Self {
-        self.settings.pricing.overrides = Some(path.into());
-        self.settings.set_by_program("pricing.overrides");
-        self
-    }
-
-    /// Starts even where the prices in a file cannot be read: the book below them is used until they can be.
-    pub(crate) fn without_prices_if_need_be(mut self) -> Self {
-        self.needs_prices = false;
-        self
-    }
-
-    /// How much may be held in memory before it is stored, and what happens above that. Default: [`Limits::default`],
-    /// with the settings `queued_records` and `queued_bytes`.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = Some(limits);
-        self
-    }
-
-    /// What is masked and left out before anything is kept. Default: [`Redaction::default`], with the settings of the
-    /// table `redaction`.
-    pub fn redaction(mut self, redaction: Redaction) -> Self {
-        self.redaction = Some(redaction);
-        self
-    }
-
-    /// Where times come from. Default: the clocks of the operating system.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.clock = Some(clock);
-        self
-    }
-
-    /// Where the ids of operations come from. Default: [`SystemIds`].
-    pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
-        self.ids = Some(ids);
-        self
-    }
-
-    /// A further sink that gets every finished operation, priced. Default: none.
-    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
-        self.further = Some(Arc::new(sink));
-        self
-    }
-
-    /// Starts the meter.
-    ///
-    /// # Errors
-    /// Where the operating system gives no thread for its worker, or the prices in a file cannot be read.
-    pub fn build(mut self) -> Result<Meter, Error> {
-        let prices = self.prices()?;
-        let pipeline =
-            Arc::new(Pipeline::new(prices, self.settings.recent_operations, self.further));
-        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
-        let started_at = clock.wall();
-        let made = || {
-            let ids = self.ids.as_deref().unwrap_or(&SystemIds);
-            format!("session-{}", ids.next(started_at))
-        };
-        let session_id = self.settings.session_id.clone().unwrap_or_else(made).into();
-        let collector = if self.settings.enabled {
-            let mut builder = Collector::builder()
-                .sink(Arc::clone(&pipeline))
-                .limits(self.limits.unwrap_or_else(|| self.settings.limits()))
-                .redaction(self.redaction.unwrap_or_else(|| self.settings.redaction()));
-            // The machine's own clock and ids cost less than those that could be any.
-            if let Some(clock) = self.clock {
-                builder = builder.clock(clock);
-            }
-            if let Some(ids) = self.ids {
-                builder = builder.ids(ids);
-            }
-            builder.build()?
-        } else {
-            Collector::off()
-        };
-        let state = State {
-            pipeline,
-            settings: self.settings,
-            session_id,
-            started_at,
-            metadata: self.metadata,
-            clock,
-        };
-        Ok(Meter { collector, state: Arc::new(state) })
-    }
-
-    fn prices(&mut self) -> Result<LiveBook, ReadBookError> {
-        let live = self.live_book();
-        // Who is switched off does nothing, and reads nothing.
-        match (self.settings.enabled, self.needs_prices) {
-            (false, _) => Ok(LiveBook::default()),
-            (true, true) => live.build(),
-            (true, false) => Ok(live.build_anyway()),
-        }
-    }
-
-    fn live_book(&mut self) -> LiveBookBuilder {
-        let PricingSettings { book, overrides, reload_seconds } = &self.settings.pricing;
-        let every = Some(*reload_seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        let mut live = LiveBook::builder().every(every).on_error(|error| {
-            global::warn(&format!("{error}; the last good prices are used"));
-        });
-        if let Some(book) = self.book.take() {
-            live = live.base(book);
-        } else if let Some(path) = book {
-            live = live.book(path);
-        }
-        if let Some(path) = overrides {
-            live = live.overrides(path);
-        }
-        live
-    }
-}
-
 impl Meter {
     /// Starts to build a meter.
     pub fn builder() -> MeterBuilder {
-        MeterBuilder {
-            settings: Settings::default(),
-            metadata: Metadata::new(),
-            book: None,
-            needs_prices: true,
-            limits: None,
-            redaction: None,
-            clock: None,
-            ids: None,
-            further: None,
-        }
+        MeterBuilder::default()
     }
 
     /// A meter that is switched off: it has the same API and does nothing.
@@ -472,7 +268,9 @@ impl Meter {
     /// The summary of the operations that are kept: by operation, component, tool and LLM.
     pub fn summary(&self) -> SessionSummary {
         self.settle();
-        taximeter_analysis::summarize(&self.state.pipeline.operations().0)
+        let mut summarizer = Summarizer::default();
+        self.state.pipeline.for_each_lean(|operation| summarizer.add(operation));
+        summarizer.finish()
     }
 
     /// How the operations of that name did over a window that ends now.
@@ -480,7 +278,12 @@ impl Meter {
         self.settle();
         let config = self.trend_config();
         let now = self.state.clock.wall();
-        let (operations, _) = self.state.pipeline.operations();
+        let mut operations = Vec::new();
+        self.state.pipeline.for_each_lean(|kept| {
+            if kept.name == *operation && window.contains(kept.ended_at(), now) {
+                operations.push(kept.clone());
+            }
+        });
         taximeter_analysis::trend(&operations, operation, window, now, &config)
     }
 
@@ -494,7 +297,8 @@ impl Meter {
     pub fn bottlenecks(&self) -> Vec<Finding> {
         self.settle();
         let thresholds = &self.settings().thresholds;
-        let (operations, _) = self.state.pipeline.operations();
+        let mut operations = Vec::new();
+        self.state.pipeline.for_each_lean(|operation| operations.push(operation.clone()));
         taximeter_analysis::bottlenecks(&operations, thresholds)
     }
 
@@ -589,9 +393,3 @@ impl Meter {
 // As a collector, a meter stays sound when code that uses it unwinds.
 impl std::panic::UnwindSafe for Meter {}
 impl std::panic::RefUnwindSafe for Meter {}
-
-impl fmt::Debug for MeterBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MeterBuilder").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}

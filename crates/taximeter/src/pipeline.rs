@@ -43,6 +43,14 @@ impl Kept {
         self.records.iter_from(self.evicted).map(|record| self.priced(record))
     }
 
+    /// Shows each one without the texts that are no names.
+    fn for_each_lean(&self, mut see: impl FnMut(&OperationRecord)) {
+        self.records.for_each_lean(self.evicted, |record| {
+            price(record, &self.prices);
+            see(record);
+        });
+    }
+
     fn find(&self, id: OperationId) -> Option<OperationRecord> {
         let place = self.records.position(id).filter(|place| *place >= self.evicted)?;
         self.records.iter_from(place).next().map(|record| self.priced(record))
@@ -101,6 +109,11 @@ impl Pipeline {
     pub(crate) fn operations(&self) -> (Vec<OperationRecord>, u64) {
         let observed = self.observed();
         (observed.operations().collect(), observed.evicted)
+    }
+
+    /// Shows the operations that are kept, one by one and without the texts that are no names, to who needs no copy.
+    pub(crate) fn for_each_lean(&self, mut see: impl FnMut(&OperationRecord)) {
+        self.observed().batches.iter().for_each(|kept| kept.for_each_lean(&mut see));
     }
 
     /// The last operations, the newest last.

@@ -17,18 +17,18 @@ use crate::bottlenecks::component_times;
 use crate::cost::KnownCosts;
 use crate::statistics::{Distribution, Proportion};
 
-#[derive(Default)]
-pub(super) struct Gathered<'a> {
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
     totals: Totals,
     known_costs: KnownCosts,
-    operations: BTreeMap<&'a Name, Operations>,
-    components: BTreeMap<&'a str, Components>,
-    tool_seconds: BTreeMap<&'a str, Vec<f64>>,
-    llms: BTreeMap<(&'a str, &'a str), LlmValues>,
+    operations: BTreeMap<Name, Operations>,
+    components: BTreeMap<Name, Components>,
+    tool_seconds: BTreeMap<Name, Vec<f64>>,
+    llms: BTreeMap<(Name, Name), LlmValues>,
 }
 
 /// The operations of one name.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Operations {
     success: Rate,
     abandoned: u64,
@@ -43,7 +43,7 @@ struct Operations {
 }
 
 /// One component, in the operations that have it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Components {
     success: Rate,
     seconds: Vec<f64>,
@@ -51,35 +51,35 @@ struct Components {
 }
 
 /// The calls of one LLM.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct LlmValues {
     seconds: Vec<f64>,
     first_token_seconds: Vec<f64>,
     tokens_per_second: Vec<f64>,
 }
 
-impl<'a> Gathered<'a> {
-    pub(super) fn add(&mut self, operation: &'a OperationRecord) {
+impl Gathered {
+    pub(super) fn add(&mut self, operation: &OperationRecord) {
         self.totals.add(operation);
         let cost = operation.cost();
         self.known_costs.add(&cost);
-        self.operations.entry(&operation.name).or_default().add(operation, &cost);
+        self.operations.entry(operation.name.clone()).or_default().add(operation, &cost);
         self.add_components(operation);
         for call in &operation.tool_calls {
-            let seconds = self.tool_seconds.entry(&call.name).or_default();
+            let seconds = self.tool_seconds.entry(call.name.clone()).or_default();
             seconds.extend(call.duration.map(|duration| duration.as_secs_f64()));
         }
         for call in &operation.llm_calls {
-            let provider = call.provider.as_deref().unwrap_or("unknown");
-            self.llms.entry((provider, call.model())).or_default().add(call);
+            let provider = call.provider.clone().unwrap_or_else(|| "unknown".into());
+            self.llms.entry((provider, call.model().into())).or_default().add(call);
         }
     }
 
-    fn add_components(&mut self, operation: &'a OperationRecord) {
+    fn add_components(&mut self, operation: &OperationRecord) {
         let failing: BTreeSet<&str> =
             operation.errors.iter().filter_map(|error| error.component.as_deref()).collect();
         for (name, time) in component_times(operation) {
-            let component = self.components.entry(name).or_default();
+            let component = self.components.entry(name.into()).or_default();
             component.success.record(!failing.contains(name));
             component.seconds.push(time.as_secs_f64());
             let errors = operation.errors.iter();
@@ -101,7 +101,7 @@ impl<'a> Gathered<'a> {
             mean_cost_usd: self.known_costs.mean(),
             operations: operations
                 .into_iter()
-                .map(|(name, operations)| (name.clone(), operations.into_summary(whole)))
+                .map(|(name, operations)| (name, operations.into_summary(whole)))
                 .collect(),
             components: self.component_summaries(),
             tools: self.tool_summaries(),
@@ -144,13 +144,14 @@ impl<'a> Gathered<'a> {
     }
 
     fn llm_summaries(&mut self) -> Vec<LlmSummary> {
-        let mut gathered: BTreeMap<(&str, &str), LlmValues> = std::mem::take(&mut self.llms);
+        let mut gathered = std::mem::take(&mut self.llms);
         let mut summaries = Vec::with_capacity(self.totals.llms.len());
-        for ((provider, model), total) in &self.totals.llms {
-            let values = gathered.remove(&(provider.as_str(), model.as_str())).unwrap_or_default();
+        for (key, total) in &self.totals.llms {
+            let values = gathered.remove(key).unwrap_or_default();
+            let (provider, model) = key.clone();
             summaries.push(LlmSummary {
-                provider: provider.clone(),
-                model: model.clone(),
+                provider,
+                model,
                 success: Proportion::of(total.success),
                 duration_seconds: Distribution::of(values.seconds),
                 share_of_time: share(total.duration, self.totals.duration),

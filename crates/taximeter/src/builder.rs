@@ -1,0 +1,231 @@
+//! Building a meter: settings, prices, limits, redaction and where everything goes.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use taximeter_collector::{
+    Clock, Collector, IdSource, Limits, Redaction, Sink, SystemClock, SystemIds,
+};
+use taximeter_models::Metadata;
+use taximeter_pricing::{LiveBook, LiveBookBuilder, PriceBook, ReadBookError};
+
+use crate::meter::{Meter, State};
+use crate::pipeline::Pipeline;
+use crate::{Error, PricingSettings, Settings, global};
+
+/// Builds a [`Meter`].
+#[must_use = "the meter is there after `build()`"]
+pub struct MeterBuilder {
+    settings: Settings,
+    metadata: Metadata,
+    book: Option<Arc<PriceBook>>,
+    needs_prices: bool,
+    limits: Option<Limits>,
+    redaction: Option<Redaction>,
+    clock: Option<Arc<dyn Clock>>,
+    ids: Option<Arc<dyn IdSource>>,
+    further: Option<Arc<dyn Sink>>,
+}
+
+impl Default for MeterBuilder {
+    fn default() -> Self {
+        Self {
+            settings: Settings::default(),
+            metadata: Metadata::new(),
+            book: None,
+            needs_prices: true,
+            limits: None,
+            redaction: None,
+            clock: None,
+            ids: None,
+            further: None,
+        }
+    }
+}
+
+impl MeterBuilder {
+    /// The settings, such as [`Settings::load`] gives. Default: [`Settings::default`]; file and environment are not
+    /// looked at.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Whether anything is metered at all. Default: yes.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.settings.enabled = enabled;
+        self.settings.set_by_program("enabled");
+        self
+    }
+
+    /// Whether sessions may be saved. Default: yes.
+    pub fn persistence(mut self, persistence: bool) -> Self {
+        self.settings.persistence = persistence;
+        self.settings.set_by_program("persistence");
+        self
+    }
+
+    /// The id of the session. Default: one that no other session has.
+    pub fn session_id(mut self, id: impl Into<String>) -> Self {
+        self.settings.session_id = Some(id.into());
+        self.settings.set_by_program("session_id");
+        self
+    }
+
+    /// Where session files go. Default: `data/metrics`.
+    pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.settings.data_dir = directory.into();
+        self.settings.set_by_program("data_dir");
+        self
+    }
+
+    /// Keeps a value with the session. Default: none.
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// The prices. They stand in for the embedded price book and for the setting `pricing.book`; overrides lie over
+    /// them. Default: the embedded price book.
+    pub fn price_book(mut self, book: PriceBook) -> Self {
+        self.book = Some(Arc::new(book));
+        self
+    }
+
+    /// A file with prices of one's own that lie over the book, in TOML or JSON; it is looked at again every
+    /// `pricing.reload_seconds`. Default: none.
+    ///
+    /// ```
+    /// use taximeter::{Meter, pricing::PriceBook};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let path = folder.path().join("prices.toml");
+    /// std::fs::write(&path, "[[models]]\nprovider = 'me'\nid = 'm'\ncards = [{ rates = { input = 0.2 } }]")?;
+    /// let meter = Meter::builder().price_overrides(&path).build()?;
+    /// assert!(meter.price_book().find(Some("me"), "m").is_some());
+    ///
+    /// let missing = Meter::builder().price_overrides("missing.toml").build();
+    /// assert!(missing.unwrap_err().to_string().contains("missing.toml"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn price_overrides(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.pricing.overrides = Some(path.into());
+        self.settings.set_by_program("pricing.overrides");
+        self
+    }
+
+    /// Starts even where the prices in a file cannot be read: the book below them is used until they can be.
+    pub(crate) fn without_prices_if_need_be(mut self) -> Self {
+        self.needs_prices = false;
+        self
+    }
+
+    /// How much may be held in memory before it is stored, and what happens above that. Default: [`Limits::default`],
+    /// with the settings `queued_records` and `queued_bytes`.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// What is masked and left out before anything is kept. Default: [`Redaction::default`], with the settings of the
+    /// table `redaction`.
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        self.redaction = Some(redaction);
+        self
+    }
+
+    /// Where times come from. Default: the clocks of the operating system.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Where the ids of operations come from. Default: [`SystemIds`].
+    pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = Some(ids);
+        self
+    }
+
+    /// A further sink that gets every finished operation, priced. Default: none.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.further = Some(Arc::new(sink));
+        self
+    }
+
+    /// Starts the meter.
+    ///
+    /// # Errors
+    /// Where the operating system gives no thread for its worker, or the prices in a file cannot be read.
+    pub fn build(mut self) -> Result<Meter, Error> {
+        let prices = self.prices()?;
+        let pipeline =
+            Arc::new(Pipeline::new(prices, self.settings.recent_operations, self.further));
+        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let started_at = clock.wall();
+        let made = || {
+            let ids = self.ids.as_deref().unwrap_or(&SystemIds);
+            format!("session-{}", ids.next(started_at))
+        };
+        let session_id = self.settings.session_id.clone().unwrap_or_else(made).into();
+        let collector = if self.settings.enabled {
+            let mut builder = Collector::builder()
+                .sink(Arc::clone(&pipeline))
+                .limits(self.limits.unwrap_or_else(|| self.settings.limits()))
+                .redaction(self.redaction.unwrap_or_else(|| self.settings.redaction()));
+            // The machine's own clock and ids cost less than those that could be any.
+            if let Some(clock) = self.clock {
+                builder = builder.clock(clock);
+            }
+            if let Some(ids) = self.ids {
+                builder = builder.ids(ids);
+            }
+            builder.build()?
+        } else {
+            Collector::off()
+        };
+        let state = State {
+            pipeline,
+            settings: self.settings,
+            session_id,
+            started_at,
+            metadata: self.metadata,
+            clock,
+        };
+        Ok(Meter { collector, state: Arc::new(state) })
+    }
+
+    fn prices(&mut self) -> Result<LiveBook, ReadBookError> {
+        let live = self.live_book();
+        // Who is switched off does nothing, and reads nothing.
+        match (self.settings.enabled, self.needs_prices) {
+            (false, _) => Ok(LiveBook::default()),
+            (true, true) => live.build(),
+            (true, false) => Ok(live.build_anyway()),
+        }
+    }
+
+    fn live_book(&mut self) -> LiveBookBuilder {
+        let PricingSettings { book, overrides, reload_seconds } = &self.settings.pricing;
+        let every = Some(*reload_seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let mut live = LiveBook::builder().every(every).on_error(|error| {
+            global::warn(&format!("{error}; the last good prices are used"));
+        });
+        if let Some(book) = self.book.take() {
+            live = live.base(book);
+        } else if let Some(path) = book {
+            live = live.book(path);
+        }
+        if let Some(path) = overrides {
+            live = live.overrides(path);
+        }
+        live
+    }
+}
+
+impl fmt::Debug for MeterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MeterBuilder").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
