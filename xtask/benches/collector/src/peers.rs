@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use fastrace::collector::{Config, Reporter, SpanRecord};
 use fastrace::prelude::{LocalSpan, Span, SpanContext};
 use opentelemetry::KeyValue;
-use opentelemetry::trace::{Span as _, TraceContextExt, Tracer, TracerProvider};
+use opentelemetry::trace::{Span as OtelSpan, TraceContextExt, Tracer, TracerProvider};
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, InMemorySpanExporter, SdkTracerProvider,
 };
+
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{Case, Input};
 
@@ -20,6 +22,8 @@ pub(crate) fn cases() -> Vec<Case> {
     vec![
         fastrace_local(),
         opentelemetry_spans(),
+        opentelemetry_events(),
+        tracing_opentelemetry(),
         tracing_registry(),
         metrics_prometheus(),
         straightforward(),
@@ -67,20 +71,37 @@ fn fastrace_local() -> Case {
     }
 }
 
-fn opentelemetry_spans() -> Case {
+/// A provider whose spans end in memory, in batches; what flushes it, and sees that each operation has its spans.
+fn in_batches(spans_each: usize) -> (SdkTracerProvider, Box<dyn Fn()>) {
     let exporter = InMemorySpanExporter::default();
     let config = BatchConfigBuilder::default().with_max_queue_size(16_384).build();
     let processor = BatchSpanProcessor::builder(exporter.clone()).with_batch_config(config).build();
     let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
+    let flushed = provider.clone();
+    let flush = move || {
+        flushed.force_flush().expect("the exporter is in memory");
+        let spans = exporter.get_finished_spans().expect("the exporter is in memory").len();
+        assert!(spans == 0 || spans == spans_each * crate::CHUNK, "{spans} spans came out");
+        exporter.reset();
+    };
+    (provider, Box::new(flush))
+}
+
+fn put_attributes(span: &mut impl OtelSpan, input: &Input) {
+    span.set_attribute(KeyValue::new("user_id", input.user.clone()));
+    span.set_attribute(KeyValue::new("number", input.number as i64));
+    span.set_attribute(KeyValue::new("gen_ai.provider.name", "openai"));
+    span.set_attribute(KeyValue::new("gen_ai.request.model", "gpt-4"));
+    span.set_attribute(KeyValue::new("gen_ai.usage.input_tokens", 1_200));
+    span.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", 350));
+}
+
+fn opentelemetry_spans() -> Case {
+    let (provider, flush) = in_batches(6);
     let tracer = provider.tracer("bench");
     let record = move |input: &Input| {
         let mut root = tracer.start(input.name);
-        root.set_attribute(KeyValue::new("user_id", input.user.clone()));
-        root.set_attribute(KeyValue::new("number", input.number as i64));
-        root.set_attribute(KeyValue::new("gen_ai.provider.name", "openai"));
-        root.set_attribute(KeyValue::new("gen_ai.request.model", "gpt-4"));
-        root.set_attribute(KeyValue::new("gen_ai.usage.input_tokens", 1_200));
-        root.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", 350));
+        put_attributes(&mut root, input);
         let context =
             opentelemetry::Context::new().with_remote_span_context(root.span_context().clone());
         for component in COMPONENTS {
@@ -94,22 +115,51 @@ fn opentelemetry_spans() -> Case {
         }
         root.end();
     };
-    Case {
-        what: "opentelemetry_sdk, spans in batches",
-        record: Box::new(record),
-        flush: Box::new(move || {
-            provider.force_flush().expect("the exporter is in memory");
-            let spans = exporter.get_finished_spans().expect("the exporter is in memory").len();
-            assert!(spans == 0 || spans == 6 * crate::CHUNK, "{spans} spans came out");
-            exporter.reset();
-        }),
-        kept: "6 spans",
-    }
+    let what = "opentelemetry_sdk, spans in batches";
+    Case { what, record: Box::new(record), flush, kept: "6 spans" }
+}
+
+fn opentelemetry_events() -> Case {
+    let (provider, flush) = in_batches(1);
+    let tracer = provider.tracer("bench");
+    let record = move |input: &Input| {
+        let mut root = tracer.start(input.name);
+        put_attributes(&mut root, input);
+        for component in COMPONENTS {
+            root.add_event(component, vec![KeyValue::new("duration_ns", 3_000_000)]);
+        }
+        for (tool, url) in TOOLS.into_iter().zip(&input.urls) {
+            let url = KeyValue::new("url", url.clone());
+            let hits = KeyValue::new("hits", input.number as i64);
+            root.add_event(tool, vec![url, hits, KeyValue::new("duration_ns", 3_000_000)]);
+        }
+        root.end();
+    };
+    let what = "opentelemetry_sdk, one span with events";
+    Case { what, record: Box::new(record), flush, kept: "1 span" }
+}
+
+fn tracing_opentelemetry() -> Case {
+    let (provider, flush) = in_batches(6);
+    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("bench"));
+    let dispatch = tracing::Dispatch::new(tracing_subscriber::registry().with(layer));
+    let what = "tracing + tracing-opentelemetry";
+    Case { what, record: Box::new(traced(dispatch)), flush, kept: "6 spans" }
 }
 
 fn tracing_registry() -> Case {
     let dispatch = tracing::Dispatch::new(tracing_subscriber::registry());
-    let record = move |input: &Input| {
+    Case {
+        what: "tracing, registry alone",
+        record: Box::new(traced(dispatch)),
+        flush: Box::new(|| ()),
+        kept: "nothing",
+    }
+}
+
+/// The standard operation as spans of `tracing`.
+fn traced(dispatch: tracing::Dispatch) -> impl Fn(&Input) {
+    move |input: &Input| {
         tracing::dispatcher::with_default(&dispatch, || {
             let root = tracing::info_span!(
                 "operation",
@@ -132,12 +182,6 @@ fn tracing_registry() -> Case {
                 );
             }
         });
-    };
-    Case {
-        what: "tracing, registry alone",
-        record: Box::new(record),
-        flush: Box::new(|| ()),
-        kept: "nothing",
     }
 }
 
