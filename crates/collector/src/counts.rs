@@ -45,18 +45,22 @@ impl LossReason {
     ];
 
     /// The name on the wire, such as `queue_full`.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
+        self.name_of_count().trim_start_matches("dropped_")
+    }
+
+    const fn name_of_count(self) -> &'static str {
         match self {
-            Self::QueueFull => "queue_full",
-            Self::TooLarge => "too_large",
-            Self::TooManyOpen => "too_many_open",
-            Self::Sampled => "sampled",
-            Self::AfterShutdown => "after_shutdown",
-            Self::Fork => "fork",
-            Self::Invalid => "invalid",
-            Self::IoError => "io_error",
-            Self::DiskFull => "disk_full",
-            Self::InternalPanic => "internal_panic",
+            Self::QueueFull => "dropped_queue_full",
+            Self::TooLarge => "dropped_too_large",
+            Self::TooManyOpen => "dropped_too_many_open",
+            Self::Sampled => "dropped_sampled",
+            Self::AfterShutdown => "dropped_after_shutdown",
+            Self::Fork => "dropped_fork",
+            Self::Invalid => "dropped_invalid",
+            Self::IoError => "dropped_io_error",
+            Self::DiskFull => "dropped_disk_full",
+            Self::InternalPanic => "dropped_internal_panic",
         }
     }
 }
@@ -107,6 +111,46 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Every count by its name on the wire, in the order of this type; losses as `dropped_` and their reason, and those
+    /// that did not occur as zero, so that an export always has the same rows.
+    ///
+    /// ```
+    /// use taximeter_collector::Collector;
+    ///
+    /// let collector = Collector::builder().build()?;
+    /// collector.operation("qa_response").start().succeed();
+    /// let counts = collector.counts();
+    /// assert_eq!(counts.by_name().next(), Some(("offered", 1)));
+    /// assert!(counts.by_name().any(|count| count == ("dropped_queue_full", 0)));
+    /// # Ok::<(), taximeter_collector::CollectorError>(())
+    /// ```
+    pub fn by_name(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        let whole = [
+            ("offered", self.offered),
+            ("stored", self.stored),
+            ("queued", self.queued),
+            ("open", self.open),
+        ];
+        let dropped = LossReason::ALL.iter().map(|reason| {
+            let count = self.dropped.get(reason).copied().unwrap_or_default();
+            (reason.name_of_count(), count)
+        });
+        let besides = [
+            ("abandoned", self.abandoned),
+            ("late_parts", self.late_parts),
+            ("truncated", self.truncated),
+            ("invalid_usages", self.invalid_usages),
+            ("invalid_values", self.invalid_values),
+            ("redacted", self.redacted),
+            ("redaction_failed", self.redaction_failed),
+            ("cardinality", self.cardinality),
+            ("aged", self.aged),
+            ("internal_panics", self.internal_panics),
+            ("queue_bytes", self.queue_bytes),
+        ];
+        whole.into_iter().chain(dropped).chain(besides)
+    }
+
     /// All losses.
     pub fn dropped_total(&self) -> u64 {
         self.dropped.values().sum()

@@ -268,9 +268,10 @@ prop_compose! {
         (started_at, ended_at) in (instant(), of(instant())),
         (operations, trends) in (vec(operation(), 0..4), vec(trend(), 0..2)),
         notes in vec(any::<String>(), 0..2),
+        collected in btree_map(name(), any::<u64>(), 0..3),
         metadata in metadata(),
     ) -> Session {
-        Session { id, started_at, ended_at, operations, trends, notes, metadata }
+        Session { id, started_at, ended_at, operations, trends, notes, collected, metadata }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One run of an application: its operations, and what follows from them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use crate::{Metadata, Name, OperationRecord, PerformanceTrend, Totals};
@@ -38,6 +40,9 @@ pub struct Session {
     pub trends: Vec<PerformanceTrend>,
     /// What had to be assumed when the document was read, in words.
     pub notes: Vec<String>,
+    /// What the collector counted while it ran: operations offered, stored and lost by reason, parts that were cut,
+    /// texts that were masked. Counts of zero are left out; empty where another program wrote the document.
+    pub collected: BTreeMap<Name, u64>,
     /// What the program wanted to keep with it.
     pub metadata: Metadata,
 }
@@ -52,6 +57,7 @@ impl Session {
             operations: Vec::new(),
             trends: Vec::new(),
             notes: Vec::new(),
+            collected: BTreeMap::new(),
             metadata: Metadata::new(),
         }
     }

@@ -1,5 +1,6 @@
 //! A session as JSON: the field names of the original system, and additions beside them.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -26,6 +27,8 @@ struct SessionDocument<'a> {
     trends: &'a [PerformanceTrend],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     notes: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    collected: &'a BTreeMap<Name, u64>,
     metadata: &'a Metadata,
 }
 
@@ -52,7 +55,7 @@ struct TotalsDocument<'a> {
     success_rate: Rate,
     llm_calls: Rate,
     cost: &'a CostTotals,
-    errors_by_category: &'a std::collections::BTreeMap<crate::ErrorCategory, u64>,
+    errors_by_category: &'a BTreeMap<crate::ErrorCategory, u64>,
     tokens: &'a crate::TokenUsage,
     tools: Vec<ToolRow<'a>>,
     llms: Vec<LlmRow<'a>>,
@@ -97,6 +100,7 @@ impl Serialize for Session {
             totals: &self.totals(),
             trends: &self.trends,
             notes: &self.notes,
+            collected: &self.collected,
             metadata: &self.metadata,
         }
         .serialize(serializer)
@@ -183,6 +187,8 @@ struct SessionParts {
     #[serde(default)]
     notes: Vec<String>,
     #[serde(default)]
+    collected: BTreeMap<Name, u64>,
+    #[serde(default)]
     metadata: Metadata,
 }
 
@@ -215,6 +221,7 @@ impl<'de> Deserialize<'de> for Session {
             operations: parts.operations,
             trends: parts.trends,
             notes,
+            collected: parts.collected,
             metadata: parts.metadata,
         })
     }

@@ -330,7 +330,10 @@ impl Meter {
         if let Some(error) = self.state.pipeline.prices().last_error() {
             session.notes.push(format!("{error}; the last good prices were used"));
         }
-        let lost = self.counts().dropped;
+        let counts = self.counts();
+        let counted = counts.by_name().filter(|(_, count)| *count > 0);
+        session.collected = counted.map(|(name, count)| (name.into(), count)).collect();
+        let lost = counts.dropped;
         if !lost.is_empty() {
             let words: Vec<_> =
                 lost.iter().map(|(reason, count)| format!("{count} {reason}")).collect();

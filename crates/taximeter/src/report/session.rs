@@ -52,6 +52,9 @@ fn verbose(text: &mut String, session: &Session, summary: &SessionSummary, style
         section(text, style, "LLMs", &tables::llms(summary, style));
     }
     section(text, style, "Errors", &tables::errors(&summary.totals, style));
+    if !session.collected.is_empty() {
+        section(text, style, "What the collector counted", &tables::collected(session, style));
+    }
     let findings = taximeter_analysis::bottlenecks(&session.operations, &Thresholds::default());
     section(text, style, "What stands out", &tables::findings(&findings, style));
 }

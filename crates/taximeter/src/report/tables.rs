@@ -2,7 +2,7 @@
 
 use taximeter_analysis::SessionSummary;
 use taximeter_analysis::statistics::{Distribution, Proportion};
-use taximeter_models::{CostTotals, Currency, ErrorCategory, Finding, Money, Totals};
+use taximeter_models::{CostTotals, Currency, ErrorCategory, Finding, Money, Session, Totals};
 
 use super::style::{Align, Style};
 use super::words::{count, counted, duration, money, percent, seconds};
@@ -243,6 +243,12 @@ pub fn errors(totals: &Totals, style: Style) -> String {
         ],
         cells,
     )
+}
+
+/// What was recorded, stored, lost, cut and masked.
+pub(super) fn collected(session: &Session, style: Style) -> String {
+    let rows = session.collected.iter().map(|(name, number)| [name.to_string(), count(*number)]);
+    style.table([("count", Align::Left), ("", Align::Right)], rows)
 }
 
 /// What stands out, with one proof each.
