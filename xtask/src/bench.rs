@@ -16,6 +16,15 @@ pub(crate) enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// False alarms and missed changes of the analysis, on series drawn by lot
+    Analysis {
+        /// Write JSON, an object a line
+        #[arg(long)]
+        json: bool,
+        /// A tenth of the series
+        #[arg(long)]
+        quick: bool,
+    },
     /// Looking up prices, beside the crate genai-prices
     Prices {
         /// Write JSON, an object a line
@@ -28,6 +37,9 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
     match task {
         Task::Collector { json, quick } => {
             measure("collector", &[("--json", *json), ("--quick", *quick)])
+        }
+        Task::Analysis { json, quick } => {
+            measure("analysis", &[("--json", *json), ("--quick", *quick)])
         }
         Task::Prices { json } => measure("prices", &[("--json", *json)]),
     }

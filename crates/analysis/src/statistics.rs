@@ -2,16 +2,20 @@
 //!
 //! None of them fails: where a number cannot be said of so few data it is none, and what is said is finite.
 
+mod change_point;
+mod dependence;
 mod distribution;
 mod kendall;
 mod quantile;
 mod theil_sen;
 mod wilson;
 
+pub use change_point::{ChangePoint, change_points};
+pub use dependence::variance_inflation;
 pub use distribution::Distribution;
 pub use kendall::{MannKendall, mann_kendall};
 pub use quantile::quantile;
-pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen};
+pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_interval};
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 
 /// A number within the range of floats: an overflow becomes the largest one.

@@ -3,17 +3,23 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use taximeter_models::{Name, OperationRecord, PerformanceTrend, Totals, TrendDirection};
+use taximeter_models::{
+    DurationChange, Name, OperationRecord, PerformanceTrend, Totals, TrendDirection,
+};
 
 use crate::cost::KnownCosts;
-use crate::statistics::{Distribution, mann_kendall, theil_sen};
+use crate::statistics::{
+    Distribution, Z_95, change_points, mann_kendall, theil_sen, theil_sen_interval,
+    variance_inflation,
+};
 use crate::{TrendConfig, Window, advise, bottlenecks};
 
 /// How the operations of that name did that ended in the window before `now`, and whether their duration changes
 /// with **time**.
 ///
 /// The direction is `improving` or `declining` only where all of this holds, else `stable`:
-/// - a change so consistent comes by chance less often than `alpha` (Mann–Kendall, two-sided);
+/// - a change so consistent comes by chance less often than `alpha` (Mann–Kendall, two-sided, with the variance that
+///   durations have which depend on those before them);
 /// - it is at least `minimum_change_percent` of the duration at the beginning.
 ///
 /// With fewer than `minimum_points` operations, or where all began at one moment, it is `insufficient_data`, and
@@ -53,6 +59,7 @@ pub fn trend<'a>(
     put_durations(&mut trend, &operations);
     put_totals(&mut trend, &operations);
     put_direction(&mut trend, &operations, config);
+    put_changes(&mut trend, &operations, config);
     trend.bottlenecks = bottlenecks(operations, &config.thresholds);
     trend.optimization_suggestions = advise(&trend.bottlenecks);
     trend
@@ -121,6 +128,8 @@ fn put_direction(
     }
     let points = duration_by_hour(operations);
     let (Some(test), Some(line)) = (mann_kendall(&points), theil_sen(&points)) else { return };
+    let inflation = variance_inflation(&without_line(&points, line.slope));
+    let test = test.inflated(inflation);
     let change = Change::over(&points, line.slope, line.intercept);
     let counts =
         test.p_value < config.alpha && change.percent.abs() >= config.minimum_change_percent;
@@ -132,6 +141,7 @@ fn put_direction(
     };
     trend.trend_strength = test.tau_b;
     trend.slope_per_hour = Some(line.slope);
+    trend.slope_interval_per_hour = theil_sen_interval(&points, Z_95, inflation);
     trend.change_percent = Some(change.percent);
     trend.p_value = Some(test.p_value);
 }
@@ -141,11 +151,50 @@ fn duration_by_hour(operations: &[&OperationRecord]) -> Vec<(f64, f64)> {
     let Some(first) = operations.iter().map(|operation| operation.started_at).min() else {
         return Vec::new();
     };
-    let hours = |operation: &OperationRecord| hours_between(first, operation.started_at);
-    operations
-        .iter()
-        .map(|operation| (hours(operation), operation.duration.as_secs_f64()))
+    in_time(operations)
+        .into_iter()
+        .map(|operation| {
+            (hours_between(first, operation.started_at), operation.duration.as_secs_f64())
+        })
         .collect()
+}
+
+/// What the line leaves of the durations, in billionths of the longest: what differs by rounding alone is equal.
+fn without_line(points: &[(f64, f64)], slope: f64) -> Vec<f64> {
+    let longest = points.iter().map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
+    points.iter().map(|(hours, y)| ((y - slope * hours) / longest * 1e9).round()).collect()
+}
+
+fn in_time<'a>(operations: &[&'a OperationRecord]) -> Vec<&'a OperationRecord> {
+    let mut in_time = operations.to_vec();
+    in_time.sort_by_key(|operation| (operation.started_at, operation.id));
+    in_time
+}
+
+/// Since when the duration is another, where chance makes so large a change less often than `alpha` and it is large
+/// enough.
+fn put_changes(
+    trend: &mut PerformanceTrend,
+    operations: &[&OperationRecord],
+    config: &TrendConfig,
+) {
+    if trend.data_points < config.minimum_points {
+        return;
+    }
+    let in_time = in_time(operations);
+    let seconds: Vec<_> =
+        in_time.iter().map(|operation| operation.duration.as_secs_f64()).collect();
+    let shortest = usize::try_from(config.minimum_points.max(3)).unwrap_or(usize::MAX);
+    for change in change_points(&seconds, config.alpha, shortest) {
+        // No clock tells less than a nanosecond.
+        let percent = (change.after - change.before) / change.before.max(1e-9) * 100.0;
+        if percent.abs() >= config.minimum_change_percent {
+            let since = in_time[change.at].started_at;
+            let mut found = DurationChange::new(since, change.before, change.after);
+            (found.change_percent, found.p_value) = (percent, change.p_value);
+            trend.changes.push(found);
+        }
+    }
 }
 
 /// Seconds and nanoseconds apart: all nanoseconds from 1970 to 9999 do not fit into 64 bits.

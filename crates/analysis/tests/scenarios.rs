@@ -237,6 +237,22 @@ fn what_is_not_both_significant_and_large_is_stable() {
 }
 
 #[test]
+fn a_step_has_its_moment_and_its_size() {
+    let operations =
+        by_minute(120, |at| if at < 80 { 1_000 + noise(at) } else { 1_500 + noise(at) });
+    let trend = over_a_day(&operations);
+    let [change] = trend.changes[..] else { panic!("{:?}", trend.changes) };
+    assert_eq!(change.since, operations[80].started_at);
+    assert!((35.0..65.0).contains(&change.change_percent) && change.p_value < 1e-6, "{change:?}");
+    let (low, high) = trend.slope_interval_per_hour.expect("points enough");
+    let slope = trend.slope_per_hour.expect("points enough");
+    assert!(low <= slope && slope <= high && low < high);
+    // Nothing changes in either part, nor where there are too few.
+    assert!(over_a_day(&operations[..80]).changes.is_empty());
+    assert!(over_a_day(&operations[..9]).changes.is_empty());
+}
+
+#[test]
 fn the_time_counts_and_not_the_number() {
     // A thousand in the first minutes and ten later: by number nearly all of the rise lies in the last percent.
     let mut operations: Vec<_> = (0..1_000).map(|at| operation("answer", at / 4, 1_000)).collect();

@@ -249,11 +249,14 @@ prop_compose! {
         (avg_cost, total_cost) in (of(money()), money()),
         trend_direction in select(vec![TrendDirection::Improving, TrendDirection::Declining, TrendDirection::Stable, TrendDirection::InsufficientData]),
         (bottlenecks, optimization_suggestions) in (vec(finding(), 0..3), vec(advice(), 0..2)),
-        analysis_timestamp in instant(),
+        (analysis_timestamp, changed) in (instant(), of((instant(), 1e-6..1e6_f64, 0.0..1e6_f64))),
+        slope_interval_per_hour in of((finite(), finite())),
     ) -> PerformanceTrend {
+        let changes = changed.into_iter().map(|(since, before, after)| DurationChange::new(since, before, after));
         PerformanceTrend {
             operation_type, time_period, data_points, avg_cost, total_cost, unpriced_calls, total_tokens,
-            trend_direction, bottlenecks, optimization_suggestions, analysis_timestamp,
+            trend_direction, bottlenecks, optimization_suggestions, analysis_timestamp, slope_interval_per_hour,
+            changes: changes.collect(),
             avg_duration: numbers[0], min_duration: numbers[1], max_duration: numbers[2], std_deviation: numbers[3],
             p50_duration: numbers[4], p90_duration: numbers[5], p95_duration: numbers[6], p99_duration: numbers[7],
             success_rate: numbers[8], error_rate: numbers[9], avg_tokens: numbers[10], trend_strength: numbers[11],

@@ -34,6 +34,30 @@ impl TrendDirection {
     }
 }
 
+/// A moment since which operations take longer, or less long, than before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DurationChange {
+    /// When the first operation began that was different.
+    pub since: DateTime<Utc>,
+    /// The median duration in seconds from the change before to this one.
+    pub before_seconds: f64,
+    /// The median duration in seconds from this change to the next.
+    pub after_seconds: f64,
+    /// The difference, in percent of the duration before.
+    pub change_percent: f64,
+    /// How likely so large a change is by chance.
+    pub p_value: f64,
+}
+
+impl DurationChange {
+    /// A change whose size in percent follows from the two medians, and of whose chance nothing is known yet.
+    pub fn new(since: DateTime<Utc>, before_seconds: f64, after_seconds: f64) -> Self {
+        let change_percent = (after_seconds - before_seconds) / before_seconds * 100.0;
+        Self { since, before_seconds, after_seconds, change_percent, p_value: 1.0 }
+    }
+}
+
 /// How one kind of operation did over a window of time.
 ///
 /// The fields of the original system have its names and units; a share carries its denominator in `data_points`.
@@ -84,10 +108,14 @@ pub struct PerformanceTrend {
     pub trend_strength: Option<f64>,
     /// By how many seconds the duration changes in an hour (Theil–Sen).
     pub slope_per_hour: Option<f64>,
+    /// Between which slopes the true one lies with a confidence of 95 %, in seconds an hour; none of too few points.
+    pub slope_interval_per_hour: Option<(f64, f64)>,
     /// The change over the whole window, in percent of the duration at its beginning.
     pub change_percent: Option<f64>,
     /// How likely so consistent a change is by chance (Mann–Kendall, two-sided).
     pub p_value: Option<f64>,
+    /// Since when the duration is another, the first change first; empty where it never was for sure.
+    pub changes: Vec<DurationChange>,
     /// What stands out.
     #[serde(deserialize_with = "crate::session_json::findings")]
     pub bottlenecks: Vec<Finding>,

@@ -236,6 +236,17 @@ fn trends(seen: &Seen, operations: &[OperationRecord], style: Style) -> String {
     let columns =
         [("qa_response", Align::Left), ("", Align::Right), ("", Align::Left), ("", Align::Right)];
     let _ = writeln!(text, "{}\n", style.table(columns, rows));
+    for change in &trend.changes {
+        let _ = writeln!(
+            text,
+            "Since {} a question takes {} and not {}: {:+.0} %, by chance with p {}.",
+            change.since.format("%H:%M:%S"),
+            seconds(change.after_seconds),
+            seconds(change.before_seconds),
+            change.change_percent,
+            p_value(Some(change.p_value)),
+        );
+    }
     let (points, medians) = over_time(operations);
     let _ = writeln!(
         text,

@@ -10,8 +10,28 @@ pub struct MannKendall {
     pub s: f64,
     /// Kendall's τ-b, from −1 to 1; none where all `x` or all `y` are equal.
     pub tau_b: Option<f64>,
+    /// The variance of S where nothing goes up with anything.
+    pub variance: f64,
     /// How likely so large an S is by chance, in either direction.
     pub p_value: f64,
+}
+
+impl MannKendall {
+    /// The same test of values that depend on those before them, by how much that [inflates the
+    /// variance](super::variance_inflation) of S.
+    ///
+    /// ```
+    /// use taximeter_analysis::statistics::mann_kendall;
+    ///
+    /// let upwards: Vec<_> = (0..20).map(|at| (f64::from(at), f64::from(at / 4))).collect();
+    /// let test = mann_kendall(&upwards).unwrap();
+    /// assert!(test.inflated(4.0).p_value > test.p_value);
+    /// assert_eq!(test.inflated(0.5), test); // dependence never makes more of little
+    /// ```
+    pub fn inflated(self, inflation: f64) -> Self {
+        let variance = self.variance * inflation.max(1.0);
+        Self { variance, p_value: p_value(self.s, variance), ..self }
+    }
 }
 
 /// The Mann–Kendall test of points `(x, y)`, in any order; none of fewer than three points, or where a coordinate
@@ -19,8 +39,8 @@ pub struct MannKendall {
 ///
 /// The p-value is two-sided, by the normal approximation with the correction for continuity, `z = (|S| − 1) / √V`,
 /// and with the variance V that is corrected for ties in both coordinates. The approximation is good from ten
-/// points on. Points that depend on those before them (autocorrelation) make p too small; nothing is done about
-/// that here. It takes n log n time: pairs are counted by a merge sort.
+/// points on. Points that depend on those before them (autocorrelation) make p too small; that is mended by
+/// [`MannKendall::inflated`]. It takes n log n time: pairs are counted by a merge sort.
 ///
 /// Sources: H. B. Mann, "Nonparametric tests against trend", Econometrica 13 (1945), pp. 245–259. M. G. Kendall,
 /// "Rank correlation methods", 4th edition (1975), chapters 3 (τ-b) and 4 (continuity, ties in both). The counting:
@@ -48,10 +68,12 @@ pub fn mann_kendall(points: &[(f64, f64)]) -> Option<MannKendall> {
 
     let all = pairs(points.len());
     let s = all - x_ties.pairs - y_ties.pairs + both.pairs - 2.0 * discordant;
+    let variance = variance(points.len(), &x_ties, &y_ties);
     Some(MannKendall {
         s,
         tau_b: tau_b(s, all - x_ties.pairs, all - y_ties.pairs),
-        p_value: p_value(s, variance(points.len(), &x_ties, &y_ties)),
+        variance,
+        p_value: p_value(s, variance),
     })
 }
 

@@ -46,6 +46,47 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<RobustLine> {
     Some(RobustLine { slope, intercept: median(rests)? })
 }
 
+/// Between which slopes the true one lies, with a confidence that `z` standard deviations give (1.96 for 95 %); none
+/// where there is no line, or where so few points do not bound it.
+///
+/// The bounds are the slopes whose ranks lie `z √V` pairs apart around the median, with the variance V of Kendall's S,
+/// corrected for ties (Sen 1968, section 6; R. O. Gilbert, "Statistical methods for environmental pollution
+/// monitoring", 1987, section 16.4.2). `inflation` widens them for values that
+/// [depend on those before them](super::variance_inflation). Above [`MOST_THEIL_SEN_POINTS`] points it is the interval
+/// of the line through the medians of groups, which is a little wider than that of all points.
+///
+/// ```
+/// use taximeter_analysis::statistics::{Z_95, theil_sen, theil_sen_interval};
+///
+/// let points: Vec<_> = (0..30).map(|at| (f64::from(at), f64::from(at) + f64::from(at * 7 % 5))).collect();
+/// let (low, high) = theil_sen_interval(&points, Z_95, 1.0).unwrap();
+/// let slope = theil_sen(&points).unwrap().slope;
+/// assert!(low < slope && slope < high && high - low < 0.2);
+/// assert_eq!(theil_sen_interval(&points[..3], Z_95, 1.0), None);
+/// ```
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "ranks of pairs of at most 300 points"
+)]
+pub fn theil_sen_interval(points: &[(f64, f64)], z: f64, inflation: f64) -> Option<(f64, f64)> {
+    let points = reduced(&sorted_points(points)?, MOST_THEIL_SEN_POINTS);
+    let test = super::mann_kendall(&points)?.inflated(inflation);
+    let mut slopes = slopes(&points);
+    let pairs = slopes.len() as f64;
+    let half = z * test.variance.sqrt() / 2.0;
+    let low = (pairs / 2.0 - half).round() - 1.0;
+    let high = (pairs / 2.0 + half).round();
+    let bounded = low >= 0.0 && high < pairs;
+    bounded.then(|| (nth(&mut slopes, low as usize), nth(&mut slopes, high as usize)))
+}
+
+/// The value that stands at this place when they are sorted, without sorting them.
+fn nth(values: &mut [f64], place: usize) -> f64 {
+    *values.select_nth_unstable_by(place, f64::total_cmp).1
+}
+
 fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
     let mut slopes = Vec::with_capacity(points.len() * points.len().saturating_sub(1) / 2);
     for (at, (x, y)) in points.iter().enumerate() {
@@ -83,8 +124,16 @@ fn center(points: &[(f64, f64)]) -> Option<(f64, f64)> {
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    quantile(&values, 0.5)
+    let upper = values.len() / 2;
+    if values.is_empty() {
+        return None;
+    }
+    let upper_value = nth(&mut values, upper);
+    if values.len() % 2 == 1 {
+        return Some(upper_value);
+    }
+    let lower_value = values[..upper].iter().copied().fold(f64::MIN, f64::max);
+    quantile(&[lower_value, upper_value], 0.5)
 }
 
 #[cfg(test)]
@@ -110,6 +159,20 @@ mod tests {
         let x = [0.0, 0.0, 1.0, 1.0, 1.0, 3.0, 3.0, 4.0, 6.0, 7.0, 7.0, 9.0];
         let y = [2.0, 1.8, 1.8, 1.9, 1.5, 1.5, 1.6, 1.2, 1.5, 1.0, 1.2, 1.0];
         check(&x.into_iter().zip(y).collect::<Vec<_>>(), -0.1, 1.9);
+    }
+
+    /// scipy 1.17.1: `theilslopes(y, x, 0.95)`, low and high slope; relative tolerance 1e-13.
+    #[test]
+    fn the_intervals_of_scipy() {
+        let check = |values: [f64; 12], low: f64, high: f64| {
+            let points: Vec<_> = (0..).map(f64::from).zip(values).collect();
+            let found = theil_sen_interval(&points, crate::statistics::Z_95, 1.0).unwrap();
+            assert!(is_close(found.0, low, 1e-13) && is_close(found.1, high, 1e-13), "{found:?}");
+            let wider = theil_sen_interval(&points, crate::statistics::Z_95, 2.0).unwrap();
+            assert!(wider.0 <= found.0 && wider.1 >= found.1 && wider != found);
+        };
+        check([1.0, 1.3, 0.9, 1.6, 1.4, 1.8, 1.7, 2.2, 1.9, 2.5, 2.1, 2.9], 0.1, 0.2);
+        check([1.0, 1.0, 1.2, 1.0, 1.5, 1.2, 1.2, 1.5, 1.8, 1.5, 1.2, 1.8], 0.0, 0.1);
     }
 
     #[test]
