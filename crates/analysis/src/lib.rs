@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | the numbers of a run, by operation, component, tool and LLM | [`summarize`] | [`SessionSummary`] |
 //! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
+//! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
@@ -54,6 +55,7 @@
 
 mod advice;
 mod bottlenecks;
+mod compare;
 mod cost;
 mod importance;
 mod repeated;
@@ -66,6 +68,7 @@ mod window;
 
 pub use advice::advise;
 pub use bottlenecks::bottlenecks;
+pub use compare::{Comparison, Gate, GateError, Verdict, compare};
 pub use importance::importance;
 pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,

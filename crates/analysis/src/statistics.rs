@@ -7,6 +7,7 @@ mod dependence;
 mod distribution;
 mod kendall;
 mod quantile;
+mod rank_sum;
 mod theil_sen;
 mod wilson;
 
@@ -15,6 +16,7 @@ pub use dependence::variance_inflation;
 pub use distribution::Distribution;
 pub use kendall::{MannKendall, mann_kendall};
 pub use quantile::quantile;
+pub use rank_sum::{RankSum, Shift, rank_sum, shift};
 pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_interval};
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 

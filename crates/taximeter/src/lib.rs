@@ -72,6 +72,7 @@ pub use settings::{Origin, PricingSettings, RedactionSettings, Settings, Setting
 #[cfg(feature = "system-metrics")]
 pub use system::{SystemMetrics, SystemSampler};
 
+pub use taximeter_analysis as analysis;
 pub use taximeter_analysis::{SessionSummary, Thresholds, TrendConfig, Window};
 pub use taximeter_collector::{
     Batch, Clock, Collector, CollectorError, ComponentGuard, Counts, Ending, Entered, Field,
