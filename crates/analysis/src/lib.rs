@@ -9,6 +9,7 @@
 //! | the numbers of a run, by operation, component, tool and LLM | [`summarize`] | [`SessionSummary`] |
 //! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
 //! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
+//! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
@@ -58,6 +59,7 @@ mod bottlenecks;
 mod compare;
 mod cost;
 mod importance;
+mod objective;
 mod repeated;
 pub mod statistics;
 mod summary;
@@ -70,6 +72,7 @@ pub use advice::advise;
 pub use bottlenecks::bottlenecks;
 pub use compare::{Comparison, Gate, GateError, Verdict, compare};
 pub use importance::importance;
+pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};
 pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,
     ToolSummary, summarize,
