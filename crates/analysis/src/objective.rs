@@ -87,12 +87,10 @@ impl Kept {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Burn {
-    /// The long window.
-    #[serde(skip)]
-    pub long: Duration,
-    /// The short window; it ends an alarm soon after its cause is gone.
-    #[serde(skip)]
-    pub short: Duration,
+    /// The long window, in seconds.
+    pub long_seconds: u64,
+    /// The short window, in seconds; it ends an alarm soon after its cause is gone.
+    pub short_seconds: u64,
     /// The pace over the long window; none of no operations.
     pub over_long: Option<f64>,
     /// The pace over the short window; none of no operations.
@@ -154,8 +152,8 @@ pub fn kept<'a>(
     }
     let pace = |rate: Rate| rate.complement().fraction().map(|bad| bad / (1.0 - objective.target));
     let burn = |(number, (long, short, limit)): (usize, (u64, u64, f64))| Burn {
-        long: Duration::from_secs(long),
-        short: Duration::from_secs(short),
+        long_seconds: long,
+        short_seconds: short,
         over_long: pace(windows[1 + 2 * number].1),
         over_short: pace(windows[2 + 2 * number].1),
         limit,
