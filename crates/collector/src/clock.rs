@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::frame::unix_nanos;
-use crate::intake::{Intake, guarded};
+use crate::frame::{nanos, unix_nanos};
+use crate::intake::{Intake, caught, guarded};
 
 /// A source of time. The two clocks are apart, so that setting the wall clock hurts no duration.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -92,7 +92,49 @@ impl Clock for SystemClock {
 #[derive(Debug, Clone)]
 pub(crate) enum Time {
     System(SystemClock),
-    Other(Arc<dyn Clock>),
+    Other(Arc<Other>),
+}
+
+/// A clock of the program's own, and what it showed last: that is what it shows where it panics.
+#[derive(Debug)]
+pub(crate) struct Other {
+    clock: Arc<dyn Clock>,
+    // Relaxed: each is read for itself.
+    monotonic: AtomicU64,
+    wall: AtomicI64,
+}
+
+impl Other {
+    fn monotonic(&self, intake: &Intake) -> Duration {
+        match guarded(intake, || self.clock.monotonic()) {
+            Some(now) => {
+                self.monotonic.store(nanos(now), Ordering::Relaxed);
+                now
+            }
+            None => Duration::from_nanos(self.monotonic.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn wall(&self, intake: &Intake) -> i64 {
+        match guarded(intake, || unix_nanos(self.clock.wall())) {
+            Some(now) => {
+                self.wall.store(now, Ordering::Relaxed);
+                now
+            }
+            None => self.wall.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl From<Arc<dyn Clock>> for Time {
+    /// The clock is asked once, so that there is something to show from the beginning.
+    fn from(clock: Arc<dyn Clock>) -> Self {
+        let monotonic = caught(|| nanos(clock.monotonic())).unwrap_or_default();
+        let now = || unix_nanos(Utc::now());
+        let wall = caught(|| unix_nanos(clock.wall())).unwrap_or_else(now);
+        let (monotonic, wall) = (AtomicU64::new(monotonic), AtomicI64::new(wall));
+        Self::Other(Arc::new(Other { clock, monotonic, wall }))
+    }
 }
 
 /// One moment by both clocks.
@@ -108,7 +150,7 @@ impl Time {
     pub(crate) fn monotonic(&self, intake: &Intake) -> Duration {
         match self {
             Self::System(clock) => Duration::from_nanos(clock.nanos()),
-            Self::Other(clock) => guarded(intake, || clock.monotonic()).unwrap_or_default(),
+            Self::Other(clock) => clock.monotonic(intake),
         }
     }
 
@@ -120,10 +162,9 @@ impl Time {
                 let nanos = clock.nanos();
                 Moment { monotonic: Duration::from_nanos(nanos), wall: clock.wall_at(nanos) }
             }
-            Self::Other(clock) => Moment {
-                monotonic: guarded(intake, || clock.monotonic()).unwrap_or_default(),
-                wall: guarded(intake, || unix_nanos(clock.wall())).unwrap_or_default(),
-            },
+            Self::Other(clock) => {
+                Moment { monotonic: clock.monotonic(intake), wall: clock.wall(intake) }
+            }
         }
     }
 }

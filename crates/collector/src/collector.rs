@@ -25,8 +25,8 @@ use crate::operation::{Core, Operation, OperationBuilder};
 use crate::redact::Redaction;
 use crate::sink::{NullSink, Sink};
 use crate::sync::Mutex;
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::worker::{FlushError, Worker};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::worker::{FlushError, Worker, after};
 
 /// Something that the collector could not do. Recording through guards and handles never meets with it.
 #[derive(Debug, Error)]
@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     // Relaxed: it bounds memory; each place is counted before it is made and when it is gone.
     place_count: AtomicUsize,
     sample: AtomicU64,
+    // Relaxed: who sees it late waits for room once more.
+    ending: AtomicBool,
     pub(crate) by_id: DashMap<OperationId, Operation, RandomState>,
 }
 
@@ -130,13 +132,14 @@ impl Builder {
             .map_err(CollectorError::Spawn)?;
         let shared = Shared {
             intake,
-            time: self.clock.map_or_else(|| Time::System(SystemClock::default()), Time::Other),
+            time: self.clock.map_or_else(|| Time::System(SystemClock::default()), Time::from),
             ids: self.ids,
             sink: self.sink.0,
             worker,
             places,
             place_count: AtomicUsize::new(0),
             sample: AtomicU64::new(0),
+            ending: AtomicBool::new(false),
             by_id: DashMap::default(),
         };
         Ok(Collector { inner: Some(Arc::new(Inner { shared: Arc::new(shared) })) })
@@ -428,7 +431,9 @@ impl Shared {
         worker.press();
         let until = match self.intake.limits().when_full {
             // The worker cannot wait for itself.
-            WhenFull::Block { timeout } if !worker.is_this_thread() => Instant::now() + timeout,
+            WhenFull::Block { timeout } if !worker.is_this_thread() && !self.is_ending() => {
+                after(timeout)
+            }
             _ => Instant::now(),
         };
         let drops_oldest = self.intake.limits().when_full == WhenFull::DropOldest;
@@ -444,6 +449,11 @@ impl Shared {
                 Err(again) => open = again,
             }
         }
+    }
+
+    /// Whether the collector is being shut down: what is abandoned then waits for no room.
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
     }
 
     fn sampled(&self, one_in: u32) -> bool {
@@ -501,6 +511,7 @@ impl Inner {
         if shared.intake.is_in_child() {
             return Err(FlushError::Forked);
         }
+        shared.ending.store(true, Ordering::Relaxed);
         // One by one, and each ended when the map's lock is let go: a clock or a hook may look into the map too.
         let open: Vec<_> = shared.by_id.iter().map(|entry| *entry.key()).collect();
         for id in open {

@@ -1,6 +1,5 @@
 //! The one thread that takes records from the intake to the sink.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -8,7 +7,7 @@ use thiserror::Error;
 
 use crate::LossReason;
 use crate::chunk::{Batch, Interner};
-use crate::intake::{Flaw, Intake};
+use crate::intake::{Intake, guarded};
 use crate::operation::{Core, close_aged};
 use crate::sink::{Sink, SinkError};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -48,10 +47,23 @@ struct Orders {
     flush_asked: u64,
     /// The number of the last flush that is done.
     flush_done: u64,
-    /// What the last flush met with.
-    flush_error: Option<String>,
+    /// How often the sink has failed, and what it said the last time.
+    failures: u64,
+    last_failure: Option<String>,
+    /// How many of these the flushes that are done have told of.
+    told: u64,
     close: bool,
     closed: bool,
+}
+
+impl Orders {
+    /// What those are told who began to wait when so many failures had been told of.
+    fn outcome_since(&self, told: u64) -> Result<(), FlushError> {
+        match &self.last_failure {
+            Some(failure) if self.failures > told => Err(FlushError::Sink(failure.clone())),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Why the worker wakes up.
@@ -154,7 +166,7 @@ impl Worker {
         self.not_from_sink()?;
         let mut orders = self.orders();
         orders.flush_asked += 1;
-        let ticket = orders.flush_asked;
+        let (ticket, told) = (orders.flush_asked, orders.told);
         self.changed.notify_all();
         let waiting = |orders: &mut Orders| orders.flush_done < ticket && !orders.closed;
         let (orders, result) = self
@@ -165,7 +177,15 @@ impl Worker {
             drop(orders);
             return Err(FlushError::Timeout { timeout, queued: queued() });
         }
-        orders.flush_error.clone().map_or(Ok(()), |error| Err(FlushError::Sink(error)))
+        let (done, outcome) = (orders.flush_done >= ticket, orders.outcome_since(told));
+        drop(orders);
+        // A worker that has ended takes nothing more; after a shutdown nothing waits.
+        match queued() {
+            waiting if !done && waiting > 0 => Err(FlushError::Sink(format!(
+                "the worker has ended, and {waiting} operations still wait"
+            ))),
+            _ => outcome,
+        }
     }
 
     /// Ends the worker once it has handed over all that is queued.
@@ -176,6 +196,7 @@ impl Worker {
     ) -> Result<(), FlushError> {
         let mut orders = self.orders();
         orders.close = true;
+        let told = orders.told;
         self.changed.notify_all();
         // The last collector may be dropped by the sink: the worker then ends by itself when the sink returns.
         self.not_from_sink()?;
@@ -188,7 +209,7 @@ impl Worker {
             drop(orders);
             return Err(FlushError::Timeout { timeout, queued: queued() });
         }
-        orders.flush_error.clone().map_or(Ok(()), |error| Err(FlushError::Sink(error)))
+        orders.outcome_since(told)
     }
 
     fn not_from_sink(&self) -> Result<(), FlushError> {
@@ -206,7 +227,7 @@ impl Worker {
         let mut looked = Instant::now();
         loop {
             let wake = self.wait(intake.limits().interval);
-            let mut error = self.drain(intake, sink);
+            self.drain(intake, sink);
             if looked.elapsed() >= Self::between_looks(intake) {
                 close_aged(places, |shared| shared.time.monotonic(&shared.intake));
                 looked = Instant::now();
@@ -214,19 +235,27 @@ impl Worker {
             match wake {
                 Wake::Tick | Wake::Pressure => {}
                 Wake::Flush(ticket) => {
-                    error = flush(intake, sink).or(error);
+                    self.note(flush(intake, sink));
                     let mut orders = self.orders();
-                    orders.flush_done = ticket;
-                    orders.flush_error = error;
+                    (orders.flush_done, orders.told) = (ticket, orders.failures);
                     self.changed.notify_all();
                 }
                 Wake::Close => {
                     intake.close();
-                    error = self.drain(intake, sink).or(error);
-                    self.orders().flush_error = flush(intake, sink).or(error);
+                    self.drain(intake, sink);
+                    self.note(flush(intake, sink));
                     return;
                 }
             }
+        }
+    }
+
+    /// Remembers what the sink failed with, for the flushes that wait and the one that comes next.
+    fn note(&self, failure: Option<String>) {
+        if failure.is_some() {
+            let mut orders = self.orders();
+            orders.failures += 1;
+            orders.last_failure = failure;
         }
     }
 
@@ -235,20 +264,18 @@ impl Worker {
         (intake.limits().open_age / 8).min(Duration::from_secs(10))
     }
 
-    /// Hands all that waits to the sink, and counts what became of it; gives the last error.
-    fn drain(&self, intake: &Intake, sink: &dyn Sink) -> Option<String> {
-        let mut last = None;
-        let names = self.names.get()?;
+    /// Hands all that waits to the sink, and counts what became of it.
+    fn drain(&self, intake: &Intake, sink: &dyn Sink) {
+        let Some(names) = self.names.get() else { return };
         for chunk in intake.drain() {
-            last = hand_over(intake, sink, &Batch::new(&chunk, names)).or(last);
+            self.note(hand_over(intake, sink, &Batch::new(&chunk, names)));
             intake.done_with(chunk);
             self.room.notify_all();
         }
-        last
     }
 
     fn wait(&self, interval: Duration) -> Wake {
-        let until = Instant::now() + interval;
+        let until = after(interval);
         let mut orders = self.orders();
         loop {
             if orders.close {
@@ -282,19 +309,17 @@ impl Drop for Closed<'_> {
 
 fn hand_over(intake: &Intake, sink: &dyn Sink, batch: &Batch<'_>) -> Option<String> {
     let size = batch.len() as u64;
-    match catch_unwind(AssertUnwindSafe(|| sink.accept_packed(batch))) {
-        Ok(Ok(())) => {
+    match guarded(intake, || sink.accept_packed(batch)) {
+        Some(Ok(())) => {
             intake.settled(size, 0, None);
             None
         }
-        Ok(Err(error)) => {
-            let SinkError { lost, reason, .. } = &error;
-            let lost = (*lost).min(size);
-            intake.settled(size - lost, lost, Some(*reason));
-            Some(format!("{error}: {}", error.source))
+        Some(Err(error)) => {
+            let lost = error.lost.min(size);
+            intake.settled(size - lost, lost, Some(error.reason));
+            Some(words(intake, error))
         }
-        Err(_) => {
-            intake.flaw(Flaw::InternalPanic);
+        None => {
             intake.settled(0, size, Some(LossReason::InternalPanic));
             Some(format!("the sink panicked; {size} operations were lost"))
         }
@@ -302,12 +327,21 @@ fn hand_over(intake: &Intake, sink: &dyn Sink, batch: &Batch<'_>) -> Option<Stri
 }
 
 fn flush(intake: &Intake, sink: &dyn Sink) -> Option<String> {
-    match catch_unwind(AssertUnwindSafe(|| sink.flush())) {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(format!("{error}: {}", error.source)),
-        Err(_) => {
-            intake.flaw(Flaw::InternalPanic);
-            Some("the sink panicked while it flushed".into())
-        }
+    match guarded(intake, || sink.flush()) {
+        Some(Ok(())) => None,
+        Some(Err(error)) => Some(words(intake, error)),
+        None => Some("the sink panicked while it flushed".into()),
     }
+}
+
+/// What the error of a sink says; that, and letting it go, is the program's own code.
+fn words(intake: &Intake, error: SinkError) -> String {
+    let words = guarded(intake, move || format!("{error}: {}", error.source));
+    words.unwrap_or_else(|| "the sink failed, and panicked when it was to say how".into())
+}
+
+/// As long from now as can be: a year is as good as for ever.
+pub(crate) fn after(timeout: Duration) -> Instant {
+    const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+    Instant::now() + timeout.min(LONG)
 }

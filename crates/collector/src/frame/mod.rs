@@ -21,7 +21,7 @@ mod tests;
 
 pub(crate) use buffer::Buffer;
 pub(crate) use read::{id_of, read, read_lean, read_tool};
-pub(crate) use write::{Ended, begin, close, encode, part, unix_nanos};
+pub(crate) use write::{Ended, begin, close, encode, nanos, part, unix_nanos};
 
 /// The first number of nanoseconds that is written in full: all bits of five bytes.
 const LONG: u64 = (1 << 40) - 1;
