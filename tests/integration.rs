@@ -15,6 +15,8 @@ mod collector_model;
 mod collector_losses;
 // What a collector may hold: policies for a full queue, the age of operations, names, memory.
 mod collector_bounds;
+// Futures that are given up: at every await point, by every way there is.
+mod collector_cancellation;
 // Flush, shutdown and drop in every context that a program can be in, each in a process of its own.
 mod collector_contexts;
 // A forked child of a metered process.
