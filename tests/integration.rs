@@ -19,6 +19,8 @@ mod collector_bounds;
 mod collector_cancellation;
 // Flush, shutdown and drop in every context that a program can be in, each in a process of its own.
 mod collector_contexts;
+// Panics and calls back in every place where the collector calls code of the program's own.
+mod collector_panics;
 // A forked child of a metered process.
 mod forks;
 // Futures on three executors: context, cancellation, threads.
