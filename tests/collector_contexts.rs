@@ -385,7 +385,6 @@ fn with_a_sink_that_hangs_for_ever_elsewhere() {
 
 /// Operations that are open by id are abandoned by a shutdown, and wait for room in a queue that has none.
 #[test]
-#[ignore = "each operation that is open by id waits for room in turn, before the timeout of the shutdown begins"]
 fn with_a_sink_that_hangs_and_a_queue_that_waits_for_room() {
     alone("with_a_sink_that_hangs_and_a_queue_that_waits_for_room", || {
         let mut limits = Limits::default();

@@ -355,7 +355,6 @@ impl Clock for AsksById {
 }
 
 #[test]
-#[ignore = "a shutdown ends what is open by id while it holds the lock of the map: a clock that asks for one waits for ever"]
 fn a_clock_that_asks_for_an_operation_by_id_during_a_shutdown() {
     watched(|| {
         let clock = Arc::new(AsksById::default());
@@ -379,7 +378,6 @@ impl AsRef<str> for Key<'_> {
 }
 
 #[test]
-#[ignore = "keys, tags, users and sessions are read under the lock of the operation: one that records waits for ever"]
 fn a_key_that_records_when_it_is_read() {
     watched(|| {
         let collector = Collector::builder().build().unwrap();

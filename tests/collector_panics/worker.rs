@@ -35,7 +35,6 @@ fn outlives(first: fn() -> Result<(), SinkError>) {
 }
 
 #[test]
-#[ignore = "the worker asks the error of a sink for its text unguarded: it ends, and every flush from then on is said to be good"]
 fn the_worker_outlives_an_error_of_its_sink_that_panics() {
     outlives(|| {
         Err(SinkError { lost: 1, reason: LossReason::IoError, source: Box::new(Rude::Text) })
@@ -52,13 +51,11 @@ impl Drop for Carried {
 }
 
 #[test]
-#[ignore = "what a caught panic carries is dropped unguarded: the worker ends, and every flush from then on is said to be good"]
 fn the_worker_outlives_a_panic_that_panics_when_it_is_dropped() {
     outlives(|| std::panic::panic_any(Carried));
 }
 
 #[test]
-#[ignore = "the worker adds the interval to the time of now, which panics: it ends at once, and every flush is said to be good"]
 fn an_interval_without_an_end_is_one() {
     watched(|| {
         let (sink, mut limits) = (MemorySink::default(), Limits::default());
@@ -69,7 +66,6 @@ fn an_interval_without_an_end_is_one() {
 }
 
 #[test]
-#[ignore = "the time to wait is added to the time of now, which panics in the program's own thread"]
 fn waiting_for_room_without_an_end_is_possible() {
     watched(|| {
         let (sink, mut limits) = (MemorySink::default(), Limits::default());
@@ -83,7 +79,6 @@ fn waiting_for_room_without_an_end_is_possible() {
 }
 
 #[test]
-#[ignore = "what the sink lost by itself, between two flushes, is forgotten: the next flush is said to be good"]
 fn a_flush_says_what_was_lost_before_it_began() {
     let (collector, _sink) = Faulty::at(Place::Accept, 1);
     collector.operation("lost").start().succeed();
@@ -115,7 +110,6 @@ impl Sink for Slow {
 }
 
 #[test]
-#[ignore = "flushes share one place for what they met with: a later one that is good takes the error of an earlier one away"]
 fn each_flush_says_what_it_met_with_itself() {
     for _ in 0..50 {
         let (begin, began) = mpsc::channel();

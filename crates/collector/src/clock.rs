@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::frame::{nanos, unix_nanos};
-use crate::intake::{Intake, caught, guarded};
+use crate::intake::{Intake, guarded};
 
 /// A source of time. The two clocks are apart, so that setting the wall clock hurts no duration.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -126,12 +126,13 @@ impl Other {
     }
 }
 
-impl From<Arc<dyn Clock>> for Time {
-    /// The clock is asked once, so that there is something to show from the beginning.
-    fn from(clock: Arc<dyn Clock>) -> Self {
-        let monotonic = caught(|| nanos(clock.monotonic())).unwrap_or_default();
+impl Time {
+    /// The time of a clock of the program's own, which is asked once, so that there is something to show from the
+    /// beginning.
+    pub(crate) fn other(clock: Arc<dyn Clock>, intake: &Intake) -> Self {
+        let monotonic = guarded(intake, || nanos(clock.monotonic())).unwrap_or_default();
         let now = || unix_nanos(Utc::now());
-        let wall = caught(|| unix_nanos(clock.wall())).unwrap_or_else(now);
+        let wall = guarded(intake, || unix_nanos(clock.wall())).unwrap_or_else(now);
         let (monotonic, wall) = (AtomicU64::new(monotonic), AtomicI64::new(wall));
         Self::Other(Arc::new(Other { clock, monotonic, wall }))
     }

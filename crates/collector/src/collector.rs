@@ -130,9 +130,13 @@ impl Builder {
         worker
             .spawn(Arc::clone(&intake), Arc::clone(&self.sink.0), Arc::clone(&places))
             .map_err(CollectorError::Spawn)?;
+        let time = match self.clock {
+            Some(clock) => Time::other(clock, &intake),
+            None => Time::System(SystemClock::default()),
+        };
         let shared = Shared {
             intake,
-            time: self.clock.map_or_else(|| Time::System(SystemClock::default()), Time::from),
+            time,
             ids: self.ids,
             sink: self.sink.0,
             worker,
