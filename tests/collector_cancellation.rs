@@ -439,7 +439,6 @@ impl Drop for Tidies {
 
 /// A future that comes to its end drops what it holds within its operation; one that is given up has to do the same.
 #[test]
-#[ignore = "while a metered future is dropped its operation is not the current one: what destructors record is lost unseen"]
 fn destructors_of_a_future_that_is_given_up_find_its_operation() {
     for polls in [1, 2] {
         let (collector, sink) = collector();
@@ -457,7 +456,6 @@ fn destructors_of_a_future_that_is_given_up_find_its_operation() {
 
 /// The same for a future that only runs within an operation.
 #[test]
-#[ignore = "while a future that runs within an operation is dropped, that is not the current one"]
 fn destructors_of_a_future_within_an_operation_find_it() {
     let (collector, sink) = collector();
     let op = collector.operation("tidy").start();

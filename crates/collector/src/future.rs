@@ -56,13 +56,13 @@ pub trait MeteredExt: Future + Sized {
         operation: Operation,
         failure: fn(&Self::Output) -> Option<ErrorRecord>,
     ) -> Metered<Self> {
-        Metered { future: self, operation: Some(operation), failure }
+        Metered { future: Some(self), operation: Some(operation), failure }
     }
 
     /// Runs this future with that operation as the current one, and leaves its end to whoever holds it. For a
     /// spawned task: `spawn(work().within(op.handle()))`.
     fn within(self, operation: Handle) -> Within<Self> {
-        Within { future: self, operation }
+        Within { future: Some(self), operation }
     }
 }
 
@@ -70,13 +70,22 @@ impl<F: Future> MeteredExt for F {}
 
 pin_project! {
     /// A future that is metered; see [`MeteredExt::metered`].
-    // The future is the first field: when it is dropped early, its own guards record before the operation ends.
     #[must_use = "futures do nothing unless polled"]
     pub struct Metered<F: Future> {
+        // None once it is dropped.
         #[pin]
-        future: F,
+        future: Option<F>,
         operation: Option<Operation>,
         failure: fn(&F::Output) -> Option<ErrorRecord>,
+    }
+
+    impl<F: Future> PinnedDrop for Metered<F> {
+        // What is dropped early goes within its operation, and before it ends: its destructors may record.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.operation.as_ref().map(|operation| operation.enter());
+            this.future.set(None);
+        }
     }
 }
 
@@ -91,8 +100,10 @@ impl<F: Future> Future for Metered<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        // It is there until it is dropped, and what is dropped is not polled.
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
         let entered = this.operation.as_ref().map(|operation| operation.enter());
-        let polled = catch_unwind(AssertUnwindSafe(|| this.future.poll(context)));
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));
         drop(entered);
         match polled {
             Ok(Poll::Pending) => Poll::Pending,
@@ -117,9 +128,19 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     pub struct Within<F> {
+        // None once it is dropped.
         #[pin]
-        future: F,
+        future: Option<F>,
         operation: Handle,
+    }
+
+    impl<F> PinnedDrop for Within<F> {
+        // What is dropped early goes within its operation: its destructors may record.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _entered = this.operation.enter();
+            this.future.set(None);
+        }
     }
 }
 
@@ -128,7 +149,8 @@ impl<F: Future> Future for Within<F> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
         let _entered = this.operation.enter();
-        this.future.poll(context)
+        future.poll(context)
     }
 }
