@@ -34,6 +34,11 @@ impl KnownCosts {
         }
     }
 
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.operations += other.operations;
+    }
+
     /// The mean in US dollars, cut to a tick; none where no cost is known.
     pub(crate) fn mean(&self) -> Option<Money> {
         self.sum.mean(self.operations)

@@ -7,6 +7,7 @@
 //! | You want | Ask | You get |
 //! |---|---|---|
 //! | the numbers of a run, by operation, component, tool and LLM | [`summarize`] | [`SessionSummary`] |
+//! | the same of each user, session, tag, provider and so on, one by one or merged | [`group`] and [`Groups`], by a [`Dimension`] | [`GroupSummary`] |
 //! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
 //! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
@@ -58,6 +59,7 @@ mod advice;
 mod bottlenecks;
 mod compare;
 mod cost;
+mod groups;
 mod importance;
 mod objective;
 mod repeated;
@@ -71,6 +73,7 @@ mod window;
 pub use advice::advise;
 pub use bottlenecks::bottlenecks;
 pub use compare::{Comparison, Gate, GateError, Verdict, compare};
+pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};
 pub use importance::importance;
 pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};
 pub use summary::{

@@ -8,6 +8,7 @@ mod distribution;
 mod kendall;
 mod quantile;
 mod rank_sum;
+mod spread;
 mod theil_sen;
 mod wilson;
 
@@ -17,6 +18,7 @@ pub use distribution::Distribution;
 pub use kendall::{MannKendall, mann_kendall};
 pub use quantile::quantile;
 pub use rank_sum::{RankSum, Shift, rank_sum, shift};
+pub use spread::{SKETCH_ERROR, Spread};
 pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_interval};
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 

@@ -37,6 +37,14 @@ pub struct Distribution {
     pub p95: f64,
     /// 99 % are not above this.
     pub p99: f64,
+    /// How far the percentiles can be away from the truth, as a part of them: 0 where they are exact.
+    #[serde(skip_serializing_if = "is_exact")]
+    pub percentile_error: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_exact(error: &f64) -> bool {
+    *error <= 0.0
 }
 
 impl Distribution {
@@ -61,6 +69,7 @@ impl Distribution {
             p90: quantile(&values, 0.9)?,
             p95: quantile(&values, 0.95)?,
             p99: quantile(&values, 0.99)?,
+            percentile_error: 0.0,
         })
     }
 }
