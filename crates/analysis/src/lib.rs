@@ -9,6 +9,7 @@
 //! | the numbers of a run, by operation, component, tool and LLM | [`summarize`] | [`SessionSummary`] |
 //! | the same of each user, session, tag, provider and so on, one by one or merged | [`group`] and [`Groups`], by a [`Dimension`] | [`GroupSummary`] |
 //! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
+//! | the same of cost, error rate and tokens, of any operations | [`measure_trend`] | [`MeasureTrend`] |
 //! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
@@ -51,6 +52,7 @@
 //! [`Advice`]: taximeter_models::Advice
 //! [`Distribution`]: statistics::Distribution
 //! [`Finding`]: taximeter_models::Finding
+//! [`MeasureTrend`]: taximeter_models::MeasureTrend
 //! [`OperationRecord`]: taximeter_models::OperationRecord
 //! [`PerformanceTrend`]: taximeter_models::PerformanceTrend
 //! [`Proportion`]: statistics::Proportion
@@ -81,6 +83,6 @@ pub use summary::{
     ToolSummary, summarize,
 };
 pub use thresholds::{Thresholds, ThresholdsError};
-pub use trend::{trend, trends};
+pub use trend::{measure_trend, trend, trends};
 pub use trend_config::{TrendConfig, TrendConfigError};
 pub use window::{Window, WindowError};

@@ -1,17 +1,15 @@
-//! How one kind of operation did over a window of time, and whether it gets slower.
+//! How one kind of operation did over a window of time, and whether it gets slower, dearer or worse.
+
+mod measure;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use taximeter_models::{
-    DurationChange, Name, OperationRecord, PerformanceTrend, Totals, TrendDirection,
-};
+use taximeter_models::{Measure, Name, OperationRecord, PerformanceTrend, Totals};
 
+pub use self::measure::measure_trend;
 use crate::cost::KnownCosts;
-use crate::statistics::{
-    Distribution, Z_95, change_points, mann_kendall, theil_sen, theil_sen_interval,
-    variance_inflation,
-};
+use crate::statistics::Distribution;
 use crate::{TrendConfig, Window, advise, bottlenecks};
 
 /// How the operations of that name did that ended in the window before `now`, and whether their duration changes
@@ -58,8 +56,7 @@ pub fn trend<'a>(
     trend.analysis_timestamp = now;
     put_durations(&mut trend, &operations);
     put_totals(&mut trend, &operations);
-    put_direction(&mut trend, &operations, config);
-    put_changes(&mut trend, &operations, config);
+    put_measures(&mut trend, &operations, config);
     trend.bottlenecks = bottlenecks(operations, &config.thresholds);
     trend.optimization_suggestions = advise(&trend.bottlenecks);
     trend
@@ -118,108 +115,24 @@ fn put_totals(trend: &mut PerformanceTrend, operations: &[&OperationRecord]) {
     trend.avg_tokens = (trend.data_points > 0).then(mean_tokens);
 }
 
-fn put_direction(
+/// The fields of the duration are those of the original system, and stand by themselves.
+fn put_measures(
     trend: &mut PerformanceTrend,
     operations: &[&OperationRecord],
     config: &TrendConfig,
 ) {
-    if trend.data_points < config.minimum_points {
-        return;
-    }
-    let points = duration_by_hour(operations);
-    let (Some(test), Some(line)) = (mann_kendall(&points), theil_sen(&points)) else { return };
-    let inflation = variance_inflation(&without_line(&points, line.slope));
-    let test = test.inflated(inflation);
-    let change = Change::over(&points, line.slope, line.intercept);
-    let counts =
-        test.p_value < config.alpha && change.percent.abs() >= config.minimum_change_percent;
-    trend.trend_direction = match (counts, line.slope, test.s) {
-        // The line and the test can differ in sign only where there is next to no trend.
-        (true, slope, s) if slope > 0.0 && s > 0.0 => TrendDirection::Declining,
-        (true, slope, s) if slope < 0.0 && s < 0.0 => TrendDirection::Improving,
-        _ => TrendDirection::Stable,
-    };
-    trend.trend_strength = test.tau_b;
-    trend.slope_per_hour = Some(line.slope);
-    trend.slope_interval_per_hour = theil_sen_interval(&points, Z_95, inflation);
-    trend.change_percent = Some(change.percent);
-    trend.p_value = Some(test.p_value);
-}
-
-/// The start of each operation in hours after the first, and its duration in seconds.
-fn duration_by_hour(operations: &[&OperationRecord]) -> Vec<(f64, f64)> {
-    let Some(first) = operations.iter().map(|operation| operation.started_at).min() else {
-        return Vec::new();
-    };
-    in_time(operations)
+    let mut of_measure: BTreeMap<_, _> = Measure::ALL
         .into_iter()
-        .map(|operation| {
-            (hours_between(first, operation.started_at), operation.duration.as_secs_f64())
-        })
-        .collect()
-}
-
-/// What the line leaves of the durations, in billionths of the longest: what differs by rounding alone is equal.
-fn without_line(points: &[(f64, f64)], slope: f64) -> Vec<f64> {
-    let longest = points.iter().map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
-    points.iter().map(|(hours, y)| ((y - slope * hours) / longest * 1e9).round()).collect()
-}
-
-fn in_time<'a>(operations: &[&'a OperationRecord]) -> Vec<&'a OperationRecord> {
-    let mut in_time = operations.to_vec();
-    in_time.sort_by_key(|operation| (operation.started_at, operation.id));
-    in_time
-}
-
-/// Since when the duration is another, where chance makes so large a change less often than `alpha` and it is large
-/// enough.
-fn put_changes(
-    trend: &mut PerformanceTrend,
-    operations: &[&OperationRecord],
-    config: &TrendConfig,
-) {
-    if trend.data_points < config.minimum_points {
-        return;
-    }
-    let in_time = in_time(operations);
-    let seconds: Vec<_> =
-        in_time.iter().map(|operation| operation.duration.as_secs_f64()).collect();
-    let shortest = usize::try_from(config.minimum_points.max(3)).unwrap_or(usize::MAX);
-    for change in change_points(&seconds, config.alpha, shortest) {
-        // No clock tells less than a nanosecond.
-        let percent = (change.after - change.before) / change.before.max(1e-9) * 100.0;
-        if percent.abs() >= config.minimum_change_percent {
-            let since = in_time[change.at].started_at;
-            let mut found = DurationChange::new(since, change.before, change.after);
-            (found.change_percent, found.p_value) = (percent, change.p_value);
-            trend.changes.push(found);
-        }
-    }
-}
-
-/// Seconds and nanoseconds apart: all nanoseconds from 1970 to 9999 do not fit into 64 bits.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "eight thousand years of seconds are exact in a float"
-)]
-fn hours_between(first: DateTime<Utc>, later: DateTime<Utc>) -> f64 {
-    let nanos =
-        f64::from(later.timestamp_subsec_nanos()) - f64::from(first.timestamp_subsec_nanos());
-    ((later.timestamp() - first.timestamp()) as f64 + nanos / 1e9) / 3_600.0
-}
-
-/// How far a line rises over the time that was observed.
-struct Change {
-    percent: f64,
-}
-
-impl Change {
-    /// The first point lies at zero hours, where the line has its intercept.
-    fn over(points: &[(f64, f64)], slope: f64, intercept: f64) -> Self {
-        let hours = points.iter().map(|point| point.0).fold(0.0, f64::max);
-        let shortest = points.iter().map(|point| point.1).fold(f64::MAX, f64::min);
-        // A line can begin below zero, where no duration is; and no clock tells less than a nanosecond.
-        let beginning = intercept.max(shortest).max(1e-9);
-        Self { percent: (slope * hours / beginning * 100.0).clamp(f64::MIN, f64::MAX) }
-    }
+        .map(|measure| (measure, measure_trend(operations.iter().copied(), measure, config)))
+        .collect();
+    let durations = of_measure.remove(&Measure::Duration).unwrap_or_default();
+    trend.trend_direction = durations.direction;
+    trend.trend_strength = durations.strength;
+    trend.slope_per_hour = durations.slope_per_hour;
+    trend.slope_interval_per_hour = durations.slope_interval_per_hour;
+    trend.change_percent = durations.change_percent;
+    trend.p_value = durations.p_value;
+    trend.changes = durations.changes;
+    of_measure.retain(|_, found| found.data_points > 0);
+    trend.measures = of_measure;
 }

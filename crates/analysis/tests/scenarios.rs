@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_analysis::{Thresholds, TrendConfig, Window, advise, bottlenecks, summarize, trend};
 use taximeter_models::{
     AdviceKind, CostOutcome, Currency, ErrorCategory, ErrorRecord, Finding, FindingKind,
-    FreeReason, LlmCall, Money, OperationId, OperationRecord, Outcome, PerformanceTrend, Rate,
-    ReportedCost, TokenUsage, ToolCall, ToolStatus, TrendDirection,
+    FreeReason, LlmCall, Measure, Money, OperationId, OperationRecord, Outcome, PerformanceTrend,
+    Rate, ReportedCost, TokenUsage, ToolCall, ToolStatus, TrendDirection,
 };
 
 fn start() -> DateTime<Utc> {
@@ -250,6 +250,38 @@ fn a_step_has_its_moment_and_its_size() {
     // Nothing changes in either part, nor where there are too few.
     assert!(over_a_day(&operations[..80]).changes.is_empty());
     assert!(over_a_day(&operations[..9]).changes.is_empty());
+}
+
+#[test]
+fn every_measure_has_its_trend_and_its_steps() {
+    let mut operations = by_minute(600, |at| 1_000 + noise(at));
+    for (at, operation) in (0_u32..).zip(&mut operations) {
+        let late = at >= 400;
+        // 5 % fail, and then 25 %; the tokens grow by half in the ten hours; the cost stays.
+        let lot = at.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(0x9E37_79B9) >> 16;
+        let failing = lot % 100 < if late { 25 } else { 5 };
+        operation.outcome = if failing { Outcome::Failure } else { Outcome::Success };
+        let tokens = u64::from(1_000 + at * 5 / 6) + noise(at);
+        let mut call = LlmCall::new("openai", "gpt-4o").using(TokenUsage::new(tokens, 0));
+        call.cost = CostOutcome::Free { reason: FreeReason::Local };
+        operation.llm_calls.push(call);
+    }
+    let trend = over_a_day(&operations);
+    let of = |measure| &trend.measures[&measure];
+    let errors = of(Measure::ErrorRate);
+    assert_eq!(errors.direction, TrendDirection::Declining, "{errors:?}");
+    let [change] = errors.changes[..] else { panic!("{errors:?}") };
+    let minutes = (change.since - operations[400].started_at).num_minutes();
+    assert!(minutes.abs() <= 20 && change.p_value < 0.01, "{minutes} {change:?}");
+    assert!(
+        (0.02..0.09).contains(&change.before) && (0.2..0.33).contains(&change.after),
+        "{change:?}"
+    );
+    let tokens = of(Measure::Tokens);
+    assert_eq!(tokens.direction, TrendDirection::Declining, "{tokens:?}");
+    assert!((tokens.change_percent.unwrap() - 50.0).abs() < 15.0, "{tokens:?}");
+    assert_eq!(of(Measure::Cost).direction, TrendDirection::Stable);
+    assert_eq!(trend.trend_direction, TrendDirection::Stable);
 }
 
 #[test]

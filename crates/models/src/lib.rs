@@ -65,5 +65,5 @@ pub use rate::Rate;
 pub use session::Session;
 pub use time::{from_unix_seconds, unix_seconds};
 pub use totals::{LlmTotals, ToolTotals, Totals};
-pub use trend::{DurationChange, PerformanceTrend, TrendDirection};
+pub use trend::{LevelChange, Measure, MeasureTrend, PerformanceTrend, TrendDirection};
 pub use usage::{TokenUsage, Unit, UsageBuilder, UsageError};

@@ -242,6 +242,20 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn measure_trend()(
+        data_points: u64, numbers in vec(of(finite()), 4),
+        slope_interval_per_hour in of((finite(), finite())),
+        direction in select(vec![TrendDirection::Improving, TrendDirection::Stable]),
+    ) -> MeasureTrend {
+        MeasureTrend {
+            data_points, direction, slope_interval_per_hour,
+            strength: numbers[0], slope_per_hour: numbers[1], change_percent: numbers[2], p_value: numbers[3],
+            changes: Vec::new(),
+        }
+    }
+}
+
+prop_compose! {
     fn trend()(
         (operation_type, time_period) in (name(), any::<String>()),
         (data_points, unpriced_calls, total_tokens) in any::<(u64, u64, u64)>(),
@@ -251,12 +265,14 @@ prop_compose! {
         (bottlenecks, optimization_suggestions) in (vec(finding(), 0..3), vec(advice(), 0..2)),
         (analysis_timestamp, changed) in (instant(), of((instant(), 1e-6..1e6_f64, 0.0..1e6_f64))),
         slope_interval_per_hour in of((finite(), finite())),
+        measured in of((select(Measure::ALL.to_vec()), measure_trend())),
     ) -> PerformanceTrend {
-        let changes = changed.into_iter().map(|(since, before, after)| DurationChange::new(since, before, after));
+        let changes = changed.into_iter().map(|(since, before, after)| LevelChange::new(since, before, after));
         PerformanceTrend {
             operation_type, time_period, data_points, avg_cost, total_cost, unpriced_calls, total_tokens,
             trend_direction, bottlenecks, optimization_suggestions, analysis_timestamp, slope_interval_per_hour,
             changes: changes.collect(),
+            measures: measured.into_iter().collect(),
             avg_duration: numbers[0], min_duration: numbers[1], max_duration: numbers[2], std_deviation: numbers[3],
             p50_duration: numbers[4], p90_duration: numbers[5], p95_duration: numbers[6], p99_duration: numbers[7],
             success_rate: numbers[8], error_rate: numbers[9], avg_tokens: numbers[10], trend_strength: numbers[11],

@@ -1,5 +1,7 @@
 //! How an operation did over a window of time.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -11,9 +13,9 @@ use crate::{Advice, Finding, Money, Name};
 )]
 #[serde(rename_all = "snake_case")]
 pub enum TrendDirection {
-    /// It gets faster.
+    /// It gets less: faster, cheaper, fewer failures.
     Improving,
-    /// It gets slower.
+    /// It gets more: slower, dearer, more failures.
     Declining,
     /// It does neither: no change that is both significant and large enough to matter.
     Stable,
@@ -34,28 +36,82 @@ impl TrendDirection {
     }
 }
 
-/// A moment since which operations take longer, or less long, than before.
+/// What of an operation grows or shrinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Measure {
+    /// Its duration, in seconds.
+    Duration,
+    /// Its cost, in US dollars.
+    Cost,
+    /// Whether it does not succeed: 1 or 0, and in the mean a share.
+    ErrorRate,
+    /// The tokens of its LLM calls.
+    Tokens,
+}
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Duration, Self::Cost, Self::ErrorRate, Self::Tokens];
+
+    /// The name on the wire, such as `error_rate`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Duration => "duration",
+            Self::Cost => "cost",
+            Self::ErrorRate => "error_rate",
+            Self::Tokens => "tokens",
+        }
+    }
+}
+
+/// A moment since which operations take longer, cost more or fail more often than before, or less.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct DurationChange {
+pub struct LevelChange {
     /// When the first operation began that was different.
     pub since: DateTime<Utc>,
-    /// The median duration in seconds from the change before to this one.
-    pub before_seconds: f64,
-    /// The median duration in seconds from this change to the next.
-    pub after_seconds: f64,
-    /// The difference, in percent of the duration before.
+    /// The level from the change before to this one, in the unit of what is measured: the median, or the mean of a
+    /// share.
+    pub before: f64,
+    /// The level from this change to the next.
+    pub after: f64,
+    /// The difference, in percent of the level before.
     pub change_percent: f64,
     /// How likely so large a change is by chance.
     pub p_value: f64,
 }
 
-impl DurationChange {
-    /// A change whose size in percent follows from the two medians, and of whose chance nothing is known yet.
-    pub fn new(since: DateTime<Utc>, before_seconds: f64, after_seconds: f64) -> Self {
-        let change_percent = (after_seconds - before_seconds) / before_seconds * 100.0;
-        Self { since, before_seconds, after_seconds, change_percent, p_value: 1.0 }
+impl LevelChange {
+    /// A change whose size in percent follows from the two levels, and of whose chance nothing is known yet.
+    pub fn new(since: DateTime<Utc>, before: f64, after: f64) -> Self {
+        let change_percent = (after - before) / before * 100.0;
+        Self { since, before, after, change_percent, p_value: 1.0 }
     }
+}
+
+/// Where one measure is going, in its own unit.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct MeasureTrend {
+    /// The operations of which the measure is known.
+    pub data_points: u64,
+    /// Whether it grows (`declining`) or shrinks (`improving`) with time.
+    pub direction: TrendDirection,
+    /// How consistently it does, from −1 to 1: Kendall's τ against time.
+    pub strength: Option<f64>,
+    /// By how much it changes in an hour: Theil–Sen, or least squares of a share.
+    pub slope_per_hour: Option<f64>,
+    /// Between which slopes the true one lies with a confidence of 95 %; none of too few points.
+    pub slope_interval_per_hour: Option<(f64, f64)>,
+    /// The change over the time that was observed, in percent of the level at its beginning.
+    pub change_percent: Option<f64>,
+    /// How likely so consistent a change is by chance (Mann–Kendall, two-sided).
+    pub p_value: Option<f64>,
+    /// Since when it is another, the first change first; empty where it never was for sure.
+    pub changes: Vec<LevelChange>,
 }
 
 /// How one kind of operation did over a window of time.
@@ -115,7 +171,9 @@ pub struct PerformanceTrend {
     /// How likely so consistent a change is by chance (Mann–Kendall, two-sided).
     pub p_value: Option<f64>,
     /// Since when the duration is another, the first change first; empty where it never was for sure.
-    pub changes: Vec<DurationChange>,
+    pub changes: Vec<LevelChange>,
+    /// The same of cost, error rate and tokens; the fields above are those of the duration.
+    pub measures: BTreeMap<Measure, MeasureTrend>,
     /// What stands out.
     #[serde(deserialize_with = "crate::session_json::findings")]
     pub bottlenecks: Vec<Finding>,

@@ -241,8 +241,8 @@ fn trends(seen: &Seen, operations: &[OperationRecord], style: Style) -> String {
             text,
             "Since {} a question takes {} and not {}: {:+.0} %, by chance with p {}.",
             change.since.format("%H:%M:%S"),
-            seconds(change.after_seconds),
-            seconds(change.before_seconds),
+            seconds(change.after),
+            seconds(change.before),
             change.change_percent,
             p_value(Some(change.p_value)),
         );

@@ -26,8 +26,8 @@ pub struct ChangePoint {
 /// is where the difference is largest in units of its deviation, as in the test of Wilcoxon. Then the
 /// two parts are searched in the same way. Ranks make it indifferent to skew and to single wild values. Values that
 /// depend on those before them say less: K² is divided by their [inflation of
-/// variance](super::variance_inflation), estimated from what is left when the step is taken out. No piece is shorter
-/// than `shortest` values. It takes n log² n time at most.
+/// variance](super::variance_inflation), estimated from what is left when the step is taken out; values that are often
+/// equal have less variance, and it is multiplied by that. No piece is shorter than `shortest` values. It takes n log² n time at most.
 ///
 /// A slow trend shows as steps; what is a trend, [`mann_kendall`](super::mann_kendall) says.
 ///
@@ -91,9 +91,20 @@ fn largest_step(values: &[f64], shortest: usize) -> Option<(usize, f64)> {
         }
     }
     let (at, _) = best;
-    let inflation = variance_inflation(&without_step(&ranks, at));
+    let inflation = variance_inflation(&without_step(&ranks, at)) * tied_variance(&ranks);
     let p_value = 2.0 * (-6.0 * k * k / ((n * n * n + n * n) * inflation)).exp();
-    Some((at, p_value.min(1.0)))
+    // Where all values are equal, nothing is divided by nothing.
+    Some((at, if p_value.is_nan() { 1.0 } else { p_value.min(1.0) }))
+}
+
+/// The variance of the ranks, as a part of that which ranks without ties have: values that are often equal, such as
+/// those of failures and successes, differ less.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn tied_variance(ranks: &[f64]) -> f64 {
+    let n = ranks.len() as f64;
+    let middle = f64::midpoint(n, 1.0);
+    let squares: f64 = ranks.iter().map(|rank| (rank - middle) * (rank - middle)).sum();
+    squares / (n * (n * n - 1.0) / 12.0)
 }
 
 /// The ranks, less the mean of their side of the step.

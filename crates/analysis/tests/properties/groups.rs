@@ -10,7 +10,7 @@ use crate::drawn::operations;
 fn dimensions() -> impl Strategy<Value = Dimension> {
     let written =
         ["operation", "component", "tool", "provider", "llm", "user", "session", "tag:team"];
-    prop::sample::select(written.map(|text| text.parse().unwrap()).to_vec())
+    prop::sample::select(written.map(|text| text.parse().expect("a dimension")).to_vec())
 }
 
 proptest! {
