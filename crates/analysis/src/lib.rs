@@ -12,6 +12,7 @@
 //! | the same of cost, error rate and tokens, of any operations | [`measure_trend`] | [`MeasureTrend`] |
 //! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
+//! | where the time goes, and what if a part were faster | [`time_spent`], [`what_if`] | [`TimeSpent`], [`WhatIf`] by [`Part`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
@@ -68,6 +69,7 @@ mod repeated;
 pub mod statistics;
 mod summary;
 mod thresholds;
+mod time;
 mod trend;
 mod trend_config;
 mod window;
@@ -83,6 +85,7 @@ pub use summary::{
     ToolSummary, summarize,
 };
 pub use thresholds::{Thresholds, ThresholdsError};
+pub use time::{Part, PartTime, TimeSpent, TimeSplit, WhatIf, time_spent, what_if};
 pub use trend::{measure_trend, trend, trends};
 pub use trend_config::{TrendConfig, TrendConfigError};
 pub use window::{Window, WindowError};

@@ -2,6 +2,7 @@
 
 mod drawn;
 mod groups;
+mod time;
 
 use std::time::Duration;
 
