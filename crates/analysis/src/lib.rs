@@ -13,6 +13,7 @@
 //! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | where the time goes, and what if a part were faster | [`time_spent`], [`what_if`] | [`TimeSpent`], [`WhatIf`] by [`Part`] |
+//! | why a second period costs or takes more, in parts that sum to the whole, and what drives it | [`why_cost`], [`why_duration`] | [`CostChange`], [`DurationChange`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
@@ -72,6 +73,7 @@ mod thresholds;
 mod time;
 mod trend;
 mod trend_config;
+mod why;
 mod window;
 
 pub use advice::advise;
@@ -88,4 +90,7 @@ pub use thresholds::{Thresholds, ThresholdsError};
 pub use time::{Part, PartTime, TimeSpent, TimeSplit, WhatIf, time_spent, what_if};
 pub use trend::{measure_trend, trend, trends};
 pub use trend_config::{TrendConfig, TrendConfigError};
+pub use why::{
+    CostCause, CostChange, Driven, Driver, DurationChange, PartChange, why_cost, why_duration,
+};
 pub use window::{Window, WindowError};

@@ -3,6 +3,7 @@
 mod drawn;
 mod groups;
 mod time;
+mod why;
 
 use std::time::Duration;
 
