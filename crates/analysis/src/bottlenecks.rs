@@ -1,4 +1,9 @@
-//! What stands out: slow, failing, expensive and repeated work, with the operations that prove it.
+//! What stands out: slow, failing, expensive and repeated work, with the operations that prove it and what it costs.
+
+mod calls;
+mod repeated;
+mod replies;
+mod waste;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -6,10 +11,11 @@ use std::time::Duration;
 
 use taximeter_models::{Finding, FindingKind, Money, Name, OperationId, OperationRecord, Rate};
 
+use self::repeated::repeated_calls;
+use self::waste::loss;
 use crate::Thresholds;
 use crate::cost::{KnownCosts, known_usd};
 use crate::importance::by_importance;
-use crate::repeated::repeated_calls;
 use crate::statistics::{Z_95, wilson};
 use crate::thresholds::is_limit;
 
@@ -25,8 +31,18 @@ const MOST_EVIDENCE: usize = 10;
 /// | `HighErrorRate` | the share that failed or was abandoned is above the threshold, and the sample is large enough |
 /// | `ExpensiveOperation` | the mean cost is above the threshold, over the operations whose whole cost is known in US dollars |
 /// | `RepeatedCalls` | the share of successful LLM calls whose provider, LLM and hash of arguments came before, in operations of the same name, is at least the threshold, and the sample is large enough |
+/// | `RetryStorm` | of the calls of a tool or LLM, the share that tries again is at least the threshold |
+/// | `RateLimited`, `Timeouts` | the share that is refused for a rate limit, or given up, is |
+/// | `ToolLoop` | of the operations with hashed arguments, the share that calls a tool with the same ones `loop_calls` times is |
+/// | `TruncatedReplies` | of the replies of an LLM that tell why they ended, the share that reached its limit is |
+/// | `ContextPressure` | the share of prompts that fill more of the window than `context_filled`, or do not fit, is |
+/// | `ColdCache` | prompts begin like one shortly before, and less than `cached_share` of their input comes from a cache |
+/// | `LongReplies` | replies are long, and most of the money is for them |
+/// | `BackgroundWork` | operations that are named under `background` or tagged `background=true` pay the full price |
 ///
-/// Each has the ids of up to ten operations that prove it, the worst first.
+/// Where calls are counted, there must be `minimum_calls` of them, and three that count. Each finding has the ids of up
+/// to ten operations that prove it, the worst first, and what it costs: the time above the threshold, the failed
+/// operations, the calls that were for nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,6 +73,9 @@ pub fn bottlenecks<'a>(
         findings.extend(high_error_rate(name, &operations, thresholds));
         findings.extend(expensive_operation(name, &operations, thresholds));
         findings.extend(repeated_calls(name, &operations, thresholds));
+        findings.extend(calls::failing_calls(name, &operations, thresholds));
+        findings.extend(calls::tool_loops(name, &operations, thresholds));
+        findings.extend(replies::llm_findings(name, &operations, thresholds));
     }
     findings.sort_by(by_importance);
     findings
@@ -76,7 +95,7 @@ fn slow_operation(
         threshold_seconds,
         above: slow.above,
     };
-    Some(Finding::new(name, kind, slow.evidence))
+    Some(Finding::new(name, kind, slow.evidence).losing(loss(slow.excess, Money::ZERO, operations)))
 }
 
 fn slow_components(
@@ -100,7 +119,8 @@ fn slow_components(
             above: slow.above,
             share_of_time: share_of_time(&cases),
         };
-        Some(Finding::new(name, kind, slow.evidence))
+        let lost = loss(slow.excess, Money::ZERO, operations);
+        Some(Finding::new(name, kind, slow.evidence).losing(lost))
     };
     by_component.into_iter().filter_map(finding).collect()
 }
@@ -140,7 +160,13 @@ fn high_error_rate(
         )
     };
     let kind = FindingKind::HighErrorRate { errors, threshold, at_least };
-    stands_out.then(|| Finding::new(name, kind, evidence()))
+    let lost = || {
+        let time = failed().fold(Duration::ZERO, |sum, o| sum.saturating_add(o.duration));
+        let usd =
+            failed().flat_map(|o| &o.llm_calls).map(|call| waste::known_usd(&call.cost)).sum();
+        loss(time, usd, operations)
+    };
+    stands_out.then(|| Finding::new(name, kind, evidence()).losing(lost()))
 }
 
 fn expensive_operation(
@@ -160,7 +186,8 @@ fn expensive_operation(
         .collect();
     let above = Rate { hits: costs.len() as u64, of: known.operations };
     let kind = FindingKind::ExpensiveOperation { mean_cost: known.mean()?, threshold, above };
-    Some(Finding::new(name, kind, worst(costs)))
+    let excess = costs.iter().map(|(cost, _)| *cost - threshold).sum();
+    Some(Finding::new(name, kind, worst(costs)).losing(loss(Duration::ZERO, excess, operations)))
 }
 
 /// What is slow in the mean.
@@ -168,6 +195,8 @@ struct Slow {
     mean_seconds: f64,
     above: Rate,
     evidence: Vec<OperationId>,
+    /// The time above the threshold, of those that are.
+    excess: Duration,
 }
 
 impl Slow {
@@ -185,6 +214,10 @@ impl Slow {
             mean_seconds,
             above: Rate { hits: above().count() as u64, of: cases.len() as u64 },
             evidence: worst(above()),
+            excess: above().fold(Duration::ZERO, |sum, (time, _)| {
+                let limit = Duration::try_from_secs_f64(threshold_seconds).unwrap_or(Duration::MAX);
+                sum.saturating_add(time.saturating_sub(limit))
+            }),
         })
     }
 }

@@ -13,7 +13,10 @@ use taximeter_models::{Finding, FindingKind};
 /// | slow component | of the operation's time: its share of it, times the part of its mean above the threshold |
 /// | expensive operation | of its money: the part of the mean above the threshold |
 /// | high error rate | of the operations: those that do not succeed |
-/// | repeated calls | of the calls: those that repeat an earlier one |
+/// | repeated calls, retries, refused and timed-out calls, loops, replies cut off, prompts that hardly fit | of the calls or operations: those |
+/// | a cold cache | of the input: what is repeated and not cached, of which a half is taken to be alike |
+/// | long replies | of the money: a quarter of what is for replies |
+/// | work that nobody waits for | of the calls: half of those at the full price, which is what a batch saves |
 ///
 /// What another program noted in words has no numbers, and the importance 0.
 pub fn importance(finding: &Finding) -> f64 {
@@ -28,7 +31,19 @@ pub fn importance(finding: &Finding) -> f64 {
         FindingKind::ExpensiveOperation { mean_cost, threshold, .. } => {
             part_above(mean_cost.to_f64_lossy(), threshold.to_f64_lossy())
         }
-        FindingKind::RepeatedCalls { repeated } => repeated.fraction().unwrap_or_default(),
+        FindingKind::RepeatedCalls { repeated: cases }
+        | FindingKind::RetryStorm { retries: cases, .. }
+        | FindingKind::RateLimited { refused: cases, .. }
+        | FindingKind::Timeouts { timeouts: cases, .. }
+        | FindingKind::ToolLoop { operations: cases, .. }
+        | FindingKind::TruncatedReplies { truncated: cases, .. }
+        | FindingKind::ContextPressure { above: cases, .. } => cases.fraction().unwrap_or_default(),
+        FindingKind::ColdCache { repeated, cached, .. } => {
+            let cold = cached.complement().fraction().unwrap_or_default();
+            repeated.fraction().unwrap_or_default() * cold / 2.0
+        }
+        FindingKind::LongReplies { share_of_cost, .. } => share_of_cost / 4.0,
+        FindingKind::BackgroundWork { calls } => calls.fraction().unwrap_or_default() / 2.0,
         _ => 0.0,
     };
     // Findings can be read from files, and those can hold anything.

@@ -66,7 +66,6 @@ mod cost;
 mod groups;
 mod importance;
 mod objective;
-mod repeated;
 pub mod statistics;
 mod summary;
 mod thresholds;

@@ -1,6 +1,6 @@
 //! From where on something stands out: the limits that findings are measured against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use taximeter_models::{Money, Name};
@@ -44,6 +44,38 @@ pub struct Thresholds {
     pub repeated_share: f64,
     /// With fewer hashed LLM calls than this no repetition stands out. Default: 10.
     pub repeated_minimum_calls: u64,
+    /// With fewer calls of a tool or LLM than this nothing of the following stands out. Default: 20.
+    pub minimum_calls: u64,
+    /// The share of calls that try again, 0 to 1. Default: 0.1.
+    pub retry_share: f64,
+    /// The share of calls that are refused for a rate limit, 0 to 1. Default: 0.01.
+    pub rate_limited_share: f64,
+    /// The share of calls that take too long and are given up, 0 to 1. Default: 0.01.
+    pub timeout_share: f64,
+    /// So many calls of a tool with the same arguments within one operation are a loop. Default: 4.
+    pub loop_calls: u64,
+    /// The share of operations with such a loop, 0 to 1. Default: 0.02.
+    pub loop_share: f64,
+    /// The share of replies that reach the limit of their length, 0 to 1. Default: 0.02.
+    pub truncated_share: f64,
+    /// A prompt that fills more of the context window than this hardly fits, 0 to 1. Default: 0.8.
+    pub context_filled: f64,
+    /// The share of such prompts, 0 to 1. Default: 0.05.
+    pub context_share: f64,
+    /// The share of prompts that begin like one shortly before, 0 to 1. Default: 0.3.
+    pub prefix_share: f64,
+    /// A cache is cold where less than this of the input of such prompts comes from it, 0 to 1. Default: 0.2.
+    pub cached_share: f64,
+    /// So many seconds after its last use a provider's cache forgets. Default: 300.
+    pub cache_seconds: u64,
+    /// With fewer input tokens than this, in the mean, providers do not cache. Default: 1024.
+    pub cache_minimum_tokens: u64,
+    /// A reply of so many tokens, in the mean, is long. Default: 1000.
+    pub reply_tokens: u64,
+    /// The part of the cost that is for replies, from which on long ones stand out, 0 to 1. Default: 0.6.
+    pub reply_cost_share: f64,
+    /// The names of operations that nobody waits for. Default: none.
+    pub background: BTreeSet<Name>,
 }
 
 /// A setting that cannot be.
@@ -100,6 +132,22 @@ impl Default for Thresholds {
             cost_usd: Money::from_ticks(Money::TICKS_PER_UNIT / 10),
             repeated_share: 0.2,
             repeated_minimum_calls: 10,
+            minimum_calls: 20,
+            retry_share: 0.1,
+            rate_limited_share: 0.01,
+            timeout_share: 0.01,
+            loop_calls: 4,
+            loop_share: 0.02,
+            truncated_share: 0.02,
+            context_filled: 0.8,
+            context_share: 0.05,
+            prefix_share: 0.3,
+            cached_share: 0.2,
+            cache_seconds: 300,
+            cache_minimum_tokens: 1_024,
+            reply_tokens: 1_000,
+            reply_cost_share: 0.6,
+            background: BTreeSet::new(),
         }
     }
 }
@@ -115,6 +163,23 @@ impl Thresholds {
         self.named.get(name).copied().unwrap_or(self.component_seconds)
     }
 
+    const fn shares(&self) -> [(&'static str, f64); 12] {
+        [
+            ("error_rate", self.error_rate),
+            ("repeated_share", self.repeated_share),
+            ("retry_share", self.retry_share),
+            ("rate_limited_share", self.rate_limited_share),
+            ("timeout_share", self.timeout_share),
+            ("loop_share", self.loop_share),
+            ("truncated_share", self.truncated_share),
+            ("context_filled", self.context_filled),
+            ("context_share", self.context_share),
+            ("prefix_share", self.prefix_share),
+            ("cached_share", self.cached_share),
+            ("reply_cost_share", self.reply_cost_share),
+        ]
+    }
+
     /// Looks whether every setting can be meant.
     ///
     /// # Errors
@@ -126,8 +191,9 @@ impl Thresholds {
         }
         check_seconds("operation_seconds", self.operation_seconds)?;
         check_seconds("component_seconds", self.component_seconds)?;
-        check_share("error_rate", self.error_rate)?;
-        check_share("repeated_share", self.repeated_share)?;
+        for (setting, share) in self.shares() {
+            check_share(setting, share)?;
+        }
         if self.cost_usd.is_negative() {
             let setting = "cost_usd".to_owned();
             return Err(ThresholdsError::NegativeMoney { setting, value: self.cost_usd });

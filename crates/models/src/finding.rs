@@ -56,11 +56,107 @@ pub enum FindingKind {
         /// The calls that repeat an earlier one, of those whose arguments were hashed.
         repeated: Rate,
     },
+    /// A tool or an LLM is called again and again after it failed.
+    RetryStorm {
+        /// The tool or the LLM.
+        target: Name,
+        /// The calls that try again, of all.
+        retries: Rate,
+        /// The most tries of one call.
+        most_attempts: u32,
+    },
+    /// A tool or an LLM refuses calls because there are too many.
+    RateLimited {
+        /// The tool or the LLM.
+        target: Name,
+        /// The calls refused, of all.
+        refused: Rate,
+    },
+    /// Calls of a tool or an LLM take too long and are given up.
+    Timeouts {
+        /// The tool or the LLM.
+        target: Name,
+        /// The calls given up, of all.
+        timeouts: Rate,
+        /// How long such a call was waited for in the mean, in seconds; none where none told.
+        mean_wait_seconds: Option<f64>,
+        /// The time in seconds within which 99 % of the calls that succeed end; none where none told.
+        success_p99_seconds: Option<f64>,
+    },
+    /// An operation calls the same tool with the same arguments again and again.
+    ToolLoop {
+        /// The tool.
+        tool: Name,
+        /// The operations that do so, of those that call it with hashed arguments.
+        operations: Rate,
+        /// The most calls of one kind in one operation.
+        most_calls: u64,
+    },
+    /// Replies end because they reached the limit of their length.
+    TruncatedReplies {
+        /// The LLM.
+        llm: Name,
+        /// The replies cut off, of those that told why they ended.
+        truncated: Rate,
+    },
+    /// Prompts nearly fill the LLM's context window, or do not fit into it.
+    ContextPressure {
+        /// The LLM.
+        llm: Name,
+        /// The calls above the threshold, of those whose window and input are known or that did not fit.
+        above: Rate,
+        /// The threshold: the part of the window that is filled, 0 to 1.
+        threshold: f64,
+    },
+    /// Prompts begin alike, and yet little is read from the prompt cache.
+    ColdCache {
+        /// The LLM.
+        llm: Name,
+        /// The calls whose prompt begins like that of a call shortly before, of those whose beginning was hashed.
+        repeated: Rate,
+        /// The input tokens of these that were read from a cache, of all their input tokens.
+        cached: Rate,
+    },
+    /// Most of the money goes into long replies.
+    LongReplies {
+        /// The LLM.
+        llm: Name,
+        /// The output tokens of a reply, in the mean.
+        mean_output_tokens: f64,
+        /// The part of the cost that is for output, 0 to 1.
+        share_of_cost: f64,
+    },
+    /// Nobody waits for the answers, and yet they are paid at the price of those for which somebody waits.
+    BackgroundWork {
+        /// The LLM calls at the full price, of all.
+        calls: Rate,
+    },
     /// A finding that another program wrote down in words.
     Noted {
         /// Its words.
         text: String,
     },
+}
+
+/// What something costs in all the operations that were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Loss {
+    /// Seconds, those that run in parallel added up.
+    pub seconds: f64,
+    /// The same as a share of the operations' time, 0 to 1; none where that is zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share_of_time: Option<f64>,
+    /// US dollars, as far as they are known.
+    pub usd: Money,
+}
+
+impl Loss {
+    /// So many seconds of `whole` seconds, and so much money.
+    pub fn new(seconds: f64, whole_seconds: f64, usd: Money) -> Self {
+        let share = (seconds / whole_seconds).min(1.0);
+        Self { seconds, share_of_time: share.is_finite().then_some(share), usd }
+    }
 }
 
 /// One thing that stands out, with the operations that prove it.
@@ -75,6 +171,9 @@ pub struct Finding {
     /// Operations that prove it, the worst first; at most ten.
     #[serde(default)]
     pub evidence: Vec<OperationId>,
+    /// What it costs; none where that was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Loss>,
 }
 
 /// What an advice asks for.
@@ -94,8 +193,60 @@ pub enum AdviceKind {
     CacheFrequentRequests,
     /// A look at the component that takes the time.
     InspectComponent,
+    /// A prompt cache for what prompts begin with.
+    PromptCaching,
+    /// The tier for work that nobody waits for.
+    BatchTier,
+    /// Fewer tries, and longer pauses between them.
+    RetryWithBackoff,
+    /// A slower pace, or a higher limit of the provider.
+    SpreadOrRaiseLimit,
+    /// A shorter timeout.
+    ShorterTimeout,
+    /// A stop for agents that do the same again.
+    StopLoops,
+    /// A higher limit of the reply's length, or shorter replies.
+    RaiseOutputLimit,
+    /// Less context in a prompt, or an LLM with a larger window.
+    ShorterContext,
+    /// Shorter replies.
+    ShorterReplies,
     /// An advice that another program wrote down in words.
     Noted,
+}
+
+/// What would be saved in an operation, in the mean.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Estimate<V> {
+    /// At least this, with a confidence of 95 %.
+    pub low: V,
+    /// This is the most likely.
+    pub likely: V,
+    /// At most this, with a confidence of 95 %.
+    pub high: V,
+}
+
+/// What an advice would save, by what was observed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Saving {
+    /// The operations that were looked at.
+    pub operations: u64,
+    /// What was assumed, in words.
+    pub assuming: String,
+    /// Seconds of an operation in the mean; none where no time is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<Estimate<f64>>,
+    /// US dollars of an operation in the mean; none where no money is saved, or prices are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<Estimate<Money>>,
+}
+
+impl Saving {
+    /// A saving in so many operations, of nothing yet.
+    pub fn new(operations: u64, assuming: impl Into<String>) -> Self {
+        Self { operations, assuming: assuming.into(), seconds: None, usd: None }
+    }
 }
 
 /// What to change, and the finding behind it.
@@ -108,19 +259,31 @@ pub struct Advice {
     pub text: String,
     /// Why.
     pub because: Finding,
+    /// What it would save; none where that was not looked at, or cannot be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saving: Option<Saving>,
+    /// How to see whether it helped, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub verify: String,
 }
 
 impl Finding {
     /// A finding about the operations of that name.
     pub fn new(operation: impl Into<Name>, kind: FindingKind, evidence: Vec<OperationId>) -> Self {
-        Self { operation: operation.into(), kind, evidence }
+        Self { operation: operation.into(), kind, evidence, lost: None }
+    }
+
+    /// Says what it costs.
+    pub fn losing(mut self, loss: Loss) -> Self {
+        self.lost = Some(loss);
+        self
     }
 }
 
 impl Advice {
     /// An advice with the finding behind it.
     pub fn new(advice: AdviceKind, text: impl Into<String>, because: Finding) -> Self {
-        Self { advice, text: text.into(), because }
+        Self { advice, text: text.into(), because, saving: None, verify: String::new() }
     }
 }
 
@@ -159,6 +322,44 @@ impl fmt::Display for Finding {
             ),
             FindingKind::RepeatedCalls { repeated } => {
                 write!(f, "{name} asks what it has asked before: {repeated}")
+            }
+            FindingKind::RetryStorm { target, retries, most_attempts } => write!(
+                f,
+                "{name} calls {target} again and again: {retries} are retries, up to {most_attempts} tries"
+            ),
+            FindingKind::RateLimited { target, refused } => {
+                write!(f, "{target} refuses calls of {name}, too many at a time: {refused}")
+            }
+            FindingKind::Timeouts { target, timeouts, mean_wait_seconds, success_p99_seconds } => {
+                write!(f, "{name} gives up waiting for {target}: {timeouts}")?;
+                let (Some(wait), Some(p99)) = (mean_wait_seconds, success_p99_seconds) else {
+                    return Ok(());
+                };
+                write!(f, ", after {wait:.3} s; 99 % of those that succeed take at most {p99:.3} s")
+            }
+            FindingKind::ToolLoop { tool, operations, most_calls } => write!(
+                f,
+                "{name} calls {tool} with the same arguments again, up to {most_calls} times: {operations}"
+            ),
+            FindingKind::TruncatedReplies { llm, truncated } => {
+                write!(f, "replies of {llm} in {name} are cut off: {truncated}")
+            }
+            FindingKind::ContextPressure { llm, above, threshold } => write!(
+                f,
+                "{name} fills more than {:.0} % of the context window of {llm}, or all of it: {above}",
+                threshold * 100.0
+            ),
+            FindingKind::ColdCache { llm, repeated, cached } => write!(
+                f,
+                "prompts of {name} to {llm} begin alike: {repeated}; of their input only {cached} came from a cache"
+            ),
+            FindingKind::LongReplies { llm, mean_output_tokens, share_of_cost } => write!(
+                f,
+                "{:.0} % of what {name} pays for {llm} is for replies, {mean_output_tokens:.0} tokens each",
+                share_of_cost * 100.0
+            ),
+            FindingKind::BackgroundWork { calls } => {
+                write!(f, "nobody waits for {name}, and its calls have the full price: {calls}")
             }
             FindingKind::Noted { text } => f.write_str(text),
         }

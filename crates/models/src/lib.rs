@@ -56,7 +56,7 @@ pub use cost::{
 };
 pub use error::{Categorized, ErrorCategory, ErrorRecord, UnknownCategory};
 pub use failure::{Failure, kinds};
-pub use finding::{Advice, AdviceKind, Finding, FindingKind};
+pub use finding::{Advice, AdviceKind, Estimate, Finding, FindingKind, Loss, Saving};
 pub use ids::{OperationId, ParseIdError, SpanId, TraceId};
 pub use money::{Currency, Money, ParseMoneyError, Rounding};
 pub use name::Name;

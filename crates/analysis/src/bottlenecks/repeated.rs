@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use taximeter_models::{Finding, FindingKind, LlmCall, Name, OperationRecord, Rate};
 
+use super::waste::{Waste, spent};
 use crate::Thresholds;
-use crate::bottlenecks::worst;
 use crate::thresholds::is_limit;
 
 /// Whether these operations ask an LLM what they have asked it before.
@@ -20,14 +20,15 @@ pub(crate) fn repeated_calls(
     in_time.sort_by_key(|operation| (operation.started_at, operation.id));
     let mut seen = HashSet::new();
     let mut repeated = Rate::default();
-    let mut repeating = Vec::new();
+    let mut waste = Waste::default();
     for operation in in_time {
-        let before = repeated.hits;
-        for question in operation.llm_calls.iter().filter_map(question) {
-            repeated.record(!seen.insert(question));
-        }
-        if repeated.hits > before {
-            repeating.push((repeated.hits - before, operation));
+        for (call, question) in operation.llm_calls.iter().filter_map(question) {
+            let again = !seen.insert(question);
+            repeated.record(again);
+            if again {
+                let (time, usd) = spent(call);
+                waste.add(operation, time, usd);
+            }
         }
     }
     let share = repeated.fraction()?;
@@ -35,11 +36,14 @@ pub(crate) fn repeated_calls(
     let stands_out =
         enough && is_limit(thresholds.repeated_share) && share >= thresholds.repeated_share;
     let kind = FindingKind::RepeatedCalls { repeated };
-    stands_out.then(|| Finding::new(name, kind, worst(repeating)))
+    stands_out.then(|| waste.finding(name, kind, operations))
 }
 
-/// Who was asked what; none where that is not known.
-fn question(call: &LlmCall) -> Option<(Option<&str>, &str, u64)> {
+/// Who is asked: the provider, the LLM, and the hash of the arguments.
+pub(crate) type Question<'a> = (Option<&'a str>, &'a str, u64);
+
+/// A call, and who was asked what; none where that is not known.
+pub(crate) fn question(call: &LlmCall) -> Option<(&LlmCall, Question<'_>)> {
     let hash = call.arguments_hash.filter(|_| call.is_success())?;
-    Some((call.provider.as_deref(), call.model(), hash))
+    Some((call, (call.provider.as_deref(), call.model(), hash)))
 }
