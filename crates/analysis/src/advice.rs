@@ -1,9 +1,16 @@
-//! What to do about what stands out.
+//! What to do about what stands out, what it would save, and whether it helped.
+
+mod prices;
+mod remeasure;
+mod savings;
 
 use std::collections::BTreeSet;
 
 use taximeter_models::{Advice, AdviceKind, Finding, FindingKind};
 
+pub use self::prices::{NoPrices, Prices};
+pub use self::remeasure::{Effect, Remeasured, Saved, remeasure};
+pub use self::savings::with_savings;
 use crate::importance::by_importance;
 
 /// What to do about these findings: at most one advice for each, and none without one.
@@ -17,6 +24,17 @@ use crate::importance::by_importance;
 /// | an expensive operation | a cheaper LLM, or fewer tokens |
 /// | a high error rate | error handling and retries |
 /// | repeated calls | a cache |
+/// | a retry storm | fewer tries, and longer pauses |
+/// | a rate limit | a slower pace, or a higher limit |
+/// | timeouts | a shorter one, where those that succeed take less than two thirds of the wait; else error handling |
+/// | a tool loop | a stop for what is done again |
+/// | replies cut off | a higher limit, or shorter replies |
+/// | prompts that hardly fit | less context, or a larger window |
+/// | a cold cache | a prompt cache |
+/// | long replies | shorter ones |
+/// | work that nobody waits for | the batch tier |
+///
+/// Each says how to see whether it helped. What it would save, [`with_savings`] tells.
 ///
 /// The most important comes first: that by whose finding the largest share of time, money or operations can be
 /// saved, as [`importance`](crate::importance()) defines it. The order of the findings does not matter.
@@ -45,7 +63,9 @@ pub fn advise(findings: &[Finding]) -> Vec<Advice> {
         .filter_map(|finding| {
             let kind = kind_of(finding, explained.contains(finding.operation.as_str()))?;
             let text = format!("{}: {finding}", in_words(kind, finding));
-            Some(Advice::new(kind, text, finding.clone()))
+            let mut advice = Advice::new(kind, text, finding.clone());
+            advice.verify = verify(finding);
+            Some(advice)
         })
         .collect();
     advice.sort_by(|left, right| by_importance(&left.because, &right.because));
@@ -64,8 +84,52 @@ fn kind_of(finding: &Finding, explained: bool) -> Option<AdviceKind> {
         FindingKind::HighErrorRate { .. } => Some(AdviceKind::ErrorHandlingAndRetry),
         FindingKind::ExpensiveOperation { .. } => Some(AdviceKind::CheaperLlmOrFewerTokens),
         FindingKind::RepeatedCalls { .. } => Some(AdviceKind::CacheFrequentRequests),
+        FindingKind::RetryStorm { .. } => Some(AdviceKind::RetryWithBackoff),
+        FindingKind::RateLimited { .. } => Some(AdviceKind::SpreadOrRaiseLimit),
+        FindingKind::Timeouts { mean_wait_seconds, success_p99_seconds, .. } => {
+            let slack = mean_wait_seconds.zip(*success_p99_seconds);
+            let patient = slack.is_some_and(|(wait, p99)| wait > 1.5 * p99);
+            Some(if patient {
+                AdviceKind::ShorterTimeout
+            } else {
+                AdviceKind::ErrorHandlingAndRetry
+            })
+        }
+        FindingKind::ToolLoop { .. } => Some(AdviceKind::StopLoops),
+        FindingKind::TruncatedReplies { .. } => Some(AdviceKind::RaiseOutputLimit),
+        FindingKind::ContextPressure { .. } => Some(AdviceKind::ShorterContext),
+        FindingKind::ColdCache { .. } => Some(AdviceKind::PromptCaching),
+        FindingKind::LongReplies { .. } => Some(AdviceKind::ShorterReplies),
+        FindingKind::BackgroundWork { .. } => Some(AdviceKind::BatchTier),
         _ => None,
     }
+}
+
+/// What must be less afterwards.
+fn verify(finding: &Finding) -> String {
+    let name = &finding.operation;
+    let less = match &finding.kind {
+        FindingKind::SlowOperation { .. } => format!("the mean duration of {name}"),
+        FindingKind::SlowComponent { component, .. } => {
+            format!("the mean time of {component} in {name}")
+        }
+        FindingKind::HighErrorRate { .. } => format!("the error rate of {name}"),
+        FindingKind::RepeatedCalls { .. } => format!("the repeated calls of {name}"),
+        FindingKind::RetryStorm { target, .. } => format!("the retries of {target} in {name}"),
+        FindingKind::RateLimited { target, .. } => {
+            format!("the refused calls of {target} in {name}")
+        }
+        FindingKind::Timeouts { target, .. } => {
+            format!("the time that {name} waits in vain for {target}, or its timeouts")
+        }
+        FindingKind::ToolLoop { tool, .. } => format!("the loops of {tool} in {name}"),
+        FindingKind::TruncatedReplies { llm, .. } => format!("the cut replies of {llm} in {name}"),
+        FindingKind::ContextPressure { llm, .. } => {
+            format!("the prompts of {name} that hardly fit into {llm}")
+        }
+        _ => format!("the mean cost of {name}"),
+    };
+    format!("Compare {less} before and after; with 95 % confidence it must be less.")
 }
 
 fn in_words(kind: AdviceKind, finding: &Finding) -> &'static str {
@@ -75,6 +139,19 @@ fn in_words(kind: AdviceKind, finding: &Finding) -> &'static str {
         (AdviceKind::CheaperLlmOrFewerTokens, _) => "Use a cheaper LLM or fewer tokens",
         (AdviceKind::ErrorHandlingAndRetry, _) => "Improve error handling and retry logic",
         (AdviceKind::CacheFrequentRequests, _) => "Cache the answers to what is asked often",
+        (AdviceKind::RetryWithBackoff, _) => "Retry fewer times and wait longer in between",
+        (AdviceKind::SpreadOrRaiseLimit, _) => "Slow down or ask for a higher limit",
+        (AdviceKind::ShorterTimeout, _) => "Give up earlier",
+        (AdviceKind::StopLoops, _) => "Stop what is done again with the same arguments",
+        (AdviceKind::RaiseOutputLimit, _) => {
+            "Raise the limit of the reply or ask for a shorter one"
+        }
+        (AdviceKind::ShorterContext, _) => {
+            "Put less into the prompt or use an LLM with a larger window"
+        }
+        (AdviceKind::PromptCaching, _) => "Let the provider cache what prompts begin with",
+        (AdviceKind::ShorterReplies, _) => "Ask for shorter replies",
+        (AdviceKind::BatchTier, _) => "Send work that nobody waits for to the batch tier",
         (_, FindingKind::SlowOperation { .. }) => "Find the component that takes the time",
         _ => "Look at the component that takes the time",
     }

@@ -11,8 +11,13 @@ use std::time::Duration;
 
 use taximeter_models::{Finding, FindingKind, Money, Name, OperationId, OperationRecord, Rate};
 
+pub(crate) use self::calls::loops;
+pub(crate) use self::repeated::question;
 use self::repeated::repeated_calls;
+pub(crate) use self::replies::{Prefixes, begin, is_background, is_batch};
+pub(crate) use self::waste::known_usd as known_call_usd;
 use self::waste::loss;
+pub(crate) use self::waste::{Call, calls};
 use crate::Thresholds;
 use crate::cost::{KnownCosts, known_usd};
 use crate::importance::by_importance;

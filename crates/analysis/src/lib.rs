@@ -16,6 +16,7 @@
 //! | why a second period costs or takes more, in parts that sum to the whole, and what drives it | [`why_cost`], [`why_duration`] | [`CostChange`], [`DurationChange`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
+//! | what advice would save, and whether it helped | [`with_savings`], by [`Prices`]; [`remeasure`] | [`Saving`], [`Remeasured`] |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
 //!
 //! ```
@@ -57,6 +58,7 @@
 //! [`MeasureTrend`]: taximeter_models::MeasureTrend
 //! [`OperationRecord`]: taximeter_models::OperationRecord
 //! [`PerformanceTrend`]: taximeter_models::PerformanceTrend
+//! [`Saving`]: taximeter_models::Saving
 //! [`Proportion`]: statistics::Proportion
 
 mod advice;
@@ -75,7 +77,7 @@ mod trend_config;
 mod why;
 mod window;
 
-pub use advice::advise;
+pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure, with_savings};
 pub use bottlenecks::bottlenecks;
 pub use compare::{Comparison, Gate, GateError, Verdict, compare};
 pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};

@@ -211,6 +211,21 @@ pub fn what_if<'a>(
     })
 }
 
+/// What each operation of the name would take less if a part were so many times as fast, in seconds.
+pub(crate) fn saved_seconds<'a>(
+    operations: impl IntoIterator<Item = &'a OperationRecord>,
+    operation_name: &str,
+    part: &Part,
+    speedup: f64,
+) -> Vec<f64> {
+    let own = Own::of(operations, operation_name);
+    let saved = own.operations.iter().map(|operation| {
+        let then = schedule::again(&Tree::of(operation, &own.children), part, speedup) * 1e-9;
+        (operation.duration.as_secs_f64() - then).max(0.0)
+    });
+    saved.collect()
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_analysis::{Thresholds, TrendConfig, Window, advise, bottlenecks, summarize, trend};
 use taximeter_models::{
     AdviceKind, CostOutcome, Currency, ErrorCategory, ErrorRecord, Finding, FindingKind,
-    FreeReason, LlmCall, Measure, Money, OperationId, OperationRecord, Outcome, PerformanceTrend,
-    Rate, ReportedCost, TokenUsage, ToolCall, ToolStatus, TrendDirection,
+    FreeReason, LlmCall, Loss, Measure, Money, OperationId, OperationRecord, Outcome,
+    PerformanceTrend, Rate, ReportedCost, TokenUsage, ToolCall, ToolStatus, TrendDirection,
 };
 
 fn start() -> DateTime<Utc> {
@@ -144,14 +144,18 @@ fn questions_asked_before_are_found_and_retries_are_not() {
     let findings = found(&operations);
     let repeated = FindingKind::RepeatedCalls { repeated: Rate { hits: 2, of: 10 } };
     let evidence = vec![operations[8].id, operations[9].id];
-    assert_eq!(findings, [Finding::new("chat_turn", repeated, evidence)]);
+    let lost = Loss::new(0.0, 0.01, Money::ZERO);
+    assert_eq!(findings, [Finding::new("chat_turn", repeated, evidence).losing(lost)]);
 
     assert_eq!(found(&operations[1..]), [], "nine calls are too few");
     operations[9] = asking(9, 1, "azure", false);
     assert_eq!(found(&operations), [], "another provider is another question");
     let retries: Vec<_> =
         (0..20).map(|at| asking(at, u64::from(at / 2), "openai", at % 2 == 0)).collect();
-    assert_eq!(found(&retries), [], "a try after a failure repeats nothing");
+    let kinds: Vec<_> = found(&retries).into_iter().map(|finding| finding.kind).collect();
+    let refused = Rate { hits: 10, of: 20 };
+    let limited = FindingKind::RateLimited { target: "gpt-4o".into(), refused };
+    assert_eq!(kinds, [limited], "a try after a failure repeats nothing");
 }
 
 #[test]
