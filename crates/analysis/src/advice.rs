@@ -62,6 +62,9 @@ pub fn advise(findings: &[Finding]) -> Vec<Advice> {
         .iter()
         .filter_map(|finding| {
             let kind = kind_of(finding, explained.contains(finding.operation.as_str()))?;
+            if kind == AdviceKind::InspectComponent && is_within(finding, findings) {
+                return None;
+            }
             let text = format!("{}: {finding}", in_words(kind, finding));
             let mut advice = Advice::new(kind, text, finding.clone());
             advice.verify = verify(finding);
@@ -70,6 +73,24 @@ pub fn advise(findings: &[Finding]) -> Vec<Advice> {
         .collect();
     advice.sort_by(|left, right| by_importance(&left.because, &right.because));
     advice
+}
+
+/// Whether a slow component holds another one of which more can be said: together they take more than all the time, so
+/// that they overlap, and the other takes nearly as long.
+fn is_within(finding: &Finding, findings: &[Finding]) -> bool {
+    let slow = |finding: &Finding| match &finding.kind {
+        FindingKind::SlowComponent { component, share_of_time, mean_seconds, .. } => {
+            Some((component.clone(), *share_of_time, *mean_seconds))
+        }
+        _ => None,
+    };
+    let Some((_, outer_share, outer_seconds)) = slow(finding) else { return false };
+    findings.iter().filter(|other| other.operation == finding.operation).filter_map(slow).any(
+        |(inner, share, seconds)| {
+            let says_more = !matches!(Work::of(&inner), Work::Other);
+            says_more && share + outer_share > 1.0 && seconds >= 0.8 * outer_seconds
+        },
+    )
 }
 
 /// `explained` says whether a component of the operation stands out by itself.

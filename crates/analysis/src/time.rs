@@ -162,7 +162,7 @@ pub fn time_spent<'a>(
     })
 }
 
-/// What if a part of the operations of this name were so many times as fast; none where there are none, or where the
+/// What if a part of the operations of this name, with all that runs within it, were so many times as fast; none where there are none, or where the
 /// speed-up is not above zero and finite.
 ///
 /// Each operation is run again: what began after something had ended begins after it again, with the same gap, and

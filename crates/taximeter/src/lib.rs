@@ -30,7 +30,9 @@
 //! | to meter a piece of code | [`operation`], [`scope`], [`MeteredExt::metered`], [`macro@metered`] |
 //! | to meter a tool | [`Handle::tool`], [`macro@tool`] |
 //! | to record from deep inside | [`current`] |
-//! | totals, trends, advice | [`Meter::totals`], [`Meter::summary`], [`Meter::trend`], [`Meter::advice`] |
+//! | totals, summaries, groups, trends | [`Meter::totals`], [`Meter::summary`], [`Meter::group`], [`Meter::trend`] |
+//! | where time and money go, and why it changed | [`Meter::time_spent`], [`Meter::why_duration`], [`Meter::why_cost`] |
+//! | what stands out, what to do, what it saves | [`Meter::bottlenecks`], [`Meter::advice`] |
 //! | to keep a session | [`Meter::save`], [`Meter::load`] |
 //! | settings | [`Settings`] |
 //! | prices | [`PriceBook`], and all of [`pricing`] |
@@ -56,6 +58,7 @@ mod error;
 mod global;
 mod meter;
 mod pipeline;
+mod questions;
 #[cfg(feature = "report")]
 pub mod report;
 mod settings;

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use taximeter_analysis::{SessionSummary, Summarizer, TrendConfig, Window};
+use taximeter_analysis::Window;
 use taximeter_collector::{
     Clock, Collector, CollectorError, Counts, Ending, FlushError, Handle, Metered,
     OperationBuilder, SystemClock,
 };
 use taximeter_models::{
-    Advice, Finding, LlmCall, Metadata, Name, OperationId, OperationRecord, PerformanceTrend,
-    Session, ToolCall, Totals,
+    LlmCall, Metadata, Name, OperationId, OperationRecord, Session, ToolCall, Totals,
 };
 use taximeter_persistence::SessionFiles;
 use taximeter_pricing::{BookRef, LiveBook, LiveState};
@@ -265,48 +264,6 @@ impl Meter {
         self.state.pipeline.find(id)
     }
 
-    /// The summary of the operations that are kept: by operation, component, tool and LLM.
-    pub fn summary(&self) -> SessionSummary {
-        self.settle();
-        let mut summarizer = Summarizer::default();
-        self.state.pipeline.for_each_lean(|operation| summarizer.add(operation));
-        summarizer.finish()
-    }
-
-    /// How the operations of that name did over a window that ends now.
-    pub fn trend(&self, operation: &str, window: &Window) -> PerformanceTrend {
-        self.settle();
-        let config = self.trend_config();
-        let now = self.state.clock.wall();
-        let mut operations = Vec::new();
-        self.state.pipeline.for_each_lean(|kept| {
-            if kept.name == *operation && window.contains(kept.ended_at(), now) {
-                operations.push(kept.clone());
-            }
-        });
-        taximeter_analysis::trend(&operations, operation, window, now, &config)
-    }
-
-    fn trend_config(&self) -> TrendConfig {
-        let mut config = TrendConfig::default();
-        config.thresholds = self.settings().thresholds.clone();
-        config
-    }
-
-    /// What stands out in the operations that are kept.
-    pub fn bottlenecks(&self) -> Vec<Finding> {
-        self.settle();
-        let thresholds = &self.settings().thresholds;
-        let mut operations = Vec::new();
-        self.state.pipeline.for_each_lean(|operation| operations.push(operation.clone()));
-        taximeter_analysis::bottlenecks(&operations, thresholds)
-    }
-
-    /// What to do about what stands out.
-    pub fn advice(&self) -> Vec<Advice> {
-        taximeter_analysis::advise(&self.bottlenecks())
-    }
-
     /// The session so far, with the operations that are kept, and their trends since it began.
     pub fn session(&self) -> Session {
         self.settle();
@@ -348,7 +305,7 @@ impl Meter {
         self.state.pipeline.clear();
     }
 
-    fn settle(&self) {
+    pub(crate) fn settle(&self) {
         // A reader that cannot wait reads what is there; the counts show what is still queued.
         let _ = self.collector.flush(READ_TIMEOUT);
     }

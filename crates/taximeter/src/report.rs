@@ -19,5 +19,7 @@ mod words;
 
 pub use session::{Detail, session};
 pub use style::{Align, Style};
-pub use tables::{components, costs, errors, findings, llms, operations, overview, tools};
+pub use tables::{
+    advice, components, costs, errors, findings, llms, operations, overview, time_spent, tools,
+};
 pub use words::{count, counted, duration, money, percent, seconds};

@@ -355,6 +355,10 @@ fn session(seen: &Seen, summary: &SessionSummary, style: Style) -> String {
     let _ =
         writeln!(text, "\nWhere the time of a question goes (components overlap where they nest):");
     let _ = writeln!(text, "{}", charts::bars(&shares(summary), style.width.min(80)));
+    if let Some(spent) = seen.meter.time_spent("qa_response") {
+        let _ =
+            writeln!(text, "\nWhat a question waits for:\n{}", report::time_spent(&spent, style));
+    }
     if seen.asked.served.is_some() {
         let _ = writeln!(
             text,
@@ -363,10 +367,7 @@ fn session(seen: &Seen, summary: &SessionSummary, style: Style) -> String {
         );
     }
     let _ = writeln!(text, "{}", report::findings(&seen.meter.bottlenecks(), style));
-    for advice in seen.meter.advice() {
-        let advice = format!("Advice: {advice}");
-        let _ = writeln!(text, "{}", textwrap::fill(&advice, usize::from(style.width)));
-    }
+    let _ = writeln!(text, "\n{}", report::advice(&seen.meter.advice(), style));
     let _ = write!(text, "\n{}", adds_up(seen, &summary.totals, style));
     text
 }

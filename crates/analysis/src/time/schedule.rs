@@ -18,7 +18,7 @@ pub(super) fn again(tree: &Tree, part: &Part, speedup: f64) -> f64 {
         // What is without a place lies in the own time, and is no faster.
         saved -= own * (1.0 - 1.0 / speedup);
     }
-    (length(&tree.root, part, speedup) - saved).max(0.0)
+    (length(&tree.root, part, speedup, false) - saved).max(0.0)
 }
 
 /// How long a part takes when it is run again.
@@ -26,11 +26,13 @@ pub(super) fn again(tree: &Tree, part: &Part, speedup: f64) -> f64 {
 /// Each child begins after all that had ended when it began, with the gap that there was; the part ends after its last
 /// child, with the gap that there was. What of the gaps no child covers is the part's own time, and shrinks with it.
 #[expect(clippy::cast_precision_loss, reason = "a time needs no more than 53 bits")]
-fn length(node: &Node, part: &Part, speedup: f64) -> f64 {
+fn length(node: &Node, part: &Part, speedup: f64, within: bool) -> f64 {
+    // A part is faster with all that runs within it; the operation's own time is not what its parts take.
+    let faster = node.part == *part || (within && *part != Part::Own);
     let mut children: Vec<&Node> = node.children.iter().collect();
     children.sort_by_key(|child| (child.start, child.end));
     let gap = |from: u64, to: u64| {
-        let own = if node.part == *part { uncovered(&children, from, to) } else { 0 };
+        let own = if faster { uncovered(&children, from, to) } else { 0 };
         (to - from - own) as f64 + own as f64 / speedup
     };
     // Of each child, where it ended and where it ends now.
@@ -43,7 +45,7 @@ fn length(node: &Node, part: &Part, speedup: f64) -> f64 {
     };
     for child in &children {
         let start = after(&ends, child.start);
-        ends.push((child.end, start + length(child, part, speedup)));
+        ends.push((child.end, start + length(child, part, speedup, faster)));
     }
     after(&ends, node.end)
 }

@@ -1,8 +1,10 @@
 //! The tables of a report, each a function from values to text.
 
-use taximeter_analysis::SessionSummary;
 use taximeter_analysis::statistics::{Distribution, Proportion};
-use taximeter_models::{CostTotals, Currency, ErrorCategory, Finding, Money, Session, Totals};
+use taximeter_analysis::{PartTime, SessionSummary, TimeSpent};
+use taximeter_models::{
+    Advice, CostTotals, Currency, ErrorCategory, Finding, Money, Saving, Session, Totals,
+};
 
 use super::style::{Align, Style};
 use super::words::{count, counted, duration, money, percent, seconds};
@@ -261,6 +263,55 @@ pub fn findings(findings: &[Finding], style: Style) -> String {
         [finding.to_string(), proof]
     });
     style.table([("finding", Align::Left), ("worst operation", Align::Left)], rows)
+}
+
+/// What to do, and what it would save in an operation: the likely value, and its range.
+pub fn advice(advice: &[Advice], style: Style) -> String {
+    if advice.is_empty() {
+        return style.good("There is nothing to advise.");
+    }
+    let rows = advice.iter().map(|advice| [advice.to_string(), saved(advice.saving.as_ref())]);
+    style.table([("advice", Align::Left), ("saves in an operation", Align::Left)], rows)
+}
+
+fn saved(saving: Option<&Saving>) -> String {
+    let Some(saving) = saving else { return NONE.into() };
+    let time = saving
+        .seconds
+        .map(|s| format!("{} ({} – {})", seconds(s.likely), seconds(s.low), seconds(s.high)));
+    let usd = saving
+        .usd
+        .map(|usd| format!("{} ({} – {})", money(usd.likely), money(usd.low), money(usd.high)));
+    let amounts: Vec<_> = time.into_iter().chain(usd).collect();
+    format!("{}, if {}", amounts.join(" and "), saving.assuming)
+}
+
+/// Where the time of operations goes: the critical path by part, on the mean and in the slow tail.
+pub fn time_spent(spent: &TimeSpent, style: Style) -> String {
+    let slow = |part: &PartTime| {
+        let slow = spent.slow.parts.iter().find(|slow| slow.part == part.part);
+        slow.map_or_else(|| NONE.into(), |slow| seconds(slow.critical_seconds))
+    };
+    let rows = spent.all.parts.iter().map(|part| {
+        [
+            part.part.to_string(),
+            seconds(part.critical_seconds),
+            share(Some(part.share)),
+            slow(part),
+            count(part.most_parallel),
+        ]
+    });
+    let slowest = format!("of the slowest {}", count(spent.slow.operations));
+    style.table(
+        [
+            ("part of the critical path", Align::Left),
+            ("mean", Align::Right),
+            ("share", Align::Right),
+            (&slowest, Align::Right),
+            ("at a time", Align::Right),
+        ],
+        rows,
+    )
 }
 
 fn percentiles(distribution: Option<&Distribution>) -> [String; 2] {

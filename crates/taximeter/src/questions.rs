@@ -1,0 +1,119 @@
+//! What a meter answers out of the operations that it keeps: trends, groups, where the time goes, why, and what to do.
+
+use chrono::{DateTime, Utc};
+use taximeter_analysis::{
+    CostChange, Dimension, DurationChange, GroupSummary, Groups, Prices, SessionSummary,
+    Summarizer, TimeSpent, TrendConfig, Window,
+};
+use taximeter_models::{
+    Advice, CostOutcome, Currency, Finding, LlmCall, Money, OperationRecord, PerformanceTrend,
+};
+use taximeter_pricing::BookRef;
+
+use crate::Meter;
+
+impl Meter {
+    /// The summary of the operations that are kept: by operation, component, tool and LLM.
+    pub fn summary(&self) -> SessionSummary {
+        self.settle();
+        let mut summarizer = Summarizer::default();
+        self.state.pipeline.for_each_lean(|operation| summarizer.add(operation));
+        summarizer.finish()
+    }
+
+    /// The numbers of each user, LLM, tool, tag or whatever else, of the operations that are kept.
+    ///
+    /// ```
+    /// use taximeter::Meter;
+    ///
+    /// let meter = Meter::builder().build()?;
+    /// meter.operation("answer").user("ann").start().succeed();
+    /// let users = meter.group("user".parse()?);
+    /// assert_eq!(users[0].key.as_deref(), Some("ann"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn group(&self, dimension: Dimension) -> Vec<GroupSummary> {
+        let mut groups = Groups::by(dimension);
+        for operation in &self.kept() {
+            groups.add(operation);
+        }
+        groups.finish()
+    }
+
+    /// How the operations of that name did over a window that ends now.
+    pub fn trend(&self, operation: &str, window: &Window) -> PerformanceTrend {
+        self.settle();
+        let config = self.trend_config();
+        let now = self.state.clock.wall();
+        let mut operations = Vec::new();
+        self.state.pipeline.for_each_lean(|kept| {
+            if kept.name == *operation && window.contains(kept.ended_at(), now) {
+                operations.push(kept.clone());
+            }
+        });
+        taximeter_analysis::trend(&operations, operation, window, now, &config)
+    }
+
+    pub(crate) fn trend_config(&self) -> TrendConfig {
+        let mut config = TrendConfig::default();
+        config.thresholds = self.settings().thresholds.clone();
+        config
+    }
+
+    /// Where the time of the operations of that name goes, on the mean and in the slow tail; none where there are none.
+    pub fn time_spent(&self, operation: &str) -> Option<TimeSpent> {
+        taximeter_analysis::time_spent(&self.kept(), operation)
+    }
+
+    /// Why the operations that began at a moment or later cost more, or less, than those that are kept from before.
+    pub fn why_cost(&self, since: DateTime<Utc>) -> CostChange {
+        let (before, after) = self.kept_before_and_since(since);
+        taximeter_analysis::why_cost(&before, &after)
+    }
+
+    /// Why the operations of that name that began at a moment or later take longer, or less long, than those that are
+    /// kept from before; none where there are none of the one or the other.
+    pub fn why_duration(&self, operation: &str, since: DateTime<Utc>) -> Option<DurationChange> {
+        let (before, after) = self.kept_before_and_since(since);
+        taximeter_analysis::why_duration(&before, &after, operation)
+    }
+
+    /// What stands out in the operations that are kept.
+    pub fn bottlenecks(&self) -> Vec<Finding> {
+        taximeter_analysis::bottlenecks(&self.kept(), &self.settings().thresholds)
+    }
+
+    /// What to do about what stands out, and what it would save by the price book.
+    pub fn advice(&self) -> Vec<Advice> {
+        let (operations, thresholds) = (self.kept(), &self.settings().thresholds);
+        let findings = taximeter_analysis::bottlenecks(&operations, thresholds);
+        let advice = taximeter_analysis::advise(&findings);
+        let prices = Book(self.state.pipeline.prices().book());
+        taximeter_analysis::with_savings(advice, &operations, thresholds, &prices)
+    }
+
+    fn kept(&self) -> Vec<OperationRecord> {
+        self.settle();
+        self.state.pipeline.operations().0
+    }
+
+    fn kept_before_and_since(
+        &self,
+        since: DateTime<Utc>,
+    ) -> (Vec<OperationRecord>, Vec<OperationRecord>) {
+        self.kept().into_iter().partition(|operation| operation.started_at < since)
+    }
+}
+
+/// The price book, asked what calls would cost if they were others.
+struct Book(BookRef);
+
+impl Prices for Book {
+    fn usd(&self, call: &LlmCall, at: DateTime<Utc>) -> Option<Money> {
+        let mut asked = call.clone();
+        asked.cost = CostOutcome::Pending;
+        let cost = self.0.price_call(&asked, at);
+        let (amount, currency) = cost.amount().filter(|_| cost.is_known())?;
+        (currency == Currency::USD).then_some(amount)
+    }
+}
