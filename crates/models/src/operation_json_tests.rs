@@ -225,19 +225,66 @@ fn finding_kind() -> impl Strategy<Value = FindingKind> {
             FindingKind::ExpensiveOperation { mean_cost, threshold, above }
         }),
         rate().prop_map(|repeated| FindingKind::RepeatedCalls { repeated }),
+        (name(), rate(), 1..9_u32).prop_map(|(target, retries, most_attempts)| {
+            FindingKind::RetryStorm { target, retries, most_attempts }
+        }),
+        (name(), rate()).prop_map(|(target, refused)| FindingKind::RateLimited { target, refused }),
+        (name(), rate(), of(finite()), of(finite())).prop_map(
+            |(target, timeouts, mean_wait_seconds, success_p99_seconds)| FindingKind::Timeouts {
+                target,
+                timeouts,
+                mean_wait_seconds,
+                success_p99_seconds
+            }
+        ),
+        (name(), rate(), 2..9_u64).prop_map(|(tool, operations, most_calls)| {
+            FindingKind::ToolLoop { tool, operations, most_calls }
+        }),
+        (name(), rate())
+            .prop_map(|(llm, truncated)| FindingKind::TruncatedReplies { llm, truncated }),
+        (name(), rate(), finite()).prop_map(|(llm, above, threshold)| {
+            FindingKind::ContextPressure { llm, above, threshold }
+        }),
+        (name(), rate(), rate()).prop_map(|(llm, repeated, cached)| FindingKind::ColdCache {
+            llm,
+            repeated,
+            cached
+        }),
+        (name(), finite(), finite()).prop_map(|(llm, mean_output_tokens, share_of_cost)| {
+            FindingKind::LongReplies { llm, mean_output_tokens, share_of_cost }
+        }),
+        rate().prop_map(|calls| FindingKind::BackgroundWork { calls }),
         any::<String>().prop_map(|text| FindingKind::Noted { text }),
     ]
 }
 
 prop_compose! {
-    fn finding()(operation in name(), kind in finding_kind(), evidence in vec(any::<u128>(), 0..3)) -> Finding {
-        Finding::new(operation, kind, evidence.into_iter().map(OperationId::from_bits).collect())
+    fn finding()(
+        operation in name(), kind in finding_kind(), evidence in vec(any::<u128>(), 0..3),
+        lost in of((finite(), of(finite()), money())),
+    ) -> Finding {
+        let evidence = evidence.into_iter().map(OperationId::from_bits).collect();
+        let lost = lost.map(|(seconds, share_of_time, usd)| Loss { seconds, share_of_time, usd });
+        Finding { lost, ..Finding::new(operation, kind, evidence) }
     }
 }
 
 prop_compose! {
-    fn advice()(kind in select(vec![AdviceKind::FasterLlmOrBetterPrompts, AdviceKind::InspectComponent, AdviceKind::Noted]), text: String, because in finding()) -> Advice {
-        Advice::new(kind, text, because)
+    fn saving()(
+        operations: u64, assuming: String,
+        seconds in of((finite(), finite(), finite())), usd in of((money(), money(), money())),
+    ) -> Saving {
+        let seconds = seconds.map(|(low, likely, high)| Estimate { low, likely, high });
+        let usd = usd.map(|(low, likely, high)| Estimate { low, likely, high });
+        Saving { operations, assuming, seconds, usd }
+    }
+}
+
+prop_compose! {
+    fn advice()(kind in select(vec![AdviceKind::FasterLlmOrBetterPrompts, AdviceKind::InspectComponent, AdviceKind::Noted]), text: String, because in finding(),
+        saving in of(saving()), verify: String,
+    ) -> Advice {
+        Advice { saving, verify, ..Advice::new(kind, text, because) }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct ChangePoint {
 /// is where the difference is largest in units of its deviation, as in the test of Wilcoxon. Then the
 /// two parts are searched in the same way. Ranks make it indifferent to skew and to single wild values. Values that
 /// depend on those before them say less: K² is divided by their [inflation of
-/// variance](super::variance_inflation), estimated from what is left when the step is taken out; values that are often
+/// variance](super::variance_inflation), estimated from what is left when the step, and the largest on each side of it where that is beyond doubt, are taken out; values that are often
 /// equal have less variance, and it is multiplied by that. No piece is shorter than `shortest` values. It takes n log² n time at most.
 ///
 /// A slow trend shows as steps; what is a trend, [`mann_kendall`](super::mann_kendall) says.
@@ -70,18 +70,35 @@ fn search(values: &[f64], from: usize, alpha: f64, shortest: usize, found: &mut 
 }
 
 /// The place at which the ranks differ most, and how likely that is by chance.
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 fn largest_step(values: &[f64], shortest: usize) -> Option<(usize, f64)> {
-    let last = values.len().checked_sub(shortest).filter(|last| *last >= shortest)?;
     let ranks = mid_ranks(values);
-    let n = values.len() as f64;
+    let (at, k) = best_place(&ranks, shortest)?;
+    Some((at, p_value(&ranks, k, variance_inflation(&without_steps(&ranks, at, shortest)))))
+}
+
+/// Pettitt's approximation.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn p_value(ranks: &[f64], k: f64, inflation: f64) -> f64 {
+    let n = ranks.len() as f64;
+    let variance = (n * n * n + n * n) * inflation * tied_variance(ranks);
+    let p_value = 2.0 * (-6.0 * k * k / variance).exp();
+    // Where all values are equal, nothing is divided by nothing.
+    if p_value.is_nan() { 1.0 } else { p_value.min(1.0) }
+}
+
+/// The place of the largest step, and Pettitt's K; none where a side would be too short.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn best_place(ranks: &[f64], shortest: usize) -> Option<(usize, f64)> {
+    let last = ranks.len().checked_sub(shortest).filter(|last| *last >= shortest)?;
+    let n = ranks.len() as f64;
+    let mean = ranks.iter().sum::<f64>() / n;
     let (mut sum, mut k, mut best) = (0.0, 0.0_f64, (shortest, 0.0));
     for (index, rank) in ranks.iter().enumerate().take(last) {
         sum += rank;
         let at = index + 1;
         if at >= shortest {
             // Pettitt's U: twice the sum of the first ranks, less what it would be without a change.
-            let step = (2.0 * sum - at as f64 * (n + 1.0)).abs();
+            let step = 2.0 * (sum - at as f64 * mean).abs();
             k = k.max(step);
             // In units of its deviation it points to the place, also where that is far from the middle.
             let deviations = step * step / (at as f64 * (n - at as f64));
@@ -90,11 +107,7 @@ fn largest_step(values: &[f64], shortest: usize) -> Option<(usize, f64)> {
             }
         }
     }
-    let (at, _) = best;
-    let inflation = variance_inflation(&without_step(&ranks, at)) * tied_variance(&ranks);
-    let p_value = 2.0 * (-6.0 * k * k / ((n * n * n + n * n) * inflation)).exp();
-    // Where all values are equal, nothing is divided by nothing.
-    Some((at, if p_value.is_nan() { 1.0 } else { p_value.min(1.0) }))
+    Some((best.0, k))
 }
 
 /// The variance of the ranks, as a part of that which ranks without ties have: values that are often equal, such as
@@ -107,15 +120,30 @@ fn tied_variance(ranks: &[f64]) -> f64 {
     squares / (n * (n * n - 1.0) / 12.0)
 }
 
-/// The ranks, less the mean of their side of the step.
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn without_step(ranks: &[f64], at: usize) -> Vec<f64> {
+/// A second step is taken out, too, where chance makes one as large less often than this.
+const BEYOND_DOUBT: f64 = 1e-9;
+
+/// The ranks, less the mean of their piece. The pieces are the sides of the step, each cut once more at its own largest
+/// step where that is beyond doubt: a series that rises and falls back has two, and the second would look as if values
+/// depended on those before.
+fn without_steps(ranks: &[f64], at: usize, shortest: usize) -> Vec<f64> {
     let (left, right) = ranks.split_at(at);
-    let centered = |side: &[f64]| {
-        let mean = side.iter().sum::<f64>() / side.len() as f64;
-        side.iter().map(|rank| rank - mean).collect::<Vec<_>>()
-    };
-    [centered(left), centered(right)].concat()
+    let mut rest = Vec::with_capacity(ranks.len());
+    for side in [left, right] {
+        let ranks = mid_ranks(side);
+        let second =
+            best_place(&ranks, shortest).filter(|(_, k)| p_value(&ranks, *k, 1.0) < BEYOND_DOUBT);
+        let (first, second) = side.split_at(second.map_or(side.len(), |(at, _)| at));
+        center(first, &mut rest);
+        center(second, &mut rest);
+    }
+    rest
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn center(piece: &[f64], to: &mut Vec<f64>) {
+    let mean = piece.iter().sum::<f64>() / piece.len().max(1) as f64;
+    to.extend(piece.iter().map(|rank| rank - mean));
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -143,7 +171,7 @@ mod tests {
         let best = (2..=10).max_by(|left, right| k(*left).total_cmp(&k(*right))).unwrap();
         let (at, p_value) = largest_step(&values, 2).unwrap();
         assert_eq!((at, best, k(best)), (6, 6, 36.0));
-        let inflation = variance_inflation(&without_step(&mid_ranks(&values), at));
+        let inflation = variance_inflation(&without_steps(&mid_ranks(&values), at, 2));
         let expected = 2.0 * f64::exp(-6.0 * 36.0 * 36.0 / ((1728.0 + 144.0) * inflation));
         assert!(is_close(p_value, expected, 1e-12));
     }
