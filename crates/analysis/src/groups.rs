@@ -4,14 +4,16 @@ mod dimension;
 mod tally;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use taximeter_models::{CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord};
+use taximeter_models::{
+    ComponentTiming, CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord,
+};
 
 pub use self::dimension::{Dimension, UnknownDimension};
 use self::tally::Tally;
-use crate::bottlenecks::component_times;
 use crate::statistics::{Distribution, Proportion};
 use crate::summary::TokenSummary;
 
@@ -73,6 +75,8 @@ pub struct GroupSummary {
 pub struct Groups {
     dimension: Dimension,
     tallies: Tallies,
+    /// The key that was asked for last; its memory is used again.
+    key: String,
 }
 
 /// The numbers of each group of these operations, by key; what has none comes first.
@@ -102,7 +106,7 @@ pub fn group<'a>(
 impl Groups {
     /// Groups by this dimension, with nothing in them yet.
     pub fn by(dimension: Dimension) -> Self {
-        Self { dimension, tallies: Tallies::default() }
+        Self { dimension, tallies: Tallies::default(), key: String::new() }
     }
 
     /// What they are by.
@@ -112,7 +116,7 @@ impl Groups {
 
     /// Puts one operation, or what it called, into its groups.
     pub fn add(&mut self, operation: &OperationRecord) {
-        let Self { dimension, tallies } = self;
+        let Self { dimension, tallies, key } = self;
         match dimension {
             Dimension::Operation => tallies.of(Some(&operation.name)).add_operation(operation),
             Dimension::User => tallies.of(operation.user.as_deref()).add_operation(operation),
@@ -122,8 +126,15 @@ impl Groups {
                 tallies.of(value).add_operation(operation);
             }
             Dimension::Component => {
-                for (name, time) in component_times(operation) {
-                    tallies.of(Some(name)).add_component(operation, name, time);
+                for (at, timing) in operation.components.iter().enumerate() {
+                    let (before, from_here) = operation.components.split_at(at);
+                    let is_same = |other: &&ComponentTiming| other.name == timing.name;
+                    if before.iter().any(|other| is_same(&other)) {
+                        continue;
+                    }
+                    let times = from_here.iter().filter(is_same).map(|other| other.duration);
+                    let time = times.fold(Duration::ZERO, Duration::saturating_add);
+                    tallies.of(Some(&timing.name)).add_component(operation, &timing.name, time);
                 }
             }
             Dimension::Tool => {
@@ -138,7 +149,8 @@ impl Groups {
             }
             Dimension::Llm => {
                 for call in &operation.llm_calls {
-                    tallies.of(Some(&llm_key(call))).add_llm_call(operation, call);
+                    put_llm_key(call, key);
+                    tallies.of(Some(key)).add_llm_call(operation, call);
                 }
             }
         }
@@ -154,7 +166,7 @@ impl Groups {
             return Err(OtherDimension { ours, theirs });
         }
         self.tallies.unnamed.merge(&other.tallies.unnamed);
-        for (key, tally) in &other.tallies.named {
+        for (key, tally) in other.tallies.named() {
             self.tallies.of(Some(key)).merge(tally);
         }
         Ok(())
@@ -162,16 +174,18 @@ impl Groups {
 
     /// The numbers of each group so far, by key; what has none comes first.
     pub fn finish(&self) -> Vec<GroupSummary> {
-        let Tallies { named, unnamed } = &self.tallies;
-        let named = named.iter().filter_map(|(key, tally)| tally.summary(Some(key.clone())));
-        unnamed.summary(None).into_iter().chain(named).collect()
+        let named = self.tallies.named();
+        let named = named.filter_map(|(key, tally)| tally.summary(Some(key.clone())));
+        self.tallies.unnamed.summary(None).into_iter().chain(named).collect()
     }
 }
 
 /// The groups by key.
 #[derive(Debug, Clone, Default)]
 struct Tallies {
-    named: BTreeMap<Name, Tally>,
+    /// Where the tally of a key stands.
+    places: BTreeMap<Name, usize>,
+    named: Vec<Tally>,
     /// Of what has no key.
     unnamed: Tally,
 }
@@ -180,10 +194,16 @@ impl Tallies {
     /// A key becomes a name, which costs memory, only where it is new.
     fn of(&mut self, key: Option<&str>) -> &mut Tally {
         let Some(key) = key else { return &mut self.unnamed };
-        if !self.named.contains_key(key) {
-            self.named.insert(key.into(), Tally::default());
-        }
-        self.named.get_mut(key).unwrap_or(&mut self.unnamed)
+        let place = self.places.get(key).copied().unwrap_or_else(|| {
+            self.places.insert(key.into(), self.named.len());
+            self.named.push(Tally::default());
+            self.named.len() - 1
+        });
+        &mut self.named[place]
+    }
+
+    fn named(&self) -> impl Iterator<Item = (&Name, &Tally)> {
+        self.places.iter().map(|(key, place)| (key, &self.named[*place]))
     }
 }
 
@@ -197,8 +217,16 @@ pub struct OtherDimension {
 
 /// The LLM of a call with its provider, such as `openai/gpt-4o`.
 pub(crate) fn llm_key(call: &LlmCall) -> String {
-    match &call.provider {
-        Some(provider) => format!("{provider}/{}", call.model()),
-        None => call.model().to_owned(),
+    let mut key = String::new();
+    put_llm_key(call, &mut key);
+    key
+}
+
+fn put_llm_key(call: &LlmCall, key: &mut String) {
+    key.clear();
+    if let Some(provider) = &call.provider {
+        key.push_str(provider);
+        key.push('/');
     }
+    key.push_str(call.model());
 }

@@ -35,12 +35,7 @@ impl Tally {
         for error in &operation.errors {
             self.add_error(Some(error.category));
         }
-        let mut cost = CostTotals::default();
-        for call in &operation.llm_calls {
-            cost.add(&call.cost, call.usage.as_ref());
-            self.add_speed(call);
-        }
-        self.add_cost(&cost);
+        self.add_cost(&operation.llm_calls);
     }
 
     pub(super) fn add_component(
@@ -62,10 +57,7 @@ impl Tally {
     pub(super) fn add_llm_call(&mut self, operation: &OperationRecord, call: &LlmCall) {
         self.count(operation, call.is_success(), call.duration);
         self.add_error(call.error.as_ref().map(|error| error.category));
-        self.add_speed(call);
-        let mut cost = CostTotals::default();
-        cost.add(&call.cost, call.usage.as_ref());
-        self.add_cost(&cost);
+        self.add_cost(std::slice::from_ref(call));
     }
 
     fn count(&mut self, operation: &OperationRecord, success: bool, time: Option<Duration>) {
@@ -106,9 +98,13 @@ impl Tally {
         }
     }
 
-    fn add_cost(&mut self, cost: &CostTotals) {
-        self.cost += cost;
-        self.known_costs.add(cost);
+    /// What belongs together is known only as a whole.
+    fn add_cost(&mut self, calls: &[LlmCall]) {
+        for call in calls {
+            self.cost.add(&call.cost, call.usage.as_ref());
+            self.add_speed(call);
+        }
+        self.known_costs.add_calls(calls);
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
