@@ -1,4 +1,4 @@
-//! From records to summaries, trends, bottlenecks and advice: pure functions that cannot fail.
+//! From records to summaries, trends, causes, bottlenecks and advice: pure functions that cannot fail.
 //!
 //! They read [`OperationRecord`]s and nothing else: no file, no clock (the moment is an argument), no global. The
 //! order of the records does not matter. No answer holds NaN or infinity; what cannot be said of so few data is

@@ -247,12 +247,45 @@ fn trends(seen: &Seen, operations: &[OperationRecord], style: Style) -> String {
             p_value(Some(change.p_value)),
         );
     }
+    if let Some(change) = trend.changes.first() {
+        let _ = write!(text, "{}", why(seen, change.since, style));
+    }
     let (points, medians) = over_time(operations);
     let _ = writeln!(
         text,
         "Seconds that each question took over the run, without the slowest 2 %;\nblocks are medians:"
     );
     let _ = writeln!(text, "{}", charts::scatter(&points, &medians, style.width.min(80), 12));
+    text
+}
+
+/// Which parts of a question make the difference, and what it costs more.
+fn why(seen: &Seen, since: chrono::DateTime<chrono::Utc>, style: Style) -> String {
+    let mut text = String::new();
+    let Some(longer) = seen.meter.why_duration("qa_response", since) else { return text };
+    let rows = longer.parts.iter().take(4).map(|part| {
+        [
+            part.part.to_string(),
+            seconds(part.before_seconds),
+            seconds(part.after_seconds),
+            format!("{:+.3} s", part.change_seconds),
+        ]
+    });
+    let columns = [
+        ("why: the critical path", Align::Left),
+        ("before", Align::Right),
+        ("since", Align::Right),
+        ("", Align::Right),
+    ];
+    let _ = writeln!(text, "\n{}", style.table(columns, rows));
+    let cost = seen.meter.why_cost(since);
+    let parts = cost.parts.iter().filter(|(_, usd)| usd.to_f64_lossy().abs() >= 5e-7);
+    let rows = parts
+        .map(|(cause, usd)| [cause.as_str().replace('_', " "), format!("$ {}", usd.rounded(6))]);
+    let whole = format!("$ {}", (cost.after - cost.before).rounded(6));
+    let columns =
+        [("why: the cost since, less that before", Align::Left), (whole.as_str(), Align::Right)];
+    let _ = writeln!(text, "\n{}\n", style.table(columns, rows));
     text
 }
 
