@@ -10,7 +10,7 @@
 //! | the same of each user, session, tag, provider and so on, one by one or merged | [`group`] and [`Groups`], by a [`Dimension`] | [`GroupSummary`] |
 //! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
 //! | the same of cost, error rate and tokens, of any operations | [`measure_trend`] | [`MeasureTrend`] |
-//! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
+//! | whether a second group of values is worse than a first | [`compare`] and [`compare_operations`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | where the time goes, and what if a part were faster | [`time_spent`], [`what_if`] | [`TimeSpent`], [`WhatIf`] by [`Part`] |
 //! | why a second period costs or takes more, in parts that sum to the whole, and what drives it | [`why_cost`], [`why_duration`] | [`CostChange`], [`DurationChange`] |
@@ -79,7 +79,7 @@ mod window;
 
 pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure, with_savings};
 pub use bottlenecks::bottlenecks;
-pub use compare::{Comparison, Gate, GateError, Verdict, compare};
+pub use compare::{Comparison, Gate, GateError, Verdict, compare, compare_operations};
 pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};
 pub use importance::importance;
 pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use taximeter_models::{Measure, Name, OperationRecord, PerformanceTrend, Totals};
 
 pub use self::measure::measure_trend;
+pub(crate) use self::measure::value;
 use crate::cost::KnownCosts;
 use crate::statistics::Distribution;
 use crate::{TrendConfig, Window, advise, bottlenecks};

@@ -7,8 +7,9 @@ use taximeter_models::{
 
 use super::savings::Mean;
 use crate::bottlenecks::{calls, component_times};
+use crate::compare::difference_of_shares;
 use crate::cost::known_usd;
-use crate::statistics::{Z_95, wilson};
+use crate::statistics::Z_95;
 use crate::{Thresholds, bottlenecks};
 
 /// Whether it helped.
@@ -161,13 +162,9 @@ fn of_means(
     Some(Estimate { low: likely - reach, likely, high: likely + reach })
 }
 
-/// The interval of the difference of two shares, of the intervals of both (Newcombe's method 10).
+/// The interval of the difference of two shares (Newcombe's method 10).
 fn of_shares(before: Rate, after: Rate) -> Option<Estimate<f64>> {
-    let (first, second) = (before.fraction()?, after.fraction()?);
-    let (one, other) = (wilson(before, Z_95)?, wilson(after, Z_95)?);
-    let likely = first - second;
-    let low = likely - (first - one.low).hypot(other.high - second);
-    let high = likely + (one.high - first).hypot(second - other.low);
+    let (low, likely, high) = difference_of_shares(before, after)?;
     Some(Estimate { low, likely, high })
 }
 

@@ -119,7 +119,8 @@ struct Line {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a trend needs no more than 53 bits")]
-fn value(operation: &OperationRecord, measure: Measure) -> Option<f64> {
+/// None where it is not known.
+pub(crate) fn value(operation: &OperationRecord, measure: Measure) -> Option<f64> {
     match measure {
         Measure::Duration => Some(operation.duration.as_secs_f64()),
         Measure::Cost => known_usd(&operation.cost()).map(taximeter_models::Money::to_f64_lossy),

@@ -11,10 +11,10 @@ use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use drawn::{duration, moment, operations};
 use proptest::prelude::*;
 use taximeter_analysis::{
-    SessionSummary, Thresholds, TrendConfig, Window, advise, bottlenecks, importance, summarize,
-    trend,
+    NoPrices, SessionSummary, Thresholds, TrendConfig, Window, advise, bottlenecks, importance,
+    measure_trend, summarize, time_spent, trend, why_cost, with_savings,
 };
-use taximeter_models::{CostTotals, Money, OperationRecord, PerformanceTrend, Rate};
+use taximeter_models::{CostTotals, Measure, Money, OperationRecord, PerformanceTrend, Rate};
 
 /// JSON hides what is not finite behind `null`; the debug text shows it.
 pub(crate) fn assert_finite(value: &impl std::fmt::Debug) {
@@ -108,6 +108,31 @@ proptest! {
         prop_assert_eq!(everything(&told, &window, now), everything(&shuffled, &window, now));
         let thresholds = Thresholds::default();
         prop_assert_eq!(bottlenecks(&told, &thresholds), bottlenecks(&shuffled, &thresholds));
+        prop_assert_eq!(time_spent(&told, "a"), time_spent(&shuffled, "a"));
+        prop_assert_eq!(why_cost(&told[..0], &told), why_cost(&shuffled[..0], &shuffled));
+        let advice = |operations: &[OperationRecord]| {
+            let found = advise(&bottlenecks(operations, &thresholds));
+            with_savings(found, operations, &thresholds, &NoPrices)
+        };
+        prop_assert_eq!(advice(&told), advice(&shuffled));
+    }
+
+    #[test]
+    fn noise_far_below_the_threshold_changes_no_verdict(
+        noise in prop::collection::vec(-5_i64..=5, 60), rise in prop::sample::select(vec![0_i64, 10, -10]),
+    ) {
+        let directed = |noisy: bool| {
+            let operation = |(at, noise): (i64, &i64)| {
+                let mut operation = OperationRecord::new("a");
+                operation.started_at = DateTime::UNIX_EPOCH + TimeDelta::minutes(at);
+                let millis = 1_000 + rise * at + if noisy { *noise } else { 0 };
+                operation.duration = Duration::from_millis(millis.unsigned_abs());
+                operation
+            };
+            let operations: Vec<_> = (0..).zip(&noise).map(operation).collect();
+            measure_trend(&operations, Measure::Duration, &TrendConfig::default()).direction
+        };
+        prop_assert_eq!(directed(true), directed(false));
     }
 
     #[test]
