@@ -371,7 +371,6 @@ fn a_failure_that_panics_when_it_is_recorded_is_recorded_by_its_type() {
 }
 
 #[test]
-#[ignore = "panics of errors are caught and not counted, although `internal_panics` says so of every part of the program's own"]
 fn panics_of_errors_are_counted() {
     let collector = Collector::builder().build().unwrap();
     collector.operation("fails").start().fail(&Unrecordable);
@@ -502,7 +501,6 @@ fn a_value_that_panics_when_it_is_asked_how_it_went_leaves_its_record() {
 }
 
 #[test]
-#[ignore = "a panic of `Ending::failure`, or of the closure in its place, goes on into the program, whose work was done"]
 fn a_value_that_panics_when_it_is_asked_how_it_went_is_returned() {
     let collector = Collector::builder().build().unwrap();
     end_everywhere(&collector, |attempt| assert!(!panics(attempt)));

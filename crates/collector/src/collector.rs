@@ -385,7 +385,7 @@ pub(crate) fn run<R>(
     drop(entered);
     match returned {
         Ok(returned) => {
-            operation.end_with(failure(&returned));
+            operation.end_decided::<R>(|| failure(&returned));
             returned
         }
         Err(panic) => {

@@ -2,11 +2,12 @@
 
 use std::any::type_name;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use taximeter_models::{ErrorCategory, ErrorRecord, Failure};
+
+use crate::intake::{Intake, guarded};
 
 /// A value that a metered scope can return. An `Err` is a failure; everything else, `None` too, is a success.
 ///
@@ -44,17 +45,28 @@ pub mod kinds {
 
 impl<T, E: Failure<Kind>, Kind> Ending<kinds::Fallible<Kind>> for Result<T, E> {
     fn failure(&self) -> Option<ErrorRecord> {
-        self.as_ref().err().map(read)
+        self.as_ref().err().map(Failure::record)
     }
 }
 
-/// Records an error. What it says of itself is the program's own code; should that panic, the panic stays here, and no
-/// more than the type is recorded.
-pub(crate) fn read<E: Failure<Kind> + ?Sized, Kind>(error: &E) -> ErrorRecord {
-    catch_unwind(AssertUnwindSafe(|| error.record())).unwrap_or_else(|_| {
-        let text = format!("{}, which panicked when it was to say what it is", type_name::<E>());
-        ErrorRecord::new(ErrorCategory::Unknown, text)
-    })
+/// Records an error. What it says of itself is the program's own code; should that panic, the panic stays here and is
+/// counted, and no more than the type is recorded.
+pub(crate) fn read<E: Failure<Kind> + ?Sized, Kind>(intake: &Intake, error: &E) -> ErrorRecord {
+    guarded(intake, || error.record()).unwrap_or_else(speechless::<E>)
+}
+
+/// Asks the program's own code whether a value is a failure. Should that panic, the value is the program's all the same,
+/// and its type is recorded as an error.
+pub(crate) fn decided<R>(
+    intake: &Intake,
+    failure: impl FnOnce() -> Option<ErrorRecord>,
+) -> Option<ErrorRecord> {
+    guarded(intake, failure).unwrap_or_else(|| Some(speechless::<R>()))
+}
+
+fn speechless<T: ?Sized>() -> ErrorRecord {
+    let text = format!("{}, which panicked when it was to say what it is", type_name::<T>());
+    ErrorRecord::new(ErrorCategory::Unknown, text)
 }
 
 macro_rules! always_a_success {

@@ -109,7 +109,7 @@ impl<F: Future> Future for Metered<F> {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => {
                 if let Some(operation) = this.operation.take() {
-                    operation.end_with((this.failure)(&output));
+                    operation.end_decided::<F::Output>(|| (this.failure)(&output));
                 }
                 Poll::Ready(output)
             }

@@ -10,7 +10,7 @@ use taximeter_models::{
 
 use crate::bounds::{BEYOND, Bounds};
 use crate::clock::Moment;
-use crate::ending::read;
+use crate::ending::{decided, read};
 use crate::frame::{Buffer, part};
 use crate::handle::Handle;
 use crate::limits::head;
@@ -247,7 +247,8 @@ impl<'h> ToolStart<'h> {
     pub fn run<R: crate::Ending<Kind>, Kind>(self, work: impl FnOnce() -> R) -> R {
         let guard = self.start();
         let returned = work();
-        match guard.0.is_some().then(|| returned.failure()).flatten() {
+        let intake = guard.0.as_ref().map(|(core, ..)| &core.shared.intake);
+        match intake.and_then(|intake| decided::<R>(intake, || returned.failure())) {
             Some(error) => guard.fail(&error),
             None => guard.succeed(),
         }
@@ -271,8 +272,8 @@ impl ToolGuard {
 
     /// Ends it by an error: a timeout if that is its category, else an error.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
-        if self.0.is_some() {
-            let error = read(error);
+        if let Some((core, ..)) = &self.0 {
+            let error = read(&core.shared.intake, error);
             self.close(ToolStatus::of_error(error.category), Some(error));
         }
     }
@@ -437,8 +438,8 @@ impl LlmGuard {
 
     /// Ends it by an error. What was consumed stays recorded.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
-        if self.call.is_some() {
-            self.close(Some(read(error)));
+        if let Some(intake) = self.call.as_ref().and_then(|_| self.handle.intake()) {
+            self.close(Some(read(intake, error)));
         }
     }
 

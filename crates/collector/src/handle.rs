@@ -12,6 +12,7 @@ use crate::bounds::Bounds;
 use crate::current::Entered;
 use crate::ending::read;
 use crate::guards::{ComponentGuard, LlmStart, ToolStart};
+use crate::intake::Intake;
 use crate::open::Open;
 use crate::operation::Core;
 use crate::redact::Field;
@@ -147,9 +148,14 @@ impl Handle {
 
     /// Records an error; the operation goes on.
     pub fn error<E: Failure<Kind> + ?Sized, Kind>(&self, error: &E) {
-        if self.is_recording() {
-            self.put_error(read(error));
+        if let Some(intake) = self.intake() {
+            self.put_error(read(intake, error));
         }
+    }
+
+    /// Where it goes; none where nothing is recorded.
+    pub(crate) fn intake(&self) -> Option<&Intake> {
+        self.0.as_ref().map(|core| &*core.shared.intake)
     }
 
     /// Records a warning.

@@ -13,7 +13,7 @@ use taximeter_models::{
 use crate::bounds::Bounds;
 use crate::clock::Moment;
 use crate::collector::Shared;
-use crate::ending::{Ending, read};
+use crate::ending::{Ending, decided, read};
 use crate::frame::Ended;
 use crate::handle::Handle;
 use crate::intake::{Flaw, lock};
@@ -388,8 +388,8 @@ impl Operation {
 
     /// Ends it as a failure, by this error.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(self, error: &E) {
-        if self.is_recording() {
-            self.end_with(Some(read(error)));
+        if let Some(error) = self.intake().map(|intake| read(intake, error)) {
+            self.end_with(Some(error));
         }
     }
 
@@ -401,8 +401,13 @@ impl Operation {
 
     /// Ends it by what a piece of code returned: an `Err` is a failure, all else a success.
     pub fn end_by<R: Ending<Kind>, Kind>(self, returned: &R) {
-        if self.is_recording() {
-            self.end_with(returned.failure());
+        self.end_decided::<R>(|| returned.failure());
+    }
+
+    /// Ends it by what the program says of a value.
+    pub(crate) fn end_decided<R>(self, failure: impl FnOnce() -> Option<ErrorRecord>) {
+        if let Some(error) = self.intake().map(|intake| decided::<R>(intake, failure)) {
+            self.end_with(error);
         }
     }
 
