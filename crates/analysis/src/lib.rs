@@ -12,6 +12,7 @@
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
+//! | the numbers of a whole column of values, by a column of keys | [`Columns`], with exact or sketched [`Percentiles`] | a [`ColumnGroup`] for each key |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
 //!
 //! ```
@@ -56,6 +57,7 @@
 
 mod advice;
 mod bottlenecks;
+mod columns;
 mod compare;
 mod cost;
 mod importance;
@@ -70,6 +72,7 @@ mod window;
 
 pub use advice::advise;
 pub use bottlenecks::bottlenecks;
+pub use columns::{ColumnGroup, ColumnKey, Columns, ColumnsError, Percentiles};
 pub use compare::{Comparison, Gate, GateError, Verdict, compare};
 pub use importance::importance;
 pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};

@@ -15,6 +15,7 @@ pub use change_point::{ChangePoint, change_points};
 pub use dependence::variance_inflation;
 pub use distribution::Distribution;
 pub use kendall::{MannKendall, mann_kendall};
+pub(crate) use quantile::Place;
 pub use quantile::quantile;
 pub use rank_sum::{RankSum, Shift, rank_sum, shift};
 pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_interval};
@@ -40,6 +41,6 @@ fn sorted_points(points: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
 
 /// Whether two floats are equal but for rounding; the tests state `relative`.
 #[cfg(test)]
-fn is_close(left: f64, right: f64, relative: f64) -> bool {
+pub(crate) fn is_close(left: f64, right: f64, relative: f64) -> bool {
     (left - right).abs() <= relative * left.abs().max(right.abs())
 }
