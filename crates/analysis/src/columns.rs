@@ -66,7 +66,7 @@ impl Percentiles {
 }
 
 /// What a column of keys can be made of: `u8`, `u16` and `u32`.
-pub trait ColumnKey: Copy + Into<u32> + sealed::Sealed {}
+pub trait ColumnKey: Copy + Ord + Into<u32> + sealed::Sealed {}
 
 impl ColumnKey for u8 {}
 impl ColumnKey for u16 {}
@@ -149,11 +149,7 @@ impl<'a, K: ColumnKey> Columns<'a, K> {
         if groups > MOST_GROUPS {
             return Err(ColumnsError::Groups(groups));
         }
-        // The largest key is found many times faster than the first one that is too large.
-        let largest = keys.iter().fold(0, |largest: u32, key| largest.max((*key).into()));
-        if largest as usize >= groups
-            && let Some(row) = keys.iter().position(|key| (*key).into() as usize >= groups)
-        {
+        if let Some(row) = first_above(keys, groups) {
             return Err(ColumnsError::Key { key: keys[row].into(), row, groups });
         }
         Ok(Self { keys, values, errors: None, groups })
@@ -231,6 +227,14 @@ impl<'a, K: ColumnKey> Columns<'a, K> {
     fn keys(&self) -> impl Iterator<Item = usize> {
         self.keys.iter().map(|key| (*key).into() as usize)
     }
+}
+
+/// The row of the first key that names no group. To find the largest key first takes a tenth of the time of looking at
+/// one after the other, since many are compared at once.
+fn first_above<K: ColumnKey>(keys: &[K], groups: usize) -> Option<usize> {
+    let above = |key: K| key.into() as usize >= groups;
+    keys.iter().copied().reduce(Ord::max).filter(|largest| above(*largest))?;
+    keys.iter().position(|key| above(*key))
 }
 
 fn same_length(column: &'static str, found: usize, values: usize) -> Result<(), ColumnsError> {

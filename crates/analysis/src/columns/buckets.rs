@@ -11,6 +11,7 @@ const BITS: u32 = 7;
 pub(super) const BUCKETS: usize = (65 - BITS as usize) << BITS;
 
 /// The bucket of a value: larger values are never in lower buckets. Below 256 each value has one of its own.
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits that are left are below 256")]
 pub(super) fn bucket(value: u64) -> usize {
     let shift = (value | 1 << BITS).ilog2() - BITS;

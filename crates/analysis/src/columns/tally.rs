@@ -5,30 +5,33 @@ use super::places::{PERCENTILES, places, settle};
 use super::sums::Sums;
 use super::{ColumnGroup, Percentiles, to_float};
 
-/// The sums of each group, and how many of its values lie in each bucket.
-pub(super) struct Tally {
-    sums: Vec<Sums>,
-    /// For each group and bucket, how many values of the group lie in it or in a lower one.
+/// Groups by their keys. Each has a list of its own, since one list for all takes a third longer to count into.
+pub(super) struct Tally(Vec<Counted>);
+
+struct Counted {
+    sums: Sums,
+    /// For each bucket, how many values lie in it or in a lower one.
     ends: Vec<usize>,
 }
 
 impl Tally {
     /// Counts rows of key, value and failure, whose keys are below `groups`.
     pub(super) fn of(groups: usize, rows: impl Iterator<Item = (usize, u64, bool)>) -> Self {
-        let mut sums = vec![Sums::default(); groups];
-        let mut counts = vec![0; groups * BUCKETS];
+        let empty = || Counted { sums: Sums::default(), ends: vec![0; BUCKETS] };
+        let mut groups: Vec<Counted> = (0..groups).map(|_| empty()).collect();
         for (key, value, error) in rows {
-            counts[key * BUCKETS + bucket(value)] += 1;
-            sums[key].add(value, error);
+            let group = &mut groups[key];
+            group.ends[bucket(value)] += 1;
+            group.sums.add(value, error);
         }
-        for counts in counts.chunks_exact_mut(BUCKETS) {
+        for group in &mut groups {
             let mut end = 0;
-            for count in counts {
+            for count in &mut group.ends {
                 end += *count;
                 *count = end;
             }
         }
-        Self { sums, ends: counts }
+        Self(groups)
     }
 
     /// What each group comes to that has rows, from the same rows once more.
@@ -42,48 +45,49 @@ impl Tally {
             drawers = self.drawers();
             drawers.fill(rows);
         }
-        let group = |(key, sums): (usize, &Sums)| {
-            let count = self.count(key);
+        let group = |(key, group): (usize, &Counted)| {
             let mut found = [0.0; PERCENTILES];
-            for (percentile, place) in found.iter_mut().zip(places(count)) {
+            for (percentile, place) in found.iter_mut().zip(places(group.count())) {
                 let value = |index| {
-                    let spot = self.spot(key, index);
-                    drawers.value(&spot).unwrap_or_else(|| spot.middle())
+                    let spot = group.spot(index);
+                    drawers.value(key, &spot).unwrap_or_else(|| spot.middle())
                 };
                 *percentile = place.between(value(place.below), value(place.above));
             }
-            sums.group(key, count, found)
+            group.sums.group(key, group.count(), found)
         };
-        self.sums.iter().enumerate().filter_map(group).collect()
+        self.0.iter().enumerate().filter_map(group).collect()
     }
 
     /// Empty drawers for the buckets whose values have to be known, which are those of the percentiles.
     fn drawers(&self) -> Drawers {
-        let mut drawers = Drawers { of_bucket: vec![0; self.ends.len()], drawers: Vec::new() };
-        for key in 0..self.sums.len() {
-            for place in places(self.count(key)) {
-                drawers.want(&self.spot(key, place.below));
-                drawers.want(&self.spot(key, place.above));
+        let of_bucket = vec![vec![0; BUCKETS]; self.0.len()];
+        let mut drawers = Drawers { of_bucket, drawers: Vec::new() };
+        for (key, group) in self.0.iter().enumerate() {
+            for place in places(group.count()) {
+                drawers.want(key, &group.spot(place.below));
+                drawers.want(key, &group.spot(place.above));
             }
         }
         drawers
     }
+}
 
-    fn count(&self, key: usize) -> usize {
-        self.ends[key * BUCKETS + BUCKETS - 1]
+impl Counted {
+    fn count(&self) -> usize {
+        self.ends[BUCKETS - 1]
     }
 
-    /// Where the value lies that has this index when those of its group are sorted.
-    fn spot(&self, key: usize, index: usize) -> Spot {
-        let ends = &self.ends[key * BUCKETS..][..BUCKETS];
-        let bucket = ends.partition_point(|end| *end <= index);
-        let begin = if bucket > 0 { ends[bucket - 1] } else { 0 };
+    /// Where the value lies that has this index, below the count, when all are sorted.
+    fn spot(&self, index: usize) -> Spot {
+        let bucket = self.ends.partition_point(|end| *end <= index);
+        let begin = if bucket > 0 { self.ends[bucket - 1] } else { 0 };
         let (smallest, largest) = bounds(bucket);
-        let (min, max) = self.sums[key].extremes();
+        let (min, max) = self.sums.extremes();
         Spot {
-            bucket: key * BUCKETS + bucket,
+            bucket,
             index: index - begin,
-            count: ends[bucket] - begin,
+            count: self.ends[bucket] - begin,
             bounds: (smallest.max(min), largest.min(max)),
         }
     }
@@ -91,7 +95,6 @@ impl Tally {
 
 /// A value of which the bucket is known, and its index among those in the bucket.
 struct Spot {
-    /// The bucket, over all groups.
     bucket: usize,
     index: usize,
     /// How many values are in the bucket.
@@ -111,7 +114,7 @@ impl Spot {
 #[derive(Default)]
 struct Drawers {
     /// For each bucket of each group the number of its drawer, from 1 on, or 0.
-    of_bucket: Vec<u16>,
+    of_bucket: Vec<Vec<u16>>,
     drawers: Vec<Drawer>,
 }
 
@@ -122,18 +125,18 @@ struct Drawer {
 }
 
 impl Drawers {
-    fn want(&mut self, spot: &Spot) {
+    fn want(&mut self, key: usize, spot: &Spot) {
         if spot.bounds.0 == spot.bounds.1 {
             return;
         }
-        let drawer = &mut self.of_bucket[spot.bucket];
-        if *drawer == 0 {
-            // There are at most eight drawers for each of a few groups.
+        let number = &mut self.of_bucket[key][spot.bucket];
+        if *number == 0 {
             self.drawers.push(Drawer { values: Vec::with_capacity(spot.count), wanted: vec![] });
-            *drawer = u16::try_from(self.drawers.len()).unwrap_or_default();
+            // There are at most eight drawers for each of a few groups.
+            *number = u16::try_from(self.drawers.len()).unwrap_or_default();
         }
-        let drawer = usize::from(*drawer);
-        if let Some(drawer) = self.drawers.get_mut(drawer.wrapping_sub(1)) {
+        let place = usize::from(*number).checked_sub(1);
+        if let Some(drawer) = place.and_then(|place| self.drawers.get_mut(place)) {
             drawer.wanted.push(spot.index);
         }
     }
@@ -143,10 +146,9 @@ impl Drawers {
             return;
         }
         for (key, value) in rows {
-            let drawer = self.of_bucket[key * BUCKETS + bucket(value)];
             // Few values are in a drawer, so that the branch is foreseen.
-            if drawer != 0 {
-                self.drawers[usize::from(drawer) - 1].values.push(value);
+            if let Some(place) = usize::from(self.of_bucket[key][bucket(value)]).checked_sub(1) {
+                self.drawers[place].values.push(value);
             }
         }
         for drawer in &mut self.drawers {
@@ -155,8 +157,9 @@ impl Drawers {
     }
 
     /// The value at a spot that was wanted.
-    fn value(&self, spot: &Spot) -> Option<f64> {
-        let drawer = usize::from(*self.of_bucket.get(spot.bucket)?).checked_sub(1)?;
-        self.drawers.get(drawer)?.values.get(spot.index).map(|value| to_float(*value))
+    fn value(&self, key: usize, spot: &Spot) -> Option<f64> {
+        let number = self.of_bucket.get(key)?[spot.bucket];
+        let drawer = self.drawers.get(usize::from(number).checked_sub(1)?)?;
+        drawer.values.get(spot.index).map(|value| to_float(*value))
     }
 }
