@@ -133,18 +133,19 @@ fn print_json(count: usize, lines: &[Line]) {
 fn print_table(count: usize, lines: &[Line], fastest: Option<f64>) {
     println!(
         "\nA column of {count} durations by a key of {} groups: count, sum, mean, extremes, deviation, p50, p90, p95, \
-         p99, errors; one thread, columns in memory, median of {ROUNDS} rounds. The difference is the largest from our \
-         exact answers, relative to them.\n",
+         p99, errors; one thread, columns in memory, median of {ROUNDS} rounds. Of the types \
+         that a peer may have for the values, the fastest counts. The difference is the largest from our exact answers, \
+         relative to them.\n",
         NAMES.len()
     );
     println!(
-        "{:<44}{:<20}{:>9}{:>14}{:>9}{:>9}{:>12}",
+        "{:<40}{:<20}{:>9}{:>16}{:>9}{:>10}{:>12}",
         "", "key, value", "ms", "million rows/s", "× exact", "× sketch", "difference"
     );
     let ratio = |seconds: f64, of: &Line| seconds / of.seconds;
     for line in lines {
         println!(
-            "{:<44}{:<20}{:>9.1}{:>14.1}{:>9.2}{:>9.2}{:>12.1e}",
+            "{:<40}{:<20}{:>9.1}{:>16.1}{:>9.2}{:>10.2}{:>12.1e}",
             line.what,
             line.types,
             line.seconds * 1e3,
