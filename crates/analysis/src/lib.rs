@@ -17,6 +17,7 @@
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | what advice would save, and whether it helped | [`with_savings`], by [`Prices`]; [`remeasure`] | [`Saving`], [`Remeasured`] |
+//! | the numbers of a whole column of values, by a column of keys | [`Columns`], with exact or sketched [`Percentiles`] | a [`ColumnGroup`] for each key |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
 //!
 //! ```
@@ -63,6 +64,7 @@
 
 mod advice;
 mod bottlenecks;
+mod columns;
 mod compare;
 mod cost;
 mod groups;
@@ -79,6 +81,7 @@ mod window;
 
 pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure, with_savings};
 pub use bottlenecks::bottlenecks;
+pub use columns::{ColumnGroup, ColumnKey, Columns, ColumnsError, Percentiles};
 pub use compare::{Comparison, Gate, GateError, Verdict, compare, compare_operations};
 pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};
 pub use importance::importance;

@@ -18,6 +18,7 @@ pub use dependence::variance_inflation;
 pub use distribution::Distribution;
 pub use kendall::{MannKendall, mann_kendall};
 pub use least_squares::{LeastSquares, least_squares};
+pub(crate) use quantile::Place;
 pub use quantile::quantile;
 pub use rank_sum::{RankSum, Shift, rank_sum, shift};
 pub use spread::{SKETCH_ERROR, Spread};
@@ -44,6 +45,6 @@ fn sorted_points(points: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
 
 /// Whether two floats are equal but for rounding; the tests state `relative`.
 #[cfg(test)]
-fn is_close(left: f64, right: f64, relative: f64) -> bool {
+pub(crate) fn is_close(left: f64, right: f64, relative: f64) -> bool {
     (left - right).abs() <= relative * left.abs().max(right.abs())
 }

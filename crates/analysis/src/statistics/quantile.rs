@@ -12,28 +12,48 @@
 /// assert_eq!(quantile(&[1.0, 3.0], 0.5), Some(2.0));
 /// assert_eq!(quantile(&[], 0.5), None);
 /// ```
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the position lies between 0 and n - 1, and n is far below 2^53"
-)]
 pub fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    if !(0.0..=1.0).contains(&share) {
-        return None;
-    }
-    let position = share * last as f64;
-    let below = (position.floor() as usize).min(last);
-    let above = (below + 1).min(last);
-    Some(between(sorted[below], sorted[above], position - below as f64))
+    let place = Place::of(share, sorted.len())?;
+    Some(place.between(sorted[place.below], sorted[place.above]))
 }
 
-/// The point at `part` of the way, never outside of its ends: rounding must not put a percentile above the maximum.
-fn between(low: f64, high: f64, part: f64) -> f64 {
-    let way = high - low;
-    let point = if way.is_finite() { low + way * part } else { low * (1.0 - part) + high * part };
-    point.max(low).min(high)
+/// Between which of the sorted values a quantile lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// The index of the value below it.
+    pub(crate) below: usize,
+    /// The index of the value above it; the same one at the end.
+    pub(crate) above: usize,
+    /// The part of the way from the one to the other.
+    part: f64,
+}
+
+impl Place {
+    /// None among no values, or where `share` is not within 0 and 1.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the position lies between 0 and n - 1, and n is far below 2^53"
+    )]
+    pub(crate) fn of(share: f64, count: usize) -> Option<Self> {
+        let last = count.checked_sub(1)?;
+        if !(0.0..=1.0).contains(&share) {
+            return None;
+        }
+        let position = share * last as f64;
+        let below = (position.floor() as usize).min(last);
+        Some(Self { below, above: (below + 1).min(last), part: position - below as f64 })
+    }
+
+    /// The point between the two values, never outside of them: rounding must not put a percentile above the maximum.
+    pub(crate) fn between(self, low: f64, high: f64) -> f64 {
+        let way = high - low;
+        let part = self.part;
+        let point =
+            if way.is_finite() { low + way * part } else { low * (1.0 - part) + high * part };
+        point.max(low).min(high)
+    }
 }
 
 #[cfg(test)]

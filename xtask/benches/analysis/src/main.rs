@@ -1,6 +1,13 @@
-//! How often the analysis is wrong: false alarms on series that do not change, and changes that it misses.
+//! How often the analysis is wrong: false alarms on series that do not change, and changes that it misses. And how fast
+//! it is: columns by key beside DuckDB and polars, live windows, and the trend of a series that
+//! grows.
 //!
 //! `SEED=n` draws other series; the default is 7.
+
+mod columns;
+mod curve;
+mod peers;
+mod windows;
 
 use std::time::{Duration, Instant};
 
@@ -82,10 +89,13 @@ fn operations(seconds: &[f64], rng: &mut StdRng) -> Vec<OperationRecord> {
 }
 
 fn analyse(seconds: &[f64], rng: &mut StdRng) -> PerformanceTrend {
-    let operations = operations(seconds, rng);
+    trend_of(&operations(seconds, rng))
+}
+
+fn trend_of(operations: &[OperationRecord]) -> PerformanceTrend {
     let now = operations.last().expect("points").ended_at() + TimeDelta::hours(1);
-    let window = Window::from(Duration::from_secs(86_400 * 60));
-    trend(&operations, "op", &window, now, &TrendConfig::default())
+    let window = Window::from(Duration::from_secs(86_400 * 365 * 30));
+    trend(operations, "op", &window, now, &TrendConfig::default())
 }
 
 struct Rate {
@@ -156,14 +166,22 @@ fn thousand_by_thousand(rng: &mut StdRng) -> f64 {
 fn main() {
     let asked = |option: &str| std::env::args().any(|argument| argument == option);
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
-    let series = if asked("--quick") { 1_000 } else { 10_000 };
+    let (quick, json) = (asked("--quick"), asked("--json"));
     let mut rng = StdRng::seed_from_u64(seed);
+    errors(if quick { 1_000 } else { 10_000 }, seed, json, &mut rng);
+    columns::measure(if quick { 1_000_000 } else { 10_000_000 }, json, &mut rng);
+    windows::measure(quick, json);
+    curve::measure(if quick { 100_000 } else { 10_000_000 }, json, &mut rng);
+}
+
+/// How often so many series are taken for what they are not.
+fn errors(series: u64, seed: u64, json: bool, rng: &mut StdRng) {
     let began = Instant::now();
-    let mut rates = false_alarms(series, &mut rng);
-    rates.extend(detections(series / 10, &mut rng));
+    let mut rates = false_alarms(series, rng);
+    rates.extend(detections(series / 10, rng));
     let each = began.elapsed().as_secs_f64() / (4.4 * series as f64);
-    let seconds = thousand_by_thousand(&mut rng);
-    if asked("--json") {
+    let seconds = thousand_by_thousand(rng);
+    if json {
         println!(
             "{}",
             serde_json::json!({"what": "trend and changes, 1,000 series of 1,000 points", "seconds": seconds})

@@ -21,17 +21,36 @@ fn record(at: u64) -> OperationRecord {
         let call = ToolCall::new(tool, ToolStatus::Success);
         record.tool_calls.push(call.lasting(Duration::from_millis(20 + at % 9)));
     }
-    let mut call = LlmCall::new("openai", "gpt-4o-mini").using(TokenUsage::new(1_000 + at % 99, 200));
+    let mut call =
+        LlmCall::new("openai", "gpt-4o-mini").using(TokenUsage::new(1_000 + at % 99, 200));
     call.duration = Some(record.duration / 2);
     let total = Money::from_ticks(Money::TICKS_PER_UNIT / 10_000);
     let currency = Currency::USD;
-    call.cost = CostOutcome::ProviderReported(ReportedCost { total, input: None, output: None, currency });
+    call.cost =
+        CostOutcome::ProviderReported(ReportedCost { total, input: None, output: None, currency });
     record.llm_calls.push(call);
     record
 }
 
+/// Prints what one more record costs the window of each dimension.
+pub(crate) fn measure(quick: bool, json: bool) {
+    if !json {
+        println!("\nOne more record in a live window of groups, one thread\n");
+    }
+    for (dimension, nanos) in costs(quick) {
+        if json {
+            println!(
+                "{}",
+                serde_json::json!({"what": "one more record", "by": dimension, "nanoseconds": nanos})
+            );
+        } else {
+            println!("by {dimension:<14} {nanos:6.1} ns");
+        }
+    }
+}
+
 /// Nanoseconds for one more record, by dimension, in the median of the rounds.
-pub(crate) fn costs(quick: bool) -> Vec<(String, f64)> {
+fn costs(quick: bool) -> Vec<(String, f64)> {
     let records: Vec<_> = (0..10_000).map(record).collect();
     let passes = if quick { 3 } else { 10 };
     ["operation", "user", "tag:version", "component", "tool", "provider", "llm"]
