@@ -86,12 +86,14 @@ pub use taximeter_collector::{
 };
 #[cfg(feature = "macros")]
 pub use taximeter_macros::{metered, tool};
+pub use taximeter_models as models;
 pub use taximeter_models::{
     Advice, AdviceKind, Amounts, Categorized, ComponentTiming, CostEstimate, CostLine, CostOutcome,
-    CostTotals, Currency, ErrorCategory, ErrorRecord, Failure, Finding, FindingKind, FreeReason,
-    LlmCall, LlmTotals, Metadata, Money, Name, OperationId, OperationRecord, Outcome,
-    PerformanceTrend, Rate, Session, SpanId, TokenUsage, ToolCall, ToolStatus, ToolTotals, Totals,
-    TraceId, TrendDirection, Unit, UsageBuilder, UsageError, Warning,
+    CostTotals, Currency, ErrorCategory, ErrorRecord, Estimate, Failure, Finding, FindingKind,
+    FreeReason, LevelChange, LlmCall, LlmTotals, Loss, Measure, MeasureTrend, Metadata, Money,
+    Name, OperationId, OperationRecord, Outcome, PerformanceTrend, Rate, ReportedCost, Saving,
+    Session, SpanId, TokenUsage, ToolCall, ToolStatus, ToolTotals, Totals, TraceId, TrendDirection,
+    Unit, UsageBuilder, UsageError, Warning,
 };
 pub use taximeter_persistence::{PersistenceError, SessionFiles};
 pub use taximeter_pricing as pricing;
