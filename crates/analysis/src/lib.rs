@@ -10,6 +10,7 @@
 //! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
 //! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
+//! | what the next hours or days will cost or take, and when a budget is gone | [`forecast`] of a [`Series`] | [`Forecast`] with its [`Backtest`], [`Total`] and [`Exhaustion`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
@@ -58,9 +59,11 @@ mod advice;
 mod bottlenecks;
 mod compare;
 mod cost;
+mod forecast;
 mod importance;
 mod objective;
 mod repeated;
+mod series;
 pub mod statistics;
 mod summary;
 mod thresholds;
@@ -71,8 +74,10 @@ mod window;
 pub use advice::advise;
 pub use bottlenecks::bottlenecks;
 pub use compare::{Comparison, Gate, GateError, Verdict, compare};
+pub use forecast::{Backtest, Exhaustion, Forecast, ForecastPoint, Season, Total, When, forecast};
 pub use importance::importance;
 pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};
+pub use series::{NotEnough, Quantity, Series, Step};
 pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,
     ToolSummary, summarize,

@@ -21,7 +21,7 @@ pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_inte
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 
 /// A number within the range of floats: an overflow becomes the largest one.
-fn finite(value: f64) -> f64 {
+pub(crate) fn finite(value: f64) -> f64 {
     value.clamp(f64::MIN, f64::MAX)
 }
 
@@ -40,6 +40,6 @@ fn sorted_points(points: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
 
 /// Whether two floats are equal but for rounding; the tests state `relative`.
 #[cfg(test)]
-fn is_close(left: f64, right: f64, relative: f64) -> bool {
+pub(crate) fn is_close(left: f64, right: f64, relative: f64) -> bool {
     (left - right).abs() <= relative * left.abs().max(right.abs())
 }

@@ -2,6 +2,8 @@
 //!
 //! `SEED=n` draws other series; the default is 7.
 
+mod coverage;
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -159,6 +161,7 @@ fn main() {
     let series = if asked("--quick") { 1_000 } else { 10_000 };
     let mut rng = StdRng::seed_from_u64(seed);
     let began = Instant::now();
+    if asked("--only-coverage") { return coverage::run(series / 10, seed, asked("--json")); }
     let mut rates = false_alarms(series, &mut rng);
     rates.extend(detections(series / 10, &mut rng));
     let each = began.elapsed().as_secs_f64() / (4.4 * series as f64);
@@ -174,6 +177,7 @@ fn main() {
                 serde_json::json!({"what": what, "hits": hits, "of": of, "points_away": delay, "seed": seed})
             );
         }
+        coverage::run(series / 10, seed, true);
         return;
     }
     println!("Series of {POINTS} points, coefficient of variation {VARIATION}, seed {seed}\n");
@@ -184,4 +188,5 @@ fn main() {
     }
     println!("\n{:.0} µs for a series, making it included", each * 1e6);
     println!("{seconds:.2} s for trend and changes of 1,000 series of 1,000 points");
+    coverage::run(series / 10, seed, false);
 }
