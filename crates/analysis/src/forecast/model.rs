@@ -7,7 +7,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 
 /// By how much a trend is less with each step that is forecast.
-pub(crate) const DAMPING: f64 = 0.98;
+pub(crate) const DAMPING: f64 = 0.99;
 
 /// One pair of the grid, with and without a trend.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub(crate) struct Fit {
     pub(crate) count: f64,
 }
 
+/// A level that wanders is taken to be so many times as likely beforehand: to miss it makes ranges far too narrow.
+const WANDERING: f64 = 4.0;
 /// Whoever is so much less likely than the best changes nothing.
 const LEAST_WEIGHT: f64 = 1e-3;
 
@@ -159,7 +161,8 @@ fn pair(values: &[Option<f64>], phi: f64, alpha: f64, count: f64, floor: f64) ->
     let [[yy, y1, yt], [_, ones, ones_line], [_, _, lines]] = sums.of;
     let ones = ones.max(f64::MIN_POSITIVE);
     let mean = y1 / ones;
-    let restricted = 0.5 * (ones / count.max(1.0)).ln();
+    let prior = if phi >= 1.0 { WANDERING.ln() } else { 0.0 };
+    let restricted = 0.5 * (ones / count.max(1.0)).ln() - prior;
     let likelihood = |squares: f64, parameters: f64| {
         -0.5 * count * (squares + floor).ln() - 0.5 * parameters * count.max(2.0).ln() - restricted
     };

@@ -100,6 +100,7 @@ impl<'a> Source<'a> {
         let [root, cross, own] = self.model.root.map(|entry| entry * self.deviation * wider);
         let coefficients = [mean + root * first + cross * second, trend + own * second];
         let mut level = self.model.level(coefficients);
+        let damping = DAMPING + (1.0 - DAMPING) * (2.0 * lot.part() - 1.0);
         let (mut line, mut rise, mut place) = (1.0, 1.0 / fit.values.len() as f64, 0);
         let next = |step: usize| {
             place = if step.is_multiple_of(self.block) {
@@ -110,7 +111,7 @@ impl<'a> Source<'a> {
             let seen =
                 self.errors.get(place % self.errors.len().max(1)).copied().unwrap_or_default();
             let error = (seen + self.kernel * lot.normal()) * wider;
-            rise *= DAMPING;
+            rise *= damping;
             line += rise;
             level *= self.model.phi;
             let value = fit.center + coefficients[0] + coefficients[1] * line + level + error;
