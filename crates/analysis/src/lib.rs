@@ -14,6 +14,7 @@
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | where the time goes, and what if a part were faster | [`time_spent`], [`what_if`] | [`TimeSpent`], [`WhatIf`] by [`Part`] |
 //! | why a second period costs or takes more, in parts that sum to the whole, and what drives it | [`why_cost`], [`why_duration`] | [`CostChange`], [`DurationChange`] |
+//! | what the next hours or days will cost or take, and when a budget is gone | [`forecast`] of a [`Series`] | [`Forecast`] with its [`Backtest`], [`Total`] and [`Exhaustion`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | what advice would save, and whether it helped | [`with_savings`], by [`Prices`]; [`remeasure`] | [`Saving`], [`Remeasured`] |
@@ -67,9 +68,11 @@ mod bottlenecks;
 mod columns;
 mod compare;
 mod cost;
+mod forecast;
 mod groups;
 mod importance;
 mod objective;
+mod series;
 pub mod statistics;
 mod summary;
 mod thresholds;
@@ -83,9 +86,11 @@ pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure,
 pub use bottlenecks::bottlenecks;
 pub use columns::{ColumnGroup, ColumnKey, Columns, ColumnsError, Percentiles};
 pub use compare::{Comparison, Gate, GateError, Verdict, compare, compare_operations};
+pub use forecast::{Backtest, Exhaustion, Forecast, ForecastPoint, Season, Total, When, forecast};
 pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};
 pub use importance::importance;
 pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};
+pub use series::{NotEnough, Quantity, Series, Step};
 pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,
     ToolSummary, summarize,

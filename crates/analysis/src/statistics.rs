@@ -26,7 +26,7 @@ pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_inte
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 
 /// A number within the range of floats: an overflow becomes the largest one.
-fn finite(value: f64) -> f64 {
+pub(crate) fn finite(value: f64) -> f64 {
     value.clamp(f64::MIN, f64::MAX)
 }
 

@@ -1,10 +1,11 @@
-//! How often the analysis is wrong: false alarms on series that do not change, and changes that it misses. And how fast
-//! it is: columns by key beside DuckDB and polars, live windows, and the trend of a series that
-//! grows.
+//! How often the analysis is wrong: false alarms on series that do not change, changes that it misses, and what comes
+//! outside of a forecast's ranges. And how fast it is: columns by key beside DuckDB and polars, live windows, and the
+//! trend of a series that grows.
 //!
 //! `SEED=n` draws other series; the default is 7.
 
 mod columns;
+mod coverage;
 mod curve;
 mod peers;
 mod windows;
@@ -169,6 +170,7 @@ fn main() {
     let (quick, json) = (asked("--quick"), asked("--json"));
     let mut rng = StdRng::seed_from_u64(seed);
     errors(if quick { 1_000 } else { 10_000 }, seed, json, &mut rng);
+    coverage::run(if quick { 100 } else { 1_000 }, seed, json);
     columns::measure(if quick { 1_000_000 } else { 10_000_000 }, json, &mut rng);
     windows::measure(quick, json);
     curve::measure(if quick { 100_000 } else { 10_000_000 }, json, &mut rng);
