@@ -3,10 +3,11 @@
 mod dimension;
 mod tally;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use foldhash::fast::RandomState;
 use serde::Serialize;
 use taximeter_models::{
     ComponentTiming, CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord,
@@ -184,7 +185,7 @@ impl Groups {
 #[derive(Debug, Clone, Default)]
 struct Tallies {
     /// Where the tally of a key stands.
-    places: BTreeMap<Name, usize>,
+    places: HashMap<Name, usize, RandomState>,
     named: Vec<Tally>,
     /// Of what has no key.
     unnamed: Tally,
@@ -202,8 +203,11 @@ impl Tallies {
         &mut self.named[place]
     }
 
+    /// By key.
     fn named(&self) -> impl Iterator<Item = (&Name, &Tally)> {
-        self.places.iter().map(|(key, place)| (key, &self.named[*place]))
+        let mut places: Vec<_> = self.places.iter().collect();
+        places.sort_unstable_by_key(|(key, _)| *key);
+        places.into_iter().map(|(key, place)| (key, &self.named[*place]))
     }
 }
 
