@@ -13,7 +13,7 @@ mod spread;
 mod theil_sen;
 mod wilson;
 
-pub use change_point::{ChangePoint, change_points};
+pub use change_point::{ChangePoint, MOST_CHANGE_POINT_VALUES, change_points};
 pub use dependence::variance_inflation;
 pub use distribution::Distribution;
 pub use kendall::{MannKendall, mann_kendall};

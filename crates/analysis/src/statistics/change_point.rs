@@ -25,9 +25,14 @@ pub struct ChangePoint {
 /// chance makes one as large less often than `alpha`, by Pettitt's approximation `p = 2 exp(−6K² / (n³ + n²))`. The place
 /// is where the difference is largest in units of its deviation, as in the test of Wilcoxon. Then the
 /// two parts are searched in the same way. Ranks make it indifferent to skew and to single wild values. Values that
-/// depend on those before them say less: K² is divided by their [inflation of
-/// variance](super::variance_inflation), estimated from what is left when the step, and the largest on each side of it where that is beyond doubt, are taken out; values that are often
-/// equal have less variance, and it is multiplied by that. No piece is shorter than `shortest` values. It takes n log² n time at most.
+/// depend on those before them say less: K² is divided by their [inflation of variance](super::variance_inflation),
+/// estimated from what is left when the step, and the largest on each side of it where that is beyond doubt, are taken
+/// out; values that are often equal have less variance, and it is multiplied by that. No piece is shorter than `shortest`
+/// values.
+///
+/// It takes n log n time for each level of the search. So that this has an end, a series of more than
+/// [`MOST_CHANGE_POINT_VALUES`] is searched through the mean ranks of pieces, and each place is looked for again among the
+/// values near it.
 ///
 /// A slow trend shows as steps; what is a trend, [`mann_kendall`](super::mann_kendall) says.
 ///
@@ -45,9 +50,7 @@ pub fn change_points(values: &[f64], alpha: f64, shortest: usize) -> Vec<ChangeP
     if !values.iter().all(|value| value.is_finite()) {
         return Vec::new();
     }
-    let mut places = Vec::new();
-    search(values, 0, alpha, shortest.max(2), &mut places);
-    places.sort_unstable_by_key(|(at, _)| *at);
+    let places = places(values, alpha, shortest.max(2));
     let ends: Vec<usize> = places.iter().map(|(at, _)| *at).chain([values.len()]).collect();
     let mut from = 0;
     let mut changes = Vec::with_capacity(places.len());
@@ -57,6 +60,35 @@ pub fn change_points(values: &[f64], alpha: f64, shortest: usize) -> Vec<ChangeP
         from = at;
     }
     changes
+}
+
+/// A longer series is searched through the mean ranks of so many pieces of equal length.
+pub const MOST_CHANGE_POINT_VALUES: usize = 20_000;
+
+/// The places with their p-values, the first first.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn places(values: &[f64], alpha: f64, shortest: usize) -> Vec<(usize, f64)> {
+    let mut places = Vec::new();
+    let length = values.len().div_ceil(MOST_CHANGE_POINT_VALUES);
+    if length <= 1 {
+        search(values, 0, alpha, shortest, &mut places);
+        places.sort_unstable_by_key(|(at, _)| *at);
+        return places;
+    }
+    let mean = |piece: &[f64]| piece.iter().sum::<f64>() / piece.len() as f64;
+    let pieces: Vec<f64> = mid_ranks(values).chunks(length).map(mean).collect();
+    search(&pieces, 0, alpha, shortest.div_ceil(length).max(2), &mut places);
+    places.sort_unstable_by_key(|(at, _)| *at);
+    // Two pieces to the left and to the right, the place is looked for again.
+    for (at, _) in &mut places {
+        let from = (*at - 2) * length;
+        let to = ((*at + 2) * length).min(values.len());
+        let near = mid_ranks(&values[from..to]);
+        *at = from + best_place(&near, 1).map_or(2 * length, |(at, _)| at);
+    }
+    places.sort_unstable_by_key(|(at, _)| *at);
+    places.dedup_by_key(|(at, _)| *at);
+    places
 }
 
 fn search(values: &[f64], from: usize, alpha: f64, shortest: usize, found: &mut Vec<(usize, f64)>) {
@@ -186,6 +218,25 @@ mod tests {
         let found: Vec<_> =
             change_points(&values, 0.01, 10).iter().map(|change| change.at).collect();
         assert_eq!(found, [60, 120]);
+    }
+
+    #[test]
+    fn a_long_series_has_its_changes_at_their_places() {
+        let noise = |at: u32| f64::from(at.wrapping_mul(2_654_435_761) >> 20) / 4_096.0;
+        let values: Vec<f64> = (0..65_003)
+            .map(|at| noise(at) + if (17_346..40_001).contains(&at) { 2.0 } else { 0.0 })
+            .collect();
+        let found: Vec<_> =
+            change_points(&values, 0.01, 10).iter().map(|change| change.at).collect();
+        let [first, second] = found[..] else { panic!("{found:?}") };
+        assert!(first.abs_diff(17_346) <= 2 && second.abs_diff(40_001) <= 2, "{found:?}");
+        // Of failures and successes, too: 1 of 16, then 1 of 4.
+        let values: Vec<f64> = (0..65_003_u32)
+            .map(|at| f64::from(u8::from(noise(at) < if at < 30_000 { 0.0625 } else { 0.25 })))
+            .collect();
+        let found = change_points(&values, 0.01, 10);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].at.abs_diff(30_000) < 200, "{found:?}");
     }
 
     #[test]

@@ -51,18 +51,27 @@ fn inflation(rho: f64, n: f64) -> f64 {
 /// The place of each value among all, from 1 on; equal values share the mean of their places.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 pub(super) fn mid_ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_unstable_by(|left, right| values[*left].total_cmp(&values[*right]));
+    // Beside its value, a place is sorted without a look at another end of the memory.
+    let mut order: Vec<(i64, usize)> =
+        values.iter().enumerate().map(|(at, value)| (in_order(*value), at)).collect();
+    order.sort_unstable();
     let mut ranks = vec![0.0; values.len()];
     let mut before = 0;
-    for equal in order.chunk_by(|left, right| values[*left].total_cmp(&values[*right]).is_eq()) {
+    for equal in order.chunk_by(|left, right| left.0 == right.0) {
         let shared = before as f64 + f64::midpoint(equal.len() as f64, 1.0);
-        for at in equal {
+        for (_, at) in equal {
             ranks[*at] = shared;
         }
         before += equal.len();
     }
     ranks
+}
+
+/// A number that is in the same order as the value: the bits of negative floats count downwards.
+fn in_order(value: f64) -> i64 {
+    // Zero has one sign.
+    let bits = (value + 0.0).to_bits().cast_signed();
+    bits ^ ((bits >> 63) & i64::MAX)
 }
 
 #[cfg(test)]
