@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use taximeter_analysis::{
-    CostChange, Dimension, DurationChange, GroupSummary, Groups, Prices, SessionSummary,
-    Summarizer, TimeSpent, TrendConfig, Window,
+    CostChange, Dimension, DurationChange, Forecast, GroupSummary, Groups, NotEnough, Prices,
+    Quantity, Series, SessionSummary, Step, Summarizer, TimeSpent, TrendConfig, Window,
 };
 use taximeter_models::{
     Advice, CostOutcome, Currency, Finding, LlmCall, Money, OperationRecord, PerformanceTrend,
@@ -76,6 +76,34 @@ impl Meter {
     pub fn why_duration(&self, operation: &str, since: DateTime<Utc>) -> Option<DurationChange> {
         let (before, after) = self.kept_before_and_since(since);
         taximeter_analysis::why_duration(&before, &after, operation)
+    }
+
+    /// How cost, tokens, operations or their mean duration go on, by the operations that are kept: so many hours or days.
+    ///
+    /// A meter keeps the last operations of one run; whoever wants next month asks the same of a history, by
+    /// [`analysis::Series`](taximeter_analysis::Series).
+    ///
+    /// # Errors
+    /// Where there are too few hours or days to say anything, which is an answer.
+    ///
+    /// ```
+    /// use taximeter::Meter;
+    /// use taximeter::analysis::{Quantity, Step};
+    ///
+    /// let meter = Meter::builder().build()?;
+    /// meter.operation("answer").start().succeed();
+    /// let told = meter.forecast(Quantity::CostUsd, Step::Hour, 24).unwrap_err();
+    /// assert_eq!(told.to_string(), "0 steps with a value are too few; 14 are needed");
+    /// # Ok::<(), taximeter::Error>(())
+    /// ```
+    pub fn forecast(
+        &self,
+        quantity: Quantity,
+        step: Step,
+        steps: usize,
+    ) -> Result<Forecast, NotEnough> {
+        let series = Series::of_records(&self.kept(), quantity, step, self.state.clock.wall());
+        taximeter_analysis::forecast(&series, steps)
     }
 
     /// What stands out in the operations that are kept.
