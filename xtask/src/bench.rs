@@ -16,12 +16,12 @@ pub(crate) enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// False alarms and missed changes of the analysis, on series drawn by lot
+    /// False alarms and missed changes of the analysis, and its speed beside DuckDB and polars
     Analysis {
         /// Write JSON, an object a line
         #[arg(long)]
         json: bool,
-        /// A tenth of the series
+        /// A tenth of the series and rows
         #[arg(long)]
         quick: bool,
     },
