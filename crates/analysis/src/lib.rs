@@ -11,6 +11,7 @@
 //! | whether a second group of values is worse than a first | [`compare`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | what the next hours or days will cost or take, and when a budget is gone | [`forecast`] of a [`Series`] | [`Forecast`] with its [`Backtest`], [`Total`] and [`Exhaustion`] |
+//! | which hours, days, operations or error rates are out of the ordinary | [`anomalies`], [`slow_operations`], [`error_jumps`], by an [`AnomalyConfig`] | [`Anomaly`], [`SlowOperation`], [`ErrorJump`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
@@ -56,6 +57,7 @@
 //! [`Proportion`]: statistics::Proportion
 
 mod advice;
+mod anomalies;
 mod bottlenecks;
 mod compare;
 mod cost;
@@ -72,6 +74,10 @@ mod trend_config;
 mod window;
 
 pub use advice::advise;
+pub use anomalies::{
+    Anomalies, Anomaly, AnomalyConfig, Callee, ErrorJump, SlowOperation, anomalies, error_jumps,
+    slow_operations,
+};
 pub use bottlenecks::bottlenecks;
 pub use compare::{Comparison, Gate, GateError, Verdict, compare};
 pub use forecast::{Backtest, Exhaustion, Forecast, ForecastPoint, Season, Total, When, forecast};

@@ -5,15 +5,18 @@
 mod change_point;
 mod dependence;
 mod distribution;
+mod fisher;
 mod kendall;
 mod quantile;
 mod rank_sum;
+pub(crate) mod tails;
 mod theil_sen;
 mod wilson;
 
 pub use change_point::{ChangePoint, change_points};
 pub use dependence::variance_inflation;
 pub use distribution::Distribution;
+pub use fisher::{FisherExact, fisher_exact, holm};
 pub use kendall::{MannKendall, mann_kendall};
 pub use quantile::quantile;
 pub use rank_sum::{RankSum, Shift, rank_sum, shift};

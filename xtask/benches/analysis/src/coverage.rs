@@ -139,8 +139,7 @@ pub(crate) fn run(series: u64, seed: u64, json: bool) {
             let found = forecast(&seen, 24).expect("enough values");
             for (hits, horizon) in by_horizon.iter_mut().zip(HORIZONS) {
                 let point = found.points[horizon - 1];
-                let (of_80, of_95) =
-                    ((point.low_80, point.high_80), (point.low_95, point.high_95));
+                let (of_80, of_95) = ((point.low_80, point.high_80), (point.low_95, point.high_95));
                 hits.count(came[horizon - 1], of_80, of_95);
             }
             let total = found.total_until(seen.at(kind.seen + 24)).expect("a total");

@@ -2,6 +2,7 @@
 //!
 //! `SEED=n` draws other series; the default is 7.
 
+mod alarms;
 mod coverage;
 
 use std::time::{Duration, Instant};
@@ -161,7 +162,6 @@ fn main() {
     let series = if asked("--quick") { 1_000 } else { 10_000 };
     let mut rng = StdRng::seed_from_u64(seed);
     let began = Instant::now();
-    if asked("--only-coverage") { return coverage::run(series / 10, seed, asked("--json")); }
     let mut rates = false_alarms(series, &mut rng);
     rates.extend(detections(series / 10, &mut rng));
     let each = began.elapsed().as_secs_f64() / (4.4 * series as f64);
@@ -178,6 +178,7 @@ fn main() {
             );
         }
         coverage::run(series / 10, seed, true);
+        alarms::run(series / 10, seed, true);
         return;
     }
     println!("Series of {POINTS} points, coefficient of variation {VARIATION}, seed {seed}\n");
@@ -189,4 +190,5 @@ fn main() {
     println!("\n{:.0} µs for a series, making it included", each * 1e6);
     println!("{seconds:.2} s for trend and changes of 1,000 series of 1,000 points");
     coverage::run(series / 10, seed, false);
+    alarms::run(series / 10, seed, false);
 }
