@@ -15,6 +15,7 @@
 //! | where the time goes, and what if a part were faster | [`time_spent`], [`what_if`] | [`TimeSpent`], [`WhatIf`] by [`Part`] |
 //! | why a second period costs or takes more, in parts that sum to the whole, and what drives it | [`why_cost`], [`why_duration`] | [`CostChange`], [`DurationChange`] |
 //! | what the next hours or days will cost or take, and when a budget is gone | [`forecast`] of a [`Series`] | [`Forecast`] with its [`Backtest`], [`Total`] and [`Exhaustion`] |
+//! | which hours, days, operations or error rates are out of the ordinary | [`anomalies`], [`slow_operations`], [`error_jumps`], by an [`AnomalyConfig`] | [`Anomaly`], [`SlowOperation`], [`ErrorJump`] |
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | what advice would save, and whether it helped | [`with_savings`], by [`Prices`]; [`remeasure`] | [`Saving`], [`Remeasured`] |
@@ -64,6 +65,7 @@
 //! [`Proportion`]: statistics::Proportion
 
 mod advice;
+mod anomalies;
 mod bottlenecks;
 mod columns;
 mod compare;
@@ -83,6 +85,10 @@ mod why;
 mod window;
 
 pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure, with_savings};
+pub use anomalies::{
+    Anomalies, Anomaly, AnomalyConfig, Callee, ErrorJump, SlowOperation, anomalies, error_jumps,
+    slow_operations,
+};
 pub use bottlenecks::bottlenecks;
 pub use columns::{ColumnGroup, ColumnKey, Columns, ColumnsError, Percentiles};
 pub use compare::{Comparison, Gate, GateError, Verdict, compare, compare_operations};

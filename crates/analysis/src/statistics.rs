@@ -5,17 +5,20 @@
 mod change_point;
 mod dependence;
 mod distribution;
+mod fisher;
 mod kendall;
 mod least_squares;
 mod quantile;
 mod rank_sum;
 mod spread;
+pub(crate) mod tails;
 mod theil_sen;
 mod wilson;
 
 pub use change_point::{ChangePoint, MOST_CHANGE_POINT_VALUES, change_points};
 pub use dependence::variance_inflation;
 pub use distribution::Distribution;
+pub use fisher::{FisherExact, fisher_exact, holm};
 pub use kendall::{MannKendall, mann_kendall};
 pub use least_squares::{LeastSquares, least_squares};
 pub(crate) use quantile::Place;

@@ -4,6 +4,7 @@
 //!
 //! `SEED=n` draws other series; the default is 7.
 
+mod alarms;
 mod columns;
 mod coverage;
 mod curve;
@@ -171,6 +172,7 @@ fn main() {
     let mut rng = StdRng::seed_from_u64(seed);
     errors(if quick { 1_000 } else { 10_000 }, seed, json, &mut rng);
     coverage::run(if quick { 100 } else { 1_000 }, seed, json);
+    alarms::run(if quick { 100 } else { 1_000 }, seed, json);
     columns::measure(if quick { 1_000_000 } else { 10_000_000 }, json, &mut rng);
     windows::measure(quick, json);
     curve::measure(if quick { 100_000 } else { 10_000_000 }, json, &mut rng);
