@@ -32,6 +32,7 @@
 //! | to record from deep inside | [`current`] |
 //! | totals, summaries, groups, trends | [`Meter::totals`], [`Meter::summary`], [`Meter::group`], [`Meter::trend`] |
 //! | where time and money go, and why it changed | [`Meter::time_spent`], [`Meter::why_duration`], [`Meter::why_cost`] |
+//! | what comes, and what is out of the ordinary | [`Meter::forecast`], [`Meter::slow_operations`], [`Meter::error_jumps`] |
 //! | what stands out, what to do, what it saves | [`Meter::bottlenecks`], [`Meter::advice`] |
 //! | to keep a session | [`Meter::save`], [`Meter::load`] |
 //! | settings | [`Settings`] |

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use taximeter_analysis::{
-    CostChange, Dimension, DurationChange, Forecast, GroupSummary, Groups, NotEnough, Prices,
-    Quantity, Series, SessionSummary, Step, Summarizer, TimeSpent, TrendConfig, Window,
+    AnomalyConfig, CostChange, Dimension, DurationChange, ErrorJump, Forecast, GroupSummary,
+    Groups, NotEnough, Prices, Quantity, Series, SessionSummary, SlowOperation, Step, Summarizer,
+    TimeSpent, TrendConfig, Window,
 };
 use taximeter_models::{
     Advice, CostOutcome, Currency, Finding, LlmCall, Money, OperationRecord, PerformanceTrend,
@@ -104,6 +105,17 @@ impl Meter {
     ) -> Result<Forecast, NotEnough> {
         let series = Series::of_records(&self.kept(), quantity, step, self.state.clock.wall());
         taximeter_analysis::forecast(&series, steps)
+    }
+
+    /// The tools and LLMs whose calls fail more often since a moment than before, by the operations that are kept, the
+    /// surest first.
+    pub fn error_jumps(&self, since: DateTime<Utc>) -> Vec<ErrorJump> {
+        taximeter_analysis::error_jumps(&self.kept(), since, &AnomalyConfig::default())
+    }
+
+    /// Operations that took longer than others of their name ever should, of those that are kept.
+    pub fn slow_operations(&self) -> Vec<SlowOperation> {
+        taximeter_analysis::slow_operations(&self.kept(), &AnomalyConfig::default())
     }
 
     /// What stands out in the operations that are kept.
