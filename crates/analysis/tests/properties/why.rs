@@ -179,6 +179,27 @@ proptest! {
     }
 
     #[test]
+    fn scaling_the_money_scales_the_parts(before in drawn_answers(), after in drawn_answers(), times in 2..9_i128) {
+        let scaled = |operations: &[OperationRecord]| {
+            let mut operations = operations.to_vec();
+            for call in operations.iter_mut().flat_map(|operation| &mut operation.llm_calls) {
+                let CostOutcome::Priced(cost) = &mut call.cost else { continue };
+                for line in &mut cost.lines {
+                    line.amount = line.amount.checked_mul(times).expect("an amount");
+                }
+            }
+            operations
+        };
+        let one = why_cost(&before, &after);
+        let many = why_cost(&scaled(&before), &scaled(&after));
+        for ((_, one), (_, many)) in one.parts.iter().zip(&many.parts) {
+            let expected = one.checked_mul(times).expect("an amount");
+            prop_assert!((expected - *many).to_f64_lossy().abs() < 1e-9, "{} {}", expected, many);
+        }
+        prop_assert_eq!(one.drivers.len(), many.drivers.len());
+    }
+
+    #[test]
     fn whatever_came_the_parts_sum(before in operations(12), after in operations(12)) {
         let change = why_cost(&before, &after);
         assert_finite(&change);
