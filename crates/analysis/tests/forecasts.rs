@@ -13,7 +13,7 @@ use taximeter_models::{
 };
 
 fn monday() -> DateTime<Utc> {
-    "2026-11-02T00:00:00Z".parse().unwrap()
+    "2026-11-02T00:00:00Z".parse().expect("a moment")
 }
 
 /// Numbers by lot from a seed, between 0 and 1.
@@ -23,13 +23,18 @@ fn lots(seed: u64) -> impl FnMut() -> f64 {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        f64::from(u32::try_from(state >> 32).unwrap()) / f64::from(u32::MAX)
+        f64::from(u32::try_from(state >> 32).expect("32 bits")) / f64::from(u32::MAX)
     }
 }
 
 /// About standard normal: the sum of twelve lots.
 fn normal(lot: &mut impl FnMut() -> f64) -> f64 {
     (0..12).map(|_| lot()).sum::<f64>() - 6.0
+}
+
+/// A day that swings between a fifth and nine fifths.
+fn wave(hour: u32) -> f64 {
+    1.0 + 0.8 * (f64::from(hour) / 24.0 * std::f64::consts::TAU).sin()
 }
 
 fn days(values: Vec<f64>) -> Series {
@@ -73,8 +78,7 @@ fn noise_has_no_season_and_a_day_has_one() {
         forecast(&Series::new(monday(), Step::Hour, noise.clone()), 24).unwrap().season,
         None
     );
-    let wave = |at: usize| 1.0 + 0.8 * (at as f64 / 24.0 * std::f64::consts::TAU).sin();
-    let by_day = noise.iter().enumerate().map(|(at, value)| value.map(|value| value * wave(at)));
+    let by_day = (0..).zip(&noise).map(|(at, value)| value.map(|value| value * wave(at)));
     let found = forecast(&Series::new(monday(), Step::Hour, by_day.collect()), 24).unwrap();
     assert_eq!(found.season, Some(Season::Day));
     assert!(found.points[6].value > 3.0 * found.points[18].value);
@@ -114,7 +118,6 @@ fn a_budget_that_is_gone_is_gone_at_once() {
 #[test]
 fn one_wild_hour_among_a_week_of_days_and_nights_is_found() {
     let mut lot = lots(5);
-    let wave = |at: usize| 1.0 + 0.8 * (at as f64 / 24.0 * std::f64::consts::TAU).sin();
     let mut values: Vec<_> =
         (0..336).map(|at| Some(wave(at) * f64::exp(0.1 * normal(&mut lot)))).collect();
     let still = Series::new(monday(), Step::Hour, values.clone());
@@ -135,7 +138,7 @@ fn operation((hours, millis, cents, fails): (i64, u64, i64, bool)) -> OperationR
     operation.duration = Duration::from_millis(millis);
     let mut call = LlmCall::new("openai", "gpt-4o");
     call.cost = CostOutcome::ProviderReported(ReportedCost {
-        total: Money::ratio(cents.into(), 100).unwrap().0,
+        total: Money::ratio(cents.into(), 100).expect("in range").0,
         input: None,
         output: None,
         currency: taximeter_models::Currency::USD,
@@ -189,7 +192,7 @@ proptest! {
     #[test]
     fn another_unit_scales_the_forecast(seed in 1..1_000_u64, zeros: bool, factor in prop::sample::select(vec![0.25, 4.0, 1_048_576.0])) {
         let mut lot = lots(seed);
-        let mut draw = |at: usize| if zeros && at % 9 == 0 { 0.0 } else { f64::exp(0.5 * normal(&mut lot)) };
+        let mut draw = |at: usize| if zeros && at.is_multiple_of(9) { 0.0 } else { f64::exp(0.5 * normal(&mut lot)) };
         let values: Vec<f64> = (0..50).map(&mut draw).collect();
         let scaled = values.iter().map(|value| value * factor).collect();
         let (one, other) = (forecast(&days(values), 5).unwrap(), forecast(&days(scaled), 5).unwrap());
