@@ -68,7 +68,7 @@ pub struct Forecast {
 /// How a series goes on for so many steps.
 ///
 /// - **Level and trend**: many models are fitted, from noise around a mean through autoregression to exponential smoothing,
-///   each with and without a trend that is damped by 2 % a step, and weighed by their likelihood. So the range is
+///   each with and without a trend that is damped by up to 2 % a step, and weighed by their likelihood. So the range is
 ///   narrow where the series returns to a mean and widens with the horizon where it wanders.
 /// - **Season**: hour of the day, or hour of the day and day of the week, for hourly series; day of the week for daily ones.
 ///   It is used where two whole seasons were seen **and** it makes the fit better by the criterion of Akaike **and** the
@@ -80,7 +80,10 @@ pub struct Forecast {
 ///   the doubt of its mean, trend and deviation, and from errors that were seen, in blocks. The lots have a fixed seed:
 ///   the same series has the same forecast.
 ///
-/// What a range cannot know is what was never seen: a new customer, a new price. From more than 2,016 steps the last ones
+/// Of series drawn by lot 81 % and 95 % of what came lay within the ranges (`cargo xtask bench analysis`). They are too
+/// narrow where a level wanders, few steps were seen and the horizon is long: of 60 days and 24 days ahead they hold 68 %
+/// and 88 %; and somewhat too wide for noise around a level in 30 days. What a range cannot know is what was never seen: a
+/// new customer, a new price. From more than 2,016 steps the last ones
 /// are taken, and no more than 8,784 are forecast.
 ///
 /// Sources: R. J. Hyndman, A. B. Koehler, J. K. Ord and R. D. Snyder, "Forecasting with exponential smoothing" (2008),
