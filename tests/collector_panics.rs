@@ -389,6 +389,12 @@ fn a_panic_of_the_work_itself_goes_on_and_is_recorded() {
     assert!(panics(|| {
         futures_executor::block_on(collector.scope_async("future", |_| async { injected() }));
     }));
+    assert!(panics(|| {
+        _ = collector.scope_async("closure", |_| -> std::future::Ready<()> {
+            injected();
+            std::future::ready(())
+        });
+    }));
     let op = collector.operation("parts").start();
     assert!(panics(|| op.time("part", injected)));
     assert!(panics(|| op.tool("search").run(injected)));
@@ -399,8 +405,8 @@ fn a_panic_of_the_work_itself_goes_on_and_is_recorded() {
     }));
     collector.flush(SOON).unwrap();
     let records = sink.records();
-    let [scope, run_by, future, parts, unwound] = &*records else { panic!("{records:?}") };
-    for record in [scope, run_by, future] {
+    let [scope, run_by, future, closure, parts, unwound] = &*records else { panic!("{records:?}") };
+    for record in [scope, run_by, future, closure] {
         assert_eq!((record.outcome, record.error_count()), (Outcome::Failure, 1));
         assert_eq!(record.errors[0].message, "panicked: injected");
     }

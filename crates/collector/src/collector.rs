@@ -212,8 +212,18 @@ impl Collector {
         F::Output: Ending<Kind>,
     {
         let operation = self.operation(name).start();
-        let future = work(operation.handle());
-        crate::MeteredExt::metered(future, operation)
+        let handle = operation.handle();
+        let entered = operation.enter();
+        // The panic goes on just below, as in `run`.
+        let future = catch_unwind(AssertUnwindSafe(|| work(handle)));
+        drop(entered);
+        match future {
+            Ok(future) => crate::MeteredExt::metered(future, operation),
+            Err(panic) => {
+                operation.end_with(Some(ErrorRecord::of_panic(&*panic)));
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// Starts an operation that is addressed by its id, for callers who cannot hold a guard. It stays open until
@@ -456,7 +466,7 @@ impl Shared {
     }
 
     /// Whether the collector is being shut down: what is abandoned then waits for no room.
-    fn is_ending(&self) -> bool {
+    pub(crate) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
 

@@ -193,6 +193,10 @@ impl OperationBuilder {
         // After the end of the collector it would never be taken out again; so it is abandoned at once.
         if !shared.intake.is_closed() {
             shared.by_id.insert(id, operation);
+            // The end may have looked through the map just before; then the map's lock shows that it has begun.
+            if shared.is_ending() {
+                drop(shared.by_id.remove(&id));
+            }
         }
         id
     }
