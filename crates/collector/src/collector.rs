@@ -465,8 +465,17 @@ impl Shared {
         }
     }
 
+    /// Abandons what is open by id, one by one, and each when the map's lock is let go: a clock or a hook may look into the
+    /// map too.
+    fn abandon_those_by_id(&self) {
+        let open: Vec<_> = self.by_id.iter().map(|entry| *entry.key()).collect();
+        for id in open {
+            drop(self.by_id.remove(&id));
+        }
+    }
+
     /// Whether the collector is being shut down: what is abandoned then waits for no room.
-    pub(crate) fn is_ending(&self) -> bool {
+    fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)
     }
 
@@ -526,12 +535,10 @@ impl Inner {
             return Err(FlushError::Forked);
         }
         shared.ending.store(true, Ordering::Relaxed);
-        // One by one, and each ended when the map's lock is let go: a clock or a hook may look into the map too.
-        let open: Vec<_> = shared.by_id.iter().map(|entry| *entry.key()).collect();
-        for id in open {
-            drop(shared.by_id.remove(&id));
-        }
+        shared.abandon_those_by_id();
         let closed = shared.worker.close(timeout, || shared.intake.counts().queued);
+        // Those that began meanwhile; what begins after this finds the intake closed.
+        shared.abandon_those_by_id();
         shared.intake.empty_pools();
         closed
     }

@@ -193,8 +193,8 @@ impl OperationBuilder {
         // After the end of the collector it would never be taken out again; so it is abandoned at once.
         if !shared.intake.is_closed() {
             shared.by_id.insert(id, operation);
-            // The end may have looked through the map just before; then the map's lock shows that it has begun.
-            if shared.is_ending() {
+            // The end may have looked through the map just before; then the map's lock shows that it has come.
+            if shared.intake.is_closed() {
                 drop(shared.by_id.remove(&id));
             }
         }
