@@ -237,3 +237,22 @@ proptest! {
         prop_assert_eq!(all(&operations), before);
     }
 }
+
+/// Busy by day and quiet at the weekend: four weeks of hours, with noise of a twentieth that repeats nowhere.
+#[test]
+fn the_hour_of_the_day_and_the_day_of_the_week_are_told_apart() {
+    let busy = |at: u32| {
+        let (hour, day) = (at % 24, at / 24 % 7);
+        let by_hour = if (8..18).contains(&hour) { 60.0 } else { 20.0 };
+        by_hour * if day >= 5 { 0.4 } else { 1.0 }
+    };
+    let noise = |at: u32| f64::from(at.wrapping_mul(2_654_435_761) >> 22) / 1_024.0 - 0.5;
+    let value = |at: u32| Some(busy(at) * (1.0 + 0.1 * noise(at)));
+    let monday = "2026-11-02T00:00:00Z".parse().unwrap();
+    let series = Series::new(monday, Step::Hour, (0..672).map(value).collect());
+    let week = forecast(&series, 168).unwrap();
+    assert_eq!(week.season, Some(Season::DayAndWeek));
+    for (at, point) in (672..).zip(&week.points) {
+        assert!((point.value / busy(at) - 1.0).abs() < 0.15, "{at}: {} {}", busy(at), point.value);
+    }
+}
