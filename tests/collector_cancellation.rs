@@ -1,7 +1,7 @@
 //! Futures that are given up, at every await point and by every way there is: each leaves exactly one record, abandoned,
 //! with exactly what was recorded up to there.
 
-use std::future::{pending, poll_fn};
+use std::future::pending;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +15,8 @@ use taximeter::{
 };
 use tokio::runtime::{Builder, Runtime};
 
+use crate::futures::yield_now;
+
 const SOON: Duration = Duration::from_secs(20);
 
 /// The await points of the work.
@@ -27,19 +29,6 @@ fn collector() -> (Collector, MemorySink) {
 
 fn many_threads() -> Runtime {
     Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap()
-}
-
-/// Gives way to other tasks once.
-async fn yield_now() {
-    let mut yielded = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Records a little more in each step, and says how many steps it has done.

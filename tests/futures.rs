@@ -15,7 +15,7 @@ fn collector() -> (Collector, MemorySink) {
 }
 
 /// Gives way to other tasks once.
-async fn yield_now() {
+pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|context| {
         if std::mem::replace(&mut yielded, true) {

@@ -1,6 +1,6 @@
 //! What an operation costs in the mean, over those of which that is known.
 
-use taximeter_models::{CostOutcome, CostTotals, Currency, LlmCall, Money, OperationRecord};
+use taximeter_models::{CostTotals, Currency, LlmCall, Money, OperationRecord};
 
 /// The cost of an operation in US dollars; none where the cost of a call is not known or is in another currency. An
 /// operation without LLM calls costs nothing.
@@ -36,12 +36,8 @@ impl KnownCosts {
 
     /// As [`add`](Self::add) of their sum, which needs no memory.
     pub(crate) fn add_calls(&mut self, calls: &[LlmCall]) {
-        let known = |call: &LlmCall| {
-            let (amount, currency) = call.cost.amount().filter(|_| call.cost.is_known())?;
-            let free = matches!(call.cost, CostOutcome::Free { .. });
-            (free || currency == Currency::USD).then_some(amount)
-        };
-        if let Some(sum) = calls.iter().map(known).sum::<Option<Money>>() {
+        let known = calls.iter().map(|call| call.cost.known_usd());
+        if let Some(sum) = known.sum::<Option<Money>>() {
             self.sum += sum;
             self.operations += 1;
         }

@@ -28,6 +28,12 @@ pub use spread::{SKETCH_ERROR, Spread};
 pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_interval};
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 
+/// The mean of values in any order; none of no values.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
 /// A number within the range of floats: an overflow becomes the largest one.
 pub(crate) fn finite(value: f64) -> f64 {
     value.clamp(f64::MIN, f64::MAX)

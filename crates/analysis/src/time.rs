@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use taximeter_models::{Name, OperationId, OperationRecord};
 
 use self::tree::Tree;
-use crate::statistics::quantile;
+use crate::statistics::{mean, quantile};
 
 /// A part of an operation that takes time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -194,11 +194,7 @@ pub fn what_if<'a>(
     }
     let own = Own::of(operations, operation_name);
     let before = own.durations();
-    let then = own.operations.iter().map(|operation| {
-        let tree = Tree::of(operation, &own.children);
-        schedule::again(&tree, part, speedup) * 1e-9
-    });
-    let mut then: Vec<f64> = then.collect();
+    let mut then: Vec<f64> = own.again(part, speedup).map(|(_, then)| then).collect();
     then.sort_unstable_by(f64::total_cmp);
     Some(WhatIf {
         part: part.clone(),
@@ -219,16 +215,7 @@ pub(crate) fn saved_seconds<'a>(
     speedup: f64,
 ) -> Vec<f64> {
     let own = Own::of(operations, operation_name);
-    let saved = own.operations.iter().map(|operation| {
-        let then = schedule::again(&Tree::of(operation, &own.children), part, speedup) * 1e-9;
-        (operation.duration.as_secs_f64() - then).max(0.0)
-    });
-    saved.collect()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+    own.again(part, speedup).map(|(before, then)| (before - then).max(0.0)).collect()
 }
 
 /// The operations within others, by the id of the other.
@@ -262,6 +249,15 @@ impl<'a> Own<'a> {
     /// In seconds, the shortest first.
     fn durations(&self) -> Vec<f64> {
         self.operations.iter().map(|operation| operation.duration.as_secs_f64()).collect()
+    }
+
+    /// What each takes, and what it would take if a part were so many times as fast, in seconds.
+    fn again(&self, part: &Part, speedup: f64) -> impl Iterator<Item = (f64, f64)> {
+        self.operations.iter().map(move |operation| {
+            let tree = Tree::of(operation, &self.children);
+            let then = schedule::again(&tree, part, speedup) * 1e-9;
+            (operation.duration.as_secs_f64(), then)
+        })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]

@@ -224,6 +224,19 @@ impl CostOutcome {
         }
     }
 
+    /// The whole cost in US dollars; none where a part of it is not known, or it is in another currency.
+    ///
+    /// ```
+    /// use taximeter_models::{CostOutcome, FreeReason, Money};
+    ///
+    /// assert_eq!(CostOutcome::Free { reason: FreeReason::Local }.known_usd(), Some(Money::ZERO));
+    /// assert_eq!(CostOutcome::NoUsage.known_usd(), None);
+    /// ```
+    pub fn known_usd(&self) -> Option<Money> {
+        let (amount, currency) = self.amount().filter(|_| self.is_known())?;
+        (currency == Currency::USD).then_some(amount)
+    }
+
     /// Whether the whole cost is known, exactly or as an estimate.
     pub fn is_known(&self) -> bool {
         matches!(

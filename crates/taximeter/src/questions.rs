@@ -7,7 +7,7 @@ use taximeter_analysis::{
     TimeSpent, TrendConfig, Window,
 };
 use taximeter_models::{
-    Advice, CostOutcome, Currency, Finding, LlmCall, Money, OperationRecord, PerformanceTrend,
+    Advice, CostOutcome, Finding, LlmCall, Money, OperationRecord, PerformanceTrend,
 };
 use taximeter_pricing::BookRef;
 
@@ -152,8 +152,6 @@ impl Prices for Book {
     fn usd(&self, call: &LlmCall, at: DateTime<Utc>) -> Option<Money> {
         let mut asked = call.clone();
         asked.cost = CostOutcome::Pending;
-        let cost = self.0.price_call(&asked, at);
-        let (amount, currency) = cost.amount().filter(|_| cost.is_known())?;
-        (currency == Currency::USD).then_some(amount)
+        self.0.price_call(&asked, at).known_usd()
     }
 }

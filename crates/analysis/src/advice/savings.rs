@@ -299,12 +299,9 @@ impl Looked<'_> {
 
     /// As long as the shortest prompt that begins so, what they have in common can be at most.
     fn prompt_cache(&self, llm: &Name) -> Option<Saving> {
-        let of_llm = |operation: &&OperationRecord| {
-            let calls = operation.llm_calls.clone();
-            calls.into_iter().filter(|call| llm_key(call) == **llm).collect::<Vec<_>>()
-        };
         let mut shortest = HashMap::<u64, u64>::new();
-        for call in self.own.iter().flat_map(of_llm) {
+        let calls = self.own.iter().flat_map(|operation| &operation.llm_calls);
+        for call in calls.filter(|call| llm_key(call) == **llm) {
             if let (Some(hash), Some(usage)) = (call.prompt_prefix_hash, &call.usage) {
                 let input = shortest.entry(hash).or_insert(u64::MAX);
                 *input = (*input).min(usage.input_tokens());

@@ -7,7 +7,7 @@ use taximeter_models::{ErrorCategory, Finding, FindingKind, Money, Name, Operati
 
 use super::waste::{Call, Waste, calls};
 use crate::Thresholds;
-use crate::statistics::quantile;
+use crate::statistics::{mean, quantile};
 use crate::thresholds::is_limit;
 
 /// Fewer cases than this are chance.
@@ -98,11 +98,6 @@ impl Callee<'_> {
         let found = stands_out(timeouts, self.thresholds.timeout_share, self.thresholds);
         found.then(|| waste.finding(self.name, kind, self.operations))
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn mean(values: &[f64]) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Agents that call a tool with the same arguments again and again. A try after a failure is none of it.

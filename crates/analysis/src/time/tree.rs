@@ -85,9 +85,6 @@ impl Tree {
 }
 
 fn times<'a>(parts: &'a mut BTreeMap<Part, Times>, part: &Part) -> &'a mut Times {
-    if !parts.contains_key(part) {
-        parts.insert(part.clone(), Times::default());
-    }
     parts.entry(part.clone()).or_default()
 }
 

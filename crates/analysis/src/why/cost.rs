@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use taximeter_models::{CostOutcome, Currency, LlmCall, Money, OperationRecord, Rate, Unit};
+use taximeter_models::{CostOutcome, LlmCall, Money, OperationRecord, Rate, Unit};
 
 use super::{CostCause, CostChange, drivers, factors};
 use crate::groups::llm_key;
@@ -121,7 +121,7 @@ impl Period {
     }
 
     fn add(&mut self, call: &LlmCall) {
-        let usd = usd(call);
+        let usd = call.cost.known_usd();
         self.left_out.record(usd.is_none());
         let Some(usd) = usd else { return };
         self.sum += usd;
@@ -136,12 +136,6 @@ impl Period {
     fn share(&self, llm: &str) -> f64 {
         self.llms.get(llm).map_or(0.0, |llm| llm.calls) / self.calls
     }
-}
-
-/// What a call cost in US dollars; none where that is not known as a whole.
-pub(super) fn usd(call: &LlmCall) -> Option<Money> {
-    let (amount, currency) = call.cost.amount().filter(|_| call.cost.is_known())?;
-    (currency == Currency::USD).then_some(amount)
 }
 
 impl LlmCalls {

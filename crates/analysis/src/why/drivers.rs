@@ -5,7 +5,6 @@ use std::ops::AddAssign;
 
 use taximeter_models::{Money, Name, OperationRecord};
 
-use super::cost::usd;
 use super::{Driven, Driver};
 use crate::groups::{Dimension, llm_key};
 
@@ -33,7 +32,7 @@ pub(super) fn of_cost(
                         Dimension::Provider => call.provider.clone(),
                         _ => key(operation, dimension),
                     };
-                    put(&mut amounts, key, usd(call).unwrap_or_default(), is_after);
+                    put(&mut amounts, key, call.cost.known_usd().unwrap_or_default(), is_after);
                 }
             }
         }
