@@ -4,6 +4,7 @@
 //! |---|---|
 //! | to save, load and list sessions in a directory | [`SessionFiles`] |
 //! | what is there, and what was passed over | [`SessionList`], of [`SessionFile`] and [`SkippedEntry`] |
+//! | records that are kept for good, and can be asked | [`store::Store`] |
 //! | why it did not work, and what to do | [`PersistenceError`], with [`Action`] and [`NameProblem`] |
 //!
 //! A session goes from the facade to [`SessionFiles::save`], which writes it beside its target and renames it into
@@ -37,9 +38,12 @@ mod files;
 mod list;
 mod name;
 mod read;
+pub mod store;
+mod store_error;
 mod write;
 
 pub use error::{Action, PersistenceError};
 pub use files::SessionFiles;
 pub use list::{SessionFile, SessionList, SkippedEntry};
 pub use name::NameProblem;
+pub use store_error::StoreError;
