@@ -2,8 +2,11 @@
 
 use taximeter_models::{Money, Name};
 
-/// A column that can be asked for. Which table has it is said with each; in the other tables it is empty, but for those
-/// of the operation, which every table has: there they are those of the row's operation.
+/// A column that can be asked for. Which table has it is said with each; in the other tables it is empty ([`Block::NONE`],
+/// no money, [`Keys::NONE`]), but for those of the operation, which every table has: there they are those of the row's
+/// operation.
+///
+/// [`LlmCall::model`]: taximeter_models::LlmCall::model
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Column {
@@ -15,7 +18,7 @@ pub enum Column {
     /// How it ended: 0 success, 1 failure, 2 abandoned; for calls 0 or 1; a component has that of its operation. Every
     /// table.
     Outcome,
-    /// Its name. Every table: the row's own; an LLM call's is the name that answered, or else the name that was asked.
+    /// Its name. Every table: the row's own; an LLM call's is that by which calls are grouped, [`LlmCall::model`].
     Name,
     /// The name of the row's operation.
     Operation,
@@ -29,11 +32,13 @@ pub enum Column {
     Metadata(Name),
     /// The provider. LLM calls.
     Provider,
-    /// The category of its first error. Every table.
+    /// The category of its first error. Every table: the row's own; a component's is that of the first error that arose
+    /// in it.
     ErrorCategory,
-    /// Input tokens, the cached ones included. Operations (of all their calls together) and LLM calls.
+    /// Input tokens, the cached ones included; 0 where that was not told. Operations (of all their calls together) and
+    /// LLM calls.
     InputTokens,
-    /// Input tokens that were read from a cache. Operations and LLM calls.
+    /// Input tokens that were read from a cache, of every kind. Operations and LLM calls.
     CacheReadTokens,
     /// Output tokens. Operations and LLM calls.
     OutputTokens,

@@ -5,8 +5,10 @@
 //! columns of what was recorded ([`Store::columns`]), and for sums ([`Store::rollups`]).
 
 mod columns;
+mod memory;
 mod query;
 mod rollup;
+mod rows;
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -14,6 +16,7 @@ use std::ops::ControlFlow;
 use taximeter_models::{OperationId, OperationRecord};
 
 pub use columns::{Block, Column, Keys};
+pub use memory::MemoryStore;
 pub use query::{Condition, Order, Query, Table};
 pub use rollup::{
     Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,

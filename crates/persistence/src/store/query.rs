@@ -85,7 +85,7 @@ pub enum Condition {
     Tool(Name),
     /// It asked an LLM of this provider.
     Provider(Name),
-    /// It asked this LLM: the name that answered, or else the name that was asked.
+    /// It asked this LLM, by the name by which calls are grouped: [`LlmCall::model`](taximeter_models::LlmCall::model).
     Llm(Name),
     /// It has this component.
     Component(Name),

@@ -92,6 +92,11 @@ impl Level {
             Self::Day => 86_400,
         }
     }
+
+    /// The second in which the window of this second begins.
+    pub const fn start(self, second: i64) -> i64 {
+        second - second.rem_euclid(self.seconds())
+    }
 }
 
 /// Which sums are meant.
@@ -109,6 +114,40 @@ pub struct RollupQuery {
     pub each: Option<Level>,
     /// How exact the two ends of the time are.
     pub resolution: Level,
+}
+
+impl RollupQuery {
+    /// The sums of everything of that dimension over the whole time, for each key, exact to the minute.
+    pub fn new(dimension: impl Into<Dimension>) -> Self {
+        Self {
+            since: None,
+            until: None,
+            dimension: dimension.into(),
+            key: None,
+            each: None,
+            resolution: Level::Minute,
+        }
+    }
+
+    /// The first second, and the second after the last.
+    pub(crate) fn seconds(&self) -> (Option<i64>, Option<i64>) {
+        let down = |instant: DateTime<Utc>| self.resolution.start(instant.timestamp());
+        let up = |instant: DateTime<Utc>| {
+            let begun = i64::from(instant.timestamp_subsec_nanos() > 0);
+            let last = instant.timestamp() + begun + self.resolution.seconds() - 1;
+            self.resolution.start(last)
+        };
+        (self.since.map(down), self.until.map(up))
+    }
+
+    pub(crate) fn means(&self, place: &Place) -> bool {
+        place.dimension == self.dimension && (self.key.is_none() || place.key == self.key)
+    }
+
+    /// The second in which the window of the answer begins; none where the answer is over the whole time.
+    pub(crate) fn group(&self, start: i64) -> Option<i64> {
+        self.each.map(|each| each.start(start))
+    }
 }
 
 /// An answer: the sums of one key, over one window or the whole time.
