@@ -14,6 +14,14 @@ pub enum StoreError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// What is there is not to be opened: a symbolic link, no regular file, or a file of another user.
+    #[error("opening the store {path:?}: it is {what}; name a regular file of this user")]
+    Unfit {
+        /// What was found.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// There is no room: on the disk, or in the quota of the user.
     #[error(
         "{doing} the store {path:?}: there is no room left; free some, it goes on by itself then"

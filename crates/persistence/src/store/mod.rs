@@ -9,6 +9,8 @@ mod memory;
 mod query;
 mod rollup;
 mod rows;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -21,6 +23,8 @@ pub use query::{Condition, Order, Query, Table};
 pub use rollup::{
     Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,
 };
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Durability, OpenSqlite, SqliteStore};
 
 use crate::StoreError;
 

@@ -129,6 +129,12 @@ impl RollupQuery {
         }
     }
 
+    /// The level whose windows are read: no coarser than the answers, nor than the ends of the time.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn level(&self) -> Level {
+        self.each.map_or(self.resolution, |each| each.min(self.resolution))
+    }
+
     /// The first second, and the second after the last.
     pub(crate) fn seconds(&self) -> (Option<i64>, Option<i64>) {
         let down = |instant: DateTime<Utc>| self.resolution.start(instant.timestamp());

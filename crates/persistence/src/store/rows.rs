@@ -31,6 +31,13 @@ impl Query {
             && self.until.is_none_or(|until| started_ns < nanos(until))
     }
 
+    /// Whether one that began between these moments, both included, may be meant.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn touches(&self, from_ns: i64, to_ns: i64) -> bool {
+        self.since.is_none_or(|since| to_ns >= nanos(since))
+            && self.until.is_none_or(|until| from_ns < nanos(until))
+    }
+
     /// Whether this operation is meant.
     pub(crate) fn holds(&self, record: &OperationRecord) -> bool {
         self.covers(nanos(record.started_at))
@@ -82,13 +89,13 @@ impl Rank {
         Self::new(order, started, duration, cost, record.id)
     }
 
-    pub(crate) fn new(
-        order: Order,
-        started_ns: i64,
-        duration_ns: u64,
-        cost: Money,
-        id: OperationId,
-    ) -> Self {
+    /// When the operation began, in nanoseconds since 1970.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn started_ns(&self) -> i64 {
+        self.1
+    }
+
+    fn new(order: Order, started_ns: i64, duration_ns: u64, cost: Money, id: OperationId) -> Self {
         let first = match order {
             Order::OldestFirst => 0,
             Order::NewestFirst => -i128::from(started_ns),

@@ -1,0 +1,206 @@
+//! The sums of minutes, hours and days.
+//!
+//! A batch is summed into the rows of its minutes. What is rolled up stays where it is and is marked, so that at every
+//! instant an hour is the sum of its row and of the minutes in it that are not marked; see [`SqliteStore::maintain`].
+//!
+//! [`SqliteStore::maintain`]: super::SqliteStore
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::DateTime;
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row};
+use taximeter_models::{Name, OperationRecord};
+
+use super::cells::{Sum, blob, int, text};
+use super::error::{damaged, failed};
+use crate::StoreError;
+use crate::store::memory::by_minute;
+use crate::store::{Level, Place, Rollup, RollupQuery, Summarize, WindowBytes};
+
+/// Not in a row of the next level yet.
+pub(super) const OPEN: i64 = 0;
+/// In a row of the next level too.
+pub(super) const ROLLED: i64 = 1;
+/// As `OPEN`, beside a row of this place that could not be read: what is wrong there loses nothing that comes later.
+pub(super) const BESIDE: i64 = 2;
+
+/// Where a row of sums stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At {
+    pub(super) level: i64,
+    pub(super) start: i64,
+    pub(super) place: Place,
+    pub(super) rolled: i64,
+}
+
+/// Adds records to the sums of their minutes.
+pub(super) fn add(
+    connection: &Connection,
+    records: &[&OperationRecord],
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<(), StoreError> {
+    for (start, records) in by_minute(records) {
+        let mut made = Vec::new();
+        summarize.windows(&records, &mut |place, window| made.push((place, window)));
+        for (place, window) in made {
+            let at = At { level: number(Level::Minute), start, place, rolled: OPEN };
+            merge(connection, at, window, summarize, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a window to the row of its place.
+pub(super) fn merge(
+    connection: &Connection,
+    mut at: At,
+    window: WindowBytes,
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let said = failed("summing up in", path);
+    let sum = match read(connection, &at).map_err(said)? {
+        None => window,
+        Some(old) => match old.and_then(|old| together(summarize, &[&old, &window.bytes])) {
+            Ok(sum) => sum,
+            Err(wrong) if at.rolled != OPEN => return Err(damaged("summing up in", path, wrong)),
+            Err(_) => {
+                at.rolled = BESIDE;
+                return merge(connection, at, window, summarize, path);
+            }
+        },
+    };
+    write(connection, &at, &sum).map_err(said)
+}
+
+fn together(summarize: &dyn Summarize, windows: &[&[u8]]) -> Result<WindowBytes, String> {
+    summarize.merge(windows).map_err(|unreadable| unreadable.to_string())
+}
+
+type Bytes = Result<Vec<u8>, String>;
+
+fn read(connection: &Connection, at: &At) -> rusqlite::Result<Option<Bytes>> {
+    let sql = "SELECT window, checked FROM rollups
+               WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
+    connection
+        .prepare_cached(sql)?
+        .query_row((at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled), |row| {
+            Ok(verified(at, row.get(0)?, row.get(1)?))
+        })
+        .optional()
+}
+
+fn verified(at: &At, window: Vec<u8>, sum: i64) -> Bytes {
+    if checked(at, &window) == sum {
+        Ok(window)
+    } else {
+        Err(format!("the sums of {} do not fit their checksum", at.place.dimension))
+    }
+}
+
+pub(super) fn write(
+    connection: &Connection,
+    at: &At,
+    window: &WindowBytes,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let numbers = &window.numbers;
+    let readable = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    connection.prepare_cached(sql)?.execute(rusqlite::params![
+        at.level,
+        at.start,
+        &*at.place.dimension,
+        key(&at.place),
+        at.rolled,
+        readable(numbers.count),
+        readable(numbers.failed),
+        readable(numbers.duration_ns),
+        readable(numbers.input_tokens),
+        readable(numbers.output_tokens),
+        numbers.cost_usd.to_string(),
+        readable(numbers.unpriced),
+        window.bytes,
+        checked(at, &window.bytes),
+    ])?;
+    Ok(())
+}
+
+fn checked(at: &At, window: &[u8]) -> i64 {
+    let mut sum = Sum::default();
+    for cell in [int(at.level), int(at.start), text(&*at.place.dimension), cell(&at.place)] {
+        sum.add(cell);
+    }
+    sum.add(int(at.rolled));
+    sum.add(blob(window));
+    sum.checked()
+}
+
+fn key(place: &Place) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(cell(place))
+}
+
+/// No key is no text, and an empty one is: so it is no bytes at all.
+fn cell(place: &Place) -> ValueRef<'_> {
+    place.key.as_deref().map_or(blob(&[][..]), text)
+}
+
+pub(super) fn number(level: Level) -> i64 {
+    match level {
+        Level::Minute => 0,
+        Level::Hour => 1,
+        Level::Day => 2,
+    }
+}
+
+/// A row of sums as it was read.
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<(At, Bytes)> {
+    let key = match row.get(3)? {
+        Value::Text(key) => Some(Name::from(key)),
+        _ => None,
+    };
+    let place = Place { dimension: row.get::<_, String>(2)?.into(), key };
+    let at = At { level: row.get(0)?, start: row.get(1)?, place, rolled: row.get(4)? };
+    let window = verified(&at, row.get(5)?, row.get(6)?);
+    Ok((at, window))
+}
+
+/// Answers a question about sums.
+pub(super) fn ask(
+    connection: &Connection,
+    query: &RollupQuery,
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<Vec<Rollup>, StoreError> {
+    let said = failed("reading", path);
+    let (from, to) = query.seconds();
+    let level = number(query.level());
+    // The windows of the level, and what is below it and in none of them yet.
+    let sql = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups
+               WHERE level = ?1 AND dimension = ?2 AND start >= ?3 AND start < ?4 AND (?5 OR rolled <> 1)";
+    let mut select = connection.prepare_cached(sql).map_err(said)?;
+    let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Vec<Vec<u8>>>::new();
+    for below in 0..=level {
+        let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+        let mut rows =
+            select.query((below, &*query.dimension, from, to, below == level)).map_err(said)?;
+        while let Some(found) = rows.next().map_err(said)? {
+            let (at, window) = row(found).map_err(said)?;
+            if query.means(&at.place) {
+                let window = window.map_err(|wrong| damaged("reading", path, wrong))?;
+                groups.entry((query.group(at.start), at.place.key)).or_default().push(window);
+            }
+        }
+    }
+    let mut rollups = Vec::with_capacity(groups.len());
+    for ((start, key), windows) in groups {
+        let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+        let window =
+            together(summarize, &windows).map_err(|wrong| damaged("reading", path, wrong))?;
+        let start = start.and_then(|start| DateTime::from_timestamp(start, 0));
+        rollups.push(Rollup { start, key, window });
+    }
+    Ok(rollups)
+}

@@ -1,0 +1,13 @@
+//! Stores, tried with real files.
+#![cfg(feature = "sqlite")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on should stop, and one that is skipped should say so; clippy knows the helpers \
+              of tests only beside the code"
+)]
+
+mod arbitrary;
+mod model;
+mod records;
+mod summing;
