@@ -34,6 +34,7 @@
 
 mod error;
 mod files;
+mod import;
 mod list;
 mod name;
 mod read;
@@ -41,5 +42,9 @@ mod write;
 
 pub use error::{Action, PersistenceError};
 pub use files::SessionFiles;
+pub use import::{
+    Checkpoint, Counts, Format, ImportError, ImportOptions, Importer, Position, Rejected,
+    UnknownFormatName, Why,
+};
 pub use list::{SessionFile, SessionList, SkippedEntry};
 pub use name::NameProblem;
