@@ -15,11 +15,13 @@ use crate::report::advised;
 use crate::select::{Filters, PeriodArguments};
 
 #[derive(Args)]
-#[command(after_help = "Findings carry the ids of the operations that prove them; thresholds stand in taximeter.toml.\n\n\
+#[command(
+    after_help = "Findings carry the ids of the operations that prove them; thresholds stand in taximeter.toml.\n\n\
     Examples:\n  \
     taximeter bottlenecks --since 7d\n  \
     taximeter advise --since 7d\n  \
-    taximeter advise --operation qa_response --json")]
+    taximeter advise --operation qa_response --json"
+)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     period: PeriodArguments,

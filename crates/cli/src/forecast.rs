@@ -89,7 +89,9 @@ fn draw(screen: &mut Screen, outlook: &Outlook) {
     }
     let Some(forecast) = &outlook.forecast else {
         if let Some(why) = &outlook.not_enough {
-            screen.say(&format!("No forecast: {why}. It comes with more recorded days, or by --by hour."));
+            screen.say(&format!(
+                "No forecast: {why}. It comes with more recorded days, or by --by hour."
+            ));
         }
         return;
     };
@@ -109,11 +111,29 @@ fn draw(screen: &mut Screen, outlook: &Outlook) {
     if let (Some(budget), Some(spent), Some(gone)) =
         (outlook.budget, outlook.spent_of_budget, &outlook.exhaustion)
     {
-        screen.say(&format!("budget: {} of {} spent this month; {}", money(spent), money(budget), exhausted(gone)));
+        screen.say(&format!(
+            "budget: {} of {} spent this month; {}",
+            money(spent),
+            money(budget),
+            exhausted(gone)
+        ));
     }
-    let error = &forecast.backtest;
-    let tested = serde_json::to_string(error).unwrap_or_default();
-    screen.say(&format!("Such forecasts in its past: {tested}"));
+    tested(screen, outlook.quantity, forecast);
+}
+
+/// How far such forecasts were off in the past of the series.
+fn tested(screen: &mut Screen, quantity: Quantity, forecast: &Forecast) {
+    let past = &forecast.backtest;
+    let Some(error) = past.mean_absolute_error else { return };
+    let naive = past.mase.map_or_else(String::new, |mase| {
+        format!(", {mase:.2} times as much as by taking the last season again")
+    });
+    screen.say(&format!(
+        "{} such forecasts of {} steps in its past were off by {} in the mean{naive}.",
+        past.origins,
+        past.horizon,
+        words(quantity, error)
+    ));
 }
 
 fn exhausted(gone: &Exhaustion) -> String {
@@ -137,7 +157,8 @@ fn exhausted(gone: &Exhaustion) -> String {
 }
 
 fn points(screen: &mut Screen, quantity: Quantity, forecast: &Forecast) {
-    let largest = forecast.points.iter().map(|point| point.high_80).fold(f64::MIN_POSITIVE, f64::max);
+    let largest =
+        forecast.points.iter().map(|point| point.high_80).fold(f64::MIN_POSITIVE, f64::max);
     let room = screen.width().saturating_sub(58).clamp(6, 60);
     let mut grid = Grid::new([
         Column::name("from (UTC)"),

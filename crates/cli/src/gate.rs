@@ -14,7 +14,7 @@ use crate::Ended;
 use crate::compare::{measure_row, measures_grid};
 use crate::context::Context;
 use crate::draw::{Screen, Tone};
-use crate::import::records_of;
+use crate::import::in_memory;
 use crate::select::{Filters, PeriodArguments};
 
 #[derive(Args)]
@@ -104,9 +104,7 @@ fn baseline(
 ) -> Result<Vec<OperationRecord>, Box<dyn Error>> {
     let path = Path::new(&arguments.baseline);
     if path.exists() {
-        let mut records = records_of(path, history.price_book())?;
-        records.retain(|record| only.holds(record));
-        return Ok(records);
+        return Ok(in_memory(path, history)?.baseline(only, Period::ALL)?);
     }
     let mut side = Selection::read(&arguments.baseline, context.now).map_err(|why| {
         format!("{} is no file, and as a side it is wrong: {why}", arguments.baseline)
@@ -123,7 +121,10 @@ fn draw(screen: &mut Screen, gated: &Gated) {
         Verdict::Fail => ("FAIL", Tone::Bad),
         Verdict::Inconclusive => ("INCONCLUSIVE", Tone::Plain),
     };
-    screen.say_so(&format!("{word}: {} against {} of the baseline (A)", gated.current, count(gated.baseline)), tone);
+    screen.say_so(
+        &format!("{word}: {} against {} of the baseline (A)", gated.current, count(gated.baseline)),
+        tone,
+    );
     let mut grid = measures_grid();
     for measure in &gated.measures {
         let (of, verdict) = (measure.limit.measure, measure.verdict());

@@ -10,7 +10,7 @@ use taximeter::{LlmCall, OperationRecord};
 
 use crate::Ended;
 use crate::context::Context;
-use crate::draw::{Column, Grid, NONE, Screen, Tone, share, took, unpriced};
+use crate::draw::{Column, Grid, NONE, Screen, Tone, columns, share, took, unpriced};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -93,7 +93,9 @@ fn waterfall(screen: &mut Screen, shown: &Shown) {
     }
     screen.heading("Waterfall (■ on the critical path, □ beside it)");
     let whole = shown.operation.duration.as_secs_f64();
-    let room = screen.width().saturating_sub(52).clamp(10, 80);
+    let names = shown.waterfall.iter().map(|line| columns(&named(line))).max().unwrap_or(0);
+    // The numbers beside it take so much.
+    let room = screen.width().saturating_sub(names + 46).clamp(10, 80);
     let mut grid = Grid::new([
         Column::name("what"),
         Column::text("when", 1),
@@ -107,7 +109,10 @@ fn waterfall(screen: &mut Screen, shown: &Shown) {
         grid.toned_row([
             (named(line), tone),
             (stretch(line, whole, room), tone),
-            (line.start_seconds.map_or_else(|| NONE.into(), |at| format!("+{}", seconds(at))), tone),
+            (
+                line.start_seconds.map_or_else(|| NONE.into(), |at| format!("+{}", seconds(at))),
+                tone,
+            ),
             (took(line.seconds), tone),
             (line.tokens.map_or_else(String::new, count), tone),
             (line.cost.map_or_else(String::new, money), tone),
@@ -137,7 +142,9 @@ fn named(line: &Waterfall) -> String {
     reason = "columns of a screen"
 )]
 fn stretch(line: &Waterfall, whole: f64, room: usize) -> String {
-    let (Some(start), Some(long)) = (line.start_seconds, line.seconds) else { return String::new() };
+    let (Some(start), Some(long)) = (line.start_seconds, line.seconds) else {
+        return String::new();
+    };
     let place = |seconds: f64| {
         let share = (seconds / whole).clamp(0.0, 1.0);
         if share.is_finite() { (share * room as f64).round() as usize } else { 0 }
@@ -175,7 +182,9 @@ fn llm(screen: &mut Screen, call: &LlmCall) {
     let speed = call.output_tokens_per_second().map(|speed| format!("{speed:.0} tokens/s"));
     let first = call.time_to_first_token.map(taximeter::report::duration);
     let mut parts = Vec::new();
-    parts.extend(call.duration.map(|lasted| format!("took {}", taximeter::report::duration(lasted))));
+    parts.extend(
+        call.duration.map(|lasted| format!("took {}", taximeter::report::duration(lasted))),
+    );
     parts.extend(first.map(|first| format!("first token after {first}")));
     parts.extend(speed);
     parts.extend(call.finish_reason.as_ref().map(|reason| format!("ended: {reason}")));

@@ -58,7 +58,9 @@ fn draw(screen: &mut Screen, shown: &Trend) {
         TrendDirection::Improving => Tone::Good,
         _ => Tone::Plain,
     };
-    let percent = trend.change_percent.map_or_else(String::new, |c| format!(", {c:+.1} % over the time observed"));
+    let percent = trend
+        .change_percent
+        .map_or_else(String::new, |c| format!(", {c:+.1} % over the time observed"));
     screen.say_so(&format!("{}{percent}", direction(trend.trend_direction)), tone);
     screen.say(&format!("Looked at {}.", shown.looked_at));
     if trend.data_points == 0 {
@@ -106,7 +108,10 @@ fn numbers(screen: &mut Screen, shown: &Trend) {
     let trend = &shown.trend;
     let mut grid = Grid::new([Column::name(""), Column::number("", 0)]);
     let percent = |value: Option<f64>| {
-        value.map_or_else(|| NONE.into(), |value| format!("{value:.1} % of {}", count(trend.data_points)))
+        value.map_or_else(
+            || NONE.into(),
+            |value| format!("{value:.1} % of {}", count(trend.data_points)),
+        )
     };
     let plus = if trend.unpriced_calls > 0 { "+" } else { "" };
     grid.row(["operations".into(), count(trend.data_points)]);
@@ -117,7 +122,8 @@ fn numbers(screen: &mut Screen, shown: &Trend) {
     grid.row(["success".into(), percent(trend.success_rate)]);
     grid.row(["cost".into(), format!("{}{plus}", money(trend.total_cost))]);
     grid.row(["tokens".into(), count(trend.total_tokens)]);
-    let number = |value: Option<f64>| value.map_or_else(|| NONE.into(), |value| format!("{value:.3}"));
+    let number =
+        |value: Option<f64>| value.map_or_else(|| NONE.into(), |value| format!("{value:.3}"));
     grid.row(["strength (τ)".into(), number(trend.trend_strength)]);
     grid.row(["p-value".into(), trend.p_value.map_or_else(|| NONE.into(), |p| format!("{p:.2e}"))]);
     screen.grid(&grid);
@@ -166,12 +172,16 @@ pub(crate) fn why_duration(screen: &mut Screen, why: &DurationChange) {
             part.part.to_string(),
             seconds(part.before_seconds),
             seconds(part.after_seconds),
-            format!("{}{}", if part.change_seconds < 0.0 { "-" } else { "+" }, seconds(part.change_seconds.abs())),
+            format!(
+                "{}{}",
+                if part.change_seconds < 0.0 { "-" } else { "+" },
+                seconds(part.change_seconds.abs())
+            ),
         ]);
     }
     screen.grid(&grid);
     for driven in why.drivers.iter().take(2) {
-        for driver in driven.drivers.iter().take(2) {
+        for driver in driven.by.iter().take(2) {
             let key = driver.key.as_ref().map_or_else(|| "(not told)".into(), ToString::to_string);
             let part = share(Some(driver.share_of_change));
             screen.say(&format!("driven by {} {key}: {part} of the change", driven.dimension));
@@ -195,10 +205,13 @@ pub(crate) fn why_cost(screen: &mut Screen, why: &CostChange) {
     screen.grid(&grid);
     let left_out = why.left_out_before.hits + why.left_out_after.hits;
     if left_out > 0 {
-        screen.say(&format!("{} without a known cost in dollars are in no part.", counted(left_out, "call")));
+        screen.say(&format!(
+            "{} without a known cost in dollars are in no part.",
+            counted(left_out, "call")
+        ));
     }
     for driven in why.drivers.iter().take(2) {
-        for driver in driven.drivers.iter().take(2) {
+        for driver in driven.by.iter().take(2) {
             let key = driver.key.as_ref().map_or_else(|| "(not told)".into(), ToString::to_string);
             let part = share(Some(driver.share_of_change));
             screen.say(&format!("driven by {} {key}: {part} of the change", driven.dimension));

@@ -102,6 +102,14 @@ pub use taximeter_models::{
 };
 #[cfg(feature = "store")]
 pub use taximeter_persistence::store;
+/// Records of files: sessions, JSON lines, logs of other programs.
+#[cfg(feature = "store")]
+pub mod import {
+    pub use taximeter_persistence::{
+        Checkpoint, Counts, Format, ImportError, ImportOptions, Importer, Position, Rejected,
+        UnknownFormatName, Why,
+    };
+}
 pub use taximeter_persistence::{PersistenceError, SessionFiles, StoreError};
 pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;

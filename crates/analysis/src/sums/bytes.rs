@@ -46,19 +46,24 @@ struct Written<'a> {
     first_token_nanos: WrittenHistogram,
     speed: WrittenHistogram,
     truncated: (u64, u64),
-    /// Nanoseconds since 1970.
-    period: Option<(i64, i64)>,
+    /// Nanoseconds since 1970, and how many later the last is.
+    period: Option<(i64, u64)>,
     known: (i128, u64),
 }
 
+/// Most minutes of most names have a single value, or none.
 #[derive(Serialize, Deserialize)]
-struct WrittenHistogram {
-    sum: u128,
-    squares: u128,
-    min: u64,
-    max: u64,
-    /// Each bucket by how many places it lies behind the one before, with its count.
-    counts: Vec<(u16, u64)>,
+enum WrittenHistogram {
+    Nothing,
+    One(u64),
+    Many {
+        sum: u128,
+        squares: u128,
+        min: u64,
+        max: u64,
+        /// Each bucket by how many places it lies behind the one before, with its count.
+        counts: Vec<(u16, u64)>,
+    },
 }
 
 impl Sums {
@@ -82,7 +87,7 @@ impl Sums {
             ],
             errors: self.errors_by_category.iter().map(|(c, n)| (c.as_str(), *n)).collect(),
             nanos: WrittenHistogram::of(&self.nanos),
-            usage: self.usage.iter().map(|(unit, count)| (unit.as_str(), count)).collect(),
+            usage: self.usage.iter().map(|(unit, count)| (short(unit), count)).collect(),
             amounts: cost.amounts.iter().map(|(c, sums)| (c.as_str(), amounts(sums))).collect(),
             calls: [
                 cost.exact_calls,
@@ -96,7 +101,9 @@ impl Sums {
             first_token_nanos: WrittenHistogram::of(&self.first_token_nanos),
             speed: WrittenHistogram::of(&self.milli_tokens_per_second),
             truncated: (self.truncated.hits, self.truncated.of),
-            period: self.period.map(|(first, last)| (nanos(first), nanos(last))),
+            period: self
+                .period
+                .map(|(first, last)| (nanos(first), nanos(last).abs_diff(nanos(first)))),
             known: (self.known_costs.sum.ticks(), self.known_costs.operations),
         };
         // Writing into memory fails for nothing that is in here; bytes without a version would be refused.
@@ -136,7 +143,8 @@ impl Sums {
             first_token_nanos: written.first_token_nanos.read()?,
             milli_tokens_per_second: written.speed.read()?,
             truncated: rate(written.truncated)?,
-            period: written.period.map(|(first, last)| {
+            period: written.period.map(|(first, later)| {
+                let last = first.saturating_add_unsigned(later);
                 (DateTime::from_timestamp_nanos(first), DateTime::from_timestamp_nanos(last))
             }),
             known_costs: KnownCosts {
@@ -165,10 +173,22 @@ fn categories(written: &[(&str, u64)]) -> Result<BTreeMap<ErrorCategory, u64>, S
 
 fn usage(written: &[(&str, u64)]) -> Result<TokenUsage, SumsError> {
     let one = |(name, count): &(&str, u64)| {
-        Ok((Unit::named(name).ok_or_else(|| damaged("there is no such unit"))?, *count))
+        Ok((unit(name).ok_or_else(|| damaged("there is no such unit"))?, *count))
     };
     let units = written.iter().map(one).collect::<Result<BTreeMap<Unit, u64>, SumsError>>()?;
     TokenUsage::try_from(units).map_err(|why| damaged(&why.to_string()))
+}
+
+/// The units that nearly every call has, by a letter.
+const SHORT: [(&str, Unit); 3] = [("i", Unit::Input), ("r", Unit::CacheRead), ("o", Unit::Output)];
+
+fn short(unit: Unit) -> &'static str {
+    SHORT.iter().find(|(_, one)| *one == unit).map_or_else(|| unit.as_str(), |(short, _)| short)
+}
+
+fn unit(name: &str) -> Option<Unit> {
+    let short = SHORT.iter().find(|(short, _)| *short == name);
+    short.map(|(_, unit)| *unit).or_else(|| Unit::named(name))
 }
 
 fn cost(written: &Written<'_>) -> Result<CostTotals, SumsError> {
@@ -191,30 +211,45 @@ fn cost(written: &Written<'_>) -> Result<CostTotals, SumsError> {
 
 impl WrittenHistogram {
     fn of(histogram: &Histogram) -> Self {
+        let Histogram { sum, squares, min, max, .. } = *histogram;
+        match histogram.counts.iter().next() {
+            None => return Self::Nothing,
+            Some((_, 1)) if histogram.counts.len() == 1 => return Self::One(min),
+            Some(_) => {}
+        }
         let mut before = 0;
         let counts = histogram.counts.iter().map(|(place, count)| {
             let ahead = place - before;
             before = *place;
             (ahead, *count)
         });
-        let counts = counts.collect();
-        let Histogram { sum, squares, min, max, .. } = *histogram;
-        Self { sum, squares, min, max, counts }
+        Self::Many { sum, squares, min, max, counts: counts.collect() }
     }
 
     fn read(self) -> Result<Histogram, SumsError> {
-        let Self { sum, squares, min, max, .. } = self;
-        let (mut place, mut counts) = (0_u16, BTreeMap::new());
-        for (ahead, count) in self.counts {
+        let mut read = Histogram::default();
+        let counts = match self {
+            Self::Nothing => return Ok(read),
+            Self::One(value) => {
+                read.add(value);
+                return Ok(read);
+            }
+            Self::Many { sum, squares, min, max, counts } => {
+                (read.sum, read.squares, read.min, read.max) = (sum, squares, min, max);
+                counts
+            }
+        };
+        let mut place = 0_u16;
+        for (ahead, count) in counts {
             place = place.checked_add(ahead).ok_or_else(|| damaged("a bucket does not exist"))?;
             if usize::from(place) >= crate::columns::buckets::BUCKETS {
                 return Err(damaged("a bucket does not exist"));
             }
-            counts.insert(place, count);
+            read.counts.insert(place, count);
         }
-        if min > max {
+        if read.min > read.max {
             return Err(damaged("the smallest is above the largest"));
         }
-        Ok(Histogram { sum, squares, min, max, counts })
+        Ok(read)
     }
 }

@@ -1,6 +1,6 @@
 //! The numbers of each group: out of the sums that are kept, or counted over columns where there are none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
@@ -89,7 +89,7 @@ impl History {
             Dimension::Operation => self.kept(windows::OPERATION, period)?,
             Dimension::Component => self.kept(windows::COMPONENT, period)?,
             Dimension::Tool => self.kept(windows::TOOL, period)?,
-            Dimension::Provider => self.kept(windows::PROVIDER, period)?,
+            Dimension::Provider => self.providers(period)?,
             Dimension::Llm => self.kept(windows::LLM, period)?,
             Dimension::User => self.counted(Column::User, period.query())?,
             Dimension::Session => self.counted(Column::Session, period.query())?,
@@ -111,6 +111,17 @@ impl History {
     fn kept(&self, dimension: &str, period: Period) -> Result<Vec<Group>, StoreError> {
         let sums = self.sums(dimension, period, None)?;
         Ok(sums.into_iter().map(|one| Group::of_sums(one.key, None, &one.sums)).collect())
+    }
+
+    /// A provider has the calls of all its LLMs.
+    fn providers(&self, period: Period) -> Result<Vec<Group>, StoreError> {
+        let mut providers = BTreeMap::<Name, Sums>::new();
+        for llm in self.sums(windows::LLM, period, None)? {
+            let (provider, _) = windows::provider_and_model(llm.key.as_deref());
+            providers.entry(provider).or_default().merge(&llm.sums);
+        }
+        let group = |(name, sums): (Name, Sums)| Group::of_sums(Some(name), None, &sums);
+        Ok(providers.into_iter().map(group).collect())
     }
 
     /// Operations told apart by a column of texts.

@@ -147,6 +147,11 @@ impl History {
         &self.prices
     }
 
+    /// The prices, to be used by another.
+    pub fn prices_in_force(&self) -> BookRef {
+        self.prices.clone()
+    }
+
     /// Prices what is not priced yet, each call by the prices of its moment, and keeps the records.
     ///
     /// # Errors

@@ -91,6 +91,20 @@ impl Selection {
         query
     }
 
+    /// The same with a further condition, of which key and value are at hand: `("tag:team", "search")`.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn with(mut self, key: &str, value: &str) -> Result<Self, SelectionError> {
+        let text = format!("{key}={value}");
+        self.conditions.extend(conditions(&text, key, value)?);
+        if !self.text.is_empty() {
+            self.text.push(',');
+        }
+        self.text.push_str(&text);
+        Ok(self)
+    }
+
     /// The same with a further condition.
     pub fn and(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);

@@ -1,4 +1,4 @@
-//! The windows that a store keeps: sums by operation, component, tool, provider and LLM, and of all together.
+//! The windows that a store keeps: sums by operation, component, tool and LLM, and of all together.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use taximeter_persistence::store::{Numbers, Place, Summarize, Unreadable, Window
 use super::{History, Period};
 
 /// Makes the windows of a store: [`Sums`] of all operations (`all`), of those of each name (`operation`), of each
-/// `component`, and of the calls of each `tool`, `provider` and `llm`. The key of an LLM is `provider/name`, with `unknown`
+/// `component`, and of the calls of each `tool` and `llm`. The key of an LLM is `provider/name`, with `unknown`
 /// for what was not told.
 ///
 /// A store is opened with it; another store's windows would be other sums.
@@ -24,7 +24,6 @@ pub(super) const ALL: &str = "all";
 pub(super) const OPERATION: &str = "operation";
 pub(super) const COMPONENT: &str = "component";
 pub(super) const TOOL: &str = "tool";
-pub(super) const PROVIDER: &str = "provider";
 pub(super) const LLM: &str = "llm";
 
 const UNKNOWN: &str = "unknown";
@@ -67,7 +66,6 @@ impl Places {
         }
         for call in &record.llm_calls {
             let provider = call.provider.as_deref().unwrap_or(UNKNOWN);
-            self.of(PROVIDER, Some(provider.into())).add_llm_call(record, call);
             let llm = format!("{provider}/{}", call.model());
             self.of(LLM, Some(llm.into())).add_llm_call(record, call);
         }
