@@ -4,6 +4,8 @@
 //! them in the same transaction. It is asked in three ways: for whole records ([`Store::scan`], [`Store::get`]), for
 //! columns of what was recorded ([`Store::columns`]), and for sums ([`Store::rollups`]).
 
+#[cfg(feature = "sealed")]
+pub mod block;
 mod columns;
 mod memory;
 mod query;

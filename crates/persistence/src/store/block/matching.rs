@@ -1,0 +1,318 @@
+//! Which operations of a block fulfil a query, found on columns, without making a record.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use taximeter_models::{ErrorCategory, Outcome, ToolStatus};
+
+use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
+use super::error::BlockError;
+use super::maps::{Item, Kind};
+use super::presence::{EVERY, Presence, SomeTexts};
+use super::read_maps::{MapColumn, Shapes};
+use super::reader::Reader;
+use super::sheets::outcome;
+use crate::store::{Condition, Query};
+
+/// Rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// All of so many.
+    All(usize),
+    /// Some, in rising order.
+    Some(Vec<u32>),
+}
+
+impl Rows {
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::All(rows) => *rows,
+            Self::Some(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
+        let row = |at: usize| match self {
+            Self::All(_) => at,
+            Self::Some(rows) => rows[at] as usize,
+        };
+        (0..self.len()).map(row)
+    }
+
+    fn of(keep: &[bool]) -> Self {
+        if keep.iter().all(|keep| *keep) {
+            return Self::All(keep.len());
+        }
+        let kept = (0_u32..).zip(keep).filter(|(_, keep)| **keep);
+        Self::Some(kept.map(|(row, _)| row).collect())
+    }
+}
+
+impl Reader<'_> {
+    /// Whether an operation that fulfils a condition may be here, from the metadata alone.
+    pub fn may_have(&self, condition: &Condition) -> bool {
+        self.meta.may_have(condition)
+    }
+
+    /// The operations that began within the time of a query and fulfil its conditions. Its order and limit are not looked
+    /// at: the rows of a block are ordered by their beginning.
+    ///
+    /// # Errors
+    /// Where a column is damaged or cannot be fetched.
+    pub fn matching(&mut self, query: &Query) -> Result<Rows, BlockError> {
+        if !self.meta.may_match(query) {
+            return Ok(Rows::Some(Vec::new()));
+        }
+        let mut keep = vec![true; self.meta.rows];
+        self.keep_time(query, &mut keep)?;
+        for condition in &query.conditions {
+            self.keep(condition, &mut keep)?;
+        }
+        Ok(Rows::of(&keep))
+    }
+
+    fn keep_time(&mut self, query: &Query, keep: &mut [bool]) -> Result<(), BlockError> {
+        if query.since.is_none() && query.until.is_none() {
+            return Ok(());
+        }
+        let within = |at: DateTime<Utc>| {
+            query.since.is_none_or(|since| at >= since)
+                && query.until.is_none_or(|until| at < until)
+        };
+        let (first, last) = self.meta.range_ns();
+        let exact = self.count(operation::START.far_seconds()) == 0;
+        let ends = [first, last].map(DateTime::from_timestamp_nanos);
+        if exact && ends.into_iter().all(within) {
+            return Ok(());
+        }
+        for (keep, at) in keep.iter_mut().zip(self.moments()?) {
+            *keep &= within(at);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, condition: &Condition, keep: &mut [bool]) -> Result<(), BlockError> {
+        use operation::bit;
+
+        match condition {
+            Condition::Operation(name) => self.keep_text(operation::NAME, EVERY, name, keep),
+            Condition::User(name) => self.keep_text(operation::USER, bit::USER, name, keep),
+            Condition::Session(name) => {
+                self.keep_text(operation::SESSION, bit::SESSION, name, keep)
+            }
+            Condition::Tag(key, value) => {
+                self.keep_value(Map::Tags, key, &Value::from(value.as_str()), keep)
+            }
+            Condition::Metadata(key, value) => self.keep_value(Map::Metadata, key, value, keep),
+            Condition::Outcome(outcome) => self.keep_outcome(*outcome, keep),
+            Condition::AtLeastNanos(nanos) => self.keep_slow(*nanos, keep),
+            Condition::Tool(name) => self.keep_part(&TOOLS, tool::NAME, EVERY, name, keep),
+            Condition::Provider(name) => {
+                self.keep_part(&LLMS, llm::PROVIDER, llm::bit::PROVIDER, name, keep)
+            }
+            Condition::Llm(name) => self.keep_llm(name, keep),
+            Condition::Component(name) => {
+                self.keep_part(&COMPONENTS, component::NAME, EVERY, name, keep)
+            }
+            Condition::Error(category) => self.keep_error(*category, keep),
+        }
+    }
+
+    fn keep_text(
+        &mut self,
+        column: ColumnId,
+        bit: u64,
+        text: &str,
+        keep: &mut [bool],
+    ) -> Result<(), BlockError> {
+        let mask = self.numbers_of(operation::MASK, self.meta.rows)?;
+        let texts = self.some_texts(column, &mask, bit)?;
+        keep_equal(&texts, text, keep);
+        Ok(())
+    }
+
+    fn keep_outcome(&mut self, asked: Outcome, keep: &mut [bool]) -> Result<(), BlockError> {
+        let mask = self.numbers_of(operation::MASK, self.meta.rows)?;
+        for (keep, mask) in keep.iter_mut().zip(mask.iter()) {
+            *keep &= mask & operation::bit::OUTCOME == outcome(asked);
+        }
+        Ok(())
+    }
+
+    fn keep_slow(&mut self, nanos: u64, keep: &mut [bool]) -> Result<(), BlockError> {
+        let durations = self.numbers_of(operation::DURATION, self.meta.rows)?;
+        for (keep, duration) in keep.iter_mut().zip(durations.iter()) {
+            *keep &= duration >= nanos;
+        }
+        Ok(())
+    }
+
+    fn keep_value(
+        &mut self,
+        map: Map,
+        key: &str,
+        value: &Value,
+        keep: &mut [bool],
+    ) -> Result<(), BlockError> {
+        let shapes = Shapes::read(self, map, self.meta.rows)?;
+        let mut found = vec![false; keep.len()];
+        for place in 0..shapes.columns.len() {
+            let (_, kind, known) = &shapes.columns[place];
+            if *kind == Kind::Rest || known == key {
+                MapColumn::read(self, &shapes, place)?.find(key, value, &mut found);
+            }
+        }
+        keep.iter_mut().zip(found).for_each(|(keep, found)| *keep &= found);
+        Ok(())
+    }
+
+    /// Keeps operations that have a part with a text.
+    fn keep_part(
+        &mut self,
+        parts: &Parts,
+        column: ColumnId,
+        bit: u64,
+        text: &str,
+        keep: &mut [bool],
+    ) -> Result<(), BlockError> {
+        let rows = self.count(parts.mask);
+        let mask = self.numbers_of(parts.mask, rows)?;
+        let texts = self.some_texts(column, &mask, bit)?;
+        let mut found = vec![true; rows];
+        keep_equal(&texts, text, &mut found);
+        self.keep_having(parts, &found, keep)
+    }
+
+    fn keep_having(
+        &mut self,
+        parts: &Parts,
+        found: &[bool],
+        keep: &mut [bool],
+    ) -> Result<(), BlockError> {
+        let ranges = self.ranges(parts.count, keep.len(), found.len())?;
+        for (row, keep) in keep.iter_mut().enumerate() {
+            *keep = *keep && found[ranges.get(row)].contains(&true);
+        }
+        Ok(())
+    }
+
+    /// The name that answered counts, or else the one that was asked.
+    fn keep_llm(&mut self, name: &str, keep: &mut [bool]) -> Result<(), BlockError> {
+        use llm::bit;
+
+        let rows = self.count(llm::MASK);
+        let mask = self.numbers_of(llm::MASK, rows)?;
+        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, bit::RESPONSE_MODEL)?;
+        let asked = self.some_texts(llm::REQUEST_MODEL, &mask, bit::REQUEST_MODEL)?;
+        let is_it = |row| answered.text(row).or_else(|| asked.text(row)) == Some(name);
+        let found: Vec<bool> = (0..rows).map(is_it).collect();
+        self.keep_having(&LLMS, &found, keep)
+    }
+
+    fn keep_error(&mut self, asked: ErrorCategory, keep: &mut [bool]) -> Result<(), BlockError> {
+        let mut having = vec![false; keep.len()];
+        for parts in [&ERRORS, &TOOLS, &LLMS] {
+            let categories = self.categories(parts)?;
+            let found: Vec<bool> = categories.iter().map(|known| *known == Some(asked)).collect();
+            let mut these = vec![true; keep.len()];
+            self.keep_having(parts, &found, &mut these)?;
+            having.iter_mut().zip(these).for_each(|(having, these)| *having |= these);
+        }
+        keep.iter_mut().zip(having).for_each(|(keep, having)| *keep &= having);
+        Ok(())
+    }
+
+    /// The category of the error of each part.
+    pub(super) fn categories(
+        &mut self,
+        parts: &Parts,
+    ) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let rows = self.count(parts.mask);
+        let mask = self.numbers_of(parts.mask, rows)?;
+        let (presence, count) = Presence::of(&mask, parts.error_bit);
+        let texts = self.texts_of(parts.errors.category(), count)?;
+        let known: Vec<Option<ErrorCategory>> =
+            texts.list().iter().map(|text| text.parse().ok()).collect();
+        let category = |row| match presence.place(row) {
+            Some(place) => known[texts.key(place)],
+            None if parts.mask == tool::MASK => inferred(mask.get(row)),
+            None => None,
+        };
+        Ok((0..rows).map(category).collect())
+    }
+}
+
+/// A table of parts of operations.
+pub(super) struct Parts {
+    /// A column that every part has.
+    pub(super) mask: ColumnId,
+    /// The column of operations that counts them.
+    pub(super) count: ColumnId,
+    pub(super) errors: ErrorColumns,
+    /// The bit of the mask that says that there is an error.
+    error_bit: u64,
+}
+
+pub(super) const COMPONENTS: Parts = Parts {
+    mask: component::MASK,
+    count: operation::COMPONENTS,
+    errors: ErrorColumns::OPERATIONS,
+    error_bit: 0,
+};
+pub(super) const TOOLS: Parts = Parts {
+    mask: tool::MASK,
+    count: operation::TOOL_CALLS,
+    errors: ErrorColumns::TOOL_CALLS,
+    error_bit: tool::bit::ERROR,
+};
+pub(super) const LLMS: Parts = Parts {
+    mask: llm::MASK,
+    count: operation::LLM_CALLS,
+    errors: ErrorColumns::LLM_CALLS,
+    error_bit: llm::bit::ERROR,
+};
+pub(super) const ERRORS: Parts = Parts {
+    mask: ErrorColumns::OPERATIONS.mask(),
+    count: operation::ERRORS,
+    errors: ErrorColumns::OPERATIONS,
+    error_bit: EVERY,
+};
+
+/// The category of a call of a tool that has no record of its error, from its status.
+fn inferred(mask: u64) -> Option<ErrorCategory> {
+    let status = match mask & tool::bit::STATUS {
+        0 => return None,
+        1 => ToolStatus::Failure,
+        2 => ToolStatus::Timeout,
+        _ => ToolStatus::Error,
+    };
+    taximeter_models::ToolCall::new("", status).error_category()
+}
+
+fn keep_equal(texts: &SomeTexts, text: &str, keep: &mut [bool]) {
+    let key = texts.texts.list().iter().position(|known| known == text);
+    for (row, keep) in keep.iter_mut().enumerate() {
+        *keep &= key.is_some() && texts.key(row) == key;
+    }
+}
+
+impl MapColumn {
+    /// Marks the rows whose key has this value, where this column has the key.
+    fn find(&self, key: &str, value: &Value, found: &mut [bool]) {
+        let is_it = |row: usize| match (self.kind, Item::from(value)) {
+            (Kind::Rest, _) => self.value(row).is_some_and(|rest| rest.get(key) == Some(value)),
+            (Kind::Text, Item::Text(text)) => self.text(row) == Some(text),
+            (Kind::Text, _) | (_, Item::Text(_)) => false,
+            _ => self.presence.place(row).is_some() && self.value(row).as_ref() == Some(value),
+        };
+        for (row, found) in found.iter_mut().enumerate() {
+            *found = *found || is_it(row);
+        }
+    }
+}
