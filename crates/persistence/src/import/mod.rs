@@ -1,6 +1,7 @@
 //! Import: what was written elsewhere, as operation records one by one, in memory that does not grow with the file.
 
 mod claude_code;
+mod codex;
 mod error;
 mod files;
 mod format;
@@ -11,6 +12,7 @@ mod options;
 mod outline;
 mod output;
 mod records;
+mod turn;
 
 use std::fmt;
 use std::fs::File;
@@ -279,6 +281,7 @@ impl Importer {
     fn frames(&self, guess: Guess, reader: Box<dyn BufRead>) -> Frames {
         let parser: Box<dyn Parser> = match guess.format {
             Format::ClaudeCode => Box::new(claude_code::Log::default()),
+            Format::Codex => Box::new(codex::Log::default()),
             format => Box::new(records::Records { format }),
         };
         let cutter = Cutter::new(reader, guess.framing, self.options.limit);

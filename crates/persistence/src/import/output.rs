@@ -8,9 +8,9 @@ use chrono::{DateTime, Utc};
 use taximeter_models::OperationRecord;
 
 use super::ImportOptions;
-use super::claude_code;
 use super::error::{Counts, Rejected, Why};
 use super::frame::Place;
+use super::{claude_code, codex};
 
 /// What was found and not yet given out, and what was counted.
 pub(crate) struct Output {
@@ -21,6 +21,7 @@ pub(crate) struct Output {
     /// The time that is now, where what may still go on is held back: what ended long before it does not.
     pub(crate) now: Option<DateTime<Utc>>,
     pub(crate) claude_code: claude_code::Memory,
+    pub(crate) codex: codex::Memory,
 }
 
 impl Output {
@@ -31,6 +32,7 @@ impl Output {
             path: None,
             now: options.hold_back.then_some(options.now),
             claude_code: claude_code::Memory::default(),
+            codex: codex::Memory::default(),
         }
     }
 

@@ -5,5 +5,6 @@
 )]
 
 mod claude_code;
+mod codex;
 mod records;
 mod support;
