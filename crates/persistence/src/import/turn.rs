@@ -1,7 +1,6 @@
 //! One turn of an agent's session, as its log tells it: from a prompt to the end of what was done for it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_models::{
@@ -10,6 +9,7 @@ use taximeter_models::{
 };
 
 use super::id::{arguments_hash, hash, operation_id};
+use super::json::between;
 use super::output::Output;
 
 /// The reasons to stop after which a turn does not go on by itself.
@@ -261,9 +261,4 @@ impl Tool {
 
 fn tool_key(id: &str) -> u64 {
     hash(&["tool", id])
-}
-
-/// How long it is from one time to a later one; none where it is not later.
-pub(crate) fn between(from: DateTime<Utc>, to: DateTime<Utc>) -> Option<Duration> {
-    (to - from).to_std().ok()
 }

@@ -6,5 +6,6 @@
 
 mod claude_code;
 mod codex;
+mod others;
 mod records;
 mod support;

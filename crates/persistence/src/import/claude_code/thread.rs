@@ -5,16 +5,15 @@ use std::collections::VecDeque;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use taximeter_models::{
-    CostOutcome, Currency, ErrorCategory, ErrorRecord, LlmCall, Money, ReportedCost, TokenUsage,
-};
+use taximeter_models::{CostOutcome, ErrorCategory, ErrorRecord, LlmCall, TokenUsage};
 
 use super::line::{Agent, Block, Content, Line, Message, is_sidechain};
 use super::memory::Ids;
 use crate::import::id::hash;
-use crate::import::json::{shortened, some};
+use crate::import::json::{between, shortened, some};
 use crate::import::output::Output;
-use crate::import::turn::{Reply, Tool, Turn, between, give, give_last};
+use crate::import::parts::reported;
+use crate::import::turn::{Reply, Tool, Turn, give, give_last};
 
 /// The most calls of one turn: a log without prompts is given out in pieces.
 const MOST_CALLS: usize = 10_000;
@@ -266,10 +265,6 @@ fn provider(id: &str, model: Option<&str>) -> Option<&'static str> {
     } else {
         model.starts_with("claude-").then_some("anthropic")
     }
-}
-
-fn reported(total: Money) -> ReportedCost {
-    ReportedCost { total, input: None, output: None, currency: Currency::USD }
 }
 
 fn agent(result: Option<&RawValue>) -> Option<Agent<'_>> {

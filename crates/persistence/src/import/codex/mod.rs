@@ -14,9 +14,9 @@ use super::Parser;
 use super::error::{ImportError, Why};
 use super::frame::{Frame, Head};
 use super::id::hash;
-use super::json::{shortened, some};
+use super::json::{between, shortened, some};
 use super::output::Output;
-use super::turn::{Reply, Tool, Turn, between, give, give_last};
+use super::turn::{Reply, Tool, Turn, give, give_last};
 use line::{
     EndEvent, Ended, Item, Kind, Line, SessionMeta, TokenCount, Tokens, TurnContext, TurnEvent,
 };
