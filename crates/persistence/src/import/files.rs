@@ -19,7 +19,7 @@ pub(crate) struct ListedFile {
 /// The file that was named, or those below the folder that was named.
 ///
 /// The order is the same on every run: by path, with the logs of sub-agents behind all others, since they may tell
-/// again of what their parents did. Links to folders are not followed, so that no circle is walked.
+/// again of what their parents did, and those of the Codex CLI by the times in their names, for the same reason. Links to folders are not followed, so that no circle is walked.
 pub(crate) fn list(path: &Path) -> Result<Vec<ListedFile>, ImportError> {
     let seen = std::fs::metadata(path).map_err(ImportError::io("opening it", Some(path)))?;
     if seen.is_file() {
@@ -41,8 +41,13 @@ pub(crate) fn list(path: &Path) -> Result<Vec<ListedFile>, ImportError> {
     if files.is_empty() {
         return Err(ImportError::NothingThere { path: path.into() });
     }
-    files.sort_by(|a, b| (is_of_agent(&a.path), &a.path).cmp(&(is_of_agent(&b.path), &b.path)));
+    files.sort_by(|a, b| order(&a.path).cmp(&order(&b.path)));
     Ok(files)
+}
+
+fn order(path: &Path) -> (bool, Option<&str>, &Path) {
+    let name = path.file_name().and_then(|name| name.to_str());
+    (is_of_agent(path), name.filter(|name| name.starts_with("rollout-")), path)
 }
 
 fn has_ending(path: &Path) -> bool {

@@ -79,9 +79,9 @@ impl Format {
         names.join(", ")
     }
 
-    /// Whether one record is read of many lines, of which a later one may still tell more.
-    pub(crate) const fn is_log(self) -> bool {
-        matches!(self, Self::ClaudeCode | Self::Codex)
+    /// Whether what one line tells may belong to what lines before it told.
+    pub(crate) const fn is_linked(self) -> bool {
+        matches!(self, Self::ClaudeCode | Self::Codex | Self::Langfuse | Self::Phoenix)
     }
 
     /// Under which keys a document of this format has the list that is read.

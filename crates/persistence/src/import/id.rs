@@ -1,7 +1,7 @@
 //! Ids that come out the same whenever the same thing is imported.
 
 use chrono::{DateTime, Utc};
-use taximeter_models::OperationId;
+use taximeter_models::{OperationId, TraceId};
 use twox_hash::{XxHash3_64, XxHash3_128};
 
 /// Between the parts of an id, so that `ab` and `c` are not `a` and `bc`. No source has it in an id.
@@ -20,6 +20,11 @@ pub(crate) fn operation_id(started_at: DateTime<Utc>, parts: &[&str]) -> Operati
     let version = 0x7 << 76;
     let variant = 0b10 << 62;
     OperationId::from_bits((millis & 0xffff_ffff_ffff) << 80 | version | high << 64 | variant | low)
+}
+
+/// The id of a trace that its source calls so: the same where it is one of 32 hexadecimal digits, else its hash.
+pub(crate) fn trace_id(text: &str) -> TraceId {
+    text.parse().unwrap_or_else(|_| TraceId::from_bits(XxHash3_128::oneshot(text.as_bytes())))
 }
 
 /// A hash of 64 bits of these parts: for sets of what was seen, and of the arguments of calls.

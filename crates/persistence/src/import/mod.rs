@@ -1,16 +1,23 @@
 //! Import: what was written elsewhere, as operation records one by one, in memory that does not grow with the file.
 
 mod claude_code;
+mod codex;
 mod error;
+mod family;
 mod files;
 mod format;
 mod frame;
 mod id;
 mod json;
+mod langfuse;
+mod litellm;
 mod options;
 mod outline;
 mod output;
+mod parts;
+mod phoenix;
 mod records;
+mod turn;
 
 use std::fmt;
 use std::fs::File;
@@ -279,10 +286,14 @@ impl Importer {
     fn frames(&self, guess: Guess, reader: Box<dyn BufRead>) -> Frames {
         let parser: Box<dyn Parser> = match guess.format {
             Format::ClaudeCode => Box::new(claude_code::Log::default()),
+            Format::Codex => Box::new(codex::Log::default()),
+            Format::LiteLlm => Box::new(litellm::SpendLogs),
+            Format::Langfuse => Box::new(langfuse::Observations),
+            Format::Phoenix => Box::new(phoenix::Spans),
             format => Box::new(records::Records { format }),
         };
         let cutter = Cutter::new(reader, guess.framing, self.options.limit);
-        Frames { cutter, parser, is_log: guess.format.is_log(), limit: self.options.limit }
+        Frames { cutter, parser, is_linked: guess.format.is_linked(), limit: self.options.limit }
     }
 
     /// Reads on until there is something to give, or nothing more.
@@ -337,7 +348,7 @@ impl Checkpoint {
 struct Frames {
     cutter: Cutter,
     parser: Box<dyn Parser>,
-    is_log: bool,
+    is_linked: bool,
     limit: usize,
 }
 
@@ -364,6 +375,6 @@ impl Source for Frames {
     }
 
     fn restart(&self) -> Place {
-        if self.is_log { Place::START } else { self.cutter.place() }
+        if self.is_linked { Place::START } else { self.cutter.place() }
     }
 }

@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use taximeter_models::OperationRecord;
 
 use super::ImportOptions;
-use super::claude_code;
 use super::error::{Counts, Rejected, Why};
+use super::family::{Family, Names};
 use super::frame::Place;
+use super::{claude_code, codex};
 
 /// What was found and not yet given out, and what was counted.
 pub(crate) struct Output {
@@ -21,6 +22,8 @@ pub(crate) struct Output {
     /// The time that is now, where what may still go on is held back: what ended long before it does not.
     pub(crate) now: Option<DateTime<Utc>>,
     pub(crate) claude_code: claude_code::Memory,
+    pub(crate) codex: codex::Memory,
+    family: Family,
 }
 
 impl Output {
@@ -31,11 +34,26 @@ impl Output {
             path: None,
             now: options.hold_back.then_some(options.now),
             claude_code: claude_code::Memory::default(),
+            codex: codex::Memory::default(),
+            family: Family::default(),
         }
     }
 
     pub(crate) fn record(&mut self, record: OperationRecord) {
         self.queue.push_back(Ok(record));
+    }
+
+    /// Takes a span that may have a parent, and others of which it may be the parent.
+    pub(crate) fn span(&mut self, names: &Names<'_>, record: OperationRecord) {
+        match self.family.add(names, record) {
+            Some(ready) => self.queue.extend(ready.into_iter().map(Ok)),
+            None => self.counts.duplicates += 1,
+        }
+    }
+
+    /// Gives out the spans whose parents did not come, at the end of a file.
+    pub(crate) fn end_family(&mut self) {
+        self.queue.extend(self.family.end().into_iter().map(Ok));
     }
 
     pub(crate) fn reject(&mut self, place: Place, why: Why) {

@@ -5,5 +5,7 @@
 )]
 
 mod claude_code;
+mod codex;
+mod others;
 mod records;
 mod support;

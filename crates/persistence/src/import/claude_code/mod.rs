@@ -3,7 +3,6 @@
 mod line;
 mod memory;
 mod thread;
-mod turn;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -154,7 +153,7 @@ impl Log {
             };
         } else {
             out.claude_code.remember(&ids, tokens);
-            thread.answer(line, message, ids, usage, at, out);
+            thread.answer(line, message, &ids, usage, at, out);
         }
         thread.calls(key, &content, at);
         Ok(())

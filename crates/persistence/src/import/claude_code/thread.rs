@@ -3,18 +3,17 @@
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use taximeter_models::{
-    CostOutcome, Currency, ErrorCategory, ErrorRecord, LlmCall, Money, ReportedCost, TokenUsage,
-    ToolCall, ToolStatus,
-};
+use taximeter_models::{CostOutcome, ErrorCategory, ErrorRecord, LlmCall, TokenUsage};
 
 use super::line::{Agent, Block, Content, Line, Message, is_sidechain};
 use super::memory::Ids;
-use super::turn::{Reply, Tool, Turn, between};
-use crate::import::id::{arguments_hash, hash};
-use crate::import::json::{shortened, some};
+use crate::import::id::hash;
+use crate::import::json::{between, shortened, some};
 use crate::import::output::Output;
+use crate::import::parts::reported;
+use crate::import::turn::{Reply, Tool, Turn, give, give_last};
 
 /// The most calls of one turn: a log without prompts is given out in pieces.
 const MOST_CALLS: usize = 10_000;
@@ -60,7 +59,7 @@ impl Thread {
         &mut self,
         line: &Line<'_>,
         message: &Message<'_>,
-        ids: Ids,
+        ids: &Ids,
         usage: Option<TokenUsage>,
         at: DateTime<Utc>,
         out: &mut Output,
@@ -77,7 +76,8 @@ impl Thread {
         call.started_at = Some(asked.filter(|asked| *asked <= at).unwrap_or(at));
         call.attempt = attempt;
         let tokens = usage.as_ref().map_or(0, TokenUsage::total_tokens);
-        let mut reply = Reply { key: Some(ids.exact), id: ids.parts, tokens, call };
+        turn.name_by(None, &[&ids.parts[0], &ids.parts[1]]);
+        let mut reply = Reply { key: Some(ids.exact), tokens, call };
         reply.update(line, message, usage);
         reply.last_at(at);
         turn.add_reply(reply);
@@ -119,7 +119,7 @@ impl Thread {
                     .insert(hash(&["agent", &agent.agent_id]), (own, trace, kind));
             }
             if let Some(tool) = turn.tool(id) {
-                tool.result(block, at);
+                result(tool, block, at);
             }
         }
     }
@@ -160,7 +160,7 @@ impl Thread {
         call.duration = asked.and_then(|asked| between(asked, at));
         call.attempt = attempt;
         call.error = Some(error);
-        turn.add_reply(Reply { key: None, id: Default::default(), tokens: 0, call });
+        turn.add_reply(Reply { key: None, tokens: 0, call });
         self.asked = Some(at);
     }
 
@@ -172,14 +172,8 @@ impl Thread {
 
     /// Gives its turns out at the end of the file, but for one that may go on.
     pub(super) fn end(mut self, out: &mut Output) {
-        let now = out.now;
-        let goes_on = |turn: &mut Turn| now.is_some_and(|now| turn.may_go_on(now));
-        if let Some(turn) = self.current.take_if(goes_on)
-            && !turn.is_empty()
-        {
-            out.counts.held_back += 1;
-        }
-        self.close(out);
+        self.closed.drain(..).for_each(|turn| give(turn, out));
+        self.current.take().into_iter().for_each(|turn| give_last(turn, out));
     }
 }
 
@@ -206,41 +200,25 @@ impl Reply {
             self.call.served_as.insert("region".into(), "us".into());
         }
     }
-
-    /// It took until this line, at least.
-    pub(super) fn last_at(&mut self, at: DateTime<Utc>) {
-        let took = self.call.started_at.and_then(|began| between(began, at));
-        self.call.duration = self.call.duration.max(took);
-    }
 }
 
-impl Tool {
-    fn result(&mut self, block: &Block<'_>, at: DateTime<Utc>) {
-        self.answered = true;
-        self.call.duration = self.call.started_at.and_then(|began| between(began, at));
-        self.call.status = ToolStatus::Success;
-        if block.is_error == Some(true) {
-            // What the tool said may be content of the user's; only its kind is kept.
-            let said = block.content.map_or("", RawValue::get);
-            let refused = said.contains("The user doesn't want to");
-            let category =
-                if refused { ErrorCategory::Cancelled } else { ErrorCategory::from_message(said) };
-            self.call.status = match ToolStatus::of_error(category) {
-                ToolStatus::Timeout => ToolStatus::Timeout,
-                _ => ToolStatus::Failure,
-            };
-            let message = if refused { "the user refused it" } else { "its result is an error" };
-            self.call.error = Some(ErrorRecord::new(category, message));
+/// Takes the result of a tool.
+fn result(tool: &mut Tool, block: &Block<'_>, at: DateTime<Utc>) {
+    tool.answer(at);
+    if block.is_error == Some(true) {
+        // What the tool said may be content of the user's; only its kind is kept.
+        let said = block.content.map_or("", RawValue::get);
+        if said.contains("The user doesn't want to") {
+            tool.fail(ErrorCategory::Cancelled, "the user refused it");
+        } else {
+            tool.fail(ErrorCategory::from_message(said), "its result is an error");
         }
     }
 }
 
 fn tool(block: &Block<'_>, at: DateTime<Utc>) -> Tool {
     let name = some(block.name.as_ref()).unwrap_or("unknown");
-    let mut call = ToolCall::new(name, ToolStatus::Success);
-    call.started_at = Some(at);
-    call.arguments_hash = block.input.map(|input| arguments_hash(input.get()));
-    Tool { call, answered: false }
+    Tool::new(name, at, block.input.map(RawValue::get))
 }
 
 /// A turn that begins with this line.
@@ -254,18 +232,15 @@ fn begun(line: &Line<'_>, at: DateTime<Utc>, out: &Output) -> Turn {
         ("agent", kind),
     ];
     let name = if is_sidechain(line) { "claude_code.agent" } else { "claude_code.turn" };
-    let mut turn = Turn::new(name, some(line.uuid.as_ref()).unwrap_or_default().into(), at);
+    let mut turn =
+        Turn::new("claude-code", name, some(line.uuid.as_ref()).unwrap_or_default().into(), at);
     turn.session = some(line.session_id.as_ref()).map(Into::into);
     turn.tags = tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
-    turn.version = some(line.version.as_ref()).map(Into::into);
+    let version = some(line.version.as_ref());
+    turn.metadata
+        .extend(version.map(|version| ("claude_code_version".into(), Value::from(version))));
     turn.parent = sent_out.map(|(parent, trace, _)| (*parent, *trace));
     turn
-}
-
-fn give(turn: Turn, out: &mut Output) {
-    if !turn.is_empty() {
-        out.record(turn.into_record());
-    }
 }
 
 /// What an advisor used is in the totals of no reply, and is billed by its own LLM.
@@ -276,7 +251,7 @@ fn advice(message: &Message<'_>, turn: &mut Turn) {
         let mut call = LlmCall::default().using(usage);
         call.provider = model.and_then(|model| provider("", Some(model))).map(Into::into);
         call.response_model = model.map(Into::into);
-        turn.add_reply(Reply { key: None, id: Default::default(), tokens: 0, call });
+        turn.add_reply(Reply { key: None, tokens: 0, call });
     }
 }
 
@@ -290,10 +265,6 @@ fn provider(id: &str, model: Option<&str>) -> Option<&'static str> {
     } else {
         model.starts_with("claude-").then_some("anthropic")
     }
-}
-
-fn reported(total: Money) -> ReportedCost {
-    ReportedCost { total, input: None, output: None, currency: Currency::USD }
 }
 
 fn agent(result: Option<&RawValue>) -> Option<Agent<'_>> {
