@@ -13,7 +13,7 @@ use taximeter::report::Style;
 use crate::Ended;
 use crate::book::BookArguments;
 use crate::context::Context;
-use crate::draw::{Column, Grid};
+use crate::draw::{Column, Grid, fit};
 use crate::price::word;
 
 #[derive(Args)]
@@ -57,11 +57,11 @@ pub(crate) fn run(
     } else {
         write!(output, "{}", table(&models, at, context.style))?;
         let as_of = book.as_of().map_or_else(|| "an unknown day".into(), |day| day.to_string());
-        writeln!(
-            output,
-            "\n{} LLMs; prices in US dollars per million tokens, as of {as_of}.",
+        let note = format!(
+            "{} LLMs; prices in US dollars per million tokens, as of {as_of}.",
             models.len()
-        )?;
+        );
+        write!(output, "\n{}", fit(&note, context.style.width))?;
     }
     Ok(Ended::Done)
 }
