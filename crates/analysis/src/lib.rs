@@ -86,8 +86,8 @@ mod window;
 
 pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure, with_savings};
 pub use anomalies::{
-    Anomalies, Anomaly, AnomalyConfig, Callee, ErrorJump, SlowOperation, anomalies, error_jumps,
-    slow_operations,
+    Anomalies, Anomaly, AnomalyConfig, AnomalyConfigError, Callee, ErrorJump, SlowOperation,
+    anomalies, error_jumps, slow_operations,
 };
 pub use bottlenecks::bottlenecks;
 pub use columns::{ColumnGroup, ColumnKey, Columns, ColumnsError, Percentiles};
