@@ -11,7 +11,7 @@ use taximeter_persistence::store::{MemoryStore, Order, Query, Store};
 
 use super::{
     Advised, Attention, By, Group, Health, History, Line, LlmRow, LookedAt, OverTime, Period,
-    Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice,
+    Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, windows,
 };
 
 /// What a report is asked for.
@@ -91,7 +91,7 @@ pub struct Report {
 const NAMED: usize = 5;
 /// So many records are looked at for savings and for where the time goes.
 const RECORDS: usize = 2_000;
-/// Above so many operations users and sessions are not counted on the first screen; `--by user` counts them.
+/// Above so many operations sessions are not counted on the first screen; `--by session` counts them.
 const MOST_COUNTED: u64 = 2_000_000;
 /// So many operations are taken out of the store for a report of a selection.
 const MOST_SELECTED: usize = 500_000;
@@ -146,16 +146,15 @@ impl History {
     }
 
     fn all_spenders(&self, period: Period, operations: u64) -> Result<Vec<Spenders>, StoreError> {
+        let users = self.kept(windows::USER, period)?;
         let mut all = vec![self.spenders(Dimension::Operation, period)?];
+        let mut others = vec![Spenders::of(Dimension::User, users)];
         if operations <= MOST_COUNTED {
-            for by in [Dimension::User, Dimension::Session] {
-                let found = self.spenders(by, period)?;
-                // Where nobody tells it, there is nothing to tell.
-                if found.top.iter().any(|spender| spender.key.is_some()) {
-                    all.push(found);
-                }
-            }
+            others.push(self.spenders(Dimension::Session, period)?);
         }
+        // Where nobody tells it, there is nothing to tell.
+        let told = |found: &Spenders| found.top.iter().any(|spender| spender.key.is_some());
+        all.extend(others.into_iter().filter(told));
         Ok(all)
     }
 
