@@ -33,6 +33,7 @@
 //! ```
 
 mod error;
+mod export;
 mod files;
 mod import;
 mod list;
@@ -41,6 +42,9 @@ mod read;
 mod write;
 
 pub use error::{Action, PersistenceError};
+pub use export::{
+    ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+};
 pub use files::SessionFiles;
 pub use import::{
     Checkpoint, Counts, Format, ImportError, ImportOptions, Importer, Position, Rejected,
