@@ -34,6 +34,7 @@
 //! ```
 
 mod error;
+mod export;
 mod files;
 mod import;
 mod list;
@@ -44,6 +45,9 @@ mod store_error;
 mod write;
 
 pub use error::{Action, PersistenceError};
+pub use export::{
+    ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+};
 pub use files::SessionFiles;
 pub use import::{
     Checkpoint, Counts, Format, ImportError, ImportOptions, Importer, Position, Rejected,

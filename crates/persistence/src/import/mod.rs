@@ -2,6 +2,7 @@
 
 mod claude_code;
 mod codex;
+mod csv;
 mod error;
 mod family;
 mod files;
@@ -36,6 +37,7 @@ use files::ListedFile;
 use format::{Guess, HEAD_BYTES};
 use frame::{Cutter, Frame, Head, Next, Place};
 use output::Output;
+pub(crate) use records::header;
 
 /// The buffer of a file.
 const BUFFER: usize = 256 << 10;
@@ -244,6 +246,10 @@ impl Importer {
         let mut behind = open().map_err(failed())?;
         behind.seek(SeekFrom::Start(at.offset)).map_err(failed())?;
         let (guess, reader) = self.guess(Box::new(reader), Some(path))?;
+        if guess.format == Format::Csv {
+            let rows = csv::CsvRows::new(reader, self.options.limit, Some(path))?;
+            return Ok(Box::new(rows.resume(Box::new(behind), at)));
+        }
         let mut frames = self.frames(guess, reader);
         frames.cutter.enter().map_err(ImportError::io("reading it", Some(path)))?;
         frames.cutter.resume(Box::new(behind), at);
@@ -257,7 +263,8 @@ impl Importer {
     ) -> Result<Box<dyn Source>, ImportError> {
         let (guess, reader) = self.guess(reader, path)?;
         match guess.format {
-            Format::Csv | Format::Parquet => Err(ImportError::Unsupported {
+            Format::Csv => Ok(Box::new(csv::CsvRows::new(reader, self.options.limit, path)?)),
+            Format::Parquet => Err(ImportError::Unsupported {
                 path: path.map(Into::into),
                 format: guess.format,
                 what: "cannot be read yet",

@@ -1,6 +1,6 @@
 //! Reading our own operations: from sessions, ours and the original system's, and from lines.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use taximeter_models::{OperationId, OperationRecord};
 
 use super::error::{ImportError, Why};
@@ -21,11 +21,16 @@ pub(crate) struct Records {
 }
 
 /// The first line of a file of operations.
-#[derive(Deserialize)]
-struct Header<'a> {
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Header<'a> {
     #[serde(borrow)]
     format: std::borrow::Cow<'a, str>,
     version: u64,
+}
+
+/// The first line of a file of operations that is written now.
+pub(crate) fn header() -> Header<'static> {
+    Header { format: FORMAT.into(), version: READS_UP_TO }
 }
 
 impl Parser for Records {

@@ -6,6 +6,7 @@
 
 mod claude_code;
 mod codex;
+mod export;
 mod others;
 mod records;
 mod support;
