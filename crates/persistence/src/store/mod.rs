@@ -17,6 +17,7 @@ mod sqlite;
 use std::fmt;
 use std::ops::ControlFlow;
 
+use chrono::{DateTime, Utc};
 use taximeter_models::{OperationId, OperationRecord};
 
 pub use columns::{Block, Column, Keys};
@@ -26,7 +27,7 @@ pub use rollup::{
     Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,
 };
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Durability, OpenSqlite, SqliteStore};
+pub use sqlite::{Durability, Keep, OpenSqlite, SqliteStore};
 
 use crate::StoreError;
 
@@ -83,6 +84,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Where the store cannot be read, or a window was made by a newer version.
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError>;
 
+    /// Does a small piece of what is to be done by and by, as of a moment: sums up further, seals, removes what is too
+    /// old, gives room back. Says what was done and whether there is more. It is called from the thread that appends,
+    /// when nothing waits. Default: there is nothing to do.
+    ///
+    /// # Errors
+    /// Where the store cannot be written. What was done before stays done.
+    fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
+        let _ = now;
+        Ok(Maintained::default())
+    }
+
     /// What is there: how many records from when to when, and what they take.
     ///
     /// # Errors
@@ -98,6 +110,24 @@ pub struct Appended {
     pub stored: u64,
     /// Records whose id was there already.
     pub known: u64,
+}
+
+/// What was done by [`Store::maintain`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// Rows of sums that are in the next level now too.
+    pub rolled_up: u64,
+    /// Operations that were sealed.
+    pub sealed: u64,
+    /// Operations that were removed.
+    pub removed_operations: u64,
+    /// Rows of sums that were removed.
+    pub removed_sums: u64,
+    /// Bytes that were given back to the file system.
+    pub freed_bytes: u64,
+    /// Whether there is more to do.
+    pub more: bool,
 }
 
 /// What a question touched.

@@ -25,22 +25,17 @@ pub(crate) fn duration_nanos(duration: Duration) -> u64 {
 }
 
 impl Query {
-    /// Whether an operation that began at this moment, in nanoseconds since 1970, may be meant.
-    pub(crate) fn covers(&self, started_ns: i64) -> bool {
-        self.since.is_none_or(|since| started_ns >= nanos(since))
-            && self.until.is_none_or(|until| started_ns < nanos(until))
-    }
-
     /// Whether one that began between these moments, both included, may be meant.
     #[cfg(feature = "sqlite")]
     pub(crate) fn touches(&self, from_ns: i64, to_ns: i64) -> bool {
         self.since.is_none_or(|since| to_ns >= nanos(since))
-            && self.until.is_none_or(|until| from_ns < nanos(until))
+            && self.until.is_none_or(|until| from_ns <= nanos(until))
     }
 
     /// Whether this operation is meant.
     pub(crate) fn holds(&self, record: &OperationRecord) -> bool {
-        self.covers(nanos(record.started_at))
+        self.since.is_none_or(|since| record.started_at >= since)
+            && self.until.is_none_or(|until| record.started_at < until)
             && self.conditions.iter().all(|condition| condition.holds(record))
     }
 }
@@ -358,14 +353,11 @@ impl Seen<'_> {
 
     fn error_category(&self) -> Option<ErrorCategory> {
         match self.row {
-            Row::Operation => self.record.errors.first().map(|error| error.category),
+            Row::Operation | Row::Component(_) => {
+                self.record.errors.first().map(|error| error.category)
+            }
             Row::Tool(call) => call.error_category(),
             Row::Llm(call) => llm_error(call),
-            Row::Component(timing) => {
-                let within = |component: &Option<Name>| component.as_ref() == Some(&timing.name);
-                let mut errors = self.record.errors.iter();
-                errors.find(|error| within(&error.component)).map(|error| error.category)
-            }
         }
     }
 }

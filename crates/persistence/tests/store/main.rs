@@ -8,6 +8,7 @@
 )]
 
 mod arbitrary;
+mod maintaining;
 mod model;
 mod records;
 mod summing;

@@ -1,6 +1,7 @@
 //! The store in a file behaves as its twin in memory, whatever is done to it in whatever order.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use proptest::collection::vec;
@@ -9,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use taximeter_models::{Money, Name, OperationRecord};
 use taximeter_persistence::store::{
-    Column, Level, MemoryStore, Query, Rollup, RollupQuery, SqliteStore, Store, Table,
+    Column, Keep, Level, MemoryStore, Query, Rollup, RollupQuery, SqliteStore, Store, Table,
 };
 
 use crate::arbitrary::{instant, query, record};
@@ -20,6 +21,7 @@ use crate::summing::summing;
 enum Action {
     Append(Vec<OperationRecord>),
     Reopen,
+    Maintain(i64),
     Scan(Query),
     Columns(Table, Query),
     Rollups(RollupQuery),
@@ -31,6 +33,8 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         4 => vec(record(), 0..5).prop_map(Action::Append),
         1 => Just(Action::Reopen),
+        // Some hours or days after most operations.
+        2 => select(vec![1, 30, 200]).prop_map(Action::Maintain),
         2 => query().prop_map(Action::Scan),
         2 => (table, query()).prop_map(|(table, query)| Action::Columns(table, query)),
         2 => rollups().prop_map(Action::Rollups),
@@ -59,7 +63,11 @@ proptest! {
     #[test]
     fn any_sequence_is_as_in_memory(actions in vec(action(), 1..12)) {
         let room = tempfile::tempdir().unwrap();
-        let open = || SqliteStore::at(room.path()).summarize(summing()).open().unwrap();
+        // A few operations are a block, and sums stay: the twin keeps everything.
+        let forever = Duration::from_secs(u64::MAX);
+        let keep = Keep::default().block_operations(3).hot_operations(4).hot_for(Duration::from_secs(86_400));
+        let keep = Level::ALL.into_iter().fold(keep, |keep, level| keep.sums_for(level, forever));
+        let open = || SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
         let (mut store, twin) = (open(), MemoryStore::summarizing(summing()));
         for action in actions {
             match action {
@@ -69,6 +77,9 @@ proptest! {
                 Action::Reopen => {
                     drop(store);
                     store = open();
+                }
+                Action::Maintain(hours) => {
+                    store.maintain(at(hours * 3_600)).unwrap();
                 }
                 Action::Scan(query) => {
                     prop_assert_eq!(scanned(&store, &query), scanned(&twin, &query));

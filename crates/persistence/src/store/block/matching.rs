@@ -202,7 +202,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The name that answered counts, or else the one that was asked.
+    /// The name that was asked counts, or else the one that answered, as [`LlmCall::model`] says.
+    ///
+    /// [`LlmCall::model`]: taximeter_models::LlmCall::model
     fn keep_llm(&mut self, name: &str, keep: &mut [bool]) -> Result<(), BlockError> {
         use llm::bit;
 
@@ -210,7 +212,9 @@ impl Reader<'_> {
         let mask = self.numbers_of(llm::MASK, rows)?;
         let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, bit::RESPONSE_MODEL)?;
         let asked = self.some_texts(llm::REQUEST_MODEL, &mask, bit::REQUEST_MODEL)?;
-        let is_it = |row| answered.text(row).or_else(|| asked.text(row)) == Some(name);
+        let unknown = taximeter_models::LlmCall::default();
+        let is_it =
+            |row| asked.text(row).or_else(|| answered.text(row)).unwrap_or(unknown.model()) == name;
         let found: Vec<bool> = (0..rows).map(is_it).collect();
         self.keep_having(&LLMS, &found, keep)
     }

@@ -113,12 +113,16 @@ impl Reader<'_> {
             }
             Table::Operations => None,
         };
-        let since = |row| {
+        let is_offset = picked.table == Table::Components;
+        let start = |at, row| {
             let since = own.as_ref().and_then(|own| own.get(row)).unwrap_or_default();
-            let is_offset = picked.table == Table::Components;
-            if is_offset { since.cast_signed() } else { unzigzag(since) }
+            if is_offset {
+                owner(at).saturating_add_unsigned(since)
+            } else {
+                owner(at).wrapping_add(unzigzag(since))
+            }
         };
-        Ok(picked.numbers(|at, row| owner(at).wrapping_add(since(row)).cast_unsigned()))
+        Ok(picked.numbers(|at, row| start(at, row).cast_unsigned()))
     }
 
     fn child(
@@ -177,17 +181,17 @@ impl Reader<'_> {
         Ok(picked.keys(&texts, |_, row| Some(texts.key(row))))
     }
 
-    /// The name that answered, or else the one that was asked.
+    /// The name that was asked, or else the one that answered: that by which calls are grouped.
     fn llm_names(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
-        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, llm::bit::RESPONSE_MODEL)?;
         let asked = self.some_texts(llm::REQUEST_MODEL, &mask, llm::bit::REQUEST_MODEL)?;
+        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, llm::bit::RESPONSE_MODEL)?;
         let mut interner = Interner::default();
-        let lists = [&answered, &asked].map(|some| interner.all(&some.texts));
-        let [answers, questions] = lists;
+        let [questions, answers] = [&asked, &answered].map(|some| interner.all(&some.texts));
+        let unknown = interner.key(taximeter_models::LlmCall::default().model());
         let key = |_: usize, row: usize| {
-            let answer = answered.key(row).map(|key| answers[key]);
-            answer.or_else(|| asked.key(row).map(|key| questions[key])).unwrap_or(Keys::NONE)
+            let question = asked.key(row).map(|key| questions[key]);
+            question.or_else(|| answered.key(row).map(|key| answers[key])).unwrap_or(unknown)
         };
         Ok(Values::Keys { keys: picked.map(key), names: interner.names })
     }

@@ -48,6 +48,7 @@ pub fn seal(records: &[OperationRecord]) -> Result<Sealed, SealError> {
     sealer.maps(&sheets)?;
     sealer.costs(&sheets)?;
     sealer.inferred_errors(&ordered);
+    sealer.unnamed_llms(&ordered);
     Ok(sealer.finish(&ordered))
 }
 
@@ -162,6 +163,15 @@ impl Sealer {
                 filter::hash(dimension::ERROR.as_bytes(), category.as_str())
             }));
         }
+    }
+
+    /// A call that names no LLM is grouped by a name too, which is in no column.
+    fn unnamed_llms(&mut self, records: &[&OperationRecord]) {
+        let mut calls = records.iter().flat_map(|record| &record.llm_calls);
+        let unnamed =
+            calls.find(|call| call.request_model.is_none() && call.response_model.is_none());
+        self.hashes
+            .extend(unnamed.map(|call| filter::hash(dimension::LLM.as_bytes(), call.model())));
     }
 
     fn put(&mut self, column: ColumnId, count: usize, payload: Vec<u8>) -> Result<(), SealError> {

@@ -6,10 +6,11 @@ use std::path::Path;
 use rusqlite::Connection;
 use taximeter_models::OperationRecord;
 
+use super::blocks::Known;
 use super::error::failed;
 use super::extents::{self, Extent};
 use super::write::{Inserts, Memory};
-use super::{Writer, sums};
+use super::{Writer, blocks, sums};
 use crate::StoreError;
 use crate::store::rows::nanos;
 use crate::store::{Appended, Summarize};
@@ -21,8 +22,10 @@ pub(super) fn append(
     path: &Path,
 ) -> Result<Appended, StoreError> {
     let said = failed("writing", path);
-    transaction(writer, path, |connection, memory| {
-        let new = unknown(connection, records).map_err(said)?;
+    let mut blocks = std::mem::take(&mut writer.blocks);
+    let done = transaction(writer, path, |connection, memory| {
+        let mut new = unknown(connection, records).map_err(said)?;
+        leave_out_sealed(connection, &mut blocks, &mut new, path)?;
         put(connection, memory, &new).map_err(said)?;
         if let Some(summarize) = summarize {
             sums::add(connection, &new, summarize, path)?;
@@ -30,7 +33,21 @@ pub(super) fn append(
         let known = (records.len() - new.len()) as u64;
         count_known(connection, known).map_err(said)?;
         Ok(Appended { stored: new.len() as u64, known })
-    })
+    });
+    writer.blocks = blocks;
+    done
+}
+
+fn leave_out_sealed(
+    connection: &Connection,
+    blocks: &mut Known,
+    new: &mut Vec<&OperationRecord>,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let ids: Vec<_> = new.iter().map(|record| record.id).collect();
+    let mut sealed = blocks::having(connection, blocks, &ids, path)?.into_iter();
+    new.retain(|_| !sealed.next().unwrap_or(false));
+    Ok(())
 }
 
 /// Does work whole or not at all.
@@ -40,7 +57,7 @@ pub(super) fn transaction<T>(
     work: impl FnOnce(&Connection, &mut Memory) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let said = failed("writing", path);
-    let Writer { connection, memory } = writer;
+    let Writer { connection, memory, .. } = writer;
     // The lock is taken at once: a transaction that begins by reading may be refused it later, when it is too late.
     connection.execute_batch("BEGIN IMMEDIATE").map_err(said)?;
     let done = work(connection, memory)

@@ -8,11 +8,13 @@ use rusqlite::OptionalExtension;
 use taximeter_models::{OperationId, OperationRecord};
 
 use super::Reader;
+use super::blocks::{self, Sheet};
 use super::error::{damaged, failed};
 use super::extents::{self, Extent};
 use super::open::with_suffix;
 use super::read;
 use crate::StoreError;
+use crate::store::block::{self, BlockError, Rows};
 use crate::store::rows::{Best, Gather, Rank};
 use crate::store::{Block, Column, Order, Query, Scanned, StoreStats, Table};
 
@@ -29,13 +31,7 @@ struct Piece {
 #[derive(Debug, Clone)]
 enum What {
     Hot(Extent),
-}
-
-/// Those of a piece that a query means.
-struct Meant {
-    records: Vec<OperationRecord>,
-    rows: u64,
-    damaged: u64,
+    Sealed(Sheet),
 }
 
 pub(super) fn get(
@@ -44,7 +40,7 @@ pub(super) fn get(
     path: &Path,
 ) -> Result<Option<OperationRecord>, StoreError> {
     let said = failed("reading", path);
-    let Reader { connection, texts } = reader;
+    let Reader { connection, texts, blocks } = reader;
     let seq: Option<i64> = connection
         .prepare_cached("SELECT seq FROM operations WHERE id = ?1")
         .and_then(|mut select| {
@@ -56,6 +52,16 @@ pub(super) fn get(
         let record = read.pop().map(|read| read.record).transpose();
         return record
             .map_err(|wrong| damaged("reading", path, format!("operation {id}: {wrong}")));
+    }
+    for sheet in blocks::all(connection, blocks, path)? {
+        let Some(meta) = sheet.meta.filter(|meta| meta.may_have_id(id)) else { continue };
+        let mut block = blocks::reader(connection, sheet.id, meta.as_ref().clone());
+        let found = block.position(id).and_then(|row| {
+            row.map_or_else(|| Ok(Vec::new()), |row| block.records(&Rows::Some(vec![row])))
+        });
+        if let Some(record) = found.map_err(|error| blocks::refused(error, path))?.pop() {
+            return Ok(Some(record));
+        }
     }
     Ok(None)
 }
@@ -142,28 +148,75 @@ pub(super) fn columns(
 ) -> Result<Scanned, StoreError> {
     let mut scanned = Scanned::default();
     for piece in pieces(reader, query, path)? {
-        let mut gather = Gather::new(table, columns);
-        for record in meant(reader, &piece, query, &mut scanned, path)? {
-            gather.add(&record);
-        }
-        let (rows, values) = gather.take();
-        scanned.shown += rows as u64;
-        if rows > 0 && each(&Block::new(rows, &values)).is_break() {
+        let going = match &piece.what {
+            What::Hot(_) => {
+                let mut gather = Gather::new(table, columns);
+                for record in meant(reader, &piece, query, &mut scanned, path)? {
+                    gather.add(&record);
+                }
+                let (rows, values) = gather.take();
+                scanned.shown += rows as u64;
+                if rows > 0 { each(&Block::new(rows, &values)) } else { ControlFlow::Continue(()) }
+            }
+            What::Sealed(sheet) => {
+                let ask = |block: &mut block::Reader<'_>| block.scan(table, query, columns, each);
+                let answer = sealed(reader, sheet, &mut scanned, ask, path)?;
+                answer.map_or(ControlFlow::Continue(()), |(of_block, going)| {
+                    scanned.rows += of_block.rows;
+                    scanned.shown += of_block.shown;
+                    going
+                })
+            }
+        };
+        if going.is_break() {
             break;
         }
     }
     Ok(scanned)
 }
 
-/// The pieces in whose time a query may mean something.
-fn pieces(reader: &Reader, query: &Query, path: &Path) -> Result<Vec<Piece>, StoreError> {
-    let extents = extents::all(&reader.connection).map_err(failed("reading", path))?;
+/// Asks a block; none where it is damaged, which is counted.
+fn sealed<T>(
+    reader: &Reader,
+    sheet: &Sheet,
+    scanned: &mut Scanned,
+    ask: impl FnOnce(&mut block::Reader<'_>) -> Result<T, BlockError>,
+    path: &Path,
+) -> Result<Option<T>, StoreError> {
+    let answer = sheet
+        .meta
+        .as_ref()
+        .map(|meta| ask(&mut blocks::reader(&reader.connection, sheet.id, meta.as_ref().clone())));
+    match answer {
+        Some(Ok(answer)) => Ok(Some(answer)),
+        Some(Err(error)) if !blocks::is_damage(&error) => Err(blocks::refused(error, path)),
+        _ => {
+            scanned.damaged += sheet.operations;
+            Ok(None)
+        }
+    }
+}
+
+/// The pieces in which there may be what a query means.
+fn pieces(reader: &mut Reader, query: &Query, path: &Path) -> Result<Vec<Piece>, StoreError> {
+    let Reader { connection, blocks, .. } = reader;
+    let extents = extents::all(connection).map_err(failed("reading", path))?;
     let hot = extents.into_iter().map(|extent| Piece {
         from_ns: extent.from_ns,
         to_ns: extent.to_ns,
         what: What::Hot(extent),
     });
-    Ok(hot.filter(|piece| query.touches(piece.from_ns, piece.to_ns)).collect())
+    let mut pieces: Vec<Piece> =
+        hot.filter(|piece| query.touches(piece.from_ns, piece.to_ns)).collect();
+    for sheet in blocks::all(connection, blocks, path)? {
+        // What is damaged is asked too, so that it is counted.
+        let (from_ns, to_ns) =
+            sheet.meta.as_ref().map_or((i64::MIN, i64::MAX), |meta| meta.range_ns());
+        if sheet.meta.as_ref().is_none_or(|meta| meta.may_match(query)) {
+            pieces.push(Piece { from_ns, to_ns, what: What::Sealed(sheet) });
+        }
+    }
+    Ok(pieces)
 }
 
 fn meant(
@@ -173,32 +226,41 @@ fn meant(
     scanned: &mut Scanned,
     path: &Path,
 ) -> Result<Vec<OperationRecord>, StoreError> {
-    let meant = match &piece.what {
-        What::Hot(extent) => hot(reader, *extent, query, path)?,
-    };
-    scanned.rows += meant.rows;
-    scanned.damaged += meant.damaged;
-    Ok(meant.records)
+    match &piece.what {
+        What::Hot(extent) => hot(reader, *extent, query, scanned, path),
+        What::Sealed(sheet) => {
+            let ask = |block: &mut block::Reader<'_>| {
+                let rows = block.matching(query)?;
+                let looked_at = block.meta().rows() as u64;
+                Ok((looked_at, block.records(&rows)?))
+            };
+            let answer = sealed(reader, sheet, scanned, ask, path)?;
+            let (rows, records) = answer.unwrap_or_default();
+            scanned.rows += rows;
+            Ok(records)
+        }
+    }
 }
 
 fn hot(
     reader: &mut Reader,
     extent: Extent,
     query: &Query,
+    scanned: &mut Scanned,
     path: &Path,
-) -> Result<Meant, StoreError> {
-    let Reader { connection, texts } = reader;
+) -> Result<Vec<OperationRecord>, StoreError> {
+    let Reader { connection, texts, .. } = reader;
     let read = read::range(connection, texts, extent.numbers()).map_err(failed("reading", path))?;
-    let (rows, mut damaged) = (read.len() as u64, 0);
+    scanned.rows += read.len() as u64;
     let mut records = Vec::new();
     for read in read {
         match read.record {
             Ok(record) if query.holds(&record) => records.push(record),
             Ok(_) => {}
-            Err(_) => damaged += 1,
+            Err(_) => scanned.damaged += 1,
         }
     }
-    Ok(Meant { records, rows, damaged })
+    Ok(records)
 }
 
 pub(super) fn stats(
@@ -212,8 +274,11 @@ pub(super) fn stats(
     };
     let extents = extents::all(connection).map_err(said)?;
     stats.hot_operations = count("SELECT count(*) FROM operations").map_err(said)?;
-    stats.first_ns = extents.iter().map(|extent| extent.from_ns).min();
-    stats.last_ns = extents.iter().map(|extent| extent.to_ns).max();
+    let (operations, bytes, first_ns, last_ns) = blocks::totals(connection).map_err(said)?;
+    stats.sealed_operations = operations.max(0).cast_unsigned();
+    stats.sealed_bytes = bytes.max(0).cast_unsigned();
+    stats.first_ns = extents.iter().map(|extent| extent.from_ns).chain(first_ns).min();
+    stats.last_ns = extents.iter().map(|extent| extent.to_ns).chain(last_ns).max();
     stats.rollups = count("SELECT count(*) FROM rollups").map_err(said)?;
     stats.known = count("SELECT value FROM counters WHERE name = 'known'").map_err(said)?;
     let size = |suffix: &str| {

@@ -37,6 +37,11 @@ impl Extent {
         (first, first.saturating_add(NUMBERS - 1))
     }
 
+    /// Whether a number belongs here.
+    pub(super) fn has(&self, seq: i64) -> bool {
+        seq.div_euclid(NUMBERS) == self.chunk
+    }
+
     fn checked(&self) -> i64 {
         let mut sum = Sum::default();
         for number in [self.chunk, self.from_ns, self.to_ns, self.operations] {
@@ -81,4 +86,9 @@ pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Extent>> {
     let mut select = connection.prepare_cached("SELECT * FROM extents ORDER BY chunk")?;
     let extents = select.query_map([], Extent::read)?;
     extents.collect()
+}
+
+pub(super) fn remove(connection: &Connection, chunk: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM extents WHERE chunk = ?1")?.execute([chunk])?;
+    Ok(())
 }

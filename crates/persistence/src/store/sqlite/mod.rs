@@ -5,31 +5,37 @@
 
 mod append;
 mod ask;
+mod blocks;
 mod cells;
 mod error;
 mod extents;
+mod maintain;
 mod more;
 mod names;
 mod open;
 mod price;
 mod read;
 mod schema;
+mod seal;
 mod sums;
 mod write;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use taximeter_models::{OperationId, OperationRecord};
 
 use self::error::failed;
+pub use self::maintain::Keep;
 use self::names::Texts;
 use super::{
-    Appended, Block, Column, Query, Rollup, RollupQuery, Scanned, Store, StoreStats, Summarize,
-    Table,
+    Appended, Block, Column, Maintained, Query, Rollup, RollupQuery, Scanned, Store, StoreStats,
+    Summarize, Table,
 };
 use crate::StoreError;
 
@@ -69,6 +75,7 @@ pub enum Durability {
 pub struct SqliteStore {
     path: PathBuf,
     how: open::How,
+    keep: Keep,
     summarize: Option<Arc<dyn Summarize>>,
     /// None where the store may only be read.
     writer: Option<Mutex<Writer>>,
@@ -81,6 +88,9 @@ pub struct SqliteStore {
 struct Writer {
     connection: Connection,
     memory: write::Memory,
+    blocks: blocks::Known,
+    /// Extents of which some operations cannot be sealed.
+    stuck: HashSet<i64>,
 }
 
 /// A connection that reads.
@@ -88,6 +98,13 @@ struct Writer {
 struct Reader {
     connection: Connection,
     texts: Texts,
+    blocks: blocks::Known,
+}
+
+impl Reader {
+    fn new(connection: Connection) -> Self {
+        Self { connection, texts: Texts::default(), blocks: blocks::Known::default() }
+    }
 }
 
 /// Opens a [`SqliteStore`].
@@ -96,6 +113,7 @@ struct Reader {
 pub struct OpenSqlite {
     path: PathBuf,
     how: open::How,
+    keep: Keep,
     summarize: Option<Arc<dyn Summarize>>,
 }
 
@@ -109,6 +127,12 @@ impl OpenSqlite {
     /// How the sums of minutes, hours and days are made. Default: none are.
     pub fn summarize(mut self, summarize: Arc<dyn Summarize>) -> Self {
         self.summarize = Some(summarize);
+        self
+    }
+
+    /// What is kept, where and for how long. Default: [`Keep::default`].
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
         self
     }
 
@@ -132,7 +156,12 @@ impl OpenSqlite {
     /// another user's, and where the system refuses.
     pub fn open(self) -> Result<SqliteStore, StoreError> {
         let connection = open::for_writing(&self.path, &self.how)?;
-        let writer = Writer { connection, memory: write::Memory::default() };
+        let writer = Writer {
+            connection,
+            memory: write::Memory::default(),
+            blocks: blocks::Known::default(),
+            stuck: HashSet::new(),
+        };
         Ok(self.finish(Some(Mutex::new(writer))))
     }
 
@@ -143,13 +172,13 @@ impl OpenSqlite {
     pub fn open_to_read(self) -> Result<SqliteStore, StoreError> {
         let connection = open::for_reading(&self.path, &self.how)?;
         let store = self.finish(None);
-        store.readers().push(Reader { connection, texts: Texts::default() });
+        store.readers().push(Reader::new(connection));
         Ok(store)
     }
 
     fn finish(self, writer: Option<Mutex<Writer>>) -> SqliteStore {
-        let Self { path, how, summarize } = self;
-        SqliteStore { path, how, summarize, writer, readers: Mutex::default() }
+        let Self { path, how, keep, summarize } = self;
+        SqliteStore { path, how, keep, summarize, writer, readers: Mutex::default() }
     }
 }
 
@@ -162,7 +191,7 @@ impl SqliteStore {
             busy: Duration::from_secs(5),
             create: true,
         };
-        OpenSqlite { path: open::file(path.as_ref()), how, summarize: None }
+        OpenSqlite { path: open::file(path.as_ref()), how, keep: Keep::default(), summarize: None }
     }
 
     /// The file.
@@ -195,10 +224,7 @@ impl SqliteStore {
         let free = self.readers().pop();
         let mut reader = match free {
             Some(reader) => reader,
-            None => Reader {
-                connection: open::for_reading(&self.path, &self.how)?,
-                texts: Texts::default(),
-            },
+            None => Reader::new(open::for_reading(&self.path, &self.how)?),
         };
         let said = failed(doing, &self.path);
         reader.connection.execute_batch("BEGIN").map_err(said)?;
@@ -253,5 +279,9 @@ impl Store for SqliteStore {
 
     fn stats(&self) -> Result<StoreStats, StoreError> {
         self.read("reading", |reader| ask::stats(&reader.connection, &self.path))
+    }
+
+    fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
+        self.do_step(now)
     }
 }

@@ -111,22 +111,20 @@ CREATE TABLE rollups (
   checked INTEGER NOT NULL,
   PRIMARY KEY (level, dimension, start, key, rolled)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX rollups_by_age ON rollups (level, rolled, start);
 
--- Sealed operations: one row for a block, and one for each of its columns.
+-- Sealed operations: one row for a block, and one for each of its columns. A column has the number of its block times
+-- 65536, plus its own. Checksums stand within the bytes.
 CREATE TABLE blocks (
   id INTEGER PRIMARY KEY,
   from_ns INTEGER NOT NULL,
   to_ns INTEGER NOT NULL,
-  first_id BLOB NOT NULL,
-  last_id BLOB NOT NULL,
   operations INTEGER NOT NULL,
-  meta BLOB NOT NULL,
-  checked INTEGER NOT NULL
+  meta BLOB NOT NULL
 ) STRICT;
 CREATE TABLE block_columns (
   part INTEGER PRIMARY KEY,
-  bytes BLOB NOT NULL,
-  checked INTEGER NOT NULL
+  bytes BLOB NOT NULL
 ) STRICT;
 
 -- What is counted over the life of the store.

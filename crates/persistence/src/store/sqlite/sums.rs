@@ -204,3 +204,82 @@ pub(super) fn ask(
     }
     Ok(rollups)
 }
+
+/// Adds open rows of a level, the oldest first and so many at most, to the rows of the next, and marks them.
+pub(super) fn roll_up(
+    connection: &Connection,
+    (level, next): (Level, Level),
+    before: i64,
+    most: u32,
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<u32, StoreError> {
+    let said = failed("maintaining", path);
+    let wrong = |wrong| damaged("maintaining", path, wrong);
+    let mut groups = BTreeMap::<(i64, Place), Vec<Vec<u8>>>::new();
+    let mut rolled = 0;
+    for (at, window) in open(connection, level, before, most).map_err(said)? {
+        // What cannot be read stays where it is, for a repair.
+        let Ok(window) = window else { continue };
+        mark(connection, &at, &window, summarize, path)?;
+        groups.entry((next.start(at.start), at.place)).or_default().push(window);
+        rolled += 1;
+    }
+    for ((start, place), windows) in groups {
+        let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+        let window = together(summarize, &windows).map_err(wrong)?;
+        let at = At { level: number(next), start, place, rolled: OPEN };
+        merge(connection, at, window, summarize, path)?;
+    }
+    Ok(rolled)
+}
+
+fn open(
+    connection: &Connection,
+    level: Level,
+    before: i64,
+    most: u32,
+) -> rusqlite::Result<Vec<(At, Bytes)>> {
+    let sql = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups
+               WHERE level = ?1 AND rolled IN (0, 2) AND start < ?2 ORDER BY start LIMIT ?3";
+    let mut select = connection.prepare_cached(sql)?;
+    select.query_map((number(level), before, most), row)?.collect()
+}
+
+/// Marks a row as rolled up; where one of its place is already, they become one.
+fn mark(
+    connection: &Connection,
+    at: &At,
+    window: &[u8],
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let said = failed("maintaining", path);
+    let sql = "DELETE FROM rollups
+               WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut delete| {
+            delete.execute((at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled))
+        })
+        .map_err(said)?;
+    let window =
+        together(summarize, &[window]).map_err(|wrong| damaged("maintaining", path, wrong))?;
+    merge(connection, At { rolled: ROLLED, ..at.clone() }, window, summarize, path)
+}
+
+/// Removes rows of a level that are older, so many at most; those that are in no row of the next level stay.
+pub(super) fn remove(
+    connection: &Connection,
+    level: Level,
+    before: i64,
+    most: u32,
+) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM rollups WHERE (level, dimension, start, key, rolled) IN (
+                 SELECT level, dimension, start, key, rolled FROM rollups
+                 WHERE level = ?1 AND rolled = ?2 AND start < ?3 LIMIT ?4)";
+    // There is no level above the days.
+    let rolled = if level == Level::Day { OPEN } else { ROLLED };
+    let removed = connection.prepare_cached(sql)?.execute((number(level), rolled, before, most))?;
+    Ok(removed as u64)
+}

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use taximeter_models::{
-    ErrorCategory, LlmCall, Money, Name, OperationRecord, Outcome, TokenUsage, ToolCall, Unit,
+    ErrorCategory, LlmCall, Money, OperationRecord, Outcome, TokenUsage, ToolCall, Unit,
 };
 
 use crate::store::{Block, Column, Condition, Keys, Query, Table};
@@ -28,7 +28,7 @@ fn holds(record: &OperationRecord, condition: &Condition) -> bool {
         Condition::Provider(name) => {
             record.llm_calls.iter().any(|call| call.provider.as_ref() == Some(name))
         }
-        Condition::Llm(name) => record.llm_calls.iter().any(|call| llm_name(call) == Some(name)),
+        Condition::Llm(name) => record.llm_calls.iter().any(|call| call.model() == name.as_str()),
         Condition::Component(name) => record.components.iter().any(|timing| timing.name == *name),
         Condition::Error(category) => {
             record.errors.iter().any(|error| error.category == *category)
@@ -39,10 +39,6 @@ fn holds(record: &OperationRecord, condition: &Condition) -> bool {
         }
         Condition::AtLeastNanos(nanos) => record.duration.as_nanos() >= u128::from(*nanos),
     }
-}
-
-fn llm_name(call: &LlmCall) -> Option<&Name> {
-    call.response_model.as_ref().or(call.request_model.as_ref())
 }
 
 /// Every column, with every key of tags and metadata that there is.
@@ -125,10 +121,12 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
         Column::StartedAt => {
             let own =
                 tool.and_then(|call| call.started_at).or(llm.and_then(|call| call.started_at));
-            let offset = component
-                .and_then(|timing| timing.offset)
-                .map_or(0, |offset| nanos(offset).cast_signed());
-            Said::Number(ns(own.unwrap_or(record.started_at)).wrapping_add(offset).cast_unsigned())
+            let offset = component.and_then(|timing| timing.offset).map_or(0, nanos);
+            Said::Number(
+                ns(own.unwrap_or(record.started_at))
+                    .saturating_add_unsigned(offset)
+                    .cast_unsigned(),
+            )
         }
         Column::Duration => {
             let told = match table {
@@ -154,7 +152,7 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
         }),
         Column::Name => match (tool, llm, component) {
             (Some(call), _, _) => text(Some(&call.name)),
-            (_, Some(call), _) => text(llm_name(call).map(Name::as_str)),
+            (_, Some(call), _) => text(Some(call.model())),
             (_, _, Some(timing)) => text(Some(&timing.name)),
             _ => text(Some(&record.name)),
         },
