@@ -108,6 +108,8 @@ pub(crate) fn run(
     }
     if let Some(history) = &history {
         history.store().flush()?;
+        // What is old is sealed and rolled up now, and not when somebody waits for an answer.
+        while history.store().maintain(context.now)?.more {}
     }
     document.seconds = began.elapsed().as_secs_f64();
     context.print(output, &document, draw)?;

@@ -240,10 +240,12 @@ fn run_command(
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    let of_json = || error.downcast_ref::<serde_json::Error>()?.io_error_kind();
-    error.downcast_ref::<io::Error>().is_some_and(pipe)
-        || of_json() == Some(io::ErrorKind::BrokenPipe)
+    let is_pipe = |error: &(dyn Error + 'static)| {
+        let of_json = || error.downcast_ref::<serde_json::Error>()?.io_error_kind();
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or_else(of_json);
+        kind == Some(io::ErrorKind::BrokenPipe)
+    };
+    std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source()).any(is_pipe)
 }
 
 /// An error with what caused it, where that says more.

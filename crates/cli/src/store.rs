@@ -20,6 +20,7 @@ use crate::draw::{Column, Grid, NONE, Screen, minute};
     subcommand_required = true,
     after_help = "Examples:\n  \
     taximeter store stats\n  \
+    taximeter store vacuum\n  \
     taximeter store migrate --store data/metrics"
 )]
 pub(crate) struct Arguments {
@@ -31,8 +32,23 @@ pub(crate) struct Arguments {
 enum Command {
     /// Says what is there, and what it takes
     Stats,
+    /// Rolls up, seals and removes what is due now, and gives room back to the file system
+    Vacuum,
     /// Brings a store of an older version to this one
     Migrate,
+}
+
+/// What was done.
+#[derive(Debug, Default, Serialize)]
+struct Done {
+    taximeter_version: u32,
+    document: &'static str,
+    store: PathBuf,
+    rolled_up: u64,
+    sealed: u64,
+    removed_operations: u64,
+    removed_sums: u64,
+    freed_bytes: u64,
 }
 
 /// What is there.
@@ -60,12 +76,43 @@ pub(crate) fn run(
 ) -> Result<Ended, Box<dyn Error>> {
     match arguments.command {
         Command::Stats => {}
+        Command::Vacuum => return vacuum(context, output),
         // A store of an older version is brought to this one when it is opened for writing.
         Command::Migrate => drop(context.writable(false)?),
     }
     let store = context.sqlite()?;
     let stats = Stats::of(store.path().to_owned(), &store.stats()?);
     context.print(output, &stats, draw)?;
+    Ok(Ended::Done)
+}
+
+/// In small steps, so that others who use the store do not wait.
+fn vacuum(context: &Context, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
+    let (history, store) = context.writable(false)?;
+    let mut done =
+        Done { taximeter_version: VERSION, document: "vacuum", store, ..Done::default() };
+    loop {
+        let step = history.store().maintain(context.now)?;
+        done.rolled_up += step.rolled_up;
+        done.sealed += step.sealed;
+        done.removed_operations += step.removed_operations;
+        done.removed_sums += step.removed_sums;
+        done.freed_bytes += step.freed_bytes;
+        if !step.more {
+            break;
+        }
+    }
+    context.print(output, &done, |screen, done| {
+        screen.say(&format!(
+            "{}: {} sums rolled up, {} operations sealed and {} removed, {} sums removed, {} bytes given back",
+            done.store.display(),
+            count(done.rolled_up),
+            count(done.sealed),
+            count(done.removed_operations),
+            count(done.removed_sums),
+            count(done.freed_bytes)
+        ));
+    })?;
     Ok(Ended::Done)
 }
 

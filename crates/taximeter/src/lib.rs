@@ -102,6 +102,13 @@ pub use taximeter_models::{
 };
 #[cfg(feature = "store")]
 pub use taximeter_persistence::store;
+/// Records into files: JSON lines and tables.
+#[cfg(feature = "store")]
+pub mod export {
+    pub use taximeter_persistence::{
+        ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+    };
+}
 /// Records of files: sessions, JSON lines, logs of other programs.
 #[cfg(feature = "store")]
 pub mod import {

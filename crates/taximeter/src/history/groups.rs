@@ -81,6 +81,7 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn groups(&self, by: &By, period: Period) -> Result<Vec<Group>, StoreError> {
+        let period = self.whole(period);
         let dimension = match by {
             By::Time(level) => return self.by_time(*level, period),
             By::Dimension(dimension) => dimension,
@@ -101,7 +102,10 @@ impl History {
         Ok(groups)
     }
 
+    /// Where the sums of minutes or hours are not kept any more, by hours or days.
     fn by_time(&self, level: Level, period: Period) -> Result<Vec<Group>, StoreError> {
+        let period = self.whole(self.bounded(period)?);
+        let level = level.max(super::levels::finest(period.since, Utc::now()));
         let sums = self.sums(windows::ALL, period, Some(level))?;
         Ok(sums.into_iter().map(|at| Group::of_sums(None, at.start, &at.sums)).collect())
     }

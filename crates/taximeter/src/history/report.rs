@@ -102,6 +102,7 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn report(&self, ask: &Ask) -> Result<Report, StoreError> {
+        let ask = &Ask { period: self.whole(ask.period), ..ask.clone() };
         if ask.only.conditions.is_empty() {
             return self.whole_report(ask);
         }
