@@ -35,6 +35,7 @@
 
 mod error;
 mod files;
+mod import;
 mod list;
 mod name;
 mod read;
@@ -44,6 +45,10 @@ mod write;
 
 pub use error::{Action, PersistenceError};
 pub use files::SessionFiles;
+pub use import::{
+    Checkpoint, Counts, Format, ImportError, ImportOptions, Importer, Position, Rejected,
+    UnknownFormatName, Why,
+};
 pub use list::{SessionFile, SessionList, SkippedEntry};
 pub use name::NameProblem;
 pub use store_error::StoreError;
