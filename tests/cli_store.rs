@@ -167,15 +167,6 @@ fn the_totals_of_a_report_are_the_truth_to_the_last_digit() {
     }
     assert!(report["cost"]["unpriced_calls"].as_u64().unwrap() > 0);
     assert_eq!((&report["taximeter_version"], &report["document"]), (&1.into(), &"report".into()));
-    // Half of the time is half of it.
-    let since = (Utc::now() - TimeDelta::days(10)).format("%FT%H:%M:00Z").to_string();
-    let later: DateTime<Utc> = since.parse().unwrap();
-    let half: Vec<_> =
-        room.records.iter().filter(|record| record.started_at >= later).cloned().collect();
-    let half = serde_json::to_value(self::truth(&half)).unwrap();
-    let report = room.json(&["report", "--since", &since]);
-    assert_eq!(report["total_cost"], half["total_cost"]);
-    assert_eq!(report["total_operations"], half["total_operations"]);
 }
 
 #[test]
@@ -577,7 +568,7 @@ fn no_line_is_wider_than_the_screen_and_nothing_has_colours_where_no_terminal_is
     let room = Room::new(records);
     let id = room.records[3].id.to_string();
     for command in drawing(&id) {
-        for width in (40..=200).step_by(16) {
+        for width in [40, 57, 80, 123, 200] {
             let text = width.to_string();
             let (code, output, errors) = room.ask(&[&command[..], &["--width", &text]].concat());
             assert!(matches!(code, 0 | 5 | 6), "{command:?} ends with {code}: {errors}");

@@ -245,7 +245,8 @@ fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
         let kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or_else(of_json);
         kind == Some(io::ErrorKind::BrokenPipe)
     };
-    std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source()).any(is_pipe)
+    std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source())
+        .any(is_pipe)
 }
 
 /// An error with what caused it, where that says more.
