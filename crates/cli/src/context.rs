@@ -29,7 +29,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(
-        terminal: &Terminal,
+        terminal: Terminal,
         store: Option<PathBuf>,
         json: bool,
         colour: Colour,

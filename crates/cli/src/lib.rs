@@ -168,12 +168,12 @@ pub fn run<A: Into<OsString> + Clone>(
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> u8 {
-    run_at(&Terminal::none(), arguments, input, output, errors)
+    run_at(Terminal::none(), arguments, input, output, errors)
 }
 
 /// Runs the command line at a terminal: as [`run`], but as wide as it is, and with its colours.
 pub fn run_at<A: Into<OsString> + Clone>(
-    terminal: &Terminal,
+    terminal: Terminal,
     arguments: impl IntoIterator<Item = A>,
     input: &mut impl BufRead,
     output: &mut impl Write,
@@ -208,7 +208,7 @@ pub fn command() -> clap::Command {
 }
 
 fn run_command(
-    terminal: &Terminal,
+    terminal: Terminal,
     arguments: Arguments,
     input: &mut impl BufRead,
     output: &mut impl Write,

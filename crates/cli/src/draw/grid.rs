@@ -125,13 +125,11 @@ impl Grid {
             let goes = (0..widths.len())
                 .filter(|at| widths[*at] > 0 && self.columns[*at].rank > 0)
                 .max_by_key(|at| (self.columns[*at].rank, *at));
-            match goes {
-                Some(goes) => widths[goes] = 0,
-                None => {
-                    squeeze(&mut widths, most);
-                    break;
-                }
-            }
+            let Some(goes) = goes else {
+                squeeze(&mut widths, most);
+                break;
+            };
+            widths[goes] = 0;
         }
         widths
     }

@@ -61,7 +61,9 @@ fn table<'g>(
         Column::number("after", 0),
         Column::number("difference", 0),
     ]);
-    rows.into_iter().for_each(|row| grid.row(row));
+    for row in rows {
+        grid.row(row);
+    }
     format!("{}\n", grid.draw(style))
 }
 

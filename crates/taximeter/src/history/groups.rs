@@ -93,9 +93,9 @@ impl History {
             Dimension::Tool => self.kept(windows::TOOL, period)?,
             Dimension::Provider => self.kept(windows::PROVIDER, period)?,
             Dimension::Llm => self.kept(windows::LLM, period)?,
-            Dimension::User => self.counted(Column::User, period.query())?,
-            Dimension::Session => self.counted(Column::Session, period.query())?,
-            Dimension::Tag(tag) => self.counted(Column::Tag(tag.clone()), period.query())?,
+            Dimension::User => self.counted(Column::User, &period.query())?,
+            Dimension::Session => self.counted(Column::Session, &period.query())?,
+            Dimension::Tag(tag) => self.counted(Column::Tag(tag.clone()), &period.query())?,
             _ => Vec::new(),
         };
         sort(&mut groups);
@@ -117,7 +117,7 @@ impl History {
     }
 
     /// Operations told apart by a column of texts.
-    pub(super) fn counted(&self, key: Column, query: Query) -> Result<Vec<Group>, StoreError> {
+    pub(super) fn counted(&self, key: Column, query: &Query) -> Result<Vec<Group>, StoreError> {
         let columns = [
             key,
             Column::Duration,
@@ -129,7 +129,7 @@ impl History {
             Column::Unpriced,
         ];
         let mut counts = Counts::default();
-        self.store.columns(Table::Operations, &query, &columns, &mut |block| {
+        self.store.columns(Table::Operations, query, &columns, &mut |block| {
             counts.add(block, &columns);
             ControlFlow::Continue(())
         })?;
