@@ -176,15 +176,18 @@ impl Values {
         match self {
             Self::Text(values, present) => {
                 column.typed::<ByteArrayType>().write_batch(values, Some(present), None)?;
-                (values.clear(), present.clear());
+                values.clear();
+                present.clear();
             }
             Self::Number(values, present) => {
                 column.typed::<Int64Type>().write_batch(values, Some(present), None)?;
-                (values.clear(), present.clear());
+                values.clear();
+                present.clear();
             }
             Self::Decimal(values, present) => {
                 column.typed::<FixedLenByteArrayType>().write_batch(values, Some(present), None)?;
-                (values.clear(), present.clear());
+                values.clear();
+                present.clear();
             }
         }
         column.close()

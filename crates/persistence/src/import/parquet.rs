@@ -79,18 +79,17 @@ impl Groups {
     }
 
     fn batch(&mut self) -> Result<Vec<ByteArray>, ParquetError> {
-        let mut column = match self.open.take() {
-            Some(column) => column,
-            None => {
-                let group = self.reader.get_row_group(self.group)?;
-                let column = group.get_column_reader(self.column)?;
-                if !matches!(column, ColumnReader::ByteArrayColumnReader(_)) {
-                    return Err(ParquetError::General("a group has another type of column".into()));
-                }
-                let mut column = get_typed_column_reader::<ByteArrayType>(column);
-                column.skip_records(std::mem::take(&mut self.skipped))?;
-                column
+        let mut column = if let Some(column) = self.open.take() {
+            column
+        } else {
+            let group = self.reader.get_row_group(self.group)?;
+            let column = group.get_column_reader(self.column)?;
+            if !matches!(column, ColumnReader::ByteArrayColumnReader(_)) {
+                return Err(ParquetError::General("a group has another type of column".into()));
             }
+            let mut column = get_typed_column_reader::<ByteArrayType>(column);
+            column.skip_records(std::mem::take(&mut self.skipped))?;
+            column
         };
         let mut values = Vec::with_capacity(BATCH);
         column.read_records(BATCH, None, None, &mut values)?;

@@ -32,9 +32,9 @@ fn samples() -> Vec<(Format, Vec<u8>)> {
             for entry in std::fs::read_dir(folder).unwrap() {
                 let path: PathBuf = entry.unwrap().path();
                 if path.is_dir() {
-                    folders.push(path)
+                    folders.push(path);
                 } else {
-                    files.push((format, std::fs::read(path).unwrap()))
+                    files.push((format, std::fs::read(path).unwrap()));
                 }
             }
         }
@@ -263,7 +263,7 @@ proptest! {
     #[test]
     fn any_json_is_an_answer(elements in prop::collection::vec(element(), 0..6), lines in any::<bool>()) {
         let text = if lines {
-            elements.iter().map(|element| format!("{element}\n")).collect::<String>()
+            lines_of(&elements)
         } else {
             Value::from(elements).to_string()
         };
@@ -319,9 +319,14 @@ proptest! {
                 values.iter_mut().any(|value| replace(value, &mut number, &other));
             }
         }
-        let text: String = values.iter().map(|value| format!("{value}\n")).collect();
+        let text = lines_of(&values);
         read(text.as_bytes(), Some(*format));
     }
+}
+
+fn lines_of(values: &[Value]) -> String {
+    let lines: Vec<_> = values.iter().map(Value::to_string).collect();
+    lines.join("\n")
 }
 
 static SAMPLES: std::sync::OnceLock<Vec<(Format, Vec<u8>)>> = std::sync::OnceLock::new();
