@@ -4,6 +4,8 @@ mod columns;
 pub(crate) mod csv;
 mod error;
 mod file;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
 
 use std::fmt;
 use std::io::{self, BufWriter, Write};
@@ -28,6 +30,9 @@ pub enum ExportFormat {
     Jsonl,
     /// A table as CSV. It is flat: what comes back of operations are sums.
     Csv(ExportTable),
+    /// The table of operations as Parquet, with each operation as a whole in a further column, so that everything
+    /// comes back as it was. Writing it takes the feature `parquet`.
+    Parquet,
 }
 
 /// How operations are exported.
@@ -85,7 +90,7 @@ impl ExportOptions {
     ///
     /// # Errors
     /// Where it cannot be written to.
-    pub fn write_to(self, writer: impl Write + 'static) -> Result<Exporter, ExportError> {
+    pub fn write_to(self, writer: impl Write + Send + 'static) -> Result<Exporter, ExportError> {
         let rows = Rows::new(self.format, Box::new(BufWriter::new(writer)))
             .map_err(ExportError::io("writing", None))?;
         Ok(Exporter { rows, target: None, written: 0 })
@@ -146,12 +151,14 @@ impl fmt::Debug for Exporter {
     }
 }
 
-type Sink = Box<dyn Write>;
+type Sink = Box<dyn Write + Send>;
 
 /// Who writes the rows of a form.
 enum Rows {
     Jsonl(Sink),
     Csv(Box<CsvRows<Sink>>),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<parquet::ParquetRows<Sink>>),
 }
 
 impl Rows {
@@ -163,6 +170,15 @@ impl Rows {
                 Ok(Self::Jsonl(writer))
             }
             ExportFormat::Csv(table) => Ok(Self::Csv(Box::new(CsvRows::new(writer, table)?))),
+            #[cfg(feature = "parquet")]
+            ExportFormat::Parquet => {
+                Ok(Self::Parquet(Box::new(parquet::ParquetRows::new(writer)?)))
+            }
+            #[cfg(not(feature = "parquet"))]
+            ExportFormat::Parquet => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "Parquet is written where taximeter-persistence is built with its feature `parquet`",
+            )),
         }
     }
 
@@ -173,6 +189,8 @@ impl Rows {
                 writer.write_all(b"\n")
             }
             Self::Csv(rows) => rows.write(operation),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows) => rows.write(operation),
         }
     }
 
@@ -180,6 +198,8 @@ impl Rows {
         match self {
             Self::Jsonl(mut writer) => writer.flush(),
             Self::Csv(rows) => rows.finish()?.flush(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows) => rows.finish()?.flush(),
         }
     }
 }

@@ -98,7 +98,10 @@ impl Source for CsvRows {
                 Err(why) => out.reject(place, why),
             },
             Err(error) => {
-                let error = io::Error::from(error);
+                let error = match error.into_kind() {
+                    csv::ErrorKind::Io(error) => error,
+                    other => io::Error::other(format!("{other:?}")),
+                };
                 if error.kind() != io::ErrorKind::FileTooLarge {
                     return Err(ImportError::io("reading it", out.path.as_deref())(error));
                 }

@@ -36,3 +36,38 @@ pub(crate) fn hash(parts: &[&str]) -> u64 {
 pub(crate) fn arguments_hash(json: &str) -> u64 {
     XxHash3_64::oneshot(json.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(millis: i64, parts: &[&str]) -> String {
+        operation_id(DateTime::from_timestamp_millis(millis).unwrap(), parts).to_string()
+    }
+
+    /// Computed with the package `xxhash` of Python, which wraps the reference. They must never change: what was
+    /// imported would be imported again.
+    #[test]
+    fn ids_are_frozen() {
+        assert_eq!(
+            id(1_772_445_600_000, &["claude-code", "msg_01A", "req_01A"]),
+            "019cadfd-8900-740f-b017-3b7ad35dc0ea"
+        );
+        assert_eq!(id(0, &["session", "", "0"]), "00000000-0000-7a59-8324-5b24cab7a4a7");
+        assert_eq!(
+            id(1_772_445_600_123, &["langfuse", "t", "größe 🚕"]),
+            "019cadfd-897b-7a8f-a2d7-4fc044ed738e"
+        );
+        assert_eq!(trace_id("chat-7").to_string(), "7637158c12d29d3f3a72ed3e1fd602d0");
+        assert_eq!(hash(&["agent", "a1b2c3d"]), 0xad01_b591_19b0_faf7);
+        assert_eq!(arguments_hash(r#"{"a":1}"#), 0xc5e3_762f_fc84_53c6);
+    }
+
+    #[test]
+    fn ids_sort_by_time_and_parts_do_not_run_together() {
+        assert!(id(1_000, &["z"]) < id(1_001, &["a"]));
+        assert_ne!(id(0, &["ab", "c"]), id(0, &["a", "bc"]));
+        // Before 1970 there are no milliseconds to count; the hash still tells ids apart.
+        assert_ne!(id(-1, &["a"]), id(-1, &["b"]));
+    }
+}

@@ -15,6 +15,8 @@ mod litellm;
 mod options;
 mod outline;
 mod output;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod parts;
 mod phoenix;
 mod records;
@@ -175,7 +177,8 @@ impl Importer {
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let path = self.files.get(self.begun.checked_sub(1)?)?.path.clone();
         let place = self.current.as_ref().map_or(Place::START, |source| source.restart());
-        Some(Checkpoint { path, offset: place.offset, line: place.line, index: place.index })
+        let index = place.index.saturating_sub(self.out.waiting());
+        Some(Checkpoint { path, offset: place.offset, line: place.line, index })
     }
 
     fn new(options: ImportOptions, files: Vec<ListedFile>) -> Self {
@@ -215,7 +218,8 @@ impl Importer {
     fn of_stream(options: ImportOptions, reader: Box<dyn BufRead>) -> Result<Self, ImportError> {
         let mut importer = Self::new(options, Vec::new());
         importer.begun = 1;
-        importer.current = Some(importer.source(reader, None)?);
+        let (guess, reader) = importer.guess(reader, None)?;
+        importer.current = Some(importer.source(guess, reader, None)?);
         Ok(importer)
     }
 
@@ -239,13 +243,14 @@ impl Importer {
     fn open_file(&self, path: &Path, at: Option<Place>) -> Result<Box<dyn Source>, ImportError> {
         let failed = || ImportError::io("opening it", Some(path));
         let open = || File::open(path).map(|file| BufReader::with_capacity(BUFFER, file));
-        let reader = open().map_err(failed())?;
-        let Some(at) = at.filter(|at| at.offset > 0) else {
-            return self.source(Box::new(reader), Some(path));
-        };
+        let (guess, reader) = self.guess(Box::new(open().map_err(failed())?), Some(path))?;
+        let at = at.filter(|at| at.offset > 0);
+        if guess.format == Format::Parquet {
+            return of_parquet(path, at.unwrap_or(Place::START));
+        }
+        let Some(at) = at else { return self.source(guess, reader, Some(path)) };
         let mut behind = open().map_err(failed())?;
         behind.seek(SeekFrom::Start(at.offset)).map_err(failed())?;
-        let (guess, reader) = self.guess(Box::new(reader), Some(path))?;
         if guess.format == Format::Csv {
             let rows = csv::CsvRows::new(reader, self.options.limit, Some(path))?;
             return Ok(Box::new(rows.resume(Box::new(behind), at)));
@@ -258,16 +263,16 @@ impl Importer {
 
     fn source(
         &self,
+        guess: Guess,
         reader: Box<dyn BufRead>,
         path: Option<&Path>,
     ) -> Result<Box<dyn Source>, ImportError> {
-        let (guess, reader) = self.guess(reader, path)?;
         match guess.format {
             Format::Csv => Ok(Box::new(csv::CsvRows::new(reader, self.options.limit, path)?)),
             Format::Parquet => Err(ImportError::Unsupported {
                 path: path.map(Into::into),
                 format: guess.format,
-                what: "cannot be read yet",
+                what: "has its beginning at its end, and takes a file and no stream",
             }),
             _ => Ok(Box::new(self.frames(guess, reader))),
         }
@@ -322,6 +327,20 @@ impl Importer {
         }
         Ok(())
     }
+}
+
+#[cfg(feature = "parquet")]
+fn of_parquet(path: &Path, at: Place) -> Result<Box<dyn Source>, ImportError> {
+    Ok(Box::new(parquet::Groups::open(path, at)?))
+}
+
+#[cfg(not(feature = "parquet"))]
+fn of_parquet(path: &Path, _: Place) -> Result<Box<dyn Source>, ImportError> {
+    Err(ImportError::Unsupported {
+        path: Some(path.into()),
+        format: Format::Parquet,
+        what: "is read where taximeter-persistence is built with its feature `parquet`",
+    })
 }
 
 impl Iterator for Importer {

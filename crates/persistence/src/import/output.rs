@@ -64,6 +64,11 @@ impl Output {
         self.queue.is_empty()
     }
 
+    /// How many were found and not yet given out.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.queue.len() as u64
+    }
+
     /// Gives out what was found first, and counts it.
     pub(crate) fn next(&mut self) -> Option<Result<OperationRecord, Rejected>> {
         let next = self.queue.pop_front()?;

@@ -1,8 +1,7 @@
 //! What is exported: whole or not at all, never over another file by accident, and back as it was.
 
-use std::cell::RefCell;
 use std::io::Write;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -158,11 +157,11 @@ fn nothing_is_overwritten_unless_asked_for_and_nothing_is_left_half() {
 
 /// A stream that others can look at.
 #[derive(Clone, Default)]
-struct Shared(Rc<RefCell<Vec<u8>>>);
+struct Shared(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Shared {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
+        self.0.lock().unwrap().write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -176,7 +175,7 @@ fn a_stream_gets_the_same_as_a_file() {
     let mut exporter = ExportOptions::new(ExportFormat::Jsonl).write_to(shared.clone()).unwrap();
     exporter.write(&sample()).unwrap();
     exporter.finish().unwrap();
-    let text = String::from_utf8(shared.0.borrow().clone()).unwrap();
+    let text = String::from_utf8(shared.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text, exported(ExportFormat::Jsonl, &[sample()]));
 }
 

@@ -8,5 +8,8 @@ mod claude_code;
 mod codex;
 mod export;
 mod others;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod records;
+mod robust;
 mod support;
