@@ -31,14 +31,24 @@ fn run_with(arguments: &[&str], input: &str) -> Said {
 /// A RAG application: questions over some days, of which the last tenth is slower, fails more often and has version 2.
 fn planted(count: u32, over: TimeDelta) -> Vec<OperationRecord> {
     let now = Utc::now() - TimeDelta::minutes(2);
-    (0..count).map(|at| question(at, count, now - over * i32::try_from(count - at).unwrap() / i32::try_from(count).unwrap())).collect()
+    (0..count)
+        .map(|at| {
+            question(
+                at,
+                count,
+                now - over * i32::try_from(count - at).unwrap() / i32::try_from(count).unwrap(),
+            )
+        })
+        .collect()
 }
 
 fn question(at: u32, count: u32, started_at: DateTime<Utc>) -> OperationRecord {
     let late = at >= count - count / 10;
-    let mut record = OperationRecord::new(if at % 5 == 0 { "index_documents" } else { "qa_response" });
+    let mut record =
+        OperationRecord::new(if at % 5 == 0 { "index_documents" } else { "qa_response" });
     let millis = u128::from(started_at.timestamp_millis().unsigned_abs());
-    record.id = OperationId::from_bits(millis << 80 | 0x7abc << 64 | 2 << 62 | u128::from(at * 7_919));
+    record.id =
+        OperationId::from_bits(millis << 80 | 0x7abc << 64 | 2 << 62 | u128::from(at * 7_919));
     record.trace_id = record.id.into();
     record.started_at = started_at;
     let noise = u64::from(at * 2_654_435 % 997);
@@ -99,7 +109,8 @@ impl Room {
     fn new(records: Vec<OperationRecord>) -> Self {
         let room = Self { folder: tempfile::tempdir().unwrap(), records };
         fs::write(room.path("operations.jsonl"), lines(&room.records)).unwrap();
-        let (code, output, errors) = room.ask(&["import", room.path("operations.jsonl").to_str().unwrap()]);
+        let (code, output, errors) =
+            room.ask(&["import", room.path("operations.jsonl").to_str().unwrap()]);
         assert_eq!(code, 0, "{output}{errors}");
         room
     }
@@ -173,7 +184,10 @@ fn an_import_that_is_repeated_changes_nothing() {
     let before = room.json(&["report", "--since", "all"]);
     let file = room.path("operations.jsonl");
     let again = room.json(&["import", file.to_str().unwrap()]);
-    assert_eq!((&again["stored"], &again["known"], &again["rejected"]), (&0.into(), &120.into(), &0.into()));
+    assert_eq!(
+        (&again["stored"], &again["known"], &again["rejected"]),
+        (&0.into(), &120.into(), &0.into())
+    );
     let after = room.json(&["report", "--since", "all"]);
     assert_eq!(before["total_cost"], after["total_cost"]);
     assert_eq!(after["health"]["known_again"], 120);
@@ -197,7 +211,16 @@ fn every_way_to_tell_numbers_apart_sums_to_the_same() {
     let room = Room::new(planted(200, TimeDelta::days(3)));
     let usd = truth(&room.records).cost.usd();
     for by in [
-        "operation", "tool", "provider", "model", "llm", "user", "session", "minute", "hour", "day",
+        "operation",
+        "tool",
+        "provider",
+        "model",
+        "llm",
+        "user",
+        "session",
+        "minute",
+        "hour",
+        "day",
         "tag:version",
     ] {
         let report = room.json(&["report", "--since", "all", "--by", by]);
@@ -216,7 +239,10 @@ fn every_way_to_tell_numbers_apart_sums_to_the_same() {
 fn a_report_of_a_selection_is_that_of_its_operations_alone() {
     let room = Room::new(planted(200, TimeDelta::days(3)));
     for (arguments, holds) in [
-        (vec!["--user", "user-3"], (|r: &OperationRecord| r.user.as_deref() == Some("user-3")) as fn(&_) -> _),
+        (
+            vec!["--user", "user-3"],
+            (|r: &OperationRecord| r.user.as_deref() == Some("user-3")) as fn(&_) -> _,
+        ),
         (vec!["--tag", "version=2"], |r| r.tags["version"] == "2"),
         (vec!["--failed"], |r| r.outcome == Outcome::Failure),
         (vec!["--llm", "openai/gpt-4o"], |r| r.llm_calls[0].model() == "gpt-4o"),
@@ -244,8 +270,12 @@ fn operations_are_listed_in_order_and_shown_by_the_beginning_of_their_id() {
     let rows = list["operations"].as_array().unwrap();
     assert_eq!((rows.len(), rows[0]["total_duration"].as_f64()), (3, Some(slowest.as_secs_f64())));
     let dearest = room.json(&["ops", "--dearest", "--limit", "80"]);
-    let costs: Vec<Money> =
-        dearest["operations"].as_array().unwrap().iter().map(|row| money(&row["total_cost"])).collect();
+    let costs: Vec<Money> = dearest["operations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| money(&row["total_cost"]))
+        .collect();
     assert!(costs.is_sorted_by(|one, other| one >= other));
 
     let id = rows[0]["operation_id"].as_str().unwrap();
@@ -256,7 +286,14 @@ fn operations_are_listed_in_order_and_shown_by_the_beginning_of_their_id() {
     }
     let (code, text, _) = room.ask(&["show", id]);
     assert_eq!(code, 0);
-    for part in ["document_retrieval", "llm_inference", "tool web_search", "critical path", "card: openai/", "version="] {
+    for part in [
+        "document_retrieval",
+        "llm_inference",
+        "tool web_search",
+        "critical path",
+        "card: openai/",
+        "version=",
+    ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
     let (code, _, errors) = room.ask(&["show", "0"]);
@@ -272,11 +309,17 @@ fn a_planted_slowdown_is_found_with_its_reasons() {
     let room = Room::new(planted(400, TimeDelta::days(6)));
     let trend = room.json(&["trend", "qa_response", "--window", "7d"]);
     assert_eq!(trend["trend_direction"], "declining");
-    let since: DateTime<Utc> =
-        trend["changes"].as_array().unwrap().last().unwrap()["since"].as_str().unwrap().parse().unwrap();
+    let since: DateTime<Utc> = trend["changes"].as_array().unwrap().last().unwrap()["since"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     let planted = room.records.iter().find(|record| record.tags["version"] == "2").unwrap();
     assert!((since - planted.started_at).abs() < TimeDelta::hours(6), "{since}");
-    assert!(trend["why_duration"]["after_seconds"].as_f64() > trend["why_duration"]["before_seconds"].as_f64());
+    assert!(
+        trend["why_duration"]["after_seconds"].as_f64()
+            > trend["why_duration"]["before_seconds"].as_f64()
+    );
 
     let compared = room.json(&["compare", "tag:version=1", "tag:version=2", "--since", "all"]);
     let ratio = compared["measures"][0]["comparison"]["ratio"].as_f64().unwrap();
@@ -287,7 +330,12 @@ fn a_planted_slowdown_is_found_with_its_reasons() {
     let (code, _, errors) = room.ask(&["compare", "user=nobody", "24h"]);
     assert!(code == 1 && errors.contains("no operations"), "{errors}");
     let report = room.json(&["report", "--since", "15h"]);
-    let concerns: Vec<_> = report["attention"].as_array().unwrap().iter().map(|one| one["concern"].as_str().unwrap()).collect();
+    let concerns: Vec<_> = report["attention"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["concern"].as_str().unwrap())
+        .collect();
     assert!(concerns.contains(&"slower") || concerns.contains(&"more_errors"), "{concerns:?}");
 }
 
@@ -301,21 +349,26 @@ fn a_gate_ends_with_the_code_of_its_verdict() {
     let late = ["--tag", "version=2", "--since", "all"];
     let (code, text) = gate(&[&["--baseline", "tag:version=1"], &late[..]].concat());
     assert!(code == 5 && text.contains("FAIL"), "{code} {text}");
-    let (code, text) = gate(&[&["--baseline", "tag:version=1", "--max-ratio", "3"], &late[..]].concat());
+    let (code, text) =
+        gate(&[&["--baseline", "tag:version=1", "--max-ratio", "3"], &late[..]].concat());
     assert!(code == 0 && text.contains("PASS"), "{code} {text}");
-    let (code, text) = gate(&[&["--baseline", "tag:version=1", "--min-delta", "1m"], &late[..]].concat());
+    let (code, text) =
+        gate(&[&["--baseline", "tag:version=1", "--min-delta", "1m"], &late[..]].concat());
     assert!(code == 0 && text.contains("PASS"), "{code} {text}");
     let few = ["--user", "user-1", "--tool", "web_search", "--since", "all", "--failed"];
     let (code, text) = gate(&[&["--baseline", "user=user-2,outcome=failure"], &few[..]].concat());
     assert!(code == 6 && text.contains("INCONCLUSIVE"), "{code} {text}");
-    let (code, _) =
-        gate(&[&["--baseline", "user=user-2,outcome=failure", "--allow-inconclusive"], &few[..]].concat());
+    let (code, _) = gate(
+        &[&["--baseline", "user=user-2,outcome=failure", "--allow-inconclusive"], &few[..]]
+            .concat(),
+    );
     assert_eq!(code, 0);
     // The baseline may be a file of records.
     let early: Vec<_> = room.records.iter().filter(|r| r.tags["version"] == "1").cloned().collect();
     let file = room.path("main.jsonl");
     fs::write(&file, lines(&early)).unwrap();
-    let by_file = ["--baseline", file.to_str().unwrap(), "--since", "15h", "--operation", "qa_response"];
+    let by_file =
+        ["--baseline", file.to_str().unwrap(), "--since", "15h", "--operation", "qa_response"];
     let (code, text) = gate(&by_file);
     assert!(code == 5 && text.contains("of the baseline"), "{code} {text}");
     let (code, text) = gate(&["--baseline", "missing.jsonl"]);
@@ -330,7 +383,8 @@ fn a_forecast_has_a_range_and_a_budget() {
     let outlook = room.json(&["forecast", "--budget", "0.0001", "--steps", "7"]);
     let points = outlook["forecast"]["points"].as_array().unwrap();
     assert_eq!(points.len(), 7);
-    assert!(points.iter().all(|p| p["low_80"].as_f64() <= p["value"].as_f64() && p["value"].as_f64() <= p["high_80"].as_f64()));
+    assert!(points.iter().all(|p| p["low_80"].as_f64() <= p["value"].as_f64()
+        && p["value"].as_f64() <= p["high_80"].as_f64()));
     assert!(outlook["exhaustion"]["estimate"]["at"].is_string(), "{}", outlook["exhaustion"]);
     let few = Room::new(planted(10, TimeDelta::days(2)));
     let (code, text, _) = few.ask(&["forecast"]);
@@ -343,8 +397,15 @@ fn what_goes_out_comes_in_again_as_it_was() {
     let truth = room.json(&["report", "--since", "all"]);
     for format in ["jsonl", "json"] {
         let file = room.path("exported.json");
-        let (code, _, errors) =
-            room.ask(&["export", "--format", format, "--since", "all", "--output", file.to_str().unwrap()]);
+        let (code, _, errors) = room.ask(&[
+            "export",
+            "--format",
+            format,
+            "--since",
+            "all",
+            "--output",
+            file.to_str().unwrap(),
+        ]);
         assert_eq!(code, 0, "{errors}");
         let copy = room.path(&format!("copy-{format}"));
         let copy = copy.to_str().unwrap();
@@ -436,7 +497,17 @@ fn drawing(id: &str) -> Vec<Vec<&str>> {
         vec!["top", "--window", "24h"],
         vec!["doctor"],
         vec!["store", "stats"],
-        vec!["price", "--provider", "openai", "--model", "gpt-4o", "--input", "12345", "--cache-read", "45"],
+        vec![
+            "price",
+            "--provider",
+            "openai",
+            "--model",
+            "gpt-4o",
+            "--input",
+            "12345",
+            "--cache-read",
+            "45",
+        ],
         vec!["models", "--search", "gpt-4o-mini"],
     ]
 }
@@ -444,7 +515,10 @@ fn drawing(id: &str) -> Vec<Vec<&str>> {
 #[test]
 fn no_line_is_wider_than_the_screen_and_nothing_has_colours_where_no_terminal_is() {
     let mut records = planted(90, TimeDelta::days(5));
-    records[3].name = "a name as long as names ought not to be, with \u{1b}[31mcolour, 漢字 and\nlines".repeat(3).into();
+    records[3].name =
+        "a name as long as names ought not to be, with \u{1b}[31mcolour, 漢字 and\nlines"
+            .repeat(3)
+            .into();
     records[4].user = Some("😀".repeat(60).into());
     let room = Room::new(records);
     let id = room.records[3].id.to_string();
@@ -461,7 +535,10 @@ fn no_line_is_wider_than_the_screen_and_nothing_has_colours_where_no_terminal_is
         }
         let (_, output, _) = room.ask(&[&command[..], &["--color", "always"]].concat());
         let drawn = !matches!(command[0], "top" | "price" | "models");
-        assert!(!drawn || output.contains('\u{1b}') || command[0] == "ops", "{command:?} has no colours");
+        assert!(
+            !drawn || output.contains('\u{1b}') || command[0] == "ops",
+            "{command:?} has no colours"
+        );
     }
 }
 
@@ -521,7 +598,11 @@ fn a_reader_that_has_gone_away_is_no_failure() {
             let all = [&["taximeter"], &command[..], &["--store", &store], json].concat();
             let mut errors = Vec::new();
             let code = taximeter_cli::run(all, &mut io::empty(), &mut Gone, &mut errors);
-            assert!(errors.is_empty() && code == 0, "{command:?}: {code} {}", String::from_utf8_lossy(&errors));
+            assert!(
+                errors.is_empty() && code == 0,
+                "{command:?}: {code} {}",
+                String::from_utf8_lossy(&errors)
+            );
         }
     }
 }
@@ -533,7 +614,9 @@ fn examples(command: &clap::Command, into: &mut Vec<Vec<String>>) {
     for line in text.lines().map(str::trim).filter(|line| line.starts_with("taximeter ")) {
         let plain = line.split(" > ").next().unwrap().split(" | ").next().unwrap();
         let plain = plain.split(" < ").next().unwrap();
-        into.push(plain.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect());
+        into.push(
+            plain.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect(),
+        );
     }
     command.get_subcommands().for_each(|inner| examples(inner, into));
 }
@@ -559,7 +642,19 @@ fn the_examples_of_questions_run() {
     let room = Room::new(planted(200, TimeDelta::days(12)));
     let mut all = Vec::new();
     examples(&taximeter_cli::command(), &mut all);
-    let asks = ["report", "ops", "trend", "bottlenecks", "advise", "forecast", "top", "doctor", "models", "man", "completions"];
+    let asks = [
+        "report",
+        "ops",
+        "trend",
+        "bottlenecks",
+        "advise",
+        "forecast",
+        "top",
+        "doctor",
+        "models",
+        "man",
+        "completions",
+    ];
     let runnable = all.iter().filter(|example| asks.contains(&example[1].as_str()));
     for example in runnable {
         let words: Vec<&str> = example[1..].iter().map(String::as_str).collect();
@@ -576,7 +671,11 @@ fn the_examples_of_questions_run() {
 fn the_shell_and_the_manual_know_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let (code, script, _) = run(&["completions", shell]);
-        assert!(code == 0 && script.contains("forecast") && script.contains("--max-ratio") || shell == "fish" && script.contains("max-ratio"), "{shell}");
+        assert!(
+            code == 0 && script.contains("forecast") && script.contains("--max-ratio")
+                || shell == "fish" && script.contains("max-ratio"),
+            "{shell}"
+        );
     }
     let (code, page, _) = run(&["man"]);
     assert!(code == 0 && page.contains(".TH taximeter") && page.contains("report"), "{page}");
