@@ -73,6 +73,14 @@ pub enum StoreError {
         /// What is wrong.
         what: String,
     },
+    /// An operation holds something that could not be read again. Nothing of its batch was taken.
+    #[error("writing operation {id} to the store: {what} could not be read again; leave it out")]
+    Unstorable {
+        /// The operation.
+        id: taximeter_models::OperationId,
+        /// Which of its values.
+        what: &'static str,
+    },
     /// The system or the engine refused otherwise.
     #[error("{doing} the store {path:?} failed; see the cause, and try again")]
     Failed {

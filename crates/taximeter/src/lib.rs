@@ -67,6 +67,7 @@ mod questions;
 #[cfg(feature = "report")]
 pub mod report;
 mod settings;
+mod stored;
 #[cfg(feature = "system-metrics")]
 mod system;
 

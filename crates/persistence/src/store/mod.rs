@@ -27,7 +27,7 @@ pub use rollup::{
     Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,
 };
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Durability, Keep, OpenSqlite, SqliteStore};
+pub use sqlite::{Answer, Checked, Keep, OpenSqlite, Repaired, Sql, SqliteStore};
 
 use crate::StoreError;
 
@@ -100,6 +100,21 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// Where the store cannot be read.
     fn stats(&self) -> Result<StoreStats, StoreError>;
+}
+
+/// What is safe when [`append`](Store::append) has returned.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// The operating system has it: it survives the end of the process, however that comes. When the power goes, the
+    /// last batches may be lost; what is there is whole. SQLite's `synchronous = NORMAL`.
+    #[default]
+    Os,
+    /// The disk has it: it survives when the power goes, as far as the disk says the truth. SQLite's
+    /// `synchronous = FULL`.
+    Fsync,
 }
 
 /// What became of a batch.

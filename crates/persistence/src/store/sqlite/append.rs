@@ -10,7 +10,7 @@ use super::blocks::Known;
 use super::error::failed;
 use super::extents::{self, Extent};
 use super::write::{Inserts, Memory};
-use super::{Writer, blocks, sums};
+use super::{Writer, blocks, fit, sums};
 use crate::StoreError;
 use crate::store::rows::nanos;
 use crate::store::{Appended, Summarize};
@@ -21,6 +21,11 @@ pub(super) fn append(
     summarize: Option<&dyn Summarize>,
     path: &Path,
 ) -> Result<Appended, StoreError> {
+    for record in records {
+        if let Some(what) = fit::unfit(record) {
+            return Err(StoreError::Unstorable { id: record.id, what });
+        }
+    }
     let said = failed("writing", path);
     let mut blocks = std::mem::take(&mut writer.blocks);
     let done = transaction(writer, path, |connection, memory| {

@@ -21,7 +21,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    fn empty(chunk: i64) -> Self {
+    pub(super) fn empty(chunk: i64) -> Self {
         Self { chunk, from_ns: i64::MAX, to_ns: i64::MIN, operations: 0 }
     }
 

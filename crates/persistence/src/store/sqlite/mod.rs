@@ -7,16 +7,20 @@ mod append;
 mod ask;
 mod blocks;
 mod cells;
+mod check;
 mod error;
 mod extents;
+mod fit;
 mod maintain;
 mod more;
 mod names;
 mod open;
 mod price;
 mod read;
+mod repair;
 mod schema;
 mod seal;
+mod sql;
 mod sums;
 mod write;
 
@@ -30,26 +34,17 @@ use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use taximeter_models::{OperationId, OperationRecord};
 
+pub use self::check::Checked;
 use self::error::failed;
 pub use self::maintain::Keep;
 use self::names::Texts;
+pub use self::repair::Repaired;
+pub use self::sql::{Answer, Sql};
 use super::{
-    Appended, Block, Column, Maintained, Query, Rollup, RollupQuery, Scanned, Store, StoreStats,
-    Summarize, Table,
+    Appended, Block, Column, Durability, Maintained, Query, Rollup, RollupQuery, Scanned, Store,
+    StoreStats, Summarize, Table,
 };
 use crate::StoreError;
-
-/// What is safe when [`append`](Store::append) has returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Durability {
-    /// The operating system has it: it survives the end of the process, however that comes. When the power goes, the
-    /// last batches may be lost; what is there is whole. SQLite's `synchronous = NORMAL`.
-    #[default]
-    Os,
-    /// The disk has it: it survives when the power goes, as far as the disk says the truth. SQLite's
-    /// `synchronous = FULL`.
-    Fsync,
-}
 
 /// Keeps records in one file of SQLite.
 ///

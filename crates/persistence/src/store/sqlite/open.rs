@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::Durability;
 use super::error::{damaged, failed};
 use super::schema;
 use crate::StoreError;
+use crate::store::Durability;
 
 /// The name of the file, where a folder is named.
 pub(super) const FILE: &str = "taximeter.db";

@@ -100,7 +100,7 @@ fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, St
                 return Ok(Some((sealed, meta)));
             }
             Err(SealError::NotExact { id, .. }) => {
-                lot.records.retain(|(_, record)| record.id != id)
+                lot.records.retain(|(_, record)| record.id != id);
             }
             Err(SealError::TooMany { .. }) if lot.extents.len() > 1 => {
                 let half = lot.extents.len() / 2;

@@ -283,3 +283,38 @@ pub(super) fn remove(
     let removed = connection.prepare_cached(sql)?.execute((number(level), rolled, before, most))?;
     Ok(removed as u64)
 }
+
+const EVERY: &str = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups";
+
+/// How many rows do not fit their checksums.
+pub(super) fn unreadable(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut select = connection.prepare(EVERY)?;
+    let mut rows = select.query([])?;
+    let mut wrong = 0;
+    while let Some(found) = rows.next()? {
+        wrong += u64::from(row(found)?.1.is_err());
+    }
+    Ok(wrong)
+}
+
+/// Copies every row that can be read, as it is.
+pub(super) fn copy(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
+    let mut select = from.prepare("SELECT * FROM rollups")?;
+    let mut insert =
+        to.prepare("INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        for place in 0..14 {
+            let cell = ToSqlOutput::Borrowed(row.get_ref(place)?);
+            insert.raw_bind_parameter(place + 1, cell)?;
+        }
+        insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// Every dimension of which there are sums.
+pub(super) fn dimensions(connection: &Connection) -> rusqlite::Result<Vec<Name>> {
+    let mut select = connection.prepare("SELECT DISTINCT dimension FROM rollups")?;
+    select.query_map([], |row| row.get::<_, String>(0).map(Name::from))?.collect()
+}
