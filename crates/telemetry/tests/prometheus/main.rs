@@ -3,6 +3,13 @@
 //! The parsers are those of the Python package `prometheus-client`; `TAXIMETER_PYTHON` names a Python that has it, by
 //! default `python3`. Where it has not, the tests say that they are skipped.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::float_cmp,
+    reason = "a test that meets with an error shall panic, one that is skipped shall say so, and sums of whole numbers are exact"
+)]
+
 mod hostile;
 
 use std::collections::BTreeMap;
