@@ -16,17 +16,20 @@
 //! | `taximeter.llm_calls` | counter, calls | provider and models, `taximeter.price`: what became of its price, such as `unknown_model` |
 //! | `taximeter.tool_calls` | counter, calls | `gen_ai.tool.name`, `taximeter.status` |
 //! | `taximeter.errors` | counter, errors | `taximeter.operation`, `error.type` |
+//! | `taximeter.collected` | gauge, operations | `taximeter.what`: what the collector counted, such as `queue_full` |
 //!
 //! Names, units and boundaries of the first four are those of the OpenTelemetry semantic conventions for generative AI
 //! (v1.41; `gen_ai.execute_tool.duration` of their successor). A cost that is not known is in no sum: the call counts
 //! in `taximeter.llm_calls` under the reason. A call's `gen_ai.operation.name` is its metadata of that name, or `chat`.
 
 mod bounds;
+mod collected;
 mod family;
 mod instruments;
 mod labels;
 
 pub use bounds::{DURATION_SECONDS, TOKENS};
+pub use collected::collected;
 pub use family::{Amount, Exemplar, Family, Histogram, Kind, Point, Scale};
 pub use instruments::Instruments;
 pub use labels::Labels;

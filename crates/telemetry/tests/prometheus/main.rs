@@ -11,6 +11,7 @@
 )]
 
 mod hostile;
+mod scraped;
 
 use std::collections::BTreeMap;
 use std::io::Write;
