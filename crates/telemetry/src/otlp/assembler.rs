@@ -268,13 +268,14 @@ impl Assembler {
         self.drop_logs_beside_spans(&mut held.spans);
         let before = self.closed.take(trace);
         let claims = &mut self.claims;
-        let closed = close(held.spans, &before, |span| claims.is_elsewhere(span));
+        let records = self.ready.len();
+        let is_elsewhere = |span: &Span| claims.is_elsewhere(span);
+        let closed = close(held.spans, &before, is_elsewhere, &mut self.ready);
         self.counts.nested_calls += closed.nested;
         self.counts.calls_elsewhere += closed.elsewhere;
         self.counts.unrelated_spans += closed.unrelated;
-        self.counts.records += closed.records.len() as u64;
+        self.counts.records += (self.ready.len() - records) as u64;
         self.closed.remember(trace, closed.ghosts, self.window.remembered);
-        self.ready.extend(closed.records);
     }
 
     /// A session of Claude Code that sends spans tells of the same calls by its events.

@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::Limits;
 use super::alias::Field;
 use super::failure::failure;
 use super::ids::{hash_text, join};
-use super::limits::cut;
 use super::raw::{Maker, RawLog, Resource, Scope, hash_value};
 use super::role::{Convention, Role};
-use super::span::{Notes, Source, Span};
+use super::span::{Notes, Reader, Source, Span};
 
 /// The event that repeats an inference span, with its usage.
 const DETAILS: &str = "gen_ai.client.inference.operation.details";
@@ -20,7 +18,7 @@ pub(crate) fn read(
     raw: &RawLog<'_>,
     resource: &Arc<Resource>,
     scope: &Scope,
-    limits: &Limits,
+    reader: &mut Reader<'_>,
 ) -> Option<Span> {
     let slots = &raw.slots;
     let event = slots
@@ -51,14 +49,14 @@ pub(crate) fn read(
         trace,
         id,
         parent: 0,
-        name: cut(&name, 256).into(),
+        name: reader.names.name(&name, 256),
         start,
         end: raw.time.max(start),
         role,
         source: Source::Log,
         scope: scope.clone(),
         resource: Arc::clone(resource),
-        error: failure(slots, event.ends_with("api_error"), "", limits.text),
+        error: failure(slots, event.ends_with("api_error"), "", reader.limits.text).map(Box::new),
         call: None,
         tool: None,
         response: 0,
@@ -66,11 +64,11 @@ pub(crate) fn read(
         session: None,
         notes: Notes {
             convention: Some(convention),
-            attributes_skipped: slots.seen.saturating_sub(limits.attributes),
+            attributes_skipped: slots.seen.saturating_sub(reader.limits.attributes),
             ends_before_start: false,
         },
     };
-    span.fill(slots, limits);
+    span.fill(slots, reader);
     if convention == Convention::ClaudeCode
         && let Some(call) = &mut span.call
         && call.provider.is_none()

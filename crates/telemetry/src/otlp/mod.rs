@@ -13,6 +13,7 @@
 
 mod alias;
 mod assembler;
+mod call;
 mod compression;
 mod error;
 mod events;
@@ -22,6 +23,7 @@ mod json;
 pub mod keys;
 mod limits;
 mod log;
+mod names;
 mod points;
 mod protobuf;
 mod providers;

@@ -14,6 +14,7 @@ pub(crate) use traces::traces;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::alias::places;
 use super::raw::{Resource, Scope};
 use super::slots::{Slots, Value};
 use super::wire::{Message, Payload};
@@ -38,7 +39,10 @@ fn last_within(bytes: &[u8], number: u32) -> Result<Option<&[u8]>, DecodeError> 
 
 /// Text that is not UTF-8 costs the characters that are none, and not the whole request.
 fn text(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
 }
 
 /// The resource and the scopes of a `Resource…` message; `number` is the field of the scopes.
@@ -84,11 +88,37 @@ fn attribute_into<'a>(
             _ => {}
         }
     }
-    if let Some(value) = value
-        && let Some(value) = any_value(value, VALUE_DEPTH, limits)?
-        && slots.seen <= limits.attributes
-    {
-        slots.put_named(key, value);
+    let Some(value) = value else { return Ok(()) };
+    let Some(places) = places(key).filter(|_| slots.seen <= limits.attributes) else {
+        return check_depth(value, VALUE_DEPTH, limits);
+    };
+    if let Some(value) = any_value(value, VALUE_DEPTH, limits)? {
+        slots.put_at(places, value);
+    }
+    Ok(())
+}
+
+/// Checks how deep the values within an `AnyValue` lie, which is all that is done with one that nobody asks for.
+fn check_depth(bytes: &[u8], depth: usize, limits: &Limits) -> Result<(), DecodeError> {
+    if depth > limits.nesting {
+        return Err(DecodeError::TooDeep(limits.nesting));
+    }
+    for field in Message::new(bytes) {
+        match field? {
+            (5, Payload::Bytes(list)) => {
+                for item in within(list, 1) {
+                    check_depth(item?, depth + 2, limits)?;
+                }
+            }
+            (6, Payload::Bytes(map)) => {
+                for entry in within(map, 1) {
+                    if let Some(item) = last_within(entry?, 2)? {
+                        check_depth(item, depth + 3, limits)?;
+                    }
+                }
+            }
+            _ => {}
+        }
     }
     Ok(())
 }
@@ -99,9 +129,17 @@ fn any_value<'a>(
     depth: usize,
     limits: &Limits,
 ) -> Result<Option<Value<'a>>, DecodeError> {
-    if depth > limits.nesting {
-        return Err(DecodeError::TooDeep(limits.nesting));
+    check_depth(bytes, depth, limits)?;
+    let plain = scalar(bytes)?;
+    if plain.is_some() {
+        return Ok(plain);
     }
+    let first = last_within(bytes, 5)?.and_then(|list| within(list, 1).next()).transpose()?;
+    first.map_or(Ok(None), scalar)
+}
+
+/// Reads an `AnyValue` that holds nothing else.
+fn scalar(bytes: &[u8]) -> Result<Option<Value<'_>>, DecodeError> {
     let mut value = None;
     for field in Message::new(bytes) {
         match field? {
@@ -109,19 +147,6 @@ fn any_value<'a>(
             (2, Payload::Varint(bits)) => value = Some(Value::Bool(bits != 0)),
             (3, Payload::Varint(bits)) => value = Some(Value::Int(bits.cast_signed())),
             (4, Payload::Fixed64(bits)) => value = Some(Value::Double(f64::from_bits(bits))),
-            (5, Payload::Bytes(list)) => {
-                for item in within(list, 1) {
-                    let item = any_value(item?, depth + 2, limits)?;
-                    value = value.or(item);
-                }
-            }
-            (6, Payload::Bytes(map)) => {
-                for entry in within(map, 1) {
-                    if let Some(item) = last_within(entry?, 2)? {
-                        any_value(item, depth + 3, limits)?;
-                    }
-                }
-            }
             _ => {}
         }
     }

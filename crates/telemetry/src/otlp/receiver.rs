@@ -8,7 +8,7 @@ use taximeter_models::OperationRecord;
 use super::assembler::{Assembler, Counts, Window};
 use super::compression::{Encoding, decompress};
 use super::response::{Code, Format, Refusal, Response, Signal, Taken};
-use super::span::Span;
+use super::span::{Reader, Span};
 use super::usage_metrics::Increment;
 use super::{DecodeError, Limits, json, log, protobuf, span, usage_metrics};
 
@@ -234,8 +234,13 @@ impl Receiver {
     ) -> Result<Taken, DecodeError> {
         let limits = &self.settings.limits;
         let (mut spans, mut notes) = (Vec::<Span>::new(), Taken::default());
-        let each = |resource: &_, scope: &_, raw: &_| match span::read(raw, resource, scope, limits)
-        {
+        let mut reader = Reader::new(limits);
+        let each = |resource: &_, scope: &_, raw: &_| match span::read(
+            raw,
+            resource,
+            scope,
+            &mut reader,
+        ) {
             Ok(span) => {
                 skipped(&mut notes, span.notes.attributes_skipped, limits);
                 spans.push(span);
@@ -260,8 +265,9 @@ impl Receiver {
     fn logs(&self, format: Format, body: &[u8], now: DateTime<Utc>) -> Result<Taken, DecodeError> {
         let limits = &self.settings.limits;
         let (mut calls, mut notes) = (Vec::<Span>::new(), Taken::default());
+        let mut reader = Reader::new(limits);
         let each = |resource: &_, scope: &_, raw: &_| {
-            if let Some(call) = log::read(raw, resource, scope, limits) {
+            if let Some(call) = log::read(raw, resource, scope, &mut reader) {
                 skipped(&mut notes, call.notes.attributes_skipped, limits);
                 calls.push(call);
             }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::alias::{Field, places};
+use super::alias::{Field, Spoken, places};
 
 /// The value of an attribute, as far as one is read. A list stands as its first value.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,11 +111,17 @@ impl<'a> Slots<'a> {
 
     /// Takes an attribute in, if its name is known.
     pub(crate) fn put_named(&mut self, name: &[u8], value: Value<'a>) {
-        let mut places = places(name);
-        if let Some((field, rank)) = places.next() {
-            if let Some((other, rank)) = places.next() {
-                self.put(other, rank, value.clone());
-            }
+        if let Some(places) = places(name) {
+            self.put_at(places, value);
+        }
+    }
+
+    /// Takes an attribute in whose name was looked up.
+    pub(crate) fn put_at(&mut self, [first, second]: Spoken, value: Value<'a>) {
+        if let Some((field, rank)) = second {
+            self.put(field, rank, value.clone());
+        }
+        if let Some((field, rank)) = first {
             self.put(field, rank, value);
         }
     }

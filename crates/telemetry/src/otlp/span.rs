@@ -1,24 +1,37 @@
 //! One span, read: what it stands for, what it consumed, how it ended. This is what the assembler holds.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use taximeter_models::{
-    CostOutcome, ErrorRecord, LlmCall, Metadata, Money, Name, ReportedCost, TokenUsage,
-};
+use taximeter_models::{ErrorRecord, LlmCall, Name, TokenUsage};
 
+use super::Limits;
 use super::alias::Field;
+use super::call::{attempt, call};
 use super::failure::failure;
 use super::ids::{hash_text, join};
-use super::limits::cut;
-use super::providers::provider_name;
-use super::raw::{Id, Maker, RawSpan, Resource, Scope};
+use super::names::Names;
+use super::raw::{Id, RawSpan, Resource, Scope};
 use super::role::{Convention, Role, role};
-use super::slots::{Slots, Value};
-use super::usage::{Doubts, usage};
-use super::{Limits, keys};
+use super::slots::Slots;
+
+/// What reading the parts of one request needs.
+#[derive(Debug)]
+pub(crate) struct Reader<'l> {
+    pub(crate) limits: &'l Limits,
+    pub(crate) names: Names,
+}
+
+impl<'l> Reader<'l> {
+    pub(crate) fn new(limits: &'l Limits) -> Self {
+        Self { limits, names: Names::new() }
+    }
+
+    /// The text of a field as a name.
+    pub(crate) fn name(&mut self, slots: &Slots<'_>, field: Field) -> Option<Name> {
+        slots.text(field).map(|text| self.names.name(text, self.limits.text))
+    }
+}
 
 /// A span as far as it matters.
 #[derive(Debug, Clone)]
@@ -36,7 +49,7 @@ pub(crate) struct Span {
     pub(crate) source: Source,
     pub(crate) scope: Scope,
     pub(crate) resource: Arc<Resource>,
-    pub(crate) error: Option<ErrorRecord>,
+    pub(crate) error: Option<Box<ErrorRecord>>,
     /// Of a call; and of what is none but has a usage of its own.
     pub(crate) call: Option<Box<LlmCall>>,
     /// Of a tool.
@@ -85,7 +98,7 @@ pub(crate) fn read(
     raw: &RawSpan<'_>,
     resource: &Arc<Resource>,
     scope: &Scope,
-    limits: &Limits,
+    reader: &mut Reader<'_>,
 ) -> Result<Span, BadIds> {
     let trace = raw.trace.known().ok_or(BadIds("a trace id is 16 bytes that are not all zero"))?;
     let id = raw.id.known().ok_or(BadIds("a span id is 8 bytes that are not all zero"))?;
@@ -101,14 +114,14 @@ pub(crate) fn read(
         trace,
         id,
         parent,
-        name: Name::from(cut(&raw.name, 256)),
+        name: reader.names.name(&raw.name, 256),
         start: raw.start,
         end,
         role,
         source: Source::Span,
         scope: scope.clone(),
         resource: Arc::clone(resource),
-        error: failure(slots, raw.failed, &raw.status_message, limits.text),
+        error: failure(slots, raw.failed, &raw.status_message, reader.limits.text).map(Box::new),
         call: None,
         tool: None,
         response: 0,
@@ -116,89 +129,36 @@ pub(crate) fn read(
         session: None,
         notes: Notes {
             convention,
-            attributes_skipped: slots.seen.saturating_sub(limits.attributes),
+            attributes_skipped: slots.seen.saturating_sub(reader.limits.attributes),
             ends_before_start: raw.end < raw.start,
         },
     };
     if role != Role::Other {
-        span.fill(slots, limits);
+        span.fill(slots, reader);
     }
     Ok(span)
 }
 
 impl Span {
     /// Reads what the attributes tell of a call, a tool, and for whom it ran.
-    pub(crate) fn fill(&mut self, slots: &Slots<'_>, limits: &Limits) {
-        let name = |field| slots.text(field).map(|text| Name::from(cut(text, limits.text)));
-        self.user = name(Field::User);
-        self.session = name(Field::Session);
+    pub(crate) fn fill(&mut self, slots: &Slots<'_>, reader: &mut Reader<'_>) {
+        self.user = reader.name(slots, Field::User);
+        self.session = reader.name(slots, Field::Session);
         if self.role == Role::Tool {
-            let named = name(Field::ToolName).or_else(|| name(Field::EntityName));
+            let named = reader.name(slots, Field::ToolName);
+            let named = named.or_else(|| reader.name(slots, Field::EntityName));
             self.tool = Some(Box::new(Tool {
                 name: named.unwrap_or_else(|| self.name.clone()),
-                call_id: name(Field::ToolCallId),
+                call_id: reader.name(slots, Field::ToolCallId),
                 mcp: slots.has(Field::McpMethod),
                 attempt: attempt(slots),
             }));
             return;
         }
-        let provider =
-            slots.text(Field::Provider).map(|text| provider_name(cut(text, limits.text)));
-        let (usage, doubts) = usage(slots, &self.scope, self.notes.convention, provider.as_deref());
-        // A call counts though its reply did not say what it consumed; a step without usage is none.
-        if self.role != Role::Call && usage.is_none() {
-            return;
+        self.call = call(self, slots, reader).map(Box::new);
+        if self.call.is_some() {
+            self.response = slots.text(Field::ResponseId).map_or(0, hash_text);
         }
-        if let Some(id) = slots.text(Field::ResponseId) {
-            self.response = hash_text(id);
-        }
-        self.call = Some(Box::new(self.call(
-            slots,
-            limits,
-            provider.as_deref().map(Name::from),
-            usage,
-            doubts,
-        )));
-    }
-
-    fn call(
-        &self,
-        slots: &Slots<'_>,
-        limits: &Limits,
-        provider: Option<Name>,
-        usage: Option<TokenUsage>,
-        doubts: Doubts,
-    ) -> LlmCall {
-        let name = |field| slots.text(field).map(|text| Name::from(cut(text, limits.text)));
-        let mut call = LlmCall::default();
-        call.provider = provider;
-        call.request_model =
-            asked_model(slots).map(Name::from).or_else(|| name(Field::RequestModel));
-        call.response_model = name(Field::ResponseModel);
-        call.cost = cost(slots, usage.is_some());
-        call.usage = usage;
-        call.finish_reason = name(Field::FinishReason);
-        call.started_at = instant(self.start);
-        call.duration = Some(Duration::from_nanos(self.end - self.start));
-        call.streamed = slots.flag(Field::Streamed).unwrap_or_else(|| {
-            slots.text(Field::AiOperation).is_some_and(|operation| operation.contains("Stream"))
-        });
-        call.time_to_first_token =
-            time_to_first_token(slots, self.start, call.streamed, &self.scope)
-                .filter(|first| *first <= Duration::from_nanos(self.end - self.start));
-        call.attempt = attempt(slots);
-        call.served_tier = name(Field::ServiceTier).filter(|tier| *tier != "default");
-        if let Some(speed) =
-            name(Field::Speed).filter(|speed| *speed != "normal" && *speed != "standard")
-        {
-            call.served_as.insert("speed".into(), speed);
-        }
-        call.error.clone_from(&self.error);
-        doubts_into(&mut call.metadata, doubts);
-        if let Some(id) = slots.text(Field::ResponseId) {
-            call.metadata.insert(keys::RESPONSE_ID.into(), cut(id, limits.text).into());
-        }
-        call
     }
 
     /// The span's usage, if it has one.
@@ -228,103 +188,6 @@ impl Span {
 /// A session of Claude Code as a sender.
 pub(crate) fn claude_session(resource: &Resource, session: Option<&Name>) -> u64 {
     join(resource.identity, session.map_or(0, |session| hash_text(session)))
-}
-
-fn attempt(slots: &Slots<'_>) -> u32 {
-    let attempt = slots.get(Field::Attempt).and_then(|attempt| attempt.count().ok());
-    attempt.and_then(|attempt| u32::try_from(attempt).ok()).unwrap_or(1).max(1)
-}
-
-/// OpenInference writes the model that answered over the one that was asked for; the request's parameters keep it.
-fn asked_model(slots: &Slots<'_>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Parameters {
-        model: Option<String>,
-    }
-    let json = slots.text(Field::InvocationParameters)?;
-    let model = serde_json::from_str::<Parameters>(json).ok()?.model?;
-    Some(cut(&model, 256).to_owned())
-}
-
-fn doubts_into(metadata: &mut Metadata, doubts: Doubts) {
-    let mut note = |key: &str, value: &str| metadata.insert(key.into(), value.into());
-    if let Some(why) = doubts.exclusive {
-        note(keys::INPUT_EXCLUSIVE, why);
-    }
-    if doubts.not_a_count {
-        note(keys::USAGE_DOUBT, "a number that is no count was left out");
-    }
-    if doubts.parts_left_out {
-        note(keys::USAGE_DOUBT, "parts above their whole were left out");
-    }
-    if doubts.may_be_estimated {
-        note(keys::USAGE_ESTIMATED, "the client estimates streams that report no usage");
-    }
-}
-
-/// A cost that another program computed. Zero is no cost: clients write it where they know no price.
-fn cost(slots: &Slots<'_>, has_usage: bool) -> CostOutcome {
-    let money = |field| {
-        let amount = Money::from_f64_shortest(slots.number(field)?)?;
-        (!amount.is_negative()).then_some(amount)
-    };
-    let (total, input, output) = match slots.text(Field::CostDetails).and_then(langfuse_cost) {
-        Some(costs) => costs,
-        None => (money(Field::CostTotal), money(Field::CostInput), money(Field::CostOutput)),
-    };
-    match total.filter(|total| !total.is_zero()) {
-        Some(total) => CostOutcome::Recorded(ReportedCost {
-            total,
-            input,
-            output,
-            currency: taximeter_models::Currency::USD,
-        }),
-        None if has_usage => CostOutcome::Pending,
-        None => CostOutcome::NoUsage,
-    }
-}
-
-type Costs = (Option<Money>, Option<Money>, Option<Money>);
-
-fn langfuse_cost(json: &str) -> Option<Costs> {
-    #[derive(Deserialize)]
-    struct Details {
-        total: Option<f64>,
-        input: Option<f64>,
-        output: Option<f64>,
-    }
-    let details: Details = serde_json::from_str(json).ok()?;
-    let money = |amount: Option<f64>| {
-        Money::from_f64_shortest(amount?).filter(|amount| !amount.is_negative())
-    };
-    let (total, input, output) =
-        (money(details.total), money(details.input), money(details.output));
-    let sum = input.zip(output).map(|(input, output)| input + output);
-    Some((total.or(sum), input, output))
-}
-
-fn time_to_first_token(
-    slots: &Slots<'_>,
-    start: u64,
-    streamed: bool,
-    scope: &Scope,
-) -> Option<Duration> {
-    let seconds = |field| Duration::try_from_secs_f64(slots.number(field)?).ok();
-    let since_start = |nanos: u64| nanos.checked_sub(start).map(Duration::from_nanos);
-    // openlit writes the whole time where the reply is not streamed.
-    let trusted = streamed || scope.maker != Maker::Openlit;
-    seconds(Field::FirstChunkSeconds)
-        .or_else(|| seconds(Field::FirstTokenSeconds).filter(|_| trusted && streamed))
-        .or_else(|| Duration::try_from_secs_f64(slots.number(Field::FirstTokenMillis)? / 1e3).ok())
-        .or_else(|| {
-            let text = slots.text(Field::CompletionStart)?.trim_matches('"');
-            let at = DateTime::parse_from_rfc3339(text).ok()?.timestamp_nanos_opt()?;
-            since_start(u64::try_from(at).ok()?)
-        })
-        .or_else(|| match slots.get(Field::FirstTokenAt)? {
-            Value::Int(at) => since_start(u64::try_from(*at).ok()?),
-            _ => None,
-        })
 }
 
 /// The instant so many nanoseconds after 1970; none of zero, which is as good as not told.

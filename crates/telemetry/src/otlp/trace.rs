@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use taximeter_models::{
-    ComponentTiming, LlmCall, Name, OperationId, OperationRecord, Outcome, ToolCall, ToolStatus,
-    TraceId,
+    ComponentTiming, ErrorRecord, LlmCall, Name, OperationId, OperationRecord, Outcome, ToolCall,
+    ToolStatus, TraceId,
 };
 
 use super::ids::operation_id;
 use super::keys;
 use super::role::Role;
 use super::span::{Source, Span, instant};
-use super::tree::{Counts, NONE, Node, Tree};
+use super::tree::{Counts, NONE, Tree};
 
 /// What is remembered of a span that was counted, to know it again and to place what comes later.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,6 @@ pub(super) struct Ghost {
 /// What became of the spans of a trace.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
-    pub(super) records: Vec<OperationRecord>,
     pub(super) ghosts: Vec<Ghost>,
     /// Calls that are parts of other calls.
     pub(super) nested: u64,
@@ -47,7 +46,13 @@ pub(super) fn close(
     mut spans: Vec<Span>,
     before: &[Ghost],
     mut is_elsewhere: impl FnMut(&Span) -> bool,
+    records: &mut Vec<OperationRecord>,
 ) -> Closed {
+    // Most clients without an agent send traces of one span, which has no tree.
+    if let ([span], []) = (spans.as_slice(), before) {
+        let elsewhere = span.role == Role::Call && span.response != 0 && is_elsewhere(span);
+        return alone(&mut spans, elsewhere, records);
+    }
     // The same spans give the same records, in whatever order they came.
     spans.sort_unstable_by_key(|span| (span.start, span.id));
     let mut tree = Tree::of(&spans, before);
@@ -55,23 +60,22 @@ pub(super) fn close(
     drop_what_is_elsewhere(&mut tree, &spans, &mut is_elsewhere, &mut closed);
     tree.find_relevant();
     let count = spans.len();
-    let is_record =
-        |at: usize, nodes: &[Node]| at < count && nodes[at].operation == at && nodes[at].relevant;
     let ids: Vec<_> = (0..tree.nodes.len())
         .map(|at| match tree.nodes[at].operation {
-            owner if owner < count => {
-                operation_id(spans[owner].trace, spans[owner].id, spans[owner].start)
-            }
+            owner if owner < count => id_of(&spans[owner]),
             owner => before[owner - count].operation,
         })
         .collect();
     // Where the record of an operation stands among the records.
     let mut places = vec![NONE; count];
-    for at in tree.order.iter().copied().filter(|&at| is_record(at, &tree.nodes)) {
-        places[at] = closed.records.len();
-        let up = tree.nodes[at].up;
-        let late = up != NONE && tree.nodes[up].ghost;
-        closed.records.push(operation(&spans[at], ids[at], (up != NONE).then(|| ids[up]), late));
+    for &at in &tree.order {
+        let node = &tree.nodes[at];
+        if at < count && node.operation == at && node.relevant {
+            places[at] = records.len();
+            let late = node.up != NONE && tree.nodes[node.up].ghost;
+            let parent = (node.up != NONE).then(|| ids[node.up]);
+            records.push(operation(&spans[at], ids[at], parent, late));
+        }
     }
     remember(&tree, &spans, &ids, before, &mut closed);
     // Parts stand in the order in which they ended.
@@ -79,13 +83,39 @@ pub(super) fn close(
     by_end.sort_by_key(|&at| spans[at].end);
     for at in by_end {
         let node = &tree.nodes[at];
-        let Some(record) = places.get(node.operation).and_then(|&at| closed.records.get_mut(at))
-        else {
-            closed.unrelated += u64::from(node.role == Role::Other);
-            continue;
-        };
-        add_part(record, &tree, &mut spans, at);
+        match places.get(node.operation).and_then(|&at| records.get_mut(at)) {
+            Some(record) => add_part(record, &tree, &mut spans, at),
+            None => closed.unrelated += u64::from(node.role == Role::Other),
+        }
     }
+    closed
+}
+
+fn id_of(span: &Span) -> OperationId {
+    operation_id(span.trace, span.id, span.start)
+}
+
+/// The trace of one span: the operation and its only part are the same.
+fn alone(spans: &mut [Span], elsewhere: bool, records: &mut Vec<OperationRecord>) -> Closed {
+    let span = &spans[0];
+    let id = id_of(span);
+    let counted = span.usage().is_some() && !elsewhere;
+    let ghost = Ghost { id: span.id, parent: span.parent, role: span.role, counted, operation: id };
+    let mut closed = Closed { ghosts: vec![ghost], ..Closed::default() };
+    if span.role == Role::Other || elsewhere {
+        closed.unrelated = u64::from(!elsewhere);
+        closed.elsewhere = u64::from(elsewhere);
+        return closed;
+    }
+    let mut record = operation(span, id, None, false);
+    if span.role == Role::Tool {
+        record.tool_calls.push(tool_call(span));
+    } else {
+        let counts = if span.role == Role::Call { Counts::Own } else { Counts::Grouping };
+        // A vector that grows by itself begins with room for four calls.
+        record.llm_calls = llm_call(spans, 0, counts).map_or_else(Vec::new, |call| vec![call]);
+    }
+    records.push(record);
     closed
 }
 
@@ -117,6 +147,7 @@ fn remember(
     before: &[Ghost],
     closed: &mut Closed,
 ) {
+    closed.ghosts.reserve_exact(before.len() + spans.len());
     closed.ghosts.extend_from_slice(before);
     closed.ghosts.extend(spans.iter().enumerate().map(|(at, span)| {
         let node = &tree.nodes[at];
@@ -181,7 +212,7 @@ fn operation(
     record.session.clone_from(&span.session);
     if let Some(error) = &span.error {
         record.outcome = Outcome::Failure;
-        record.errors.push(error.clone());
+        record.errors.push(ErrorRecord::clone(error));
     }
     if let Some(service) = &span.resource.service {
         record.tags.insert(keys::SERVICE.into(), service.as_str().into());
@@ -223,7 +254,7 @@ fn tool_call(span: &Span) -> ToolCall {
     call.started_at = instant(span.start);
     // A log record tells its length by itself, and may not know it.
     call.duration = (span.source == Source::Span || span.end > span.start).then(|| lasted(span));
-    call.error.clone_from(&span.error);
+    call.error = span.error.as_deref().cloned();
     if let Some(tool) = tool {
         call.attempt = tool.attempt;
         if let Some(id) = &tool.call_id {
@@ -235,7 +266,7 @@ fn tool_call(span: &Span) -> ToolCall {
 
 /// The call of a span, with the usage from where it counts.
 fn llm_call(spans: &mut [Span], at: usize, counts: Counts) -> Option<LlmCall> {
-    let (source, error) = (spans[at].source, spans[at].error.clone());
+    let (source, error) = (spans[at].source, spans[at].error.as_deref().cloned());
     let mut call = *spans[at].call.take()?;
     match counts {
         Counts::Own => {}
@@ -308,6 +339,6 @@ fn component(record: &mut OperationRecord, span: &Span, operation_start: u64) {
         count: 1,
     });
     if let Some(error) = &span.error {
-        record.errors.push(error.clone().within(&span.name));
+        record.errors.push(ErrorRecord::clone(error).within(&span.name));
     }
 }

@@ -130,19 +130,21 @@ fn ttl_sum(counts: &Counts) -> u64 {
 fn build(counts: Counts) -> Option<TokenUsage> {
     let of_audio = counts.cache_read_audio.min(counts.input_audio);
     let of_images = counts.cache_read_image.min(counts.input_image);
-    let builder = cached(counts, of_audio + of_images)
-        .unit(Unit::InputAudio, counts.input_audio - of_audio)
-        .unit(Unit::CacheReadAudio, of_audio)
-        .unit(Unit::InputImage, counts.input_image - of_images)
-        .unit(Unit::CacheReadImage, of_images)
-        .unit(Unit::OutputAudio, counts.output_audio)
-        .unit(Unit::OutputImage, counts.output_image);
+    let modalities = [
+        (Unit::InputAudio, counts.input_audio - of_audio),
+        (Unit::CacheReadAudio, of_audio),
+        (Unit::InputImage, counts.input_image - of_images),
+        (Unit::CacheReadImage, of_images),
+        (Unit::OutputAudio, counts.output_audio),
+        (Unit::OutputImage, counts.output_image),
+    ];
+    let builder = add(cached(counts, of_audio + of_images), modalities);
     // Some clients of Gemini send thoughts beside the output under the name of those within it.
     let beside = counts.reasoning_beside || counts.reasoning > counts.output.unwrap_or(0);
     let builder = if beside {
         builder.reasoning_beside(counts.reasoning)
     } else {
-        builder.reasoning(counts.reasoning)
+        add(builder, [(Unit::Reasoning, counts.reasoning)])
     };
     builder.build().ok()
 }
@@ -160,11 +162,19 @@ fn cached(counts: Counts, other_modalities: u64) -> UsageBuilder {
         TokenUsage::inclusive(input, output)
     };
     let ttl = ttl_sum(&counts);
-    builder
-        .cache_read(counts.cache_read.saturating_sub(other_modalities))
-        .cache_write(counts.cache_write.saturating_sub(ttl))
-        .cache_write_5m(counts.cache_write_5m)
-        .cache_write_1h(counts.cache_write_1h)
+    let of_cache = [
+        (Unit::CacheRead, counts.cache_read.saturating_sub(other_modalities)),
+        (Unit::CacheWrite, counts.cache_write.saturating_sub(ttl)),
+        (Unit::CacheWrite5m, counts.cache_write_5m),
+        (Unit::CacheWrite1h, counts.cache_write_1h),
+    ];
+    add(builder, of_cache)
+}
+
+/// Adds what there is. A zero would take its place in the builder's map as well.
+fn add<const N: usize>(builder: UsageBuilder, parts: [(Unit, u64); N]) -> UsageBuilder {
+    let present = parts.into_iter().filter(|(_, count)| *count > 0);
+    present.fold(builder, |builder, (unit, count)| builder.unit(unit, count))
 }
 
 /// Langfuse's `usage_details`: disjoint buckets of its own (`input`, `output`, …), or the provider's object as it is.
