@@ -84,6 +84,12 @@ impl Context {
         Ok(SqliteStore::at(path).summarize(Arc::new(Windows)).open_to_read()?)
     }
 
+    /// The same, opened to be written.
+    pub(crate) fn sqlite_to_write(&self) -> Result<SqliteStore, Box<dyn Error>> {
+        let path = self.store_path(&Settings::load()?);
+        Ok(SqliteStore::at(path).summarize(Arc::new(Windows)).create(false).open()?)
+    }
+
     /// An answer as JSON, or as it is drawn.
     pub(crate) fn print<D: Serialize>(
         &self,

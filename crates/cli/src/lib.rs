@@ -40,6 +40,7 @@ mod reprice;
 mod select;
 mod shell;
 mod show;
+mod sql;
 
 mod store;
 mod terminal;
@@ -112,6 +113,8 @@ enum Command {
     Import(import::Arguments),
     /// Writes records of the store to a file
     Export(Box<export::Arguments>),
+    /// Asks the store by SQL
+    Sql(sql::Arguments),
     /// Looks after the store
     Store(store::Arguments),
     /// Shows what a call costs and why, or why that is not known
@@ -228,6 +231,7 @@ fn run_command(
         Command::Top(arguments) => top::run(arguments, &context, output),
         Command::Import(arguments) => import::run(arguments, &context, input, output),
         Command::Export(arguments) => export::run(arguments, &context, output),
+        Command::Sql(arguments) => sql::run(arguments, &context, output),
         Command::Store(arguments) => store::run(arguments, &context, output),
         Command::Price(arguments) if arguments.batch => batch::run(arguments, input, output),
         Command::Price(arguments) => price::run(arguments, &context, output),

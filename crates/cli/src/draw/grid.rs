@@ -70,6 +70,11 @@ impl Grid {
         self.rows.is_empty()
     }
 
+    /// How many columns there is no room for.
+    pub(crate) fn left_out(&self, style: Style) -> usize {
+        self.widths(usize::from(style.width)).iter().filter(|width| **width == 0).count()
+    }
+
     /// The table as lines of at most the width of the style.
     pub(crate) fn draw(&self, style: Style) -> String {
         let widths = self.widths(usize::from(style.width));
