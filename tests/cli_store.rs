@@ -506,6 +506,71 @@ fn a_store_that_was_sealed_and_rolled_up_answers_as_before() {
 }
 
 #[test]
+fn sql_reads_everything_and_changes_nothing() {
+    let room = Room::new(planted(90, TimeDelta::days(2)));
+    let answer = room.json(&[
+        "sql",
+        "--since",
+        "all",
+        "SELECT count(*) AS many, count(DISTINCT user) FROM operations",
+    ]);
+    assert_eq!(
+        (&answer["columns"][0], &answer["rows"][0][0], &answer["rows"][0][1]),
+        (&"many".into(), &90.into(), &7.into())
+    );
+    let some = room.json(&["sql", "--since", "all", "--limit", "3", "SELECT id FROM operations"]);
+    assert_eq!((some["rows"].as_array().unwrap().len(), &some["cut"]), (3, &true.into()));
+    let (code, table, _) = room.ask(&[
+        "sql",
+        "--since",
+        "all",
+        "SELECT name, count(*) AS many FROM tool_calls GROUP BY name",
+    ]);
+    assert!(code == 0 && table.contains("web_search") && table.contains("90"), "{table}");
+    let (code, csv, _) = room.ask(&[
+        "sql",
+        "--csv",
+        "--since",
+        "all",
+        "SELECT user, count(*) FROM operations GROUP BY user",
+    ]);
+    assert!(code == 0 && csv.starts_with("user,count(*)\n") && csv.lines().count() == 8, "{csv}");
+    for wrong in
+        ["DELETE FROM operations", "DROP TABLE names", "ATTACH 'x.db' AS x", "SELECT nothing"]
+    {
+        let (code, output, errors) = room.ask(&["sql", wrong]);
+        assert!(code == 1 && output.is_empty() && !errors.is_empty(), "{wrong}: {code} {errors}");
+    }
+    assert_eq!(room.json(&["store", "stats"])["operations"], 90);
+}
+
+#[test]
+fn a_store_is_checked_and_what_can_be_saved_is_saved() {
+    let room = Room::new(planted(50, TimeDelta::days(2)));
+    let check = room.json(&["store", "check"]);
+    assert_eq!((&check["sound"], &check["operations"]), (&true.into(), &50.into()));
+    let file = room.path("store").join("taximeter.db");
+    let mut bytes = fs::read(&file).unwrap();
+    // Something in every other page is another byte.
+    for page in (8_192..bytes.len()).step_by(8_192) {
+        bytes[page + 2_000] ^= 0x5a;
+    }
+    fs::write(&file, bytes).unwrap();
+    let (code, output, errors) = room.ask(&["store", "check"]);
+    let told = format!("{output}{errors}");
+    assert!(
+        code == 5 && told.contains("repair") || code == 1 && told.contains("repair"),
+        "{code} {told}"
+    );
+    let new = room.path("repaired");
+    let (code, output, errors) = room.ask(&["store", "repair", "--into", new.to_str().unwrap()]);
+    assert!(matches!(code, 0 | 1 | 4), "{code} {output}{errors}");
+    let (code, _, errors) =
+        room.ask(&["store", "repair", "--into", room.path("store").to_str().unwrap()]);
+    assert!(code == 1 && errors.contains("there already"), "{errors}");
+}
+
+#[test]
 fn a_store_is_priced_again_without_a_change() {
     let room = Room::new(planted(60, TimeDelta::days(2)));
     let before = room.json(&["report", "--since", "all"]);
@@ -542,6 +607,8 @@ fn drawing(id: &str) -> Vec<Vec<&str>> {
         vec!["top", "--window", "24h"],
         vec!["doctor"],
         vec!["store", "stats"],
+        vec!["store", "check"],
+        vec!["sql", "--since", "all", "SELECT * FROM operations LIMIT 5"],
         vec![
             "price",
             "--provider",

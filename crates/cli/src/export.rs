@@ -1,11 +1,10 @@
 //! `taximeter export`: records of the store as JSON lines, a session document, or tables.
 
-use std::cell::RefCell;
 use std::error::Error;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 use taximeter::export::{ExportFormat, ExportOptions, ExportTable, Exporter};
@@ -89,11 +88,17 @@ fn ended(damaged: u64) -> Ended {
 
 /// What an exporter has written and nobody has taken yet: it wants to own where it writes to.
 #[derive(Clone, Default)]
-struct Between(Rc<RefCell<Vec<u8>>>);
+struct Between(Arc<Mutex<Vec<u8>>>);
+
+impl Between {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 impl Write for Between {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().write(bytes)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -111,11 +116,10 @@ fn to_stream(
     let mut exporter: Exporter = options.write_to(between.clone())?;
     let damaged = each(history, query, |record| {
         exporter.write(record)?;
-        let written = std::mem::take(&mut *between.0.borrow_mut());
-        Ok(output.write_all(&written)?)
+        Ok(output.write_all(&between.take())?)
     })?;
     exporter.finish()?;
-    output.write_all(&between.0.borrow())?;
+    output.write_all(&between.take())?;
     Ok(damaged)
 }
 

@@ -98,7 +98,8 @@ fn csv(answer: &Answer, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
 fn draw(screen: &mut Screen, table: &Table<'_>) {
     // Of a column that holds numbers alone, the digits stand one below the other.
     let column = |(at, title): (usize, &String)| {
-        let cells = || table.rows.iter().filter_map(|row| row.get(at)).filter(|cell| !cell.is_null());
+        let cells =
+            || table.rows.iter().filter_map(|row| row.get(at)).filter(|cell| !cell.is_null());
         let numbers = cells().next().is_some() && cells().all(Value::is_number);
         let rank = u8::try_from(at).unwrap_or(u8::MAX);
         if numbers { Column::number(title, rank) } else { Column::text(title, rank) }
@@ -110,12 +111,18 @@ fn draw(screen: &mut Screen, table: &Table<'_>) {
     screen.grid(&grid);
     let left_out = grid.left_out(screen.style());
     if left_out > 0 {
-        screen.say(&format!("There is no room for {} more columns; --json and --csv have all.", count(left_out as u64)));
+        screen.say(&format!(
+            "There is no room for {} more columns; --json and --csv have all.",
+            count(left_out as u64)
+        ));
     }
     if table.cut {
         screen.say("There are more rows; --limit gives more.");
     }
     if table.damaged > 0 {
-        screen.say_so(&format!("{} operations cannot be read: taximeter store repair", count(table.damaged)), Tone::Bad);
+        screen.say_so(
+            &format!("{} operations cannot be read: taximeter store repair", count(table.damaged)),
+            Tone::Bad,
+        );
     }
 }

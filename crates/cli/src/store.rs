@@ -106,11 +106,7 @@ pub(crate) fn run(
 }
 
 /// In small steps, so that others who use the store do not wait.
-fn vacuum(
-    full: bool,
-    context: &Context,
-    output: &mut impl Write,
-) -> Result<Ended, Box<dyn Error>> {
+fn vacuum(full: bool, context: &Context, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
     let opened = context.sqlite_to_write()?;
     let store = opened.path().to_owned();
     let mut done =
@@ -186,7 +182,8 @@ fn check(context: &Context, output: &mut impl Write) -> Result<Ended, Box<dyn Er
         ));
         problems(screen, &found.problems);
         if !found.sound {
-            screen.say("taximeter store repair --into NEW writes what can be read into a new store.");
+            screen
+                .say("taximeter store repair --into NEW writes what can be read into a new store.");
         }
     })?;
     Ok(if found.sound { Ended::Done } else { Ended::CheckFailed })
