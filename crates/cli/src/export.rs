@@ -54,6 +54,8 @@ enum As {
     Json,
     /// A table
     Csv,
+    /// The operations as Parquet, where it was built with that feature
+    Parquet,
 }
 
 pub(crate) fn run(
@@ -67,6 +69,7 @@ pub(crate) fn run(
     let format = match arguments.format {
         As::Jsonl => ExportFormat::Jsonl,
         As::Csv => ExportFormat::Csv(arguments.table),
+        As::Parquet => ExportFormat::Parquet,
         As::Json => return session(arguments, &history, &query, period, output),
     };
     let options = ExportOptions::new(format).overwrite(arguments.overwrite);

@@ -48,6 +48,7 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `parquet` | no | Parquet in and out of a store |
 //! | `report` | no | sessions as tables for the terminal |
 //! | `store` | no | a store in a file, and questions over it |
 //! | `system-metrics` | no | CPU, memory and disk of the machine |
