@@ -25,7 +25,7 @@ impl<F: FnMut(&str) -> Name> Names for F {
 
 /// The id of a frame, without a look at the rest.
 pub(crate) fn id_of(frame: &[u8]) -> Option<OperationId> {
-    let bits = frame.get(4..20)?.first_chunk::<16>()?;
+    let bits = frame.get(8..24)?.first_chunk::<16>()?;
     Some(OperationId::from_bits(u128::from_le_bytes(*bits)))
 }
 
@@ -61,11 +61,10 @@ pub(crate) fn read_lean<'b>(
     Some(rest)
 }
 
-/// The call of a tool that was written as a part.
-pub(crate) fn read_tool(part: &[u8]) -> Option<ToolCall> {
+/// Reads parts that have no frame around them into a record.
+pub(crate) fn read_parts(parts: &[u8], record: &mut OperationRecord) -> Option<()> {
     let names = &mut |text: &str| Name::from(text);
-    let mut reader = Reader { bytes: part, names, lean: false };
-    if reader.byte()? == tag::TOOL { reader.tool() } else { None }
+    Reader { bytes: parts, names, lean: false }.parts(record)
 }
 
 struct Reader<'b, 'n, N> {
@@ -77,18 +76,25 @@ struct Reader<'b, 'n, N> {
 
 impl<'b, N: Names> Reader<'b, '_, N> {
     fn record(mut self, record: &mut OperationRecord) -> Option<()> {
-        let id = OperationId::from_bits(self.wide()?);
-        let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
-        let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
-        let outcome = match self.byte()? {
+        let outcome = match u32::from_le_bytes(self.array()?) {
             0 => Outcome::Success,
             1 => Outcome::Failure,
             _ => Outcome::Abandoned,
         };
+        let id = OperationId::from_bits(self.wide()?);
+        let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
+        let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
+        if self.byte()? != tag::NAME {
+            return None;
+        }
         record.name = self.name()?;
         (record.id, record.started_at) = (id, started_at);
         (record.duration, record.outcome) = (duration, outcome);
         record.trace_id = TraceId::from(id);
+        self.parts(record)
+    }
+
+    fn parts(&mut self, record: &mut OperationRecord) -> Option<()> {
         while !self.bytes.is_empty() {
             self.part(record)?;
         }
@@ -97,6 +103,7 @@ impl<'b, N: Names> Reader<'b, '_, N> {
 
     fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
         match self.byte()? {
+            tag::NOTHING => {}
             tag::METADATA => self.metadata(&mut record.metadata)?,
             tag::TAG => {
                 let (key, value) = (self.text()?, self.text()?);
