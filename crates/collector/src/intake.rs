@@ -216,9 +216,8 @@ impl Intake {
             None => return Err(operation),
         };
         if slot.pool.len() < POOL
-            && let Some((spare, late_parts)) = operation.reusable()
+            && let Some(spare) = operation.reusable()
         {
-            slot.ledger.flaws.late_parts += late_parts;
             slot.pool.push(spare);
         }
         Ok(taken)

@@ -14,6 +14,10 @@
 //! is the writer just before it ceased to be: then it writes one more part, behind all that was read before, where it is
 //! found by the next look at `written`. A page is begun anew only when nobody holds a handle to it, the writer included.
 
+// In a model too the words are the standard library's: what is read of them is decided by `written` alone, so that to
+// try the orders of the words would try nothing else.
+use std::sync::atomic::AtomicU64 as Word;
+
 use taximeter_models::OperationId;
 
 use crate::frame::{Buffer, Ended, HEADER, header};
@@ -64,7 +68,8 @@ impl Written {
 
     /// How many parts of any kind came since.
     pub(crate) fn parts_since(self, before: Self) -> u64 {
-        let all = |written: Self| Kind::ALL.iter().map(|kind| written.of(*kind) as u64).sum::<u64>();
+        let all =
+            |written: Self| Kind::ALL.iter().map(|kind| written.of(*kind) as u64).sum::<u64>();
         all(self).saturating_sub(all(before))
     }
 
@@ -102,7 +107,7 @@ impl Kind {
 pub(crate) struct Page {
     writer: AtomicU64,
     written: AtomicU64,
-    words: [AtomicU64; WORDS],
+    words: [Word; WORDS],
 }
 
 impl Page {
@@ -110,7 +115,7 @@ impl Page {
         Self {
             writer: AtomicU64::new(NOBODY),
             written: AtomicU64::new(0),
-            words: std::array::from_fn(|_| AtomicU64::new(0)),
+            words: [const { Word::new(0) }; WORDS],
         }
     }
 
@@ -164,7 +169,7 @@ impl Page {
     }
 
     #[inline]
-    fn word(&self, place: usize) -> &AtomicU64 {
+    fn word(&self, place: usize) -> &Word {
         &self.words[place % WORDS]
     }
 
@@ -215,7 +220,7 @@ impl Page {
 
 /// Copies as many words as there is place for.
 #[inline]
-fn copy(place: &mut [u8], words: &[AtomicU64]) {
+fn copy(place: &mut [u8], words: &[Word]) {
     let (places, _) = place.as_chunks_mut::<8>();
     for (place, word) in places.iter_mut().zip(words) {
         *place = word.load(Ordering::Relaxed).to_le_bytes();

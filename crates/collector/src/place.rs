@@ -17,15 +17,15 @@ use taximeter_models::{
 use crate::bounds::Bounds;
 use crate::collector::Shared;
 use crate::frame::{self, Buffer, Ended, Short, nanos, part};
-use crate::parts::{Compose, ComponentPart, NumberPart, TextPart, UsagePart};
 use crate::intake::{Flaw, lock};
 use crate::open::Open;
 use crate::page::{Kind, PAGE, Page, Written};
+use crate::parts::{ComponentPart, Compose, NumberPart, TextPart, UsagePart};
 use crate::plain::Plain;
 use crate::redact::Field;
-use crate::value::MetaValue;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Brief, Mutex};
+use crate::value::MetaValue;
 
 /// The place of an operation; when it has ended and nobody holds it any more, the place of the next one.
 pub(crate) struct Core {
@@ -358,7 +358,7 @@ impl Core {
 
     #[inline]
     fn since_start(&self, now: Duration) -> u64 {
-        nanos(now).saturating_sub(self.started.load(Ordering::Relaxed))
+        nanos(now).saturating_sub(self.started.load(Ordering::Acquire))
     }
 
     #[inline(never)]
@@ -443,7 +443,7 @@ impl Core {
 
     /// How many parts came onto the page when the operation had ended and its frame was read. Only for who alone knows
     /// the place, and so sees all that any thread has written.
-    pub(crate) fn late_parts(&self) -> u64 {
+    fn late_parts(&self) -> u64 {
         if self.is_open.load(Ordering::Relaxed) {
             return 0;
         }
@@ -497,24 +497,26 @@ impl Closed<'_> {
         frame::read(&frame, &mut |text: &str| Name::from(text)).map(|(record, _)| record)
     }
 
-    /// The place, to be used again, if nobody else holds it and it did not grow large; and how many parts came too late.
+    /// The place, to be used again, if nobody else holds it, it did not grow large, and no part came too late.
     #[inline]
-    pub(crate) fn reusable(self) -> Option<(Spare, u64)> {
+    pub(crate) fn reusable(self) -> Option<Spare> {
         // Whoever asks whether it is the only holder is one: but for the worker, which looks for operations that are
-        // too old, nobody can come to hold it behind its back.
+        // too old and leaves those alone that are not open, nobody can come to hold it behind its back.
         if Arc::strong_count(self.core) > 1
             || self.open.as_ref().is_some_and(|open| open.memory() > REUSED)
         {
             return None;
         }
-        // What the others did before they let go is seen from here on.
+        // What the others did before they let go is seen from here on. Parts that are late are counted when the place goes.
         fence(Ordering::Acquire);
-        let late = self.core.page.written().parts_since(self.written);
+        if self.core.page.written() != self.written {
+            return None;
+        }
         let open = self.open.map(|mut open| {
             open.begin();
             open
         });
-        Some((Spare { core: Arc::clone(self.core), open }, late))
+        Some(Spare { core: Arc::clone(self.core), open })
     }
 }
 

@@ -21,8 +21,8 @@ mod write;
 mod tests;
 
 pub(crate) use buffer::Buffer;
-pub(crate) use short::{Put, Short};
 pub(crate) use read::{id_of, read, read_lean, read_parts};
+pub(crate) use short::{Put, Short};
 pub(crate) use write::{Ended, HEADER, close, encode, header, nanos, part, unix_nanos};
 
 /// The first number of nanoseconds that is written in full: all bits of five bytes.

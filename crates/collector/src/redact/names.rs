@@ -74,8 +74,8 @@ impl SecretName {
         // Hardly any other name ends with the letters with which these end.
         let [a, b, c] = name.as_bytes().last_chunk::<3>()?;
         match u32::from_be_bytes([0, *a, *b, *c]) | 0x20_2020 {
-            KEY | KEN | ORD | SWD | PWD | RET | ASE | YID | ING | IAL | ALS | JWT | ION | KIE | URE
-            | RER => Self::by_end(name),
+            KEY | KEN | ORD | SWD | PWD | RET | ASE | YID | ING | IAL | ALS | JWT | ION | KIE
+            | URE | RER => Self::by_end(name),
             _ => None,
         }
     }
