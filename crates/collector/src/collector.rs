@@ -14,6 +14,7 @@ use taximeter_models::{
 use thiserror::Error;
 
 use crate::clock::{Clock, SystemClock, Time};
+use crate::closed::Closed;
 use crate::counts::{Counts, LossReason};
 use crate::ending::Ending;
 use crate::handle::Handle;
@@ -21,7 +22,7 @@ use crate::ids::{IdSource, Ids, SystemIds};
 use crate::intake::{Intake, Taken, guarded};
 use crate::limits::{Limits, WhenFull};
 use crate::operation::{Operation, OperationBuilder};
-use crate::place::{Closed, Core};
+use crate::place::Core;
 use crate::redact::Redaction;
 use crate::sink::{NullSink, Sink};
 use crate::sync::Mutex;

@@ -101,6 +101,7 @@ struct Draft {
 }
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "a call is moved from hand to hand: by its place, it is for little")]
     /// Memory for calls, to be used again: a few hundred bytes for each call that runs on this thread at a time.
     static SPARE: RefCell<Vec<Box<Draft>>> = const { RefCell::new(Vec::new()) };
 }

@@ -10,10 +10,10 @@ use std::sync::PoisonError;
 
 use crate::budget::Budget;
 use crate::chunk::{CHUNK, Chunk};
+use crate::closed::{Closed, Spare};
 use crate::counts::{Counts, LossReason};
 use crate::frame::Buffer;
 use crate::limits::Limits;
-use crate::place::{Closed, Spare};
 use crate::plain::Plain;
 use crate::redact::{Changes, Redaction};
 use crate::slots::{SLOTS, of_thread};

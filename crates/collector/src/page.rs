@@ -51,7 +51,8 @@ pub(crate) struct Written(u64);
 
 const LENGTH_BITS: u32 = 10;
 const COUNT_BITS: u32 = 6;
-const MOST: u64 = (1 << COUNT_BITS) - 1;
+/// So many parts of a kind can be counted.
+const MOST: usize = (1 << COUNT_BITS) - 1;
 
 impl Written {
     #[inline]
@@ -63,7 +64,7 @@ impl Written {
     /// How many parts of a kind there are.
     #[inline]
     pub(crate) fn of(self, kind: Kind) -> usize {
-        (self.0 >> Self::place(kind) & MOST) as usize
+        (self.0 >> Self::place(kind) & ((1 << COUNT_BITS) - 1)) as usize
     }
 
     /// How many parts of any kind came since.
@@ -149,7 +150,7 @@ impl Page {
     #[inline]
     pub(crate) fn put_part(&self, kind: Kind, part: &[u8], limits: &Limits) -> bool {
         let written = self.written.load(Ordering::Relaxed);
-        let most = kind.most(limits).min(MOST as usize);
+        let most = kind.most(limits).min(MOST);
         Written(written).of(kind) < most
             && Written(written).bytes() < limits.record_bytes
             && self.append(written, part, 1 << Written::place(kind))

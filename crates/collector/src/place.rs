@@ -9,28 +9,24 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use taximeter_models::{
-    CostOutcome, LlmCall, Name, OperationId, OperationRecord, Outcome, TokenUsage, TraceId,
-    UsageError,
-};
+use taximeter_models::{Name, OperationId, Outcome, TraceId};
 
 use crate::bounds::Bounds;
+use crate::closed::Closed;
 use crate::collector::Shared;
 use crate::frame::{self, Buffer, Ended, Short, nanos, part};
 use crate::intake::{Flaw, lock};
 use crate::open::Open;
 use crate::page::{Kind, PAGE, Page, Written};
-use crate::parts::{ComponentPart, Compose, NumberPart, TextPart, UsagePart};
+use crate::parts::Compose;
 use crate::plain::Plain;
-use crate::redact::Field;
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Brief, Mutex};
-use crate::value::MetaValue;
 
 /// The place of an operation; when it has ended and nobody holds it any more, the place of the next one.
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
-    page: Page,
+    pub(crate) page: Page,
     life: Brief<Life>,
     /// Set by who begins the operation, who alone knows it then; taken back under the lock of `life`, by who ends it.
     is_open: AtomicBool,
@@ -44,24 +40,13 @@ pub(crate) struct Core {
 
 /// What is rarely asked for, and then under a lock.
 #[derive(Default)]
-struct Life {
-    user: Option<Name>,
-    session: Option<Name>,
+pub(crate) struct Life {
+    pub(crate) user: Option<Name>,
+    pub(crate) session: Option<Name>,
     open: Option<Box<Open>>,
     /// How much of the page was read when the operation ended.
     read: Option<Written>,
 }
-
-/// An operation that has ended, whose frame has yet to be handed in.
-pub(crate) struct Closed<'c> {
-    core: &'c Arc<Core>,
-    written: Written,
-    /// Holds the whole frame, where it is not all on the page.
-    open: Option<Box<Open>>,
-}
-
-/// An operation that grew beyond so many bytes is not used again.
-const REUSED: usize = 16 << 10;
 
 /// The bytes of a place, generously.
 const PLACE: usize = 512 + PAGE;
@@ -104,6 +89,11 @@ impl Core {
             Some(bytes) => self.put(bytes),
             None => composed(|to| part::name(to, name), |bytes| self.put(bytes)),
         }
+    }
+
+    /// Gives it the memory that the last operation had beside the page.
+    pub(crate) fn give(&self, open: Box<Open>) {
+        self.life.lock().open = Some(open);
     }
 
     /// Starts what was begun. Only for who alone knows the place.
@@ -160,25 +150,7 @@ impl Core {
         Bounds::new(&self.shared.intake)
     }
 
-    /// Says for whom it runs.
-    pub(crate) fn set_user(&self, user: &str) {
-        self.set_shared(Field::User, user, |life| &mut life.user);
-    }
-
-    /// Says what conversation it is part of.
-    pub(crate) fn set_session(&self, session: &str) {
-        self.set_shared(Field::Session, session, |life| &mut life.session);
-    }
-
-    fn set_shared(&self, field: Field<'_>, text: &str, place: fn(&mut Life) -> &mut Option<Name>) {
-        let mut bounds = self.bounds();
-        let text = bounds.shared_text(field, text);
-        let before = self.change(|life| std::mem::replace(place(life), text));
-        drop(before);
-        bounds.report(&self.shared.intake);
-    }
-
-    fn change<R>(&self, change: impl FnOnce(&mut Life) -> R) -> Option<R> {
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Life) -> R) -> Option<R> {
         let mut life = self.life.lock();
         if self.is_open.load(Ordering::Relaxed) {
             return Some(change(&mut life));
@@ -200,45 +172,6 @@ impl Core {
         match self.beside(life) {
             Some(open) => open.put(bytes),
             None => self.shared.intake.flaw(Flaw::Truncated(1)),
-        }
-    }
-
-    #[inline]
-    pub(crate) fn text(&self, key: &str, text: &str) {
-        if self.plain().is_entry(key, text) {
-            return self.record(Kind::Key, TextPart { key, text });
-        }
-        self.metadata(key, MetaValue::Text(text));
-    }
-
-    #[inline]
-    pub(crate) fn unsigned(&self, key: &str, number: u64) {
-        if self.plain().is_key(key) {
-            return self.record(Kind::Key, NumberPart { key, number });
-        }
-        let mut bounds = self.bounds();
-        match bounds.number_key(key) {
-            Some(key) => self.compose(Kind::Key, bounds, |to| part::unsigned(to, &key, number)),
-            None => self.metadata(key, MetaValue::Unsigned(number)),
-        }
-    }
-
-    #[inline(never)]
-    pub(crate) fn metadata(&self, key: &str, value: MetaValue<'_>) {
-        let mut bounds = self.bounds();
-        match bounds.entry(key, value) {
-            Some((key, value)) => {
-                self.compose(Kind::Key, bounds, |to| part::metadata(to, &key, &value));
-            }
-            None => bounds.report(&self.shared.intake),
-        }
-    }
-
-    pub(crate) fn tag(&self, key: &str, value: &str) {
-        let mut bounds = self.bounds();
-        match bounds.tag_entry(key, value) {
-            Some((key, value)) => self.compose(Kind::Tag, bounds, |to| part::tag(to, &key, &value)),
-            None => bounds.report(&self.shared.intake),
         }
     }
 
@@ -264,7 +197,7 @@ impl Core {
 
     /// Puts a part that needs no closer look into the record.
     #[inline]
-    fn record(&self, kind: Kind, compose: impl Compose) {
+    pub(crate) fn record(&self, kind: Kind, compose: &impl Compose) {
         let mut short = Short::new();
         compose.compose(&mut short);
         match short.padded() {
@@ -275,7 +208,7 @@ impl Core {
 
     #[cold]
     #[inline(never)]
-    fn record_long(&self, kind: Kind, compose: impl Compose) {
+    fn record_long(&self, kind: Kind, compose: &impl Compose) {
         composed(|to| compose.compose(to), |part| self.fill_plain(kind, part));
     }
 
@@ -344,54 +277,9 @@ impl Core {
         taken
     }
 
-    #[inline(never)]
-    pub(crate) fn component(&self, name: &str, began: Option<Duration>, took: Duration) {
-        let offset = began.map(|began| Duration::from_nanos(self.since_start(began)));
-        if self.plain().is_name(name) && took < Bounds::LONGEST {
-            return self.record(Kind::Component, ComponentPart { name, offset, took });
-        }
-        let mut bounds = self.bounds();
-        let took = bounds.duration(took);
-        let name = bounds.name(Field::Component, name);
-        self.compose(Kind::Component, bounds, |to| part::component(to, &name, offset, took, 1));
-    }
-
     #[inline]
-    fn since_start(&self, now: Duration) -> u64 {
+    pub(crate) fn since_start(&self, now: Duration) -> u64 {
         nanos(now).saturating_sub(self.started.load(Ordering::Acquire))
-    }
-
-    #[inline(never)]
-    pub(crate) fn usage(&self, provider: &str, model: &str, usage: Result<TokenUsage, UsageError>) {
-        match usage {
-            Ok(usage) if self.plain().is_name(provider) && self.plain().is_name(model) => {
-                self.record(Kind::Llm, UsagePart { provider, model, usage: &usage });
-            }
-            Ok(usage) => {
-                let mut bounds = self.bounds();
-                let provider = bounds.name(Field::Model, provider);
-                let model = bounds.name(Field::Model, model);
-                self.compose(Kind::Llm, bounds, |to| part::usage(to, &provider, &model, &usage));
-            }
-            Err(error) => {
-                let mut bounds = self.bounds();
-                let mut call = LlmCall::new(provider, model);
-                self.put_usage(&mut call, Err(error));
-                let call = bounds.llm_call(call);
-                self.compose(Kind::Llm, bounds, |to| part::llm(to, &call));
-            }
-        }
-    }
-
-    /// Gives a call its usage, or says why it has none.
-    pub(crate) fn put_usage(&self, call: &mut LlmCall, usage: Result<TokenUsage, UsageError>) {
-        match usage {
-            Ok(usage) => call.usage = Some(usage),
-            Err(error) => {
-                call.cost = CostOutcome::InvalidUsage { why: error.to_string() };
-                self.shared.intake.flaw(Flaw::InvalidUsage);
-            }
-        }
     }
 
     /// Ends the operation and hands it in.
@@ -421,9 +309,7 @@ impl Core {
         drop(life);
         let duration = Duration::from_nanos(self.since_start(now));
         let (id, started_at) = (self.page.id(), self.page.started_at());
-        let mut closed = Closed { core: self, written, open };
-        closed.close(&Ended { id, started_at, duration, outcome });
-        Some(closed)
+        Some(Closed::new(self, written, open, &Ended { id, started_at, duration, outcome }))
     }
 
     /// Puts user and session in, at the end, when they are known for good.
@@ -461,81 +347,6 @@ impl Core {
             self.shared.intake.flaw(Flaw::Aged);
             self.shared.hand_in(closed, Outcome::Abandoned);
         }
-    }
-}
-
-impl Closed<'_> {
-    #[inline]
-    fn close(&mut self, ended: &Ended) {
-        match &mut self.open {
-            Some(open) => {
-                open.take_in(&self.core.page, self.written);
-                open.close(ended);
-            }
-            None => self.core.page.set_header(ended, self.written.bytes()),
-        }
-    }
-
-    /// The bytes of its frame.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        self.open.as_ref().map_or(self.written.bytes(), |open| open.frame().len())
-    }
-
-    /// Copies the frame to a place of its length.
-    #[inline]
-    pub(crate) fn copy_to(&self, place: &mut [u8]) {
-        match &self.open {
-            Some(open) => place.copy_from_slice(open.frame()),
-            None => self.core.page.copy_to(place),
-        }
-    }
-
-    pub(crate) fn record(&self) -> Option<OperationRecord> {
-        let mut frame = vec![0; self.len()];
-        self.copy_to(&mut frame);
-        frame::read(&frame, &mut |text: &str| Name::from(text)).map(|(record, _)| record)
-    }
-
-    /// The place, to be used again, if nobody else holds it, it did not grow large, and no part came too late.
-    #[inline]
-    pub(crate) fn reusable(self) -> Option<Spare> {
-        // Whoever asks whether it is the only holder is one: but for the worker, which looks for operations that are
-        // too old and leaves those alone that are not open, nobody can come to hold it behind its back.
-        if Arc::strong_count(self.core) > 1
-            || self.open.as_ref().is_some_and(|open| open.memory() > REUSED)
-        {
-            return None;
-        }
-        // What the others did before they let go is seen from here on. Parts that are late are counted when the place goes.
-        fence(Ordering::Acquire);
-        if self.core.page.written() != self.written {
-            return None;
-        }
-        let open = self.open.map(|mut open| {
-            open.begin();
-            open
-        });
-        Some(Spare { core: Arc::clone(self.core), open })
-    }
-}
-
-#[derive(Debug)]
-/// A place that waits for the next operation, and the memory that the last one had beside the page.
-pub(crate) struct Spare {
-    pub(crate) core: Arc<Core>,
-    open: Option<Box<Open>>,
-}
-
-impl Spare {
-    /// Begins an operation in it.
-    #[inline]
-    pub(crate) fn begin(self, name: &str) -> Arc<Core> {
-        if self.open.is_some() {
-            self.core.life.lock().open = self.open;
-        }
-        self.core.begin(name);
-        self.core
     }
 }
 
@@ -592,6 +403,7 @@ fn wide(halves: &[AtomicU64; 2]) -> u128 {
 
 fn put_wide(halves: &[AtomicU64; 2], bits: u128) {
     let [low, high] = halves;
-    low.store((bits & u128::from(u64::MAX)) as u64, Ordering::Relaxed);
-    high.store((bits >> 64) as u64, Ordering::Relaxed);
+    let [low_half, high_half] = frame::halves(bits);
+    low.store(low_half, Ordering::Relaxed);
+    high.store(high_half, Ordering::Relaxed);
 }

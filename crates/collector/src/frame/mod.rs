@@ -23,7 +23,7 @@ mod tests;
 pub(crate) use buffer::Buffer;
 pub(crate) use read::{id_of, read, read_lean, read_parts};
 pub(crate) use short::{Put, Short};
-pub(crate) use write::{Ended, HEADER, close, encode, header, nanos, part, unix_nanos};
+pub(crate) use write::{Ended, HEADER, close, encode, halves, header, nanos, part, unix_nanos};
 
 /// The first number of nanoseconds that is written in full: all bits of five bytes.
 const LONG: u64 = (1 << 40) - 1;

@@ -73,10 +73,10 @@ impl Put for Short {
     #[inline]
     fn number(&mut self, mut number: u64) {
         while number > 0x7f {
-            self.byte((number & 0x7f) as u8 | 0x80);
+            self.low(number & 0x7f | 0x80, 1);
             number >>= 7;
         }
-        self.byte(number as u8);
+        self.low(number, 1);
     }
 
     #[inline]

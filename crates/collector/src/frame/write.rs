@@ -65,17 +65,17 @@ pub(crate) fn header(ended: &Ended, length: usize) -> [u64; HEADER / 8] {
         Outcome::Failure => 1,
         Outcome::Abandoned => 2,
     };
-    let id = ended.id.bits().to_le_bytes();
-    let (low, high) = id.split_at(8);
-    let word = |bytes: &[u8]| u64::from_le_bytes(*bytes.first_chunk().unwrap_or(&[0; 8]));
+    let [low, high] = halves(ended.id.bits());
     let duration = nanos(ended.duration);
-    [
-        u64::from(length) | outcome << 32,
-        word(low),
-        word(high),
-        ended.started_at.cast_unsigned(),
-        duration,
-    ]
+    [u64::from(length) | outcome << 32, low, high, ended.started_at.cast_unsigned(), duration]
+}
+
+/// The two halves of an id, the low one first.
+#[inline]
+pub(crate) fn halves(bits: u128) -> [u64; 2] {
+    let bytes = bits.to_le_bytes();
+    let half = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |half| u64::from_le_bytes(*half));
+    [half(bytes.first_chunk()), half(bytes.last_chunk())]
 }
 
 /// Fills in the header. The frame is whole from here on.
@@ -220,7 +220,7 @@ pub(crate) mod part {
         to.put(&nanos.to_le_bytes());
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn duration(to: &mut Buffer, duration: Duration) {
         to.byte(tag::DURATION);
         to.nanos(nanos(duration));

@@ -38,26 +38,26 @@ const ENDS: [(&str, SecretName); 24] = [
 ];
 
 /// The letters with which they end, as numbers: these are told apart in a few steps.
-const fn end(letters: &[u8; 3]) -> u32 {
+const fn end(letters: [u8; 3]) -> u32 {
     u32::from_be_bytes([0, letters[0], letters[1], letters[2]])
 }
 
-const KEY: u32 = end(b"key");
-const KEN: u32 = end(b"ken");
-const ORD: u32 = end(b"ord");
-const SWD: u32 = end(b"swd");
-const PWD: u32 = end(b"pwd");
-const RET: u32 = end(b"ret");
-const ASE: u32 = end(b"ase");
-const YID: u32 = end(b"yid");
-const ING: u32 = end(b"ing");
-const IAL: u32 = end(b"ial");
-const ALS: u32 = end(b"als");
-const JWT: u32 = end(b"jwt");
-const ION: u32 = end(b"ion");
-const KIE: u32 = end(b"kie");
-const URE: u32 = end(b"ure");
-const RER: u32 = end(b"rer");
+const KEY: u32 = end(*b"key");
+const KEN: u32 = end(*b"ken");
+const ORD: u32 = end(*b"ord");
+const SWD: u32 = end(*b"swd");
+const PWD: u32 = end(*b"pwd");
+const RET: u32 = end(*b"ret");
+const ASE: u32 = end(*b"ase");
+const YID: u32 = end(*b"yid");
+const ING: u32 = end(*b"ing");
+const IAL: u32 = end(*b"ial");
+const ALS: u32 = end(*b"als");
+const JWT: u32 = end(*b"jwt");
+const ION: u32 = end(*b"ion");
+const KIE: u32 = end(*b"kie");
+const URE: u32 = end(*b"ure");
+const RER: u32 = end(*b"rer");
 
 /// The longest of them, and room for the separators that fall away.
 const LONGEST: usize = 40;
