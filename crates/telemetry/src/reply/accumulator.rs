@@ -7,7 +7,7 @@ use taximeter_models::{ErrorCategory, ErrorRecord, LlmCall};
 
 use super::draft::{Draft, Made, Stage};
 use super::framing::{Event, Frames};
-use super::{Dialect, End, Framing, Reply};
+use super::{Dialect, End, Framing, Reply, error};
 
 /// Follows a streamed reply: bytes or events in, what it said out.
 ///
@@ -42,6 +42,8 @@ pub struct Accumulator {
     framing: Framing,
     frames: Frames,
     progress: Progress,
+    /// Status and code of a reply that says by them that it failed.
+    failed: Option<(u16, Option<String>)>,
 }
 
 /// What was seen so far.
@@ -75,6 +77,8 @@ pub struct Streamed {
     pub unread: u64,
     /// Whether it was left, or broke off, before the LLM came to its end, as far as its dialect is known.
     pub cut: bool,
+    /// Whether it is known that the LLM came to its end.
+    is_complete: bool,
 }
 
 impl Accumulator {
@@ -83,7 +87,25 @@ impl Accumulator {
 
     /// Follows a reply that comes in such a framing; its dialect is told by its events.
     pub fn new(framing: Framing) -> Self {
-        Self { framing, frames: Frames::new(framing, Self::LIMIT), progress: Progress::default() }
+        let frames = Frames::new(framing, Self::LIMIT);
+        Self { framing, frames, progress: Progress::default(), failed: None }
+    }
+
+    /// Follows a reply whose HTTP status says that it failed; its body is read as [`error`](super::error()) does.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taximeter_telemetry::reply::Accumulator;
+    ///
+    /// let mut reply = Accumulator::of_failure(429, None);
+    /// reply.push(br#"{"error":{"type":"insufficient_quota","#, Duration::ZERO);
+    /// reply.push(br#""message":"no money left"}}"#, Duration::ZERO);
+    /// let error = reply.finish(Duration::ZERO).reply.error.expect("it failed");
+    /// assert_eq!(error.to_string(), "quota: no money left");
+    /// ```
+    pub fn of_failure(status: u16, code: Option<&str>) -> Self {
+        let failed = Some((status, code.map(str::to_owned)));
+        Self { failed, ..Self::new(Framing::Whole) }
     }
 
     /// Says in which dialect the reply comes. Default: told by its events.
@@ -122,23 +144,31 @@ impl Accumulator {
 
     /// Ends it: the reply is there, broke off, or nobody reads on.
     pub fn finish(mut self, at: Duration) -> Streamed {
-        let Self { framing, frames, progress } = &mut self;
+        let error = self
+            .failed
+            .take()
+            .map(|(status, code)| error(status, code.as_deref(), self.frames.whole_body()));
+        let Self { framing, frames, progress, .. } = &mut self;
         frames.end(&mut |event| progress.take(event, at));
-        let is_whole = match framing {
-            // What is no JSON, or too large, may well be whole.
-            Framing::Whole => !progress.is_partial,
-            _ => progress.came_to_its_end(),
-        };
+        let is_streamed = framing.is_streamed();
+        let is_complete =
+            if is_streamed { progress.came_to_its_end() } else { progress.events > 0 };
+        // In what was not read the end may have been, but not in what breaks off.
+        let may_be_whole = !progress.is_partial && (progress.unread > 0 || !is_streamed);
         let Progress { draft, first_token, first_content, events, unread, .. } = self.progress;
-        let reply = draft.finish();
+        let mut reply = draft.finish();
+        reply.error = error.or(reply.error);
+        let is_known = !is_streamed || reply.dialect != Dialect::Unknown;
         Streamed {
-            cut: !is_whole && (reply.dialect != Dialect::Unknown || self.framing == Framing::Whole),
             reply,
-            time_to_first_token: first_token,
-            time_to_first_content: first_content,
+            // A whole reply has all its tokens at its end.
+            time_to_first_token: first_token.filter(|_| is_streamed),
+            time_to_first_content: first_content.filter(|_| is_streamed),
             duration: at,
             events,
             unread,
+            cut: !is_complete && !may_be_whole && is_known,
+            is_complete,
         }
     }
 }
@@ -205,9 +235,8 @@ impl Streamed {
         if self.reply.error.is_some() {
             return self.reply.error.clone();
         }
-        let is_known = self.reply.dialect != Dialect::Unknown;
         match end {
-            _ if is_known && !self.cut => None,
+            _ if self.is_complete => None,
             End::Finished if !self.cut => None,
             End::Finished => {
                 let message = "the reply ended before the LLM did";

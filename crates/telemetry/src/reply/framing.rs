@@ -97,6 +97,14 @@ impl Frames {
         }
     }
 
+    /// What was gathered of a body that is one document.
+    pub(super) fn whole_body(&self) -> &[u8] {
+        match self {
+            Self::Whole(body) => &body.bytes,
+            _ => &[],
+        }
+    }
+
     /// Hands over what no end was seen of. By the standard an event without its empty line is dropped; here it is
     /// read, for its counts are as true as any.
     pub(super) fn end(&mut self, each: &mut dyn FnMut(Event)) {

@@ -1,5 +1,6 @@
 //! Looking on while somebody else reads a reply: every byte passes unchanged, and at once.
 
+use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
-use taximeter_models::ErrorRecord;
+use taximeter_models::{ErrorCategory, ErrorRecord};
 
 use super::{Accumulator, Streamed};
 
@@ -33,6 +34,18 @@ pub enum End {
     Failed(ErrorRecord),
     /// Nobody read on.
     Dropped,
+}
+
+impl End {
+    /// Reading failed with that error. What breaks while bytes come is the network, where the error says no other
+    /// thing than that they could not be read.
+    pub fn of_error(error: &(dyn Error + 'static)) -> Self {
+        let mut record = ErrorRecord::of(error);
+        if matches!(record.category, ErrorCategory::Unknown | ErrorCategory::Parse) {
+            record.category = ErrorCategory::Network;
+        }
+        Self::Failed(record)
+    }
 }
 
 /// An [`Accumulator`] and who wants to know what it gathered: told once, at the end or when this is dropped.
@@ -135,7 +148,7 @@ impl<S, W: Watch, B, E> Stream for MeteredStream<S, W>
 where
     S: Stream<Item = Result<B, E>>,
     B: AsRef<[u8]>,
-    E: std::error::Error + 'static,
+    E: Error + 'static,
 {
     type Item = S::Item;
 
@@ -145,7 +158,7 @@ where
         match &polled {
             Poll::Ready(Some(Ok(bytes))) => this.follower.see(bytes.as_ref()),
             Poll::Ready(Some(Err(error))) => {
-                this.follower.end(End::Failed(ErrorRecord::of(error)));
+                this.follower.end(End::of_error(error));
             }
             Poll::Ready(None) => this.follower.end(End::Finished),
             Poll::Pending => {}
