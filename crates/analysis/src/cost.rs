@@ -10,7 +10,7 @@ pub(crate) fn known_usd(cost: &CostTotals) -> Option<Money> {
 }
 
 /// The sum of known costs, and how many they are.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct KnownCosts {
     /// In US dollars.
     pub(crate) sum: Money,

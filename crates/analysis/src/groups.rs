@@ -15,6 +15,7 @@ use taximeter_models::{
 
 pub use self::dimension::{Dimension, UnknownDimension};
 use self::tally::Tally;
+pub(crate) use self::tally::per_hour;
 use crate::statistics::{Distribution, Proportion};
 use crate::summary::TokenSummary;
 

@@ -19,6 +19,7 @@
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | what advice would save, and whether it helped | [`with_savings`], by [`Prices`]; [`remeasure`] | [`Saving`], [`Remeasured`] |
+//! | sums that are kept as bytes, for each minute, and merged | [`Sums`] | what a [`GroupSummary`] has, and more |
 //! | the numbers of a whole column of values, by a column of keys | [`Columns`], with exact or sketched [`Percentiles`] | a [`ColumnGroup`] for each key |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
 //!
@@ -77,6 +78,7 @@ mod objective;
 mod series;
 pub mod statistics;
 mod summary;
+mod sums;
 mod thresholds;
 mod time;
 mod trend;
@@ -86,8 +88,8 @@ mod window;
 
 pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure, with_savings};
 pub use anomalies::{
-    Anomalies, Anomaly, AnomalyConfig, Callee, ErrorJump, SlowOperation, anomalies, error_jumps,
-    slow_operations,
+    Anomalies, Anomaly, AnomalyConfig, AnomalyConfigError, Callee, ErrorJump, SlowOperation,
+    anomalies, error_jumps, slow_operations,
 };
 pub use bottlenecks::bottlenecks;
 pub use columns::{ColumnGroup, ColumnKey, Columns, ColumnsError, Percentiles};
@@ -101,6 +103,7 @@ pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,
     ToolSummary, summarize,
 };
+pub use sums::{Histogram, Sums, SumsError};
 pub use thresholds::{Thresholds, ThresholdsError};
 pub use time::{Part, PartTime, TimeSpent, TimeSplit, WhatIf, time_spent, what_if};
 pub use trend::{measure_trend, trend, trends};

@@ -245,6 +245,11 @@ impl CostOutcome {
         )
     }
 
+    /// Whether it is not known what a call with that usage consumed: most of these failed.
+    pub(crate) fn is_without_usage(&self, usage: Option<&TokenUsage>) -> bool {
+        matches!(self, Self::NoUsage) || (matches!(self, Self::Pending) && usage.is_none())
+    }
+
     /// Whether something was assumed to find the cost.
     pub fn is_estimated(&self) -> bool {
         match self {
@@ -388,8 +393,7 @@ impl CostTotals {
             CostOutcome::Free { .. } => self.free_calls += 1,
             known if known.is_known() && known.is_estimated() => self.estimated_calls += 1,
             known if known.is_known() => self.exact_calls += 1,
-            CostOutcome::NoUsage => self.calls_without_usage += 1,
-            CostOutcome::Pending if usage.is_none() => self.calls_without_usage += 1,
+            unknown if unknown.is_without_usage(usage) => self.calls_without_usage += 1,
             _ => {
                 self.unpriced_calls += 1;
                 let tokens = usage.map_or(0, TokenUsage::total_tokens);

@@ -8,18 +8,18 @@
 const BITS: u32 = 7;
 
 /// How many buckets there are for all values of 64 bits.
-pub(super) const BUCKETS: usize = (65 - BITS as usize) << BITS;
+pub(crate) const BUCKETS: usize = (65 - BITS as usize) << BITS;
 
 /// The bucket of a value: larger values are never in lower buckets. Below 256 each value has one of its own.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the bits that are left are below 256")]
-pub(super) fn bucket(value: u64) -> usize {
+pub(crate) fn bucket(value: u64) -> usize {
     let shift = (value | 1 << BITS).ilog2() - BITS;
     ((shift as usize) << BITS) + (value >> shift) as usize
 }
 
 /// The smallest and the largest value of a bucket.
-pub(super) fn bounds(bucket: usize) -> (u64, u64) {
+pub(crate) fn bounds(bucket: usize) -> (u64, u64) {
     let shift = (bucket >> BITS).saturating_sub(1);
     let smallest = ((bucket - (shift << BITS)) as u64) << shift;
     (smallest, smallest + ((1 << shift) - 1))
