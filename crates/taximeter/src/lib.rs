@@ -47,7 +47,7 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
-//! | `reply` | no | [`reply`]: usage, cost and errors out of any provider's reply, plain or streamed |
+//! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
 //! | `system-metrics` | no | CPU, memory and disk of the machine |
 
