@@ -57,7 +57,7 @@ impl End {
         match self {
             Self::Success => operation.succeed(),
             Self::Failure => {
-                operation.fail("the tool says that it could not do what it was asked to")
+                operation.fail("the tool says that it could not do what it was asked to");
             }
             Self::Error(error) => operation.fail(&error),
         }

@@ -35,7 +35,7 @@
 //! let meter = Meter::builder().build()?;
 //! let (here, there) = tokio::io::duplex(4_096);
 //! let served = MeteredServer::new(Doubtful).meter(&meter);
-//! let server = tokio::spawn(async move { served.serve(there).await?.waiting().await.map_err(std::io::Error::other) });
+//! tokio::spawn(async move { served.serve(there).await.expect("a client").waiting().await });
 //! let client = ().serve(here).await?;
 //!
 //! let op = meter.operation("qa_response").start();
@@ -47,8 +47,6 @@
 //! assert_eq!((record.tool_calls[0].name.as_str(), record.tool_calls[0].status), ("guess", ToolStatus::Failure));
 //! let at_server = &meter.recent(2)[0];
 //! assert_eq!((at_server.name.as_str(), at_server.outcome), ("execute_tool", Outcome::Failure));
-//! # drop(client);
-//! # drop(server);
 //! # Ok(())
 //! # }
 //! ```

@@ -6,7 +6,7 @@ use rmcp::model::{
     ClientNotification, ClientRequest, ErrorData, ProtocolVersion, ServerConfig, ServerResult,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service};
-use taximeter::{Meter, MeteredExt};
+use taximeter::{Meter, MeteredExt, Operation};
 
 use crate::end::End;
 
@@ -40,7 +40,7 @@ impl<S: Service<RoleServer>> MeteredServer<S> {
             let meter = self.meter.clone().unwrap_or_else(taximeter::meter);
             meter.operation("execute_tool").start()
         });
-        let handle = operation.as_ref().map_or(current, |operation| operation.handle());
+        let handle = operation.as_ref().map_or(current, Operation::handle);
         let tool = handle.tool(name).start();
         let served = self.inner.handle_request(request, context).within(handle).await;
         End::of_served(&served).end(tool, operation);
