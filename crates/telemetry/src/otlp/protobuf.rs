@@ -129,9 +129,17 @@ fn any_value<'a>(
     depth: usize,
     limits: &Limits,
 ) -> Result<Option<Value<'a>>, DecodeError> {
-    if depth > limits.nesting {
-        return Err(DecodeError::TooDeep(limits.nesting));
+    check_depth(bytes, depth, limits)?;
+    let plain = scalar(bytes)?;
+    if plain.is_some() {
+        return Ok(plain);
     }
+    let first = last_within(bytes, 5)?.and_then(|list| within(list, 1).next()).transpose()?;
+    first.map_or(Ok(None), scalar)
+}
+
+/// Reads an `AnyValue` that holds nothing else.
+fn scalar(bytes: &[u8]) -> Result<Option<Value<'_>>, DecodeError> {
     let mut value = None;
     for field in Message::new(bytes) {
         match field? {
@@ -139,13 +147,6 @@ fn any_value<'a>(
             (2, Payload::Varint(bits)) => value = Some(Value::Bool(bits != 0)),
             (3, Payload::Varint(bits)) => value = Some(Value::Int(bits.cast_signed())),
             (4, Payload::Fixed64(bits)) => value = Some(Value::Double(f64::from_bits(bits))),
-            (5, Payload::Bytes(list)) => {
-                for item in within(list, 1) {
-                    let item = any_value(item?, depth + 2, limits)?;
-                    value = value.or(item);
-                }
-            }
-            (6, Payload::Bytes(_)) => check_depth(bytes, depth, limits)?,
             _ => {}
         }
     }

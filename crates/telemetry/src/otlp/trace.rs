@@ -112,7 +112,8 @@ fn alone(spans: &mut [Span], elsewhere: bool, records: &mut Vec<OperationRecord>
         record.tool_calls.push(tool_call(span));
     } else {
         let counts = if span.role == Role::Call { Counts::Own } else { Counts::Grouping };
-        record.llm_calls.extend(llm_call(spans, 0, counts));
+        // A vector that grows by itself begins with room for four calls.
+        record.llm_calls = llm_call(spans, 0, counts).map_or_else(Vec::new, |call| vec![call]);
     }
     records.push(record);
     closed

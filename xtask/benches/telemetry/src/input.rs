@@ -169,6 +169,7 @@ impl Maker {
             int("gen_ai.usage.output_tokens", output),
             int("gen_ai.usage.cache_read.input_tokens", 1_024),
             int("gen_ai.usage.reasoning.output_tokens", 128),
+            text("gen_ai.conversation.id", "conv_5j66UpCpwteGg4YSxUnt7lPY"),
             text("openai.response.service_tier", "default"),
             text("openai.response.system_fingerprint", "fp_44709d6fcb"),
         ];
