@@ -39,6 +39,8 @@ pub enum Quantity {
     Tokens,
     /// Operations that ended.
     Operations,
+    /// The LLM calls of operations that ended.
+    Calls,
     /// The mean duration of the operations, in seconds.
     MeanSeconds,
 }
@@ -244,6 +246,7 @@ struct Gathered {
     /// Of tokens it is the coverage alone that counts.
     cost: KnownUsd,
     tokens: u64,
+    calls: u64,
     duration: Duration,
 }
 
@@ -261,6 +264,7 @@ impl Gathered {
                     Coverage { calls, calls_without_usage, ..Coverage::default() };
             }
             Quantity::Operations => {}
+            Quantity::Calls => self.calls += operation.llm_calls.len() as u64,
             Quantity::MeanSeconds => {
                 self.duration = self.duration.saturating_add(operation.duration);
             }
@@ -274,6 +278,7 @@ impl Gathered {
             // Where no call told its usage, no amount is known either.
             Quantity::Tokens => self.cost.known().map(|_| self.tokens as f64),
             Quantity::Operations => Some(self.operations as f64),
+            Quantity::Calls => Some(self.calls as f64),
             Quantity::MeanSeconds => {
                 (self.operations > 0).then(|| self.duration.as_secs_f64() / self.operations as f64)
             }

@@ -87,7 +87,9 @@ fn an_hour_of_which_nothing_is_known_is_a_gap_and_not_nothing() {
     let thousand = Some(1_100.0);
     assert_eq!(tokens.values(), [thousand, thousand, thousand, None, Some(2_200.0), Some(0.0)]);
     assert_eq!(tokens.coverage().unwrap().to_string(), "without 1 of 6 calls (1 without usage)");
-    assert_eq!(series(&operations, Quantity::Operations).coverage(), None);
+    let calls = Series::of_records(&operations, Quantity::Calls, Step::Hour, hour(6));
+    let count = [1.0, 1.0, 1.0, 1.0, 2.0, 0.0].map(Some);
+    assert_eq!((calls.values(), calls.coverage()), (&count[..], None));
 }
 
 #[test]
