@@ -455,6 +455,30 @@ impl LlmGuard {
         });
     }
 
+    /// Fills in the record of the call in any other way: for adapters that know more of it than the methods above take,
+    /// such as a cost that the provider reported. Start, duration and error are the guard's own.
+    ///
+    /// ```
+    /// use taximeter_collector::{Collector, NullSink};
+    ///
+    /// let collector = Collector::builder().sink(NullSink).build()?;
+    /// let op = collector.operation("qa_response").start();
+    /// let mut call = op.llm_call("openai", "gpt-4o").start();
+    /// call.fill(|record| record.streamed = true);
+    /// call.succeed();
+    /// assert!(op.finish().expect("it is switched on").llm_calls[0].streamed);
+    /// # Ok::<(), taximeter_collector::CollectorError>(())
+    /// ```
+    pub fn fill(&mut self, fill: impl FnOnce(&mut LlmCall)) {
+        self.change(fill);
+    }
+
+    /// How long it has been running, by the collector's clock; zero where nothing is recorded.
+    pub fn elapsed(&self) -> Duration {
+        let began = self.call.as_ref().map(|(_, began)| *began);
+        began.and_then(|began| began.elapsed(&self.handle)).unwrap_or_default()
+    }
+
     /// Ends it as a success.
     pub fn succeed(mut self) {
         self.close(None);
