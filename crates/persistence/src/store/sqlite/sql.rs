@@ -301,7 +301,10 @@ fn value(cell: ValueRef<'_>) -> Value {
         ValueRef::Blob(bytes) => {
             let mut text = String::with_capacity(2 * bytes.len());
             for byte in bytes {
-                text.extend([byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('?')));
+                text.extend(
+                    [byte >> 4, byte & 15]
+                        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('?')),
+                );
             }
             text.into()
         }
