@@ -8,7 +8,12 @@
 )]
 
 mod arbitrary;
+mod damage;
 mod maintaining;
 mod model;
+#[cfg(unix)]
+mod processes;
 mod records;
 mod summing;
+#[cfg(unix)]
+mod system;

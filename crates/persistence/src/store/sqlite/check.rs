@@ -58,9 +58,14 @@ impl SqliteStore {
             let mut checked = Checked::default();
             pages(&reader.connection, &mut checked);
             let mut days = Days::new(self.summarize.as_deref());
-            self.check_hot(reader, &mut checked, &mut days)?;
-            self.check_blocks(reader, &mut checked, &mut days)?;
-            self.check_sums(reader, &mut checked, &days)?;
+            let hot = self.check_hot(reader, &mut checked, &mut days);
+            let sealed = self.check_blocks(reader, &mut checked, &mut days);
+            let summed = self.check_sums(reader, &mut checked, &days);
+            // What cannot even be listed is damage, too.
+            for error in [hot, sealed, summed].into_iter().filter_map(Result::err) {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                checked.problem(format!("{error}: {}", cause.unwrap_or_default()));
+            }
             Ok(checked)
         })
     }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::DateTime;
-use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row};
 use taximeter_models::{Name, OperationRecord};
 
@@ -157,11 +157,14 @@ pub(super) fn number(level: Level) -> i64 {
 
 /// A row of sums as it was read.
 pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<(At, Bytes)> {
-    let key = match row.get(3)? {
-        Value::Text(key) => Some(Name::from(key)),
+    // What is no text any more does not fit the checksum either.
+    let name = |bytes: &[u8]| Name::from(String::from_utf8_lossy(bytes).into_owned());
+    let key = match row.get_ref(3)? {
+        ValueRef::Text(bytes) => Some(name(bytes)),
         _ => None,
     };
-    let place = Place { dimension: row.get::<_, String>(2)?.into(), key };
+    let dimension = row.get_ref(2)?.as_bytes().map(name).unwrap_or_default();
+    let place = Place { dimension, key };
     let at = At { level: row.get(0)?, start: row.get(1)?, place, rolled: row.get(4)? };
     let window = verified(&at, row.get(5)?, row.get(6)?);
     Ok((at, window))
@@ -316,5 +319,6 @@ pub(super) fn copy(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
 /// Every dimension of which there are sums.
 pub(super) fn dimensions(connection: &Connection) -> rusqlite::Result<Vec<Name>> {
     let mut select = connection.prepare("SELECT DISTINCT dimension FROM rollups")?;
-    select.query_map([], |row| row.get::<_, String>(0).map(Name::from))?.collect()
+    let name = |row: &Row<'_>| Ok(row.get_ref(0)?.as_str().unwrap_or_default().into());
+    select.query_map([], name)?.collect()
 }
