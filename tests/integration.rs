@@ -23,6 +23,8 @@ mod collector_contexts;
 mod collector_panics;
 // A forked child of a metered process.
 mod forks;
+// A process that may not start a thread.
+mod no_threads;
 // Futures on three executors: context, cancellation, threads.
 mod futures;
 // The facade: global meter, overrides, settings, sessions saved and loaded.

@@ -25,6 +25,15 @@ pub(crate) enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Reading OTLP, beside decoding it with prost alone
+    Telemetry {
+        /// Write JSON, an object a line
+        #[arg(long)]
+        json: bool,
+        /// Fewer rounds
+        #[arg(long)]
+        quick: bool,
+    },
     /// Looking up prices, beside the crate genai-prices
     Prices {
         /// Write JSON, an object a line
@@ -40,6 +49,9 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
         }
         Task::Analysis { json, quick } => {
             measure("analysis", &[("--json", *json), ("--quick", *quick)])
+        }
+        Task::Telemetry { json, quick } => {
+            measure("telemetry", &[("--json", *json), ("--quick", *quick)])
         }
         Task::Prices { json } => measure("prices", &[("--json", *json)]),
     }

@@ -6,11 +6,14 @@ mod residuals;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use taximeter_models::Coverage;
+use thiserror::Error;
 
 pub use durations::{SlowOperation, slow_operations};
 pub use errors::{Callee, ErrorJump, error_jumps};
 
 use crate::statistics::tails::{Tails, normal_quantile, upper_tail};
+use crate::thresholds::is_limit;
 use crate::{NotEnough, Season, Series};
 use residuals::Residuals;
 
@@ -19,7 +22,10 @@ use residuals::Residuals;
 /// ```
 /// use taximeter_analysis::AnomalyConfig;
 ///
-/// assert_eq!((AnomalyConfig::default().limit, AnomalyConfig::default().alpha), (3.5, 0.05));
+/// let config = AnomalyConfig::default();
+/// assert_eq!((config.limit, config.alpha, config.check()), (3.5, 0.05, Ok(())));
+/// let wrong = AnomalyConfig { alpha: 5.0, ..config }; // percent were meant
+/// assert!(wrong.check().unwrap_err().to_string().contains("0.05 for 5 %"));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -29,6 +35,36 @@ pub struct AnomalyConfig {
     /// The probability of any false alarm in one answer: the limit rises with the number of values that are looked at.
     /// What is not a number alarms never. Default: 0.05.
     pub alpha: f64,
+}
+
+/// A setting that cannot be.
+#[derive(Debug, Clone, PartialEq, Error)]
+#[non_exhaustive]
+pub enum AnomalyConfigError {
+    /// The limit is no distance.
+    #[error(
+        "anomaly setting limit: {0} is not a distance; a finite number, 0 or more, is expected"
+    )]
+    Limit(f64),
+    /// The probability of a false alarm is none.
+    #[error(
+        "anomaly setting alpha: {0} is not a probability; a number from 0 to 1 is expected (0.05 for 5 %)"
+    )]
+    Alpha(f64),
+}
+
+impl AnomalyConfig {
+    /// Looks whether both settings can be meant.
+    ///
+    /// # Errors
+    /// Names the first setting that is out of its range.
+    pub fn check(&self) -> Result<(), AnomalyConfigError> {
+        if !is_limit(self.limit) {
+            return Err(AnomalyConfigError::Limit(self.limit));
+        }
+        let is_probability = (0.0..=1.0).contains(&self.alpha);
+        is_probability.then_some(()).ok_or(AnomalyConfigError::Alpha(self.alpha))
+    }
 }
 
 impl Default for AnomalyConfig {
@@ -55,6 +91,9 @@ pub struct Anomaly {
     pub modified_z: f64,
     /// How likely one so far off is by chance in **all** of the series.
     pub p_value: f64,
+    /// The calls of the step, and those that its value leaves out: then it is more than it seems. None where the quantity is
+    /// none of calls.
+    pub coverage: Option<Coverage>,
 }
 
 /// The anomalies of a series, and what they were measured by.
@@ -67,6 +106,9 @@ pub struct Anomalies {
     pub of: usize,
     /// The season that was taken out; none where none was shown to help.
     pub season: Option<Season>,
+    /// The calls of all steps that were looked at, and those whose cost or tokens are not known: where it is not complete,
+    /// what is expected is too low. None where the quantity is none of calls.
+    pub coverage: Option<Coverage>,
 }
 
 /// The fewest values in which something can be out of the ordinary.
@@ -84,6 +126,7 @@ const MOST: usize = 2_016;
 /// - one so far off comes less often than `alpha` by chance among **all** steps (Bonferroni), with tails as heavy as those
 ///   of the series itself (g-and-h) and the doubt about them counted against the alarm.
 ///
+/// A step whose cost is not known in whole can be out of the ordinary only by being too much: it costs at least that.
 /// From more than 2,016 steps the last ones are looked at. A level that has changed for good is none of these: see
 /// [`trend`](crate::trend()).
 ///
@@ -109,10 +152,8 @@ const MOST: usize = 2_016;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn anomalies(series: &Series, config: &AnomalyConfig) -> Result<Anomalies, NotEnough> {
-    let skipped = series.values().len().saturating_sub(MOST);
-    let series =
-        Series::new(series.at(skipped), series.step(), series.values()[skipped..].to_vec());
-    let too_few = NotEnough { have: series.present(), need: NEED };
+    let series = series.last(MOST);
+    let too_few = series.not_enough(NEED);
     if series.present() < NEED {
         return Err(too_few);
     }
@@ -122,6 +163,11 @@ pub fn anomalies(series: &Series, config: &AnomalyConfig) -> Result<Anomalies, N
     let mut found = Vec::new();
     for (at, value) in series.values().iter().enumerate() {
         let (Some(value), Some(left)) = (*value, residuals.left[at]) else { continue };
+        let coverage = series.coverage_at(at);
+        // Of what is not known in whole it cannot be said that it is too little.
+        if left < tails.median && coverage.is_some_and(|calls| !calls.is_complete()) {
+            continue;
+        }
         if let Some(p_value) = judge.alarm(left) {
             let place = |left: f64| residuals.scale.back(residuals.base[at] + left);
             let (low, high) = judge.range();
@@ -133,10 +179,12 @@ pub fn anomalies(series: &Series, config: &AnomalyConfig) -> Result<Anomalies, N
                 high: place(high),
                 modified_z: tails.modified_z(left),
                 p_value,
+                coverage,
             });
         }
     }
-    Ok(Anomalies { found, of: series.present(), season: residuals.season })
+    let coverage = series.coverage();
+    Ok(Anomalies { found, of: series.present(), season: residuals.season, coverage })
 }
 
 /// Who decides what is out of the ordinary among so many.

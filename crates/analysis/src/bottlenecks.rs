@@ -9,13 +9,14 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use taximeter_models::{Finding, FindingKind, Money, Name, OperationId, OperationRecord, Rate};
+use taximeter_models::{
+    Finding, FindingKind, KnownUsd, Money, Name, OperationId, OperationRecord, Rate,
+};
 
 pub(crate) use self::calls::loops;
 pub(crate) use self::repeated::question;
 use self::repeated::repeated_calls;
-pub(crate) use self::replies::{Prefixes, begin, is_background, is_batch};
-pub(crate) use self::waste::known_usd as known_call_usd;
+pub(crate) use self::replies::{Prefixes, begin, is_background, is_batch, is_cut_off};
 use self::waste::loss;
 pub(crate) use self::waste::{Call, calls};
 use crate::Thresholds;
@@ -47,7 +48,7 @@ const MOST_EVIDENCE: usize = 10;
 ///
 /// Where calls are counted, there must be `minimum_calls` of them, and three that count. Each finding has the ids of up
 /// to ten operations that prove it, the worst first, and what it costs: the time above the threshold, the failed
-/// operations, the calls that were for nothing.
+/// operations, the calls that were for nothing; the money as far as it is known, with the calls that it leaves out.
 ///
 /// ```
 /// use std::time::Duration;
@@ -100,7 +101,11 @@ fn slow_operation(
         threshold_seconds,
         above: slow.above,
     };
-    Some(Finding::new(name, kind, slow.evidence).losing(loss(slow.excess, Money::ZERO, operations)))
+    Some(Finding::new(name, kind, slow.evidence).losing(loss(
+        slow.excess,
+        KnownUsd::default(),
+        operations,
+    )))
 }
 
 fn slow_components(
@@ -124,7 +129,7 @@ fn slow_components(
             above: slow.above,
             share_of_time: share_of_time(&cases),
         };
-        let lost = loss(slow.excess, Money::ZERO, operations);
+        let lost = loss(slow.excess, KnownUsd::default(), operations);
         Some(Finding::new(name, kind, slow.evidence).losing(lost))
     };
     by_component.into_iter().filter_map(finding).collect()
@@ -167,9 +172,7 @@ fn high_error_rate(
     let kind = FindingKind::HighErrorRate { errors, threshold, at_least };
     let lost = || {
         let time = failed().fold(Duration::ZERO, |sum, o| sum.saturating_add(o.duration));
-        let usd =
-            failed().flat_map(|o| &o.llm_calls).map(|call| waste::known_usd(&call.cost)).sum();
-        loss(time, usd, operations)
+        loss(time, KnownUsd::of_operations(failed().copied()), operations)
     };
     stands_out.then(|| Finding::new(name, kind, evidence()).losing(lost()))
 }
@@ -191,7 +194,10 @@ fn expensive_operation(
         .collect();
     let above = Rate { hits: costs.len() as u64, of: known.operations };
     let kind = FindingKind::ExpensiveOperation { mean_cost: known.mean()?, threshold, above };
-    let excess = costs.iter().map(|(cost, _)| *cost - threshold).sum();
+    let excess = KnownUsd {
+        usd: costs.iter().map(|(cost, _)| *cost - threshold).sum(),
+        coverage: KnownUsd::of_operations(operations.iter().copied()).coverage,
+    };
     Some(Finding::new(name, kind, worst(costs)).losing(loss(Duration::ZERO, excess, operations)))
 }
 

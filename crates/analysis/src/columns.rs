@@ -1,6 +1,6 @@
 //! A column of values by a column of keys: count, sum, extremes, deviation and percentiles of each group.
 
-mod buckets;
+pub(crate) mod buckets;
 mod places;
 mod sums;
 mod tally;

@@ -99,6 +99,10 @@ pub struct Comparison {
     pub p_value: f64,
     /// Whether that is within the limits.
     pub verdict: Verdict,
+    /// The operations before whose measure is not known and that are left out, of all; none of plain values.
+    pub left_out_before: Rate,
+    /// The same after.
+    pub left_out_after: Rate,
 }
 
 /// Compares two groups of values of which less is better: seconds, dollars, tokens. None where a group is empty or a value
@@ -144,6 +148,8 @@ pub fn compare(before: &[f64], after: &[f64], gate: &Gate) -> Option<Comparison>
         share_larger: test.share,
         p_value: test.p_value,
         verdict: verdict(before.len().min(after.len()), ratio_interval, difference_interval, gate),
+        left_out_before: Rate { hits: 0, of: before.len() as u64 },
+        left_out_after: Rate { hits: 0, of: after.len() as u64 },
     })
 }
 
@@ -168,6 +174,15 @@ pub fn compare(before: &[f64], after: &[f64], gate: &Gate) -> Option<Comparison>
 /// assert_eq!(found.verdict, Verdict::Fail);
 /// assert!((found.difference - 0.1).abs() < 1e-9);
 /// assert!(compare_operations(&one, &[], Measure::Duration, &Gate::default()).is_none());
+///
+/// // Nothing more is spent, as far as it is known; of half of the operations it is not.
+/// let mut three = two.clone();
+/// for operation in &mut three[..200] {
+///     operation.llm_calls.push(taximeter_models::LlmCall::new("somebody", "something"));
+/// }
+/// let found = compare_operations(&two, &three, Measure::Cost, &Gate::default()).unwrap();
+/// assert_eq!(found.left_out_after.to_string(), "50.0 % (200 of 400)");
+/// assert_eq!((found.difference, found.verdict), (0.0, Verdict::Inconclusive));
 /// ```
 pub fn compare_operations<'a>(
     before: impl IntoIterator<Item = &'a OperationRecord>,
@@ -175,9 +190,21 @@ pub fn compare_operations<'a>(
     measure: Measure,
     gate: &Gate,
 ) -> Option<Comparison> {
-    let before: Vec<f64> = before.into_iter().filter_map(|o| value(o, measure)).collect();
-    let after: Vec<f64> = after.into_iter().filter_map(|o| value(o, measure)).collect();
-    let mut found = compare(&before, &after, gate)?;
+    let (first, second) = (Known::of(before, measure), Known::of(after, measure));
+    let (before, after) = (&first.values, &second.values);
+    let mut found = compare(before, after, gate)?;
+    (found.left_out_before, found.left_out_after) = (first.left_out, second.left_out);
+    if first.left_out.hits + second.left_out.hits > 0 {
+        let largest = before.iter().chain(after).fold(f64::MIN_POSITIVE, |most, x| most.max(*x));
+        let (much, little) = (largest * BEYOND, largest / BEYOND);
+        let (before, after) = match found.verdict {
+            Verdict::Fail => (first.with(much), second.with(little)),
+            _ => (first.with(little), second.with(much)),
+        };
+        if compare(&before, &after, gate)?.verdict != found.verdict {
+            found.verdict = Verdict::Inconclusive;
+        }
+    }
     if measure == Measure::ErrorRate {
         let rate = |values: &[f64]| {
             let mut rate = Rate::default();
@@ -186,7 +213,7 @@ pub fn compare_operations<'a>(
             }
             rate
         };
-        let (first, second) = (rate(&before), rate(&after));
+        let (first, second) = (rate(before), rate(after));
         let (low, likely, high) = difference_of_shares(second, first)?;
         (found.difference, found.difference_interval) = (likely, (low, high));
         let (ratio, interval) = ratio_of_shares(first, second);
@@ -195,6 +222,35 @@ pub fn compare_operations<'a>(
         found.verdict = verdict(count, found.ratio_interval, found.difference_interval, gate);
     }
     Some(found)
+}
+
+/// What is not known is taken for so many times as much as all that is, or for so small a part of it: where answers go by
+/// ranks, that is as good as without end.
+const BEYOND: f64 = 1e9;
+
+/// The values of a measure, as far as they are known.
+struct Known {
+    values: Vec<f64>,
+    left_out: Rate,
+}
+
+impl Known {
+    fn of<'a>(operations: impl IntoIterator<Item = &'a OperationRecord>, measure: Measure) -> Self {
+        let mut known = Self { values: Vec::new(), left_out: Rate::default() };
+        for operation in operations {
+            let value = value(operation, measure);
+            known.left_out.record(value.is_none());
+            known.values.extend(value);
+        }
+        known
+    }
+
+    /// All values, where those that are not known are this.
+    fn with(&self, unknown: f64) -> Vec<f64> {
+        let unknown =
+            std::iter::repeat_n(unknown, usize::try_from(self.left_out.hits).unwrap_or(0));
+        self.values.iter().copied().chain(unknown).collect()
+    }
 }
 
 /// The difference of two shares, the first less the second, between its bounds with 95 % confidence.

@@ -9,6 +9,7 @@ pub(crate) mod season;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use taximeter_models::Coverage;
 
 pub use backtest::Backtest;
 pub use budget::{Exhaustion, Total, When};
@@ -60,6 +61,9 @@ pub struct Forecast {
     pub trend: f64,
     /// How far such forecasts were off in the past of the series.
     pub backtest: Backtest,
+    /// The calls that it was made from, and those whose cost or tokens are not known: where it is not complete, the series
+    /// was too low, and so is what is forecast. None where the quantity is none of calls.
+    pub coverage: Option<Coverage>,
     /// Ways on which the series could go on, the values of one after the other.
     #[serde(skip)]
     paths: Vec<Vec<f64>>,
@@ -83,7 +87,8 @@ pub struct Forecast {
 /// Of series drawn by lot 81 % and 95 % of what came lay within the ranges (`cargo xtask bench analysis`). They are too
 /// narrow where a level wanders, few steps were seen and the horizon is long: of 60 days and 24 days ahead they hold 68 %
 /// and 88 %; and somewhat too wide for noise around a level in 30 days. What a range cannot know is what was never seen: a
-/// new customer, a new price. From more than 2,016 steps the last ones
+/// new customer, a new price. A cost that is not known in whole goes on as not known: what is forecast is at least that,
+/// and `coverage` says of how many calls. From more than 2,016 steps the last ones
 /// are taken, and no more than 8,784 are forecast.
 ///
 /// Sources: R. J. Hyndman, A. B. Koehler, J. K. Ord and R. D. Snyder, "Forecasting with exponential smoothing" (2008),
@@ -111,11 +116,9 @@ pub struct Forecast {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn forecast(series: &Series, steps: usize) -> Result<Forecast, NotEnough> {
-    let skipped = series.values().len().saturating_sub(MOST);
-    let series =
-        Series::new(series.at(skipped), series.step(), series.values()[skipped..].to_vec());
+    let series = series.last(MOST);
     if series.present() < NEED {
-        return Err(NotEnough { have: series.present(), need: NEED });
+        return Err(series.not_enough(NEED));
     }
     let steps = steps.min(FURTHEST);
     let scale = scale(series.values());
@@ -137,7 +140,15 @@ pub fn forecast(series: &Series, steps: usize) -> Result<Forecast, NotEnough> {
     let points = (0..steps).map(at).collect();
     let with_trend = state.fit.models.iter().filter(|model| model.trend);
     let trend = with_trend.map(|model| model.weight).sum::<f64>().clamp(0.0, 1.0);
-    Ok(Forecast { step: series.step(), points, season: state.season, trend, backtest, paths })
+    Ok(Forecast {
+        step: series.step(),
+        points,
+        season: state.season,
+        trend,
+        backtest,
+        coverage: series.coverage(),
+        paths,
+    })
 }
 
 /// Whether ratios or differences scatter more evenly: the larger likelihood of the values themselves.

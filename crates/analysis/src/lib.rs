@@ -19,6 +19,7 @@
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | what advice would save, and whether it helped | [`with_savings`], by [`Prices`]; [`remeasure`] | [`Saving`], [`Remeasured`] |
+//! | the sums of many minutes, kept as bytes and merged later | [`Rollups`], by a [`RollupConfig`] | [`Sums`] of each key, which come to a [`GroupSummary`] |
 //! | the numbers of a whole column of values, by a column of keys | [`Columns`], with exact or sketched [`Percentiles`] | a [`ColumnGroup`] for each key |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
 //!
@@ -74,9 +75,11 @@ mod forecast;
 mod groups;
 mod importance;
 mod objective;
+mod rollup;
 mod series;
 pub mod statistics;
 mod summary;
+mod sums;
 mod thresholds;
 mod time;
 mod trend;
@@ -86,8 +89,8 @@ mod window;
 
 pub use advice::{Effect, NoPrices, Prices, Remeasured, Saved, advise, remeasure, with_savings};
 pub use anomalies::{
-    Anomalies, Anomaly, AnomalyConfig, Callee, ErrorJump, SlowOperation, anomalies, error_jumps,
-    slow_operations,
+    Anomalies, Anomaly, AnomalyConfig, AnomalyConfigError, Callee, ErrorJump, SlowOperation,
+    anomalies, error_jumps, slow_operations,
 };
 pub use bottlenecks::bottlenecks;
 pub use columns::{ColumnGroup, ColumnKey, Columns, ColumnsError, Percentiles};
@@ -96,11 +99,13 @@ pub use forecast::{Backtest, Exhaustion, Forecast, ForecastPoint, Season, Total,
 pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};
 pub use importance::importance;
 pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};
+pub use rollup::{OTHER_KEY, Rollup, RollupConfig, RollupConfigError, Rollups};
 pub use series::{NotEnough, Quantity, Series, Step};
 pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,
     ToolSummary, summarize,
 };
+pub use sums::{Histogram, Sums, SumsError};
 pub use thresholds::{Thresholds, ThresholdsError};
 pub use time::{Part, PartTime, TimeSpent, TimeSplit, WhatIf, time_spent, what_if};
 pub use trend::{measure_trend, trend, trends};

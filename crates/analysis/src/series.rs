@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use taximeter_models::{Money, OperationRecord};
+use taximeter_models::{Coverage, KnownUsd, OperationRecord};
 use thiserror::Error;
 
 /// How long a step of a series is. Hours and days are those of UTC.
@@ -32,24 +32,37 @@ impl Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
-    /// The cost of all calls as far as it is known, in US dollars. Other currencies are left out.
+    /// The cost of all calls as far as it is known, in US dollars. What is unpriced, told no usage or is in another
+    /// currency is left out, and counted in the [coverage](Series::coverage).
     CostUsd,
-    /// Tokens, of input and output.
+    /// Tokens, of input and output. Calls that told no usage are left out, and counted in the same way.
     Tokens,
     /// Operations that ended.
     Operations,
+    /// The LLM calls of operations that ended.
+    Calls,
     /// The mean duration of the operations, in seconds.
     MeanSeconds,
 }
 
 /// Too few values to say anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error, Serialize)]
-#[error("{have} steps with a value are too few; {need} are needed")]
+#[error("{have} steps with a value are too few; {need} are needed{}", unknown_in_words(*.unknown))]
+#[non_exhaustive]
 pub struct NotEnough {
     /// The steps that have a value.
     pub have: usize,
     /// The steps that would have to have one.
     pub need: usize,
+    /// The steps that have none because nothing is known of the calls in them.
+    pub unknown: usize,
+}
+
+fn unknown_in_words(unknown: usize) -> String {
+    match unknown {
+        0 => String::new(),
+        steps => format!("; {steps} more hold only calls of which it is not known"),
+    }
 }
 
 /// Values at equal steps of time. A step may have none.
@@ -73,11 +86,39 @@ pub struct NotEnough {
 /// assert_eq!(seconds.values()[1], None); // an hour without operations has no mean
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Of a cost it says how much of it is not known, and what is not known at all is a gap and not $0:
+///
+/// ```
+/// use taximeter_analysis::{Quantity, Series, Step};
+/// use taximeter_models::{CostOutcome, Currency, LlmCall, OperationRecord, ReportedCost};
+///
+/// let known = CostOutcome::ProviderReported(ReportedCost {
+///     total: "2.5".parse()?, input: None, output: None, currency: Currency::USD,
+/// });
+/// let unknown = CostOutcome::UnknownModel { nearest: vec![] };
+/// let mut operations = Vec::new();
+/// for (hour, cost) in [(9, &known), (9, &unknown), (10, &unknown), (12, &known)] {
+///     let mut operation = OperationRecord::new("qa_response");
+///     operation.started_at = format!("2026-11-23T{hour:02}:10:00Z").parse()?;
+///     operation.llm_calls.push(LlmCall::new("somebody", "something"));
+///     operation.llm_calls[0].cost = cost.clone();
+///     operations.push(operation);
+/// }
+/// let now = "2026-11-23T13:00:00Z".parse()?;
+/// let cost = Series::of_records(&operations, Quantity::CostUsd, Step::Hour, now);
+/// assert_eq!(cost.values(), [Some(2.5), None, Some(0.0), Some(2.5)]); // from 11 on nothing ran, which costs nothing
+/// assert_eq!(cost.coverage().unwrap().to_string(), "without 2 of 4 calls (2 unpriced)");
+/// assert_eq!(cost.coverage_at(0).unwrap().left_out().to_string(), "50.0 % (1 of 2)"); // at least $2.50
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
     start: DateTime<Utc>,
     step: Step,
     values: Vec<Option<f64>>,
+    /// Of each step; empty where the quantity is none of calls, or nobody has counted.
+    coverage: Vec<Coverage>,
 }
 
 /// The most steps that are made of records: more than a hundred years of hours are a wrong clock.
@@ -87,14 +128,25 @@ impl Series {
     /// The values from that moment on, one a step. What is not finite is taken for missing.
     pub fn new(start: DateTime<Utc>, step: Step, values: Vec<Option<f64>>) -> Self {
         let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
-        Self { start, step, values: values.into_iter().map(finite).collect() }
+        let values = values.into_iter().map(finite).collect();
+        Self { start, step, values, coverage: Vec::new() }
+    }
+
+    /// The cost in each step from that moment on, as far as it is known. Where there were calls and nothing of any is
+    /// known, the step has no value.
+    pub fn of_costs(start: DateTime<Utc>, step: Step, costs: &[KnownUsd]) -> Self {
+        let usd = |cost: &KnownUsd| Some(cost.known()?.to_f64_lossy());
+        let values = costs.iter().map(usd).collect();
+        let coverage = costs.iter().map(|cost| cost.coverage).collect();
+        Self { coverage, ..Self::new(start, step, values) }
     }
 
     /// The quantity in each step from that of the first operation to the last one that was over at `until`. An operation
     /// counts where it ended.
     ///
-    /// A step without operations counts as zero; of a mean it has none. Steps more than a million before `until` are left
-    /// out.
+    /// A step without operations counts as zero; of a mean it has none. A step whose calls tell nothing of the quantity has
+    /// none either; where some of them do not, it is what the others come to. Steps more than a million before `until` are
+    /// left out.
     pub fn of_records<'a>(
         operations: impl IntoIterator<Item = &'a OperationRecord>,
         quantity: Quantity,
@@ -112,9 +164,13 @@ impl Series {
         }
         let first = steps.keys().next().copied().unwrap_or(end);
         let empty = Gathered::default();
-        let value = |at| steps.get(&at).unwrap_or(&empty).value(quantity);
+        let all = || (first..end).map(|at| steps.get(&at).unwrap_or(&empty));
         let start = DateTime::from_timestamp(first * step.seconds(), 0).unwrap_or(until);
-        Self::new(start, step, (first..end).map(value).collect())
+        let mut series = Self::new(start, step, all().map(|step| step.value(quantity)).collect());
+        if matches!(quantity, Quantity::CostUsd | Quantity::Tokens) {
+            series.coverage = all().map(|step| step.cost.coverage).collect();
+        }
+        series
     }
 
     /// When the first step begins.
@@ -132,6 +188,19 @@ impl Series {
         &self.values
     }
 
+    /// The calls that the values are of, and those that they leave out: where it is not complete, the values are too low.
+    /// None where the quantity is none of calls, or the values were given without it.
+    pub fn coverage(&self) -> Option<Coverage> {
+        let mut sum = Coverage::default();
+        self.coverage.iter().for_each(|step| sum += *step);
+        (!self.coverage.is_empty()).then_some(sum)
+    }
+
+    /// The same of one step, counted from 0.
+    pub fn coverage_at(&self, place: usize) -> Option<Coverage> {
+        self.coverage.get(place).copied()
+    }
+
     /// When that step begins, counted from 0. The first one after the last value is where a forecast begins.
     pub fn at(&self, place: usize) -> DateTime<Utc> {
         after(self.start, self.step, place)
@@ -140,6 +209,24 @@ impl Series {
     /// How many steps have a value.
     pub(crate) fn present(&self) -> usize {
         self.values.iter().flatten().count()
+    }
+
+    /// That the steps with a value are too few.
+    pub(crate) fn not_enough(&self, need: usize) -> NotEnough {
+        let steps = self.values.iter().zip(&self.coverage);
+        let unknown = steps.filter(|(value, calls)| value.is_none() && !calls.is_empty()).count();
+        NotEnough { have: self.present(), need, unknown }
+    }
+
+    /// The last so many steps.
+    pub(crate) fn last(&self, most: usize) -> Self {
+        let skipped = self.values.len().saturating_sub(most);
+        Self {
+            start: self.at(skipped),
+            step: self.step,
+            values: self.values[skipped..].to_vec(),
+            coverage: self.coverage.get(skipped..).unwrap_or_default().to_vec(),
+        }
     }
 }
 
@@ -156,8 +243,10 @@ pub(crate) fn after(start: DateTime<Utc>, step: Step, steps: usize) -> DateTime<
 #[derive(Debug, Default)]
 struct Gathered {
     operations: u64,
-    cost: Money,
+    /// Of tokens it is the coverage alone that counts.
+    cost: KnownUsd,
     tokens: u64,
+    calls: u64,
     duration: Duration,
 }
 
@@ -165,11 +254,17 @@ impl Gathered {
     fn add(&mut self, operation: &OperationRecord, quantity: Quantity) {
         self.operations += 1;
         match quantity {
-            Quantity::CostUsd => self.cost += operation.cost().usd(),
+            Quantity::CostUsd => self.cost += KnownUsd::of(&operation.llm_calls),
             Quantity::Tokens => {
                 self.tokens = self.tokens.saturating_add(operation.usage().total_tokens());
+                let told = operation.llm_calls.iter().filter(|call| call.usage.is_some()).count();
+                let calls = operation.llm_calls.len() as u64;
+                let calls_without_usage = calls - told as u64;
+                self.cost.coverage +=
+                    Coverage { calls, calls_without_usage, ..Coverage::default() };
             }
             Quantity::Operations => {}
+            Quantity::Calls => self.calls += operation.llm_calls.len() as u64,
             Quantity::MeanSeconds => {
                 self.duration = self.duration.saturating_add(operation.duration);
             }
@@ -179,9 +274,11 @@ impl Gathered {
     #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 53 bits")]
     fn value(&self, quantity: Quantity) -> Option<f64> {
         match quantity {
-            Quantity::CostUsd => Some(self.cost.to_f64_lossy()),
-            Quantity::Tokens => Some(self.tokens as f64),
+            Quantity::CostUsd => Some(self.cost.known()?.to_f64_lossy()),
+            // Where no call told its usage, no amount is known either.
+            Quantity::Tokens => self.cost.known().map(|_| self.tokens as f64),
             Quantity::Operations => Some(self.operations as f64),
+            Quantity::Calls => Some(self.calls as f64),
             Quantity::MeanSeconds => {
                 (self.operations > 0).then(|| self.duration.as_secs_f64() / self.operations as f64)
             }

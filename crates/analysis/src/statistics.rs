@@ -34,6 +34,20 @@ pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
+/// The median of values in any order, in linear time; none of no values.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    let upper = *values.select_nth_unstable_by(middle, f64::total_cmp).1;
+    if values.len() % 2 == 1 {
+        return Some(upper);
+    }
+    let lower = values[..middle].iter().copied().max_by(f64::total_cmp)?;
+    quantile(&[lower, upper], 0.5)
+}
+
 /// A number within the range of floats: an overflow becomes the largest one.
 pub(crate) fn finite(value: f64) -> f64 {
     value.clamp(f64::MIN, f64::MAX)
@@ -56,4 +70,21 @@ fn sorted_points(points: &[(f64, f64)]) -> Option<Vec<(f64, f64)>> {
 #[cfg(test)]
 pub(crate) fn is_close(left: f64, right: f64, relative: f64) -> bool {
     (left - right).abs() <= relative * left.abs().max(right.abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_median_is_the_quantile_of_a_half(values in prop::collection::vec(any::<f64>(), 0..40)) {
+            prop_assume!(values.iter().all(|value| value.is_finite()));
+            let mut sorted = values.clone();
+            sorted.sort_unstable_by(f64::total_cmp);
+            prop_assert_eq!(median(values), quantile(&sorted, 0.5));
+        }
+    }
 }

@@ -194,7 +194,8 @@ pub fn what_if<'a>(
     }
     let own = Own::of(operations, operation_name);
     let before = own.durations();
-    let mut then: Vec<f64> = own.again(part, speedup).map(|(_, then)| then).collect();
+    let then = |operation: &&OperationRecord| again(operation, &own.children, part, speedup).1;
+    let mut then: Vec<f64> = own.operations.iter().map(then).collect();
     then.sort_unstable_by(f64::total_cmp);
     Some(WhatIf {
         part: part.clone(),
@@ -207,19 +208,47 @@ pub fn what_if<'a>(
     })
 }
 
-/// What each operation of the name would take less if a part were so many times as fast, in seconds.
-pub(crate) fn saved_seconds<'a>(
-    operations: impl IntoIterator<Item = &'a OperationRecord>,
-    operation_name: &str,
+/// What each of these operations would take less if a part were so many times as fast, in seconds.
+pub(crate) fn saved_seconds(
+    operations: &[&OperationRecord],
+    inner: &Children<'_>,
     part: &Part,
     speedup: f64,
 ) -> Vec<f64> {
-    let own = Own::of(operations, operation_name);
-    own.again(part, speedup).map(|(before, then)| (before - then).max(0.0)).collect()
+    let again = operations.iter().map(|operation| again(operation, inner, part, speedup));
+    again.map(|(before, then)| (before - then).max(0.0)).collect()
 }
 
 /// The operations within others, by the id of the other.
-type Children<'a> = HashMap<OperationId, Vec<&'a OperationRecord>>;
+pub(crate) type Children<'a> = HashMap<OperationId, Vec<&'a OperationRecord>>;
+
+/// Those among all operations that lie within others, in the order of time.
+pub(crate) fn children<'a>(
+    operations: impl IntoIterator<Item = &'a OperationRecord>,
+) -> Children<'a> {
+    let mut children = Children::new();
+    for operation in operations {
+        if let Some(parent) = operation.parent.filter(|parent| *parent != operation.id) {
+            children.entry(parent).or_default().push(operation);
+        }
+    }
+    for inner in children.values_mut() {
+        inner.sort_unstable_by_key(|o| (o.started_at, o.duration, o.id));
+    }
+    children
+}
+
+/// What an operation takes, and what it would take if a part were so many times as fast, in seconds.
+fn again(
+    operation: &OperationRecord,
+    inner: &Children<'_>,
+    part: &Part,
+    speedup: f64,
+) -> (f64, f64) {
+    let tree = Tree::of(operation, inner);
+    let then = schedule::again(&tree, part, speedup) * 1e-9;
+    (operation.duration.as_secs_f64(), then)
+}
 
 /// The operations of one name, and all that lie within others.
 struct Own<'a> {
@@ -229,35 +258,21 @@ struct Own<'a> {
 
 impl<'a> Own<'a> {
     fn of(operations: impl IntoIterator<Item = &'a OperationRecord>, name: &str) -> Self {
-        let mut own = Self { operations: Vec::new(), children: HashMap::new() };
-        for operation in operations {
-            if let Some(parent) = operation.parent.filter(|parent| *parent != operation.id) {
-                own.children.entry(parent).or_default().push(operation);
-            }
+        let mut own = Vec::new();
+        let all = operations.into_iter().inspect(|operation| {
             if operation.name == *name {
-                own.operations.push(operation);
+                own.push(*operation);
             }
-        }
+        });
+        let children = children(all);
         // Sums of floats depend on their order; the answers must not.
-        own.operations.sort_unstable_by_key(|o| (o.duration, o.started_at, o.id));
-        for inner in own.children.values_mut() {
-            inner.sort_unstable_by_key(|o| (o.started_at, o.duration, o.id));
-        }
-        own
+        own.sort_unstable_by_key(|o| (o.duration, o.started_at, o.id));
+        Self { operations: own, children }
     }
 
     /// In seconds, the shortest first.
     fn durations(&self) -> Vec<f64> {
         self.operations.iter().map(|operation| operation.duration.as_secs_f64()).collect()
-    }
-
-    /// What each takes, and what it would take if a part were so many times as fast, in seconds.
-    fn again(&self, part: &Part, speedup: f64) -> impl Iterator<Item = (f64, f64)> {
-        self.operations.iter().map(move |operation| {
-            let tree = Tree::of(operation, &self.children);
-            let then = schedule::again(&tree, part, speedup) * 1e-9;
-            (operation.duration.as_secs_f64(), then)
-        })
     }
 
     #[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]

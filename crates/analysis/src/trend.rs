@@ -5,7 +5,7 @@ mod measure;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use taximeter_models::{Measure, Name, OperationRecord, PerformanceTrend, Totals};
+use taximeter_models::{KnownUsd, Measure, Name, OperationRecord, PerformanceTrend, Totals};
 
 pub use self::measure::measure_trend;
 pub(crate) use self::measure::value;
@@ -27,7 +27,8 @@ use crate::{TrendConfig, Window, advise, bottlenecks};
 /// The change is that of the line of [Theil and Sen](crate::statistics::theil_sen) from the start of the first
 /// operation to that of the last, in percent of its value at the first: what was not observed is not extrapolated,
 /// however long the window is. Where the line begins below the shortest duration that was seen, that one is taken
-/// instead. Operations of every outcome count. The mean cost is over the operations whose cost is known.
+/// instead. Operations of every outcome count. The mean cost is over the operations whose cost is known; of how many calls it
+/// is not, `cost_coverage` says.
 ///
 /// ```
 /// use std::time::Duration;
@@ -111,6 +112,7 @@ fn put_totals(trend: &mut PerformanceTrend, operations: &[&OperationRecord]) {
     trend.avg_cost = KnownCosts::of(operations.iter().copied()).mean();
     trend.total_cost = totals.cost.usd();
     trend.unpriced_calls = totals.cost.unpriced_calls;
+    trend.cost_coverage = KnownUsd::of_operations(operations.iter().copied()).coverage;
     trend.total_tokens = totals.usage.total_tokens();
     let mean_tokens = || trend.total_tokens as f64 / trend.data_points as f64;
     trend.avg_tokens = (trend.data_points > 0).then(mean_tokens);

@@ -34,6 +34,14 @@ pub enum CostCause {
     Price,
 }
 
+impl CostChange {
+    /// Whether the cost of every call is known, before and after. Else a part of the change may be that a cost is known at
+    /// one time and not at the other, which shows as more or fewer calls.
+    pub const fn is_complete(&self) -> bool {
+        self.left_out_before.hits == 0 && self.left_out_after.hits == 0
+    }
+}
+
 impl CostCause {
     /// All of them, in the order in which they stand in an answer.
     pub const ALL: [Self; 7] = [
@@ -136,4 +144,7 @@ pub struct Driver<V> {
     pub after: V,
     /// Its part of the whole change; below 0 where it went the other way, above 1 where others did.
     pub share_of_change: f64,
+    /// Of a cost: its calls, before and after, whose cost is not known or not in US dollars and is in neither amount, of
+    /// all. Where there are any, it may be no driver but only known at one time and not at the other.
+    pub left_out: Rate,
 }

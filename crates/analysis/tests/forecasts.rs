@@ -104,7 +104,9 @@ fn what_is_still_stays_so() {
 #[test]
 fn a_budget_that_is_gone_is_gone_at_once() {
     let found = forecast(&days(vec![5.0; 30]), 3).unwrap();
-    let gone = found.exhaustion("7".parse().unwrap(), "7".parse().unwrap()).unwrap();
+    let gone = found
+        .exhaustion(Money::from_ticks(7 * Money::TICKS_PER_UNIT), "7".parse().unwrap())
+        .unwrap();
     assert_eq!(
         (gone.estimate, gone.latest_95),
         (When::At(found.points[0].at), When::At(found.points[0].at))

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_analysis::{Thresholds, TrendConfig, Window, advise, bottlenecks, summarize, trend};
 use taximeter_models::{
     AdviceKind, CostOutcome, Currency, ErrorCategory, ErrorRecord, Finding, FindingKind,
-    FreeReason, LlmCall, Loss, Measure, Money, OperationId, OperationRecord, Outcome,
+    FreeReason, KnownUsd, LlmCall, Loss, Measure, Money, OperationId, OperationRecord, Outcome,
     PerformanceTrend, Rate, ReportedCost, TokenUsage, ToolCall, ToolStatus, TrendDirection,
 };
 
@@ -144,7 +144,8 @@ fn questions_asked_before_are_found_and_retries_are_not() {
     let findings = found(&operations);
     let repeated = FindingKind::RepeatedCalls { repeated: Rate { hits: 2, of: 10 } };
     let evidence = vec![operations[8].id, operations[9].id];
-    let lost = Loss::new(0.0, 0.01, Money::ZERO);
+    let again = operations[8..].iter();
+    let lost = Loss::new(0.0, 0.01, KnownUsd::of_operations(again)); // nobody told what these two cost
     assert_eq!(findings, [Finding::new("chat_turn", repeated, evidence).losing(lost)]);
 
     assert_eq!(found(&operations[1..]), [], "nine calls are too few");

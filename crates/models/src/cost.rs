@@ -245,6 +245,11 @@ impl CostOutcome {
         )
     }
 
+    /// Whether it is not known what a call with that usage consumed: most of these failed.
+    pub(crate) fn is_without_usage(&self, usage: Option<&TokenUsage>) -> bool {
+        matches!(self, Self::NoUsage) || (matches!(self, Self::Pending) && usage.is_none())
+    }
+
     /// Whether something was assumed to find the cost.
     pub fn is_estimated(&self) -> bool {
         match self {
@@ -388,8 +393,7 @@ impl CostTotals {
             CostOutcome::Free { .. } => self.free_calls += 1,
             known if known.is_known() && known.is_estimated() => self.estimated_calls += 1,
             known if known.is_known() => self.exact_calls += 1,
-            CostOutcome::NoUsage => self.calls_without_usage += 1,
-            CostOutcome::Pending if usage.is_none() => self.calls_without_usage += 1,
+            unknown if unknown.is_without_usage(usage) => self.calls_without_usage += 1,
             _ => {
                 self.unpriced_calls += 1;
                 let tokens = usage.map_or(0, TokenUsage::total_tokens);
@@ -416,11 +420,15 @@ impl CostTotals {
 
     /// Calls of every kind.
     pub fn calls(&self) -> u64 {
-        self.exact_calls
-            + self.estimated_calls
-            + self.free_calls
-            + self.unpriced_calls
-            + self.calls_without_usage
+        [
+            self.exact_calls,
+            self.estimated_calls,
+            self.free_calls,
+            self.unpriced_calls,
+            self.calls_without_usage,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 
     /// Whether the cost of every call is known.
@@ -438,11 +446,15 @@ impl AddAssign<&Self> for CostTotals {
             sums.input += more.input;
             sums.output += more.output;
         }
-        self.exact_calls += other.exact_calls;
-        self.estimated_calls += other.estimated_calls;
-        self.free_calls += other.free_calls;
-        self.unpriced_calls += other.unpriced_calls;
-        self.calls_without_usage += other.calls_without_usage;
-        self.unpriced_tokens = self.unpriced_tokens.saturating_add(other.unpriced_tokens);
+        for (ours, theirs) in [
+            (&mut self.exact_calls, other.exact_calls),
+            (&mut self.estimated_calls, other.estimated_calls),
+            (&mut self.free_calls, other.free_calls),
+            (&mut self.unpriced_calls, other.unpriced_calls),
+            (&mut self.calls_without_usage, other.calls_without_usage),
+            (&mut self.unpriced_tokens, other.unpriced_tokens),
+        ] {
+            *ours = ours.saturating_add(theirs);
+        }
     }
 }

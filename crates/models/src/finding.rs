@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Money, Name, OperationId, Rate};
+use crate::{Coverage, KnownUsd, Money, Name, OperationId, Rate};
 
 /// What kind of thing stands out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -149,13 +149,27 @@ pub struct Loss {
     pub share_of_time: Option<f64>,
     /// US dollars, as far as they are known.
     pub usd: Money,
+    /// The LLM calls that the money is of, and those that it leaves out; empty where none was looked at.
+    #[serde(default, skip_serializing_if = "Coverage::is_empty")]
+    pub coverage: Coverage,
 }
 
 impl Loss {
-    /// So many seconds of `whole` seconds, and so much money.
-    pub fn new(seconds: f64, whole_seconds: f64, usd: Money) -> Self {
+    /// So many seconds of `whole` seconds, and so much money as far as it is known.
+    ///
+    /// ```
+    /// use taximeter_models::{CostOutcome, KnownUsd, LlmCall, Loss};
+    ///
+    /// let mut call = LlmCall::new("somebody", "something");
+    /// call.cost = CostOutcome::UnknownModel { nearest: vec![] };
+    /// let lost = Loss::new(1.5, 6.0, KnownUsd::of(&[call]));
+    /// assert_eq!((lost.share_of_time, lost.usd.is_zero()), (Some(0.25), true));
+    /// assert_eq!(lost.coverage.to_string(), "without 1 of 1 calls (1 unpriced)");
+    /// ```
+    pub fn new(seconds: f64, whole_seconds: f64, spent: impl Into<KnownUsd>) -> Self {
         let share = (seconds / whole_seconds).min(1.0);
-        Self { seconds, share_of_time: share.is_finite().then_some(share), usd }
+        let KnownUsd { usd, coverage } = spent.into();
+        Self { seconds, share_of_time: share.is_finite().then_some(share), usd, coverage }
     }
 }
 
@@ -237,15 +251,26 @@ pub struct Saving {
     /// Seconds of an operation in the mean; none where no time is saved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds: Option<Estimate<f64>>,
-    /// US dollars of an operation in the mean; none where no money is saved, or prices are not known.
+    /// US dollars of an operation in the mean, as far as they are known; none where no money is saved, or no price is
+    /// known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usd: Option<Estimate<Money>>,
+    /// The LLM calls with which money could be saved, and those whose part in it is not known and left out; empty where
+    /// none was looked at.
+    #[serde(default, skip_serializing_if = "Coverage::is_empty")]
+    pub coverage: Coverage,
 }
 
 impl Saving {
     /// A saving in so many operations, of nothing yet.
     pub fn new(operations: u64, assuming: impl Into<String>) -> Self {
-        Self { operations, assuming: assuming.into(), seconds: None, usd: None }
+        Self {
+            operations,
+            assuming: assuming.into(),
+            seconds: None,
+            usd: None,
+            coverage: Coverage::default(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 //! | one metered operation | [`OperationRecord`], made of [`ComponentTiming`], [`ToolCall`], [`LlmCall`], [`ErrorRecord`] |
 //! | a run of the application | [`Session`], with its [`Totals`] |
 //! | tokens | [`TokenUsage`], by disjoint buckets, built by a named convention |
-//! | money | [`Money`], exact, and [`CostOutcome`], which says why where there is none |
+//! | money | [`Money`], exact, and [`CostOutcome`], which says why where there is none; sums with what they leave out are [`CostTotals`] and [`KnownUsd`] |
 //! | why something failed | [`ErrorCategory`] and its classifiers |
 //! | what an analysis found | [`PerformanceTrend`], [`Finding`], [`Advice`] |
 //!
@@ -31,6 +31,7 @@
 mod call;
 mod classify;
 mod cost;
+mod coverage;
 mod error;
 mod failure;
 mod finding;
@@ -54,6 +55,7 @@ pub use cost::{
     Amounts, CardBasis, CostEstimate, CostLine, CostOutcome, CostTotals, FreeReason, MatchKind,
     RateCardRef, ReportedCost, TierHit,
 };
+pub use coverage::{Coverage, KnownUsd};
 pub use error::{Categorized, ErrorCategory, ErrorRecord, UnknownCategory};
 pub use failure::{Failure, kinds};
 pub use finding::{Advice, AdviceKind, Estimate, Finding, FindingKind, Loss, Saving};

@@ -259,24 +259,31 @@ fn finding_kind() -> impl Strategy<Value = FindingKind> {
 }
 
 prop_compose! {
+    fn coverage()(counts: [u64; 4]) -> Coverage {
+        let [calls, unpriced_calls, calls_without_usage, other_currency_calls] = counts;
+        Coverage { calls, unpriced_calls, calls_without_usage, other_currency_calls }
+    }
+}
+
+prop_compose! {
     fn finding()(
         operation in name(), kind in finding_kind(), evidence in vec(any::<u128>(), 0..3),
-        lost in of((finite(), of(finite()), money())),
+        lost in of((finite(), of(finite()), money(), coverage())),
     ) -> Finding {
         let evidence = evidence.into_iter().map(OperationId::from_bits).collect();
-        let lost = lost.map(|(seconds, share_of_time, usd)| Loss { seconds, share_of_time, usd });
+        let lost = lost.map(|(seconds, share_of_time, usd, coverage)| Loss { seconds, share_of_time, usd, coverage });
         Finding { lost, ..Finding::new(operation, kind, evidence) }
     }
 }
 
 prop_compose! {
     fn saving()(
-        operations: u64, assuming: String,
+        operations: u64, assuming: String, coverage in coverage(),
         seconds in of((finite(), finite(), finite())), usd in of((money(), money(), money())),
     ) -> Saving {
         let seconds = seconds.map(|(low, likely, high)| Estimate { low, likely, high });
         let usd = usd.map(|(low, likely, high)| Estimate { low, likely, high });
-        Saving { operations, assuming, seconds, usd }
+        Saving { operations, assuming, seconds, usd, coverage }
     }
 }
 
@@ -290,12 +297,12 @@ prop_compose! {
 
 prop_compose! {
     fn measure_trend()(
-        data_points: u64, numbers in vec(of(finite()), 4),
+        (data_points, operations) in any::<(u64, u64)>(), numbers in vec(of(finite()), 4),
         slope_interval_per_hour in of((finite(), finite())),
         direction in select(vec![TrendDirection::Improving, TrendDirection::Stable]),
     ) -> MeasureTrend {
         MeasureTrend {
-            data_points, direction, slope_interval_per_hour,
+            data_points, operations, direction, slope_interval_per_hour,
             strength: numbers[0], slope_per_hour: numbers[1], change_percent: numbers[2], p_value: numbers[3],
             changes: Vec::new(),
         }
@@ -307,7 +314,7 @@ prop_compose! {
         (operation_type, time_period) in (name(), any::<String>()),
         (data_points, unpriced_calls, total_tokens) in any::<(u64, u64, u64)>(),
         numbers in vec(of(finite()), 15),
-        (avg_cost, total_cost) in (of(money()), money()),
+        (avg_cost, total_cost, cost_coverage) in (of(money()), money(), coverage()),
         trend_direction in select(vec![TrendDirection::Improving, TrendDirection::Declining, TrendDirection::Stable, TrendDirection::InsufficientData]),
         (bottlenecks, optimization_suggestions) in (vec(finding(), 0..3), vec(advice(), 0..2)),
         (analysis_timestamp, changed) in (instant(), of((instant(), 1e-6..1e6_f64, 0.0..1e6_f64))),
@@ -317,7 +324,7 @@ prop_compose! {
         let changes = changed.into_iter().map(|(since, before, after)| LevelChange::new(since, before, after));
         PerformanceTrend {
             operation_type, time_period, data_points, avg_cost, total_cost, unpriced_calls, total_tokens,
-            trend_direction, bottlenecks, optimization_suggestions, analysis_timestamp, slope_interval_per_hour,
+            cost_coverage, trend_direction, bottlenecks, optimization_suggestions, analysis_timestamp, slope_interval_per_hour,
             changes: changes.collect(),
             measures: measured.into_iter().collect(),
             avg_duration: numbers[0], min_duration: numbers[1], max_duration: numbers[2], std_deviation: numbers[3],

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Advice, Finding, Money, Name};
+use crate::{Advice, Coverage, Finding, Money, Name};
 
 /// Where something is going.
 #[derive(
@@ -96,8 +96,10 @@ impl LevelChange {
 #[non_exhaustive]
 #[serde(default)]
 pub struct MeasureTrend {
-    /// The operations of which the measure is known.
+    /// The operations of which the measure is known: they alone are spoken of here.
     pub data_points: u64,
+    /// All operations that were looked at.
+    pub operations: u64,
     /// Whether it grows (`declining`) or shrinks (`improving`) with time.
     pub direction: TrendDirection,
     /// How consistently it does, from −1 to 1: Kendall's τ against time.
@@ -148,12 +150,14 @@ pub struct PerformanceTrend {
     pub success_rate: Option<f64>,
     /// Operations that failed or were abandoned, in percent of `data_points`.
     pub error_rate: Option<f64>,
-    /// The mean cost in US dollars; it leaves out calls that are unpriced.
+    /// The mean cost in US dollars, over the operations whose whole cost is known; the measure of the cost says how many.
     pub avg_cost: Option<Money>,
-    /// The whole cost in US dollars; it leaves out calls that are unpriced.
+    /// The whole cost in US dollars, as far as it is known.
     pub total_cost: Money,
     /// LLM calls whose cost is not known, or only in part.
     pub unpriced_calls: u64,
+    /// The LLM calls that the whole cost is of, and all that it leaves out.
+    pub cost_coverage: Coverage,
     /// The mean number of tokens.
     pub avg_tokens: Option<f64>,
     /// All tokens.

@@ -269,6 +269,24 @@ impl TokenUsage {
         UsageBuilder { input, output, inclusive: false, ..UsageBuilder::default() }
     }
 
+    /// The buckets of a sum of many usages, as they were told. Unlike those of one call they are not checked: a bucket of
+    /// a sum may be at its limit, and then its parts do not add up any more.
+    ///
+    /// ```
+    /// use taximeter_models::{TokenUsage, Unit};
+    ///
+    /// let mut sum = TokenUsage::new(1_000, 200);
+    /// sum += &TokenUsage::new(500, 0);
+    /// assert_eq!(TokenUsage::of_sum(sum.iter()), sum);
+    /// ```
+    pub fn of_sum(buckets: impl IntoIterator<Item = (Unit, u64)>) -> Self {
+        let mut usage = Self::default();
+        for (unit, count) in buckets {
+            usage.add(unit, count);
+        }
+        usage
+    }
+
     /// Text input tokens that had nothing to do with a cache.
     pub const fn uncached_input(&self) -> u64 {
         self.uncached_input

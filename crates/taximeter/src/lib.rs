@@ -90,11 +90,11 @@ pub use taximeter_macros::{metered, tool};
 pub use taximeter_models as models;
 pub use taximeter_models::{
     Advice, AdviceKind, Amounts, Categorized, ComponentTiming, CostEstimate, CostLine, CostOutcome,
-    CostTotals, Currency, ErrorCategory, ErrorRecord, Estimate, Failure, Finding, FindingKind,
-    FreeReason, LevelChange, LlmCall, LlmTotals, Loss, Measure, MeasureTrend, Metadata, Money,
-    Name, OperationId, OperationRecord, Outcome, PerformanceTrend, Rate, ReportedCost, Saving,
-    Session, SpanId, TokenUsage, ToolCall, ToolStatus, ToolTotals, Totals, TraceId, TrendDirection,
-    Unit, UsageBuilder, UsageError, Warning,
+    CostTotals, Coverage, Currency, ErrorCategory, ErrorRecord, Estimate, Failure, Finding,
+    FindingKind, FreeReason, KnownUsd, LevelChange, LlmCall, LlmTotals, Loss, Measure,
+    MeasureTrend, Metadata, Money, Name, OperationId, OperationRecord, Outcome, PerformanceTrend,
+    Rate, ReportedCost, Saving, Session, SpanId, TokenUsage, ToolCall, ToolStatus, ToolTotals,
+    Totals, TraceId, TrendDirection, Unit, UsageBuilder, UsageError, Warning,
 };
 pub use taximeter_persistence::{PersistenceError, SessionFiles};
 pub use taximeter_pricing as pricing;

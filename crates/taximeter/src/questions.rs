@@ -84,6 +84,9 @@ impl Meter {
     /// A meter keeps the last operations of one run; whoever wants next month asks the same of a history, by
     /// [`analysis::Series`](taximeter_analysis::Series).
     ///
+    /// Of cost and tokens it says in `coverage` how many calls it leaves out because theirs is not known; what comes is more
+    /// by what they take. An hour of which nothing is known is taken for a gap, and never for $0.
+    ///
     /// # Errors
     /// Where there are too few hours or days to say anything, which is an answer.
     ///

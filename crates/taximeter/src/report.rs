@@ -22,4 +22,4 @@ pub use style::{Align, Style};
 pub use tables::{
     advice, components, costs, errors, findings, llms, operations, overview, time_spent, tools,
 };
-pub use words::{count, counted, duration, money, percent, seconds};
+pub use words::{at_least, count, counted, duration, money, percent, seconds};

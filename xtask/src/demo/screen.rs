@@ -227,7 +227,7 @@ fn trends(seen: &Seen, operations: &[OperationRecord], style: Style) -> String {
         ["operations", &count(trend.data_points), "success", &number(trend.success_rate, " %")],
         [
             "cost in all",
-            &money(trend.total_cost),
+            &report::at_least(trend.total_cost, trend.cost_coverage.is_complete()),
             "each",
             &trend.avg_cost.map_or_else(|| "–".into(), money),
         ],
@@ -285,7 +285,15 @@ fn why(seen: &Seen, since: chrono::DateTime<chrono::Utc>, style: Style) -> Strin
     let whole = format!("$ {}", (cost.after - cost.before).rounded(6));
     let columns =
         [("why: the cost since, less that before", Align::Left), (whole.as_str(), Align::Right)];
-    let _ = writeln!(text, "\n{}\n", style.table(columns, rows));
+    let _ = writeln!(text, "\n{}", style.table(columns, rows));
+    if !cost.is_complete() {
+        let (before, after) = (cost.left_out_before, cost.left_out_after);
+        let _ = writeln!(
+            text,
+            "Left out are the calls that told no usage or have no price:\n{before} before, {after} since."
+        );
+    }
+    text.push('\n');
     text
 }
 

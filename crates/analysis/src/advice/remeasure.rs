@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 use taximeter_models::{
-    Advice, AdviceKind, ErrorCategory, Estimate, FindingKind, Money, OperationRecord, Rate,
+    Advice, AdviceKind, ErrorCategory, Estimate, FindingKind, KnownUsd, Money, OperationRecord,
+    Rate,
 };
 
 use super::savings::Mean;
 use crate::bottlenecks::{calls, component_times};
 use crate::compare::difference_of_shares;
-use crate::cost::known_usd;
 use crate::statistics::Z_95;
 use crate::{Thresholds, bottlenecks};
 
@@ -49,6 +49,10 @@ pub struct Remeasured {
     pub saved: Saved,
     /// Whether it helped.
     pub effect: Effect,
+    /// Where it is about money: the operations before whose cost is not known in whole and that are left out, of all.
+    pub left_out_before: Rate,
+    /// The same after.
+    pub left_out_after: Rate,
 }
 
 /// Whether an advice helped: what it was about, in the operations before it was followed and in those after. None
@@ -59,6 +63,10 @@ pub struct Remeasured {
 /// generalization of Student's problem when several different population variances are involved", Biometrika 34,
 /// 1947), shares with that of R. G. Newcombe ("Interval estimation for the difference between independent proportions",
 /// Statistics in Medicine 17, 1998, method 10).
+///
+/// Operations whose cost is not known in whole are left out of what was saved, and counted. That it helped is said only where
+/// it did so even if each of them cost as much after as the dearest that is known, and before no more than the part that is
+/// known; that it is worse, the other way round.
 ///
 /// ```
 /// use std::time::Duration;
@@ -106,11 +114,7 @@ pub fn remeasure<'a>(
         | FindingKind::ColdCache { .. }
         | FindingKind::LongReplies { .. }
         | FindingKind::BackgroundWork { .. } => {
-            let usd = |o: &OperationRecord| Some(known_usd(&o.cost())?.to_f64_lossy());
-            let saved = of_means(&before, &after, usd)?;
-            let money = Money::from_f64_shortest;
-            let (low, likely) = (money(saved.low)?, money(saved.likely)?);
-            Saved::Usd(Estimate { low, likely, high: money(saved.high)? })
+            return of_costs(&before, &after);
         }
         FindingKind::Noted { .. } => return None,
         kind => {
@@ -131,13 +135,76 @@ pub fn remeasure<'a>(
         Saved::Seconds(saved) | Saved::Share(saved) => (saved.low, saved.high),
         Saved::Usd(saved) => (saved.low.to_f64_lossy(), saved.high.to_f64_lossy()),
     };
-    let effect = match () {
+    Some(Remeasured {
+        operations_before: before.len() as u64,
+        operations_after: after.len() as u64,
+        saved,
+        effect: effect(low, high),
+        left_out_before: Rate { hits: 0, of: before.len() as u64 },
+        left_out_after: Rate { hits: 0, of: after.len() as u64 },
+    })
+}
+
+/// What it is sure of, of a saving between these bounds.
+fn effect(low: f64, high: f64) -> Effect {
+    match () {
         () if low > 0.0 => Effect::Helped,
         () if high < 0.0 => Effect::Worse,
         () => Effect::Inconclusive,
-    };
-    let (operations_before, operations_after) = (before.len() as u64, after.len() as u64);
-    Some(Remeasured { operations_before, operations_after, saved, effect })
+    }
+}
+
+/// What operations cost less.
+fn of_costs(before: &[&OperationRecord], after: &[&OperationRecord]) -> Option<Remeasured> {
+    let (first, second) = (Costs::of(before), Costs::of(after));
+    let saved = difference_of_means(&first.known, &second.known)?;
+    let dearest = first.known.iter().chain(&second.known).fold(0.0_f64, |most, usd| most.max(*usd));
+    let low = difference_of_means(&first.at_least(), &second.with(dearest))?.low;
+    let high = difference_of_means(&first.with(dearest), &second.at_least())?.high;
+    let money = Money::from_f64_shortest;
+    let (least, likely) = (money(saved.low)?, money(saved.likely)?);
+    Some(Remeasured {
+        operations_before: before.len() as u64,
+        operations_after: after.len() as u64,
+        saved: Saved::Usd(Estimate { low: least, likely, high: money(saved.high)? }),
+        effect: effect(low, high),
+        left_out_before: first.left_out(),
+        left_out_after: second.left_out(),
+    })
+}
+
+/// The costs of operations in US dollars: those that are known in whole, and the parts of the others.
+struct Costs {
+    known: Vec<f64>,
+    parts: Vec<f64>,
+}
+
+impl Costs {
+    fn of(operations: &[&OperationRecord]) -> Self {
+        let mut costs = Self { known: Vec::new(), parts: Vec::new() };
+        for operation in operations {
+            let cost = KnownUsd::of(&operation.llm_calls);
+            let whole = cost.coverage.is_complete();
+            let list = if whole { &mut costs.known } else { &mut costs.parts };
+            list.push(cost.usd.to_f64_lossy());
+        }
+        costs
+    }
+
+    fn left_out(&self) -> Rate {
+        let hits = self.parts.len() as u64;
+        Rate { hits, of: hits + self.known.len() as u64 }
+    }
+
+    fn at_least(&self) -> Vec<f64> {
+        [&self.known[..], &self.parts].concat()
+    }
+
+    /// As if each that is not known in whole cost so much, or its part where that is more.
+    fn with(&self, usd: f64) -> Vec<f64> {
+        let unknown = self.parts.iter().map(|part| part.max(usd));
+        self.known.iter().copied().chain(unknown).collect()
+    }
 }
 
 /// The seconds for which a tool or an LLM was waited for in vain.
@@ -156,7 +223,11 @@ fn of_means(
     let values = |operations: &[&OperationRecord]| {
         operations.iter().filter_map(|operation| value(operation)).collect::<Vec<_>>()
     };
-    let (before, after) = (Mean::of(&values(before))?, Mean::of(&values(after))?);
+    difference_of_means(&values(before), &values(after))
+}
+
+fn difference_of_means(before: &[f64], after: &[f64]) -> Option<Estimate<f64>> {
+    let (before, after) = (Mean::of(before)?, Mean::of(after)?);
     let likely = before.mean - after.mean;
     let reach = Z_95 * before.error.hypot(after.error);
     Some(Estimate { low: likely - reach, likely, high: likely + reach })

@@ -4,7 +4,7 @@
 
 use crate::forecast::scale::Scale;
 use crate::forecast::season::begun;
-use crate::statistics::quantile;
+use crate::statistics::median;
 use crate::{Season, Series, Step};
 
 /// A series taken apart.
@@ -81,7 +81,8 @@ fn add_effects(
     for (at, left) in rest.iter().enumerate() {
         by_place[place(at)].extend(left);
     }
-    let medians: Vec<f64> = by_place.into_iter().map(median).collect();
+    let medians: Vec<f64> =
+        by_place.into_iter().map(|own| median(own).unwrap_or_default()).collect();
     let mean = medians.iter().sum::<f64>() / places as f64;
     for (at, effect) in effects.iter_mut().enumerate() {
         *effect += medians[place(at)] - mean;
@@ -94,7 +95,7 @@ fn levels(values: &[Option<f64>], step: Step) -> Vec<f64> {
         Step::Hour => 24,
         Step::Day => 14,
     };
-    let all = median(values.iter().flatten().copied().collect());
+    let all = median(values.iter().flatten().copied().collect()).unwrap_or_default();
     let width = (2 * half + 1).min(values.len());
     let last = values.len() - width;
     let mut known: Option<(usize, f64)> = None;
@@ -104,14 +105,9 @@ fn levels(values: &[Option<f64>], step: Step) -> Vec<f64> {
             return level;
         }
         let around: Vec<f64> = values[from..from + width].iter().flatten().copied().collect();
-        let level = if around.len() < 5 { all } else { median(around) };
+        let level = if around.len() < 5 { all } else { median(around).unwrap_or(all) };
         known = Some((from, level));
         level
     };
     (0..values.len()).map(level).collect()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    quantile(&values, 0.5).unwrap_or_default()
 }

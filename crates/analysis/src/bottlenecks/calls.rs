@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use taximeter_models::{ErrorCategory, Finding, FindingKind, Money, Name, OperationRecord, Rate};
+use taximeter_models::{
+    ErrorCategory, Finding, FindingKind, KnownUsd, Name, OperationRecord, Rate,
+};
 
 use super::waste::{Call, Waste, calls};
 use crate::Thresholds;
@@ -114,7 +116,7 @@ pub(super) fn tool_loops(
             looping.record(is_loop);
             *most = (*most).max(found.most_calls);
             if is_loop {
-                waste.add(operation, found.again, Money::ZERO);
+                waste.add(operation, found.again, KnownUsd::default());
             }
         }
     }

@@ -1,14 +1,16 @@
 //! Replies that are cut off or long, prompts that hardly fit or are never cached, and work that nobody waits for.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_models::{
-    ErrorCategory, Finding, FindingKind, LlmCall, Money, Name, OperationRecord, Rate, Unit,
+    ErrorCategory, Finding, FindingKind, KnownUsd, LlmCall, Money, Name, OperationRecord, Rate,
+    Unit,
 };
 
 use super::calls::stands_out;
-use super::waste::{Waste, known_usd, spent};
+use super::waste::{Waste, spent};
 use crate::Thresholds;
 use crate::groups::llm_key;
 use crate::summary::TokenSummary;
@@ -47,9 +49,6 @@ struct Asked<'a> {
     thresholds: &'a Thresholds,
 }
 
-/// What providers say of a reply that reached its limit.
-const CUT_OFF: [&str; 4] = ["length", "max_tokens", "max_output_tokens", "model_length"];
-
 impl<'a> Asked<'a> {
     /// The calls for which this holds, of those that tell.
     fn those(&self, holds: impl Fn(&LlmCall) -> Option<bool>) -> (Rate, Waste<'a>) {
@@ -66,10 +65,8 @@ impl<'a> Asked<'a> {
     }
 
     fn truncated(&self) -> Option<Finding> {
-        let (truncated, waste) = self.those(|call| {
-            let reason = call.finish_reason.as_ref()?.to_lowercase();
-            Some(CUT_OFF.contains(&reason.as_str()))
-        });
+        let (truncated, waste) =
+            self.those(|call| Some(is_cut_off(call.finish_reason.as_deref()?)));
         let kind = FindingKind::TruncatedReplies { llm: self.llm.clone(), truncated };
         let found = stands_out(truncated, self.thresholds.truncated_share, self.thresholds);
         found.then(|| waste.finding(self.name, kind, self.operations))
@@ -99,7 +96,7 @@ impl<'a> Asked<'a> {
                 let explicit = usage.get(Unit::CacheReadExplicit);
                 cached += tokens.cache_read;
                 cached.hits = cached.hits.saturating_add(explicit);
-                waste.add(operation, std::time::Duration::ZERO, known_usd(&call.cost));
+                waste.add(operation, Duration::ZERO, spent(call).1);
             }
         }
         let kind = FindingKind::ColdCache { llm: self.llm.clone(), repeated, cached };
@@ -115,14 +112,20 @@ impl<'a> Asked<'a> {
         let (mut output, mut usd, mut tokens, mut calls) = (Money::ZERO, Money::ZERO, 0_u64, 0_u64);
         let mut waste = Waste::default();
         for (operation, call) in &self.calls {
-            let (Some(usage), Some((_, out))) = (&call.usage, call.cost.input_and_output()) else {
+            // Only where the whole is known, in dollars, the part of the reply is one of it.
+            let parts = call.cost.known_usd().zip(call.cost.input_and_output());
+            let mut coverage = KnownUsd::of([*call]).coverage;
+            let (Some(usage), Some((whole, (_, out)))) = (&call.usage, parts) else {
+                // What the reply costs is not known where the whole is not told apart either.
+                coverage.unpriced_calls += u64::from(coverage.is_complete());
+                waste.leave_out(coverage);
                 continue;
             };
             calls += 1;
             tokens = tokens.saturating_add(usage.output_tokens());
             output += out;
-            usd += known_usd(&call.cost);
-            waste.add(operation, std::time::Duration::ZERO, out);
+            usd += whole;
+            waste.add(operation, Duration::ZERO, KnownUsd { usd: out, coverage });
         }
         let share_of_cost = output.to_f64_lossy() / usd.to_f64_lossy();
         let mean_output_tokens = tokens as f64 / calls.max(1) as f64;
@@ -135,6 +138,13 @@ impl<'a> Asked<'a> {
         let kind = FindingKind::LongReplies { llm, mean_output_tokens, share_of_cost };
         found.then(|| waste.finding(self.name, kind, self.operations))
     }
+}
+
+/// Whether a provider says by this that a reply reached its limit.
+pub(crate) fn is_cut_off(finish_reason: &str) -> bool {
+    ["length", "max_tokens", "max_output_tokens", "model_length"]
+        .iter()
+        .any(|word| finish_reason.eq_ignore_ascii_case(word))
 }
 
 /// Whether a prompt fills more of the window than that; none where that is not known.
@@ -198,7 +208,7 @@ fn background(
             let full_price = !is_batch(call);
             calls.record(full_price);
             if full_price {
-                waste.add(operation, std::time::Duration::ZERO, known_usd(&call.cost));
+                waste.add(operation, Duration::ZERO, spent(call).1);
             }
         }
     }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use taximeter_models::{
-    CostOutcome, Currency, ErrorCategory, Finding, FindingKind, LlmCall, Loss, Money, Name,
-    OperationRecord,
+    Coverage, ErrorCategory, Finding, FindingKind, KnownUsd, LlmCall, Loss, Name, OperationRecord,
 };
 
 use super::worst;
@@ -12,12 +11,14 @@ use super::worst;
 /// What was spent for nothing in some operations.
 #[derive(Default)]
 pub(super) struct Waste<'a> {
-    cases: Vec<(Duration, Money, &'a OperationRecord)>,
+    cases: Vec<(Duration, KnownUsd, &'a OperationRecord)>,
+    /// Of calls of which nothing can be said.
+    left_out: Coverage,
 }
 
 impl<'a> Waste<'a> {
     /// Adds what was spent in one operation; its cases follow one another.
-    pub(super) fn add(&mut self, operation: &'a OperationRecord, time: Duration, usd: Money) {
+    pub(super) fn add(&mut self, operation: &'a OperationRecord, time: Duration, usd: KnownUsd) {
         match self.cases.last_mut() {
             Some((sum, money, last)) if std::ptr::eq(*last, operation) => {
                 *sum = sum.saturating_add(time);
@@ -27,6 +28,11 @@ impl<'a> Waste<'a> {
         }
     }
 
+    /// Counts a call of which nothing can be said, so that it proves nothing either.
+    pub(super) fn leave_out(&mut self, coverage: Coverage) {
+        self.left_out += coverage;
+    }
+
     /// A finding about all these operations, of which those with the most waste prove it.
     pub(super) fn finding(
         self,
@@ -34,18 +40,19 @@ impl<'a> Waste<'a> {
         kind: FindingKind,
         operations: &[&OperationRecord],
     ) -> Finding {
-        let (mut time, mut usd) = (Duration::ZERO, Money::ZERO);
+        let mut time = Duration::ZERO;
+        let mut usd = KnownUsd { coverage: self.left_out, ..KnownUsd::default() };
         for (wasted, money, _) in &self.cases {
             time = time.saturating_add(*wasted);
             usd += *money;
         }
-        let evidence = worst(self.cases.into_iter().map(|(time, usd, o)| ((time, usd), o)));
+        let evidence = worst(self.cases.into_iter().map(|(time, spent, o)| ((time, spent.usd), o)));
         Finding::new(name, kind, evidence).losing(loss(time, usd, operations))
     }
 }
 
 /// What so much time and money are of these operations.
-pub(super) fn loss(time: Duration, usd: Money, operations: &[&OperationRecord]) -> Loss {
+pub(super) fn loss(time: Duration, usd: KnownUsd, operations: &[&OperationRecord]) -> Loss {
     let whole = operations.iter().fold(Duration::ZERO, |sum, o| sum.saturating_add(o.duration));
     Loss::new(time.as_secs_f64(), whole.as_secs_f64(), usd)
 }
@@ -57,8 +64,8 @@ pub(crate) struct Call<'a> {
     pub(crate) duration: Option<Duration>,
     /// None where it succeeded.
     pub(crate) error: Option<ErrorCategory>,
-    /// What it cost, as far as that is known.
-    pub(crate) usd: Money,
+    /// What it cost, as far as that is known; a tool has no price.
+    pub(crate) usd: KnownUsd,
 }
 
 /// All calls of an operation.
@@ -68,25 +75,19 @@ pub(crate) fn calls(operation: &OperationRecord) -> impl Iterator<Item = Call<'_
         attempt: call.attempt,
         duration: call.duration,
         error: call.error_category(),
-        usd: Money::ZERO,
+        usd: KnownUsd::default(),
     });
     let llms = operation.llm_calls.iter().map(|call| Call {
         target: call.model(),
         attempt: call.attempt,
         duration: call.duration,
         error: call.error.as_ref().map(|error| error.category),
-        usd: known_usd(&call.cost),
+        usd: KnownUsd::of([call]),
     });
     tools.chain(llms)
 }
 
-/// As far as it is known; nothing else can be said to be lost.
-pub(crate) fn known_usd(cost: &CostOutcome) -> Money {
-    let usd = cost.amount().filter(|(_, currency)| *currency == Currency::USD);
-    usd.map_or(Money::ZERO, |(amount, _)| amount)
-}
-
 /// The time and the money of an LLM call.
-pub(super) fn spent(call: &LlmCall) -> (Duration, Money) {
-    (call.duration.unwrap_or_default(), known_usd(&call.cost))
+pub(super) fn spent(call: &LlmCall) -> (Duration, KnownUsd) {
+    (call.duration.unwrap_or_default(), KnownUsd::of([call]))
 }

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use taximeter_models::Money;
+use taximeter_models::{Coverage, KnownUsd, Money};
 
 use super::{Forecast, ranges};
 use crate::series::after;
@@ -26,6 +26,8 @@ pub struct Total {
     pub low_95: f64,
     /// ... and not above this.
     pub high_95: f64,
+    /// What the forecast knew of: where it is not complete, the true total is higher by what these calls cost or consume.
+    pub coverage: Option<Coverage>,
 }
 
 /// A moment, or that it is not within the horizon of the forecast.
@@ -56,6 +58,20 @@ pub struct Exhaustion {
     pub probability: f64,
     /// Where the horizon ends.
     pub horizon: DateTime<Utc>,
+    /// What the forecast knew of: where it is not complete, the budget is gone earlier than this.
+    pub coverage: Option<Coverage>,
+    /// The calls for which the money was spent so far, and those whose cost is not in it: then, too, it is gone earlier.
+    pub spent: Coverage,
+}
+
+impl Exhaustion {
+    /// Whether the cost of every call is known, of those from which it was forecast and of those that are paid. Else the
+    /// budget is gone earlier.
+    ///
+    /// None of it can be told of a series whose values were given without their calls: they are taken at their word.
+    pub fn is_complete(&self) -> bool {
+        self.spent.is_complete() && self.coverage.is_none_or(Coverage::is_complete)
+    }
 }
 
 impl Forecast {
@@ -92,31 +108,44 @@ impl Forecast {
         sums.sort_unstable_by(f64::total_cmp);
         let value = quantile(&sums, 0.5)?;
         let [low_95, low_80, high_80, high_95] = ranges(&sums, value);
-        Some(Total { until, value, low_80, high_80, low_95, high_95 })
+        let coverage = self.coverage;
+        Some(Total { until, value, low_80, high_80, low_95, high_95, coverage })
     }
 
-    /// When a budget is gone of which so much was spent by the end of the series. The series must be one of cost, in the
-    /// currency of the budget. None where no step was asked for.
+    /// When a budget in US dollars is gone of which so much was spent by the end of the series, which must be one of cost.
+    /// None where no step was asked for.
+    ///
+    /// What was spent is a sum as [`KnownUsd`] with what it leaves out, or a plain amount that is known to be whole. What is
+    /// not known on either side makes the budget last shorter than is said, and stands in the answer.
     ///
     /// ```
     /// use taximeter_analysis::{Series, Step, When, forecast};
+    /// use taximeter_models::{Coverage, KnownUsd, Money};
     ///
     /// let dollars = |day: u32| Some(f64::from(10 + day * 7 % 5)); // twelve dollars a day
     /// let first = "2026-11-01T00:00:00Z".parse()?;
     /// let month = forecast(&Series::new(first, Step::Day, (0..20).map(dollars).collect()), 10)?;
     ///
-    /// let gone = month.exhaustion("240".parse()?, "300".parse()?).unwrap();
+    /// let spent: Money = "240".parse()?;
+    /// let gone = month.exhaustion(spent, "300".parse()?).unwrap();
     /// let When::At(day) = gone.estimate else { panic!("sixty dollars are gone in five days") };
     /// assert_eq!(day.format("%F").to_string(), "2026-11-25");
     /// assert!(gone.earliest_95 <= gone.earliest_80 && gone.earliest_80 < gone.latest_80);
     ///
-    /// let enough = month.exhaustion("240".parse()?, "1000".parse()?).unwrap();
+    /// let enough = month.exhaustion(spent, "1000".parse()?).unwrap();
     /// assert_eq!((enough.estimate, enough.probability), (When::Never, 0.0));
+    ///
+    /// // Of what was spent, the price of some calls is not known: it is gone on that day at the latest.
+    /// let coverage = Coverage { calls: 900, unpriced_calls: 45, ..Coverage::default() };
+    /// let earlier = month.exhaustion(KnownUsd { usd: spent, coverage }, "300".parse()?).unwrap();
+    /// assert!(gone.is_complete() && !earlier.is_complete());
+    /// assert_eq!(earlier.spent.to_string(), "without 45 of 900 calls (45 unpriced)");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn exhaustion(&self, spent: Money, budget: Money) -> Option<Exhaustion> {
+    pub fn exhaustion(&self, spent: impl Into<KnownUsd>, budget: Money) -> Option<Exhaustion> {
         let (begins, horizon) = (self.points.first()?.at, self.horizon()?);
-        let left = (budget - spent).to_f64_lossy();
+        let spent: KnownUsd = spent.into();
+        let left = (budget - spent.usd).to_f64_lossy();
         let mut steps: Vec<Option<f64>> =
             self.paths.iter().map(|path| steps_until(path, left)).collect();
         // Whoever never gets there comes last.
@@ -137,6 +166,8 @@ impl Forecast {
             latest_95: when(0.975),
             probability: steps.iter().flatten().count() as f64 / steps.len().max(1) as f64,
             horizon,
+            coverage: self.coverage,
+            spent: spent.coverage,
         })
     }
 }

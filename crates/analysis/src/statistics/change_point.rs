@@ -1,7 +1,7 @@
 //! Since when a series is higher or lower than before.
 
 use super::dependence::{mid_ranks, variance_inflation};
-use super::quantile;
+use super::median;
 
 /// A place at which a series changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -55,7 +55,8 @@ pub fn change_points(values: &[f64], alpha: f64, shortest: usize) -> Vec<ChangeP
     let mut from = 0;
     let mut changes = Vec::with_capacity(places.len());
     for (number, (at, p_value)) in places.into_iter().enumerate() {
-        let (before, after) = (median(&values[from..at]), median(&values[at..ends[number + 1]]));
+        let level = |piece: &[f64]| median(piece.to_vec()).unwrap_or_default();
+        let (before, after) = (level(&values[from..at]), level(&values[at..ends[number + 1]]));
         changes.push(ChangePoint { at, before, after, p_value });
         from = at;
     }
@@ -176,12 +177,6 @@ fn without_steps(ranks: &[f64], at: usize, shortest: usize) -> Vec<f64> {
 fn center(piece: &[f64], to: &mut Vec<f64>) {
     let mean = piece.iter().sum::<f64>() / piece.len().max(1) as f64;
     to.extend(piece.iter().map(|rank| rank - mean));
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    quantile(&sorted, 0.5).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A straight line through points that a few wild ones cannot bend.
 
-use super::{finite, quantile, sorted_points};
+use super::{finite, median, sorted_points};
 
 /// With more points than this, [`theil_sen`] works on the medians of so many groups of them.
 pub const MOST_THEIL_SEN_POINTS: usize = 300;
@@ -121,19 +121,6 @@ fn reduced(sorted: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
 fn center(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let (x, y) = points.iter().copied().unzip();
     Some((median(x)?, median(y)?))
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    let upper = values.len() / 2;
-    if values.is_empty() {
-        return None;
-    }
-    let upper_value = nth(&mut values, upper);
-    if values.len() % 2 == 1 {
-        return Some(upper_value);
-    }
-    let lower_value = values[..upper].iter().copied().fold(f64::MIN, f64::max);
-    quantile(&[lower_value, upper_value], 0.5)
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use crate::statistics::{
 /// The direction is `improving` or `declining` only where chance makes a change so consistent less often than `alpha`
 /// and it is at least `minimum_change_percent` of the level at the beginning, else `stable`. The line is that of
 /// [Theil and Sen](crate::statistics::theil_sen); of an error rate, whose points are zeros and ones, that of [least
-/// squares](crate::statistics::least_squares). A cost that is not known, or not in US dollars, is left out.
+/// squares](crate::statistics::least_squares). An operation whose cost or tokens are not known in whole, or whose cost is not
+/// in US dollars, is left out: `data_points` are the others, of all `operations`.
 ///
 /// ```
 /// use chrono::{DateTime, TimeDelta};
@@ -46,6 +47,7 @@ pub fn measure_trend<'a>(
     let series = Series::of(operations, measure);
     let mut trend = MeasureTrend::default();
     trend.data_points = series.points.len() as u64;
+    trend.operations = series.operations;
     if trend.data_points >= config.minimum_points {
         put_direction(&mut trend, &series, config);
         trend.changes = changes(&series, config);
@@ -55,6 +57,8 @@ pub fn measure_trend<'a>(
 
 /// The points of a measure in the order of time.
 struct Series {
+    /// All operations, also those of which the measure is not known.
+    operations: u64,
     at: Vec<DateTime<Utc>>,
     /// Hours after the first, and the value.
     points: Vec<(f64, f64)>,
@@ -64,8 +68,10 @@ struct Series {
 
 impl Series {
     fn of<'a>(operations: impl IntoIterator<Item = &'a OperationRecord>, measure: Measure) -> Self {
+        let mut count = 0;
         let mut in_time: Vec<_> = operations
             .into_iter()
+            .inspect(|_| count += 1)
             .filter_map(|operation| Some((operation, value(operation, measure)?)))
             .collect();
         in_time.sort_by_key(|(operation, _)| (operation.started_at, operation.id));
@@ -74,6 +80,7 @@ impl Series {
             Some((hours_between(first?, operation.started_at), *value))
         };
         Self {
+            operations: count,
             at: in_time.iter().map(|(operation, _)| operation.started_at).collect(),
             points: in_time.iter().filter_map(point).collect(),
             is_share: measure == Measure::ErrorRate,

@@ -16,7 +16,8 @@ use crate::groups::llm_key;
 ///
 /// The drivers are found as by R. Bhagwan and others, "Adtributor: revenue debugging in advertising systems", NSDI
 /// 2014: in each dimension the keys that explain at least a tenth of the change, the most surprising first, until they
-/// explain two thirds of it; a dimension in which all keys changed alike tells nothing and is left out.
+/// explain two thirds of it; a dimension in which all keys changed alike tells nothing and is left out. Of tools it is the
+/// cost of the operations that call them: a tool has none of its own.
 ///
 /// ```
 /// use taximeter_analysis::{CostCause, why_cost};
@@ -40,8 +41,11 @@ use crate::groups::llm_key;
 /// assert!(parts.contains(&(CostCause::Tokens, "0".into())));
 ///
 /// // What is not known explains nothing, and is told.
-/// let unknown = OperationRecord::new("answer");
-/// assert_eq!(why_cost(&[unknown.clone()], &[unknown]).after, Money::ZERO);
+/// let mut unknown = costing(2);
+/// unknown.llm_calls[0].cost = CostOutcome::UnknownModel { nearest: vec![] };
+/// let change = why_cost(&[costing(2)], &[costing(2), unknown]);
+/// assert_eq!(change.left_out_after.to_string(), "50.0 % (1 of 2)");
+/// assert!(!change.is_complete() && change.before == change.after);
 /// ```
 pub fn why_cost<'a>(
     before: impl IntoIterator<Item = &'a OperationRecord>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
-use taximeter_models::{Money, Name, OperationRecord};
+use taximeter_models::{Money, Name, OperationRecord, Rate};
 
 use super::{Driven, Driver};
 use crate::groups::{Dimension, llm_key};
@@ -15,8 +15,8 @@ const ENOUGH: f64 = 0.67;
 /// A dimension whose keys all changed alike tells nothing: so many bits are no surprise.
 const LEAST_SURPRISE: f64 = 0.01;
 
-/// The amounts of one dimension, before and after, by key.
-type Amounts<V> = BTreeMap<Option<Name>, (V, V)>;
+/// The amounts of one dimension, before and after, and the calls that are in neither, by key.
+type Amounts<V> = BTreeMap<Option<Name>, (V, V, Rate)>;
 
 pub(super) fn of_cost(
     before: &[&OperationRecord],
@@ -32,13 +32,15 @@ pub(super) fn of_cost(
                         Dimension::Provider => call.provider.clone(),
                         _ => key(operation, dimension),
                     };
-                    put(&mut amounts, key, call.cost.known_usd().unwrap_or_default(), is_after);
+                    let usd = call.cost.known_usd();
+                    let of_key = put(&mut amounts, key, usd.unwrap_or_default(), is_after);
+                    of_key.record(usd.is_none());
                 }
             }
         }
         amounts
     };
-    let calls = [Dimension::Llm, Dimension::Provider];
+    let calls = [Dimension::Llm, Dimension::Provider, Dimension::Tool];
     let dimensions = calls.into_iter().chain(of_operations(before, after));
     driven(dimensions, amounts, Money::to_f64_lossy)
 }
@@ -97,14 +99,16 @@ fn key(operation: &OperationRecord, dimension: &Dimension) -> Option<Name> {
     }
 }
 
+/// Adds an amount, and gives the calls of the key that are left out, to count on.
 fn put<V: AddAssign + Default>(
     amounts: &mut Amounts<V>,
     key: Option<Name>,
     amount: V,
-    after: bool,
-) {
-    let both = amounts.entry(key).or_default();
-    *(if after { &mut both.1 } else { &mut both.0 }) += amount;
+    is_after: bool,
+) -> &mut Rate {
+    let (before, after, left_out) = amounts.entry(key).or_default();
+    *(if is_after { after } else { before }) += amount;
+    left_out
 }
 
 fn driven<V: Copy>(
@@ -127,7 +131,8 @@ fn one<V: Copy>(
     amounts: Amounts<V>,
     number: impl Fn(V) -> f64,
 ) -> Option<Driven<V>> {
-    let sum = |of: fn(&(V, V)) -> V| amounts.values().map(|both| number(of(both))).sum::<f64>();
+    let sum =
+        |of: fn(&(V, V, Rate)) -> V| amounts.values().map(|both| number(of(both))).sum::<f64>();
     let (before, after) = (sum(|both| both.0), sum(|both| both.1));
     // What differs by rounding alone has no drivers.
     let same = (after - before).abs() <= 1e-9 * after.max(before);
@@ -136,10 +141,10 @@ fn one<V: Copy>(
     }
     let mut candidates: Vec<(f64, Driver<V>)> = amounts
         .into_iter()
-        .map(|(key, (first, second))| {
+        .map(|(key, (first, second, left_out))| {
             let share_of_change = (number(second) - number(first)) / (after - before);
             let surprise = surprise(number(first) / before, number(second) / after);
-            (surprise, Driver { key, before: first, after: second, share_of_change })
+            (surprise, Driver { key, before: first, after: second, share_of_change, left_out })
         })
         .filter(|(_, driver)| driver.share_of_change >= LEAST_SHARE)
         .collect();

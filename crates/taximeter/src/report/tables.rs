@@ -7,7 +7,7 @@ use taximeter_models::{
 };
 
 use super::style::{Align, Style};
-use super::words::{count, counted, duration, money, percent, seconds};
+use super::words::{at_least, count, counted, duration, money, percent, seconds};
 
 const NONE: &str = "–";
 
@@ -50,7 +50,7 @@ pub fn overview(totals: &Totals, style: Style) -> String {
         ],
     ];
     if let Some(average) = totals.average_cost() {
-        rows.insert(6, ["  per operation".to_owned(), money(average)]);
+        rows.insert(6, ["  per operation".to_owned(), at_least(average, is_whole(&totals.cost))]);
     }
     style.table([("", Align::Left), ("", Align::Left)], rows)
 }
@@ -58,6 +58,11 @@ pub fn overview(totals: &Totals, style: Style) -> String {
 /// The money, with what is not known beside what is: `$51.70 exact + $4.10 estimated, 37 calls unpriced`.
 pub fn costs(cost: &CostTotals) -> String {
     cost_in_words(cost)
+}
+
+/// Whether the cost of every call is known and in US dollars.
+fn is_whole(cost: &CostTotals) -> bool {
+    cost.is_complete() && cost.amounts.keys().all(|currency| *currency == Currency::USD)
 }
 
 fn cost_in_words(cost: &CostTotals) -> String {
@@ -190,7 +195,7 @@ pub fn llms(summary: &SessionSummary, style: Style) -> String {
                 .map_or_else(|| NONE.into(), |speed| format!("{:.0}", speed.p50)),
             count(llm.tokens.total_tokens),
             // What is unpriced is said in the overview; here it is marked as a lower bound.
-            format!("{}{}", money(llm.cost.usd()), if llm.cost.is_complete() { "" } else { "+" }),
+            at_least(llm.cost.usd(), is_whole(&llm.cost)),
         ]
     });
     style.table(
@@ -283,7 +288,12 @@ fn saved(saving: Option<&Saving>) -> String {
         .usd
         .map(|usd| format!("{} ({} – {})", money(usd.likely), money(usd.low), money(usd.high)));
     let amounts: Vec<_> = time.into_iter().chain(usd).collect();
-    format!("{}, if {}", amounts.join(" and "), saving.assuming)
+    let left_out = if saving.coverage.is_complete() {
+        String::new()
+    } else {
+        format!("; its money is {}", saving.coverage)
+    };
+    format!("{}, if {}{left_out}", amounts.join(" and "), saving.assuming)
 }
 
 /// Where the time of operations goes: the critical path by part, on the mean and in the slow tail.

@@ -38,6 +38,11 @@ pub fn money(amount: Money) -> String {
     format!("${}", amount.rounded(places))
 }
 
+/// An amount as by [`money`], with a plus where some of it is not known.
+pub fn at_least(amount: Money, is_whole: bool) -> String {
+    format!("{}{}", money(amount), if is_whole { "" } else { "+" })
+}
+
 /// A count with separators: `1,234,567`.
 pub fn count(count: u64) -> String {
     let digits = count.to_string();
@@ -80,6 +85,7 @@ mod tests {
         assert_eq!(money("0.000325".parse().unwrap()), "$0.000325");
         assert_eq!(money("1.5".parse().unwrap()), "$1.5000");
         assert_eq!(money("1234.567".parse().unwrap()), "$1234.57");
+        assert_eq!(at_least("2".parse().unwrap(), false), "$2.0000+");
         assert_eq!(percent(Rate { hits: 39, of: 40 }), "97.5 % of 40");
         assert_eq!(percent(Rate::default()), "no cases");
     }

@@ -1,0 +1,260 @@
+//! What a group of operations or calls adds up to, in a form that can be kept as bytes and merged later.
+
+mod bytes;
+mod call;
+mod histogram;
+mod varint;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use taximeter_models::{
+    CostTotals, Coverage, ErrorCategory, KnownUsd, LlmCall, Money, Name, OperationRecord, Outcome,
+    Rate, TokenUsage, ToolCall, ToolStatus,
+};
+
+pub use self::bytes::SumsError;
+pub(crate) use self::call::CountedCall;
+use self::call::nanos;
+pub use self::histogram::Histogram;
+use crate::cost::KnownCosts;
+use crate::groups::GroupSummary;
+use crate::groups::per_hour;
+use crate::statistics::Proportion;
+use crate::summary::TokenSummary;
+
+/// The sums of one group over one stretch of time: what a store keeps of each minute, hour and day.
+///
+/// All of it is whole numbers. Two of them can be merged, in any order: that is as if one had seen what both have seen.
+/// As bytes they have a version; one that is newer is refused.
+///
+/// ```
+/// use std::time::Duration;
+/// use taximeter_analysis::Sums;
+/// use taximeter_models::OperationRecord;
+///
+/// let mut answer = OperationRecord::new("answer");
+/// answer.duration = Duration::from_secs(2);
+/// let mut sums = Sums::default();
+/// sums.add_operation(&answer);
+///
+/// let mut again = Sums::from_bytes(&sums.to_bytes())?;
+/// again.merge(&sums);
+/// assert_eq!(again.success.to_string(), "100.0 % (2 of 2)");
+/// assert_eq!(again.duration().as_secs(), 4);
+/// assert!(Sums::from_bytes(&[99]).unwrap_err().to_string().contains("version 99"));
+/// # Ok::<(), taximeter_analysis::SumsError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Sums {
+    /// Those that succeeded, of all. Of a component: the operations in which no error arose in it.
+    pub success: Rate,
+    /// Operations that were abandoned.
+    pub abandoned: u64,
+    /// How many times a component ran; of all else, as many as there are.
+    pub runs: u64,
+    /// Tool calls that took too long.
+    pub timeouts: u64,
+    /// Calls that were not the first try.
+    pub retries: u64,
+    /// Errors of operations, those that were only counted included.
+    pub errors: u64,
+    /// Warnings of operations, those that were only counted included.
+    pub warnings: u64,
+    /// Errors by category, as far as they were kept.
+    pub errors_by_category: BTreeMap<ErrorCategory, u64>,
+    /// How long they took, in nanoseconds: of those that told it.
+    pub nanos: Histogram,
+    /// What their LLM calls consumed.
+    pub usage: TokenUsage,
+    /// LLM calls whose reply said what they consumed.
+    pub calls_with_usage: u64,
+    /// What their LLM calls cost.
+    pub cost: CostTotals,
+    /// LLM calls whose cost is known in another currency than the US dollar.
+    pub other_currency_calls: u64,
+    /// The part of it, in US dollars, of what did not succeed.
+    pub failed_usd: Money,
+    /// How long the first token of their LLM calls took, in nanoseconds.
+    pub first_token_nanos: Histogram,
+    /// Thousandths of an output token in a second after the first.
+    pub milli_tokens_per_second: Histogram,
+    /// Replies of LLMs that were cut off by a limit of their length, of those that told why they ended.
+    pub truncated: Rate,
+    /// Replies of LLMs that ended to call a tool.
+    pub tool_replies: u64,
+    /// When the first and the last of them began, or the operations in which they did.
+    pub period: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    known_costs: KnownCosts,
+}
+
+impl Sums {
+    /// Counts an operation with all its LLM calls.
+    pub fn add_operation(&mut self, operation: &OperationRecord) {
+        let calls: Vec<_> = operation.llm_calls.iter().map(CountedCall::of).collect();
+        self.add_operation_with(operation, &calls);
+    }
+
+    /// Counts an operation; these are its calls.
+    pub(crate) fn add_operation_with(
+        &mut self,
+        operation: &OperationRecord,
+        calls: &[CountedCall<'_>],
+    ) {
+        self.record(operation.started_at, operation.is_success(), 1, Some(operation.duration));
+        self.abandoned += u64::from(operation.outcome == Outcome::Abandoned);
+        self.errors = self.errors.saturating_add(operation.error_count());
+        self.warnings = self.warnings.saturating_add(operation.warning_count());
+        for error in &operation.errors {
+            *self.errors_by_category.entry(error.category).or_default() += 1;
+        }
+        self.add_calls(calls, operation.is_success());
+    }
+
+    /// Counts an operation that has this component.
+    pub fn add_component(&mut self, operation: &OperationRecord, component: &str) {
+        let (mut time, mut runs) = (Duration::ZERO, 0_u64);
+        for timing in operation.components.iter().filter(|timing| timing.name == *component) {
+            time = time.saturating_add(timing.duration);
+            runs = runs.saturating_add(timing.count);
+        }
+        self.add_runs(operation, component, time, runs);
+    }
+
+    /// Counts an operation in which a component ran so many times, and took so long in all.
+    pub(crate) fn add_runs(
+        &mut self,
+        operation: &OperationRecord,
+        component: &str,
+        time: Duration,
+        runs: u64,
+    ) {
+        let own = || operation.errors.iter().filter(|e| e.component.as_deref() == Some(component));
+        self.record(operation.started_at, own().next().is_none(), runs, Some(time));
+        for error in own() {
+            *self.errors_by_category.entry(error.category).or_default() += 1;
+        }
+    }
+
+    /// Counts a tool call of an operation.
+    pub fn add_tool_call(&mut self, operation: &OperationRecord, call: &ToolCall) {
+        self.record(operation.started_at, call.is_success(), 1, call.duration);
+        self.timeouts += u64::from(call.status == ToolStatus::Timeout);
+        self.retries += u64::from(call.attempt > 1);
+        if let Some(category) = call.error_category() {
+            *self.errors_by_category.entry(category).or_default() += 1;
+        }
+    }
+
+    /// Counts an LLM call of an operation.
+    pub fn add_llm_call(&mut self, operation: &OperationRecord, call: &LlmCall) {
+        self.add_counted(operation, &CountedCall::of(call));
+    }
+
+    pub(crate) fn add_counted(&mut self, operation: &OperationRecord, counted: &CountedCall<'_>) {
+        let call = counted.call;
+        self.record(operation.started_at, call.is_success(), 1, call.duration);
+        if let Some(error) = &call.error {
+            *self.errors_by_category.entry(error.category).or_default() += 1;
+        }
+        self.add_calls(std::slice::from_ref(counted), call.is_success());
+    }
+
+    fn record(&mut self, at: DateTime<Utc>, success: bool, runs: u64, time: Option<Duration>) {
+        self.success.record(success);
+        self.runs = self.runs.saturating_add(runs);
+        self.put_period((at, at));
+        if let Some(time) = time {
+            self.nanos.add(nanos(time));
+        }
+    }
+
+    fn put_period(&mut self, (first, last): (DateTime<Utc>, DateTime<Utc>)) {
+        let (from, to) = self.period.unwrap_or((first, last));
+        self.period = Some((from.min(first), to.max(last)));
+    }
+
+    /// Adds all that another has counted. Counts that do not fit stay at the largest.
+    pub fn merge(&mut self, other: &Self) {
+        self.success += other.success;
+        self.truncated += other.truncated;
+        for (ours, theirs) in [
+            (&mut self.abandoned, other.abandoned),
+            (&mut self.runs, other.runs),
+            (&mut self.timeouts, other.timeouts),
+            (&mut self.retries, other.retries),
+            (&mut self.errors, other.errors),
+            (&mut self.warnings, other.warnings),
+            (&mut self.calls_with_usage, other.calls_with_usage),
+            (&mut self.other_currency_calls, other.other_currency_calls),
+            (&mut self.tool_replies, other.tool_replies),
+        ] {
+            *ours = ours.saturating_add(theirs);
+        }
+        for (category, count) in &other.errors_by_category {
+            let own = self.errors_by_category.entry(*category).or_default();
+            *own = own.saturating_add(*count);
+        }
+        self.nanos.merge(&other.nanos);
+        self.usage += &other.usage;
+        self.cost += &other.cost;
+        self.failed_usd += other.failed_usd;
+        self.first_token_nanos.merge(&other.first_token_nanos);
+        self.milli_tokens_per_second.merge(&other.milli_tokens_per_second);
+        if let Some(period) = other.period {
+            self.put_period(period);
+        }
+        self.known_costs.merge(&other.known_costs);
+    }
+
+    /// How many operations or calls there are.
+    pub const fn count(&self) -> u64 {
+        self.success.of
+    }
+
+    /// Those that did not succeed.
+    pub fn failed(&self) -> u64 {
+        self.success.complement().hits
+    }
+
+    /// What they cost in US dollars as far as it is known, with the calls that this leaves out.
+    pub fn known_usd(&self) -> KnownUsd {
+        let coverage = Coverage {
+            calls: self.cost.calls(),
+            unpriced_calls: self.cost.unpriced_calls,
+            calls_without_usage: self.cost.calls_without_usage,
+            other_currency_calls: self.other_currency_calls,
+        };
+        KnownUsd { usd: self.cost.usd(), coverage }
+    }
+
+    /// Their durations, added up.
+    pub fn duration(&self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.nanos.sum()).unwrap_or(u64::MAX))
+    }
+
+    /// The numbers of the group, as [`group`](crate::group) gives them; none where it is empty. Percentiles are within
+    /// [`Histogram::ERROR`] of the exact ones.
+    pub fn summary(&self, key: Option<Name>) -> Option<GroupSummary> {
+        let (first_at, last_at) = self.period?;
+        Some(GroupSummary {
+            key,
+            success: Proportion::of(self.success),
+            first_at,
+            last_at,
+            per_hour: per_hour(self.success.of, last_at - first_at),
+            errors_by_category: self.errors_by_category.clone(),
+            duration_seconds: self.nanos.distribution(1e-9),
+            tokens: TokenSummary::of(&self.usage),
+            cost: self.cost.clone(),
+            mean_cost_usd: self.known_costs.mean(),
+            time_to_first_token_seconds: self.first_token_nanos.distribution(1e-9),
+            output_tokens_per_second: self.milli_tokens_per_second.distribution(1e-3),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
