@@ -1,4 +1,4 @@
-//! Records to disk and back: session files, written whole or not at all.
+//! Records to disk and back: session files, written whole or not at all; imports and exports, one record at a time.
 //!
 //! | You want | It is |
 //! |---|---|
@@ -6,6 +6,8 @@
 //! | what is there, and what was passed over | [`SessionList`], of [`SessionFile`] and [`SkippedEntry`] |
 //! | records that are kept for good, and can be asked | [`store::Store`] |
 //! | why it did not work, and what to do | [`PersistenceError`], with [`Action`] and [`NameProblem`] |
+//! | what was recorded elsewhere, as records one by one | [`Importer`], of any [`Format`], with [`ImportOptions`] |
+//! | records as lines, tables or Parquet | [`Exporter`], by [`ExportOptions`] in an [`ExportFormat`] |
 //!
 //! A session goes from the facade to [`SessionFiles::save`], which writes it beside its target and renames it into
 //! place, so that a reader sees the old file or the new one and nothing between. What is read is checked by

@@ -50,8 +50,8 @@ const BUFFER: usize = 256 << 10;
 /// [`ImportError`] ends the import. Ids come out the same whenever the same thing is imported, so that a store that
 /// knows its ids takes nothing twice.
 ///
-/// Memory: one line or element, at most the limit of the options; of a log the turns that are open; and of logs some
-/// twenty bytes for each reply seen, by which copies of it in other files are known.
+/// Memory: one line or element, at most the limit of the options; of a log the turns that are open; and of logs about a
+/// hundred bytes at most for each reply seen, by which copies of it in other files are known.
 ///
 /// ```
 /// use taximeter_persistence::Importer;

@@ -7,6 +7,7 @@
 mod claude_code;
 mod codex;
 mod export;
+mod folders;
 mod others;
 #[cfg(feature = "parquet")]
 mod parquet;
