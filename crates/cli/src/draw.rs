@@ -105,7 +105,10 @@ pub(crate) fn fit(text: &str, width: u16) -> String {
 
 /// A text in lines of a width; the later ones are indented.
 fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
-    let options = textwrap::Options::new(width.max(8)).subsequent_indent(indent).break_words(true);
+    // An id or a name that has a hyphen stays whole where it fits into a line.
+    let options = textwrap::Options::new(width.max(8))
+        .subsequent_indent(indent)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::wrap(&clean(text), options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
 
