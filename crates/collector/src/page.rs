@@ -11,7 +11,7 @@
 //! Parts begin at words; what is left of a word before is zeros, which stand for nothing in a frame.
 //!
 //! The bytes are there for whoever has read `written` (a release store, an acquire load). The writer may have read that it
-//! is the writer just before it ceased to be: then it writes one more part, behind all that was read before, where it is
+//! is the writer just before it ceased to be: then it writes on for a moment, behind all that was read before, where it is
 //! found by the next look at `written`. A page is begun anew only when nobody holds a handle to it, the writer included.
 
 // In a model too the words are the standard library's: what is read of them is decided by `written` alone, so that to
@@ -49,8 +49,10 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Written(u64);
 
+/// The low bits are the bytes; above them are so many bits for each kind.
 const LENGTH_BITS: u32 = 10;
 const COUNT_BITS: u32 = 6;
+
 /// So many parts of a kind can be counted.
 const MOST: usize = (1 << COUNT_BITS) - 1;
 
