@@ -229,3 +229,65 @@ fn copy(place: &mut [u8], words: &[Word]) {
         *place = word.load(Ordering::Relaxed).to_le_bytes();
     }
 }
+
+#[cfg(all(test, not(taximeter_model)))]
+mod tests {
+    use std::time::Duration;
+
+    use crate::Collector;
+
+    /// Records a hundred parts of two kinds, every tenth of them on another thread; says what is wrong with the record.
+    fn wrong(others: bool, text: &str) -> Option<String> {
+        let collector = Collector::builder().build().unwrap();
+        let op = collector.operation("op").start();
+        for number in 0..100_u32 {
+            let record = || {
+                op.add_component(format!("c{number}"), Duration::from_nanos(number.into()));
+                op.set("last", number);
+                op.set(format!("key {}", number % 40), format!("{text}{number}"));
+            };
+            if others && number % 10 == 7 {
+                std::thread::scope(|scope| scope.spawn(record).join().unwrap());
+            } else {
+                record();
+            }
+        }
+        let record = op.finish()?;
+        let mut timings = record.components.iter().enumerate();
+        let in_order = timings.all(|(place, timing)| {
+            timing.name == *format!("c{place}")
+                && timing.duration == Duration::from_nanos(place as u64)
+        });
+        let keys = (60..100).all(|number| {
+            record.metadata[&format!("key {}", number % 40)] == format!("{text}{number}")
+        });
+        let whole = in_order && keys && record.components.len() == 100;
+        let counts = collector.counts();
+        (!whole || record.metadata["last"] != 99 || counts.late_parts + counts.truncated > 0)
+            .then(|| format!("{record:?} {counts:?}"))
+    }
+
+    #[test]
+    fn what_has_no_room_on_the_page_stands_beside_it_and_in_order() {
+        for text in ["", "short ", &"long ".repeat(100)] {
+            assert_eq!(wrong(false, text), None);
+            assert_eq!(wrong(true, text), None);
+        }
+    }
+
+    #[test]
+    fn a_place_is_used_again_without_what_the_last_one_left() {
+        let collector = Collector::builder().build().unwrap();
+        for number in 0..200_u64 {
+            let op = collector.operation("op").with("number", number).start();
+            if number % 3 == 0 {
+                op.warn("a longer text than that of the next one, which is to leave nothing");
+                std::thread::scope(|scope| scope.spawn(|| op.warn("beside")).join().unwrap());
+            }
+            let record = op.finish().unwrap();
+            assert_eq!(record.metadata["number"], number);
+            assert_eq!(record.warnings.len(), if number % 3 == 0 { 2 } else { 0 });
+            assert_eq!(record.metadata.len(), 1);
+        }
+    }
+}
