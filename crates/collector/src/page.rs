@@ -238,7 +238,7 @@ mod tests {
 
     /// Records a hundred parts of two kinds, every tenth of them on another thread; says what is wrong with the record.
     fn wrong(others: bool, text: &str) -> Option<String> {
-        let collector = Collector::builder().build().unwrap();
+        let collector = Collector::builder().build().expect("a thread");
         let op = collector.operation("op").start();
         for number in 0..100_u32 {
             let record = || {
@@ -247,7 +247,7 @@ mod tests {
                 op.set(format!("key {}", number % 40), format!("{text}{number}"));
             };
             if others && number % 10 == 7 {
-                std::thread::scope(|scope| scope.spawn(record).join().unwrap());
+                std::thread::scope(|scope| scope.spawn(record).join().expect("it does not panic"));
             } else {
                 record();
             }
@@ -277,14 +277,16 @@ mod tests {
 
     #[test]
     fn a_place_is_used_again_without_what_the_last_one_left() {
-        let collector = Collector::builder().build().unwrap();
+        let collector = Collector::builder().build().expect("a thread");
         for number in 0..200_u64 {
             let op = collector.operation("op").with("number", number).start();
             if number % 3 == 0 {
                 op.warn("a longer text than that of the next one, which is to leave nothing");
-                std::thread::scope(|scope| scope.spawn(|| op.warn("beside")).join().unwrap());
+                std::thread::scope(|scope| {
+                    scope.spawn(|| op.warn("beside")).join().expect("it does not panic")
+                });
             }
-            let record = op.finish().unwrap();
+            let record = op.finish().expect("it is on");
             assert_eq!(record.metadata["number"], number);
             assert_eq!(record.warnings.len(), if number % 3 == 0 { 2 } else { 0 });
             assert_eq!(record.metadata.len(), 1);
