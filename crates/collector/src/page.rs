@@ -283,7 +283,7 @@ mod tests {
             if number % 3 == 0 {
                 op.warn("a longer text than that of the next one, which is to leave nothing");
                 std::thread::scope(|scope| {
-                    scope.spawn(|| op.warn("beside")).join().expect("it does not panic")
+                    scope.spawn(|| op.warn("beside")).join().expect("it does not panic");
                 });
             }
             let record = op.finish().expect("it is on");
