@@ -232,6 +232,12 @@ pub enum UsageError {
     /// A sum left the range of 64 bits.
     #[error("reading a usage: the sum of its tokens is above 2^64 - 1")]
     Overflow,
+    /// Something else stands where a count should be, such as a negative number.
+    #[error("reading a usage: what stands in {field:?} is not a count")]
+    NotACount {
+        /// The field of the source.
+        field: String,
+    },
 }
 
 impl From<Infallible> for UsageError {
@@ -489,6 +495,15 @@ impl TryFrom<UsageBuilder> for TokenUsage {
 
     fn try_from(builder: UsageBuilder) -> Result<Self, UsageError> {
         builder.build()
+    }
+}
+
+/// A usage that was already made, or found to be none: for those who take anything that may become one.
+impl TryFrom<Result<Self, UsageError>> for TokenUsage {
+    type Error = UsageError;
+
+    fn try_from(made: Result<Self, UsageError>) -> Result<Self, UsageError> {
+        made
     }
 }
 

@@ -47,6 +47,7 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
 //! | `system-metrics` | no | CPU, memory and disk of the machine |
 
@@ -99,6 +100,8 @@ pub use taximeter_models::{
 pub use taximeter_persistence::{PersistenceError, SessionFiles};
 pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;
+#[cfg(feature = "reply")]
+pub use taximeter_telemetry::reply;
 
 /// The few names that most programs need.
 pub mod prelude {

@@ -14,7 +14,7 @@ use self::claims::Claims;
 use self::held::{Held, Insert};
 use super::role::{Convention, Role};
 use super::span::{Source, Span};
-use super::trace::{Ghost, close};
+use super::trace::{Ghosts, close};
 use super::usage_metrics::{Increment, UsageMetrics};
 
 /// When a trace is whole enough, and how much is held until then.
@@ -302,7 +302,7 @@ fn before(now: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
 /// The spans of closed traces; the oldest traces are forgotten first.
 #[derive(Debug, Default)]
 struct Memory {
-    traces: HashMap<u128, Box<[Ghost]>, RandomState>,
+    traces: HashMap<u128, Ghosts, RandomState>,
     by_age: VecDeque<u128>,
     ghosts: usize,
 }
@@ -317,15 +317,15 @@ impl Memory {
         ghosts.is_some_and(|ghosts| ghosts.iter().any(|ghost| ghost.id == span))
     }
 
-    fn take(&mut self, trace: u128) -> Box<[Ghost]> {
+    fn take(&mut self, trace: u128) -> Ghosts {
         let ghosts = self.traces.remove(&trace).unwrap_or_default();
         self.ghosts -= ghosts.len();
         ghosts
     }
 
-    fn remember(&mut self, trace: u128, ghosts: Vec<Ghost>, most: usize) {
+    fn remember(&mut self, trace: u128, ghosts: Ghosts, most: usize) {
         self.ghosts += ghosts.len();
-        self.traces.insert(trace, ghosts.into_boxed_slice());
+        self.traces.insert(trace, ghosts);
         self.by_age.push_back(trace);
         while self.ghosts > most || self.by_age.len() > most {
             let Some(oldest) = self.by_age.pop_front() else { return };

@@ -12,7 +12,7 @@ pub const USAGE_ESTIMATED: &str = "otlp.usage_estimated";
 pub const USAGE_FROM: &str = "otlp.usage_from";
 /// On a call from metrics: how many calls it stands for, where a metric tells.
 pub const CALLS: &str = "otlp.calls";
-/// On an operation: the convention of its span, such as `gen_ai` or `openinference`.
+/// On an operation: the convention of its span, such as `openinference`; left out for `gen_ai`, that of OpenTelemetry.
 pub const CONVENTION: &str = "otlp.convention";
 /// On an operation: the instrumentation that made its span.
 pub const SCOPE: &str = "otlp.scope";

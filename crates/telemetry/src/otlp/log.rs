@@ -57,7 +57,7 @@ pub(crate) fn read(
         scope: scope.clone(),
         resource: Arc::clone(resource),
         error: failure(slots, event.ends_with("api_error"), "", reader.limits.text).map(Box::new),
-        call: None,
+        calls: Vec::new(),
         tool: None,
         response: 0,
         user: None,
@@ -70,7 +70,7 @@ pub(crate) fn read(
     };
     span.fill(slots, reader);
     if convention == Convention::ClaudeCode
-        && let Some(call) = &mut span.call
+        && let Some(call) = span.calls.first_mut()
         && call.provider.is_none()
     {
         call.provider = Some("anthropic".into());

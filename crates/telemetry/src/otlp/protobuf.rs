@@ -129,11 +129,11 @@ fn any_value<'a>(
     depth: usize,
     limits: &Limits,
 ) -> Result<Option<Value<'a>>, DecodeError> {
-    check_depth(bytes, depth, limits)?;
     let plain = scalar(bytes)?;
     if plain.is_some() {
         return Ok(plain);
     }
+    check_depth(bytes, depth, limits)?;
     let first = last_within(bytes, 5)?.and_then(|list| within(list, 1).next()).transpose()?;
     first.map_or(Ok(None), scalar)
 }
@@ -142,13 +142,15 @@ fn any_value<'a>(
 fn scalar(bytes: &[u8]) -> Result<Option<Value<'_>>, DecodeError> {
     let mut value = None;
     for field in Message::new(bytes) {
-        match field? {
-            (1, Payload::Bytes(bytes)) => value = Some(Value::Text(text(bytes))),
-            (2, Payload::Varint(bits)) => value = Some(Value::Bool(bits != 0)),
-            (3, Payload::Varint(bits)) => value = Some(Value::Int(bits.cast_signed())),
-            (4, Payload::Fixed64(bits)) => value = Some(Value::Double(f64::from_bits(bits))),
-            _ => {}
-        }
+        value = match field? {
+            (1, Payload::Bytes(bytes)) => Some(Value::Text(text(bytes))),
+            (2, Payload::Varint(bits)) => Some(Value::Bool(bits != 0)),
+            (3, Payload::Varint(bits)) => Some(Value::Int(bits.cast_signed())),
+            (4, Payload::Fixed64(bits)) => Some(Value::Double(f64::from_bits(bits))),
+            // Of several members of a `oneof` the last is meant.
+            (5..=7, Payload::Bytes(_)) => None,
+            _ => continue,
+        };
     }
     Ok(value)
 }

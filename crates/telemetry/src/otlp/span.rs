@@ -51,7 +51,8 @@ pub(crate) struct Span {
     pub(crate) resource: Arc<Resource>,
     pub(crate) error: Option<Box<ErrorRecord>>,
     /// Of a call; and of what is none but has a usage of its own.
-    pub(crate) call: Option<Box<LlmCall>>,
+    /// One at most: a vector, which becomes that of the record without being copied.
+    pub(crate) calls: Vec<LlmCall>,
     /// Of a tool.
     pub(crate) tool: Option<Box<Tool>>,
     /// A hash of the provider's id of the reply; zero for none.
@@ -122,7 +123,7 @@ pub(crate) fn read(
         scope: scope.clone(),
         resource: Arc::clone(resource),
         error: failure(slots, raw.failed, &raw.status_message, reader.limits.text).map(Box::new),
-        call: None,
+        calls: Vec::new(),
         tool: None,
         response: 0,
         user: None,
@@ -155,15 +156,15 @@ impl Span {
             }));
             return;
         }
-        self.call = call(self, slots, reader).map(Box::new);
-        if self.call.is_some() {
+        if let Some(call) = call(self, slots, reader) {
+            self.calls = vec![call];
             self.response = slots.text(Field::ResponseId).map_or(0, hash_text);
         }
     }
 
     /// The span's usage, if it has one.
     pub(crate) fn usage(&self) -> Option<&TokenUsage> {
-        self.call.as_ref()?.usage.as_ref()
+        self.calls.first()?.usage.as_ref()
     }
 
     /// Who sent it: a process; of Claude Code a session, since its processes say nothing that tells them apart.
@@ -177,8 +178,8 @@ impl Span {
     /// About how many bytes it holds.
     pub(crate) fn size(&self) -> usize {
         let call = self
-            .call
-            .as_ref()
+            .calls
+            .first()
             .map_or(0, |call| size_of::<LlmCall>() + 128 + 64 * call.metadata.len());
         let error = self.error.as_ref().map_or(0, |error| error.message.len() + 64);
         size_of::<Self>() + self.name.len() + call + error + self.tool.as_ref().map_or(0, |_| 128)

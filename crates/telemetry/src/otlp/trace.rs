@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use smallvec::{SmallVec, smallvec};
 use taximeter_models::{
     ComponentTiming, ErrorRecord, LlmCall, Name, OperationId, OperationRecord, Outcome, ToolCall,
     ToolStatus, TraceId,
@@ -10,7 +11,7 @@ use taximeter_models::{
 
 use super::ids::operation_id;
 use super::keys;
-use super::role::Role;
+use super::role::{Convention, Role};
 use super::span::{Source, Span, instant};
 use super::tree::{Counts, NONE, Tree};
 
@@ -26,10 +27,13 @@ pub(super) struct Ghost {
     pub(super) operation: OperationId,
 }
 
+/// The spans of a trace that were counted; of most there is one.
+pub(super) type Ghosts = SmallVec<[Ghost; 1]>;
+
 /// What became of the spans of a trace.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
-    pub(super) ghosts: Vec<Ghost>,
+    pub(super) ghosts: Ghosts,
     /// Calls that are parts of other calls.
     pub(super) nested: u64,
     /// Calls that another trace has too.
@@ -101,7 +105,7 @@ fn alone(spans: &mut [Span], elsewhere: bool, records: &mut Vec<OperationRecord>
     let id = id_of(span);
     let counted = span.usage().is_some() && !elsewhere;
     let ghost = Ghost { id: span.id, parent: span.parent, role: span.role, counted, operation: id };
-    let mut closed = Closed { ghosts: vec![ghost], ..Closed::default() };
+    let mut closed = Closed { ghosts: smallvec![ghost], ..Closed::default() };
     if span.role == Role::Other || elsewhere {
         closed.unrelated = u64::from(!elsewhere);
         closed.elsewhere = u64::from(elsewhere);
@@ -112,8 +116,7 @@ fn alone(spans: &mut [Span], elsewhere: bool, records: &mut Vec<OperationRecord>
         record.tool_calls.push(tool_call(span));
     } else {
         let counts = if span.role == Role::Call { Counts::Own } else { Counts::Grouping };
-        // A vector that grows by itself begins with room for four calls.
-        record.llm_calls = llm_call(spans, 0, counts).map_or_else(Vec::new, |call| vec![call]);
+        add_call(&mut record, spans, 0, counts);
     }
     records.push(record);
     closed
@@ -148,7 +151,7 @@ fn remember(
     closed: &mut Closed,
 ) {
     closed.ghosts.reserve_exact(before.len() + spans.len());
-    closed.ghosts.extend_from_slice(before);
+    closed.ghosts.extend(before.iter().copied());
     closed.ghosts.extend(spans.iter().enumerate().map(|(at, span)| {
         let node = &tree.nodes[at];
         let told = |counts| match counts {
@@ -176,10 +179,8 @@ fn add_part(record: &mut OperationRecord, tree: &Tree, spans: &mut [Span], at: u
     match node.role {
         Role::Tool if !node.merged => record.tool_calls.push(tool_call(&spans[at])),
         Role::Call | Role::Agent | Role::Step => {
-            if let Some(counts) = node.counts
-                && let Some(call) = llm_call(spans, at, counts)
-            {
-                record.llm_calls.push(call);
+            if let Some(counts) = node.counts {
+                add_call(record, spans, at, counts);
             }
         }
         _ => {}
@@ -218,7 +219,7 @@ fn operation(
         record.tags.insert(keys::SERVICE.into(), service.as_str().into());
     }
     let metadata = &mut record.metadata;
-    if let Some(convention) = span.notes.convention {
+    if let Some(convention) = span.notes.convention.filter(|told| *told != Convention::GenAi) {
         metadata.insert(keys::CONVENTION.into(), convention.as_str().into());
     }
     if !span.scope.name.is_empty() {
@@ -264,25 +265,29 @@ fn tool_call(span: &Span) -> ToolCall {
     call
 }
 
-/// The call of a span, with the usage from where it counts.
-fn llm_call(spans: &mut [Span], at: usize, counts: Counts) -> Option<LlmCall> {
-    let (source, error) = (spans[at].source, spans[at].error.as_deref().cloned());
-    let mut call = *spans[at].call.take()?;
+/// Adds the call of a span to its operation, with the usage from where it counts.
+fn add_call(record: &mut OperationRecord, spans: &mut [Span], at: usize, counts: Counts) {
+    let mut calls = std::mem::take(&mut spans[at].calls);
+    let Some(call) = calls.first_mut() else { return };
     match counts {
         Counts::Own => {}
-        Counts::Grouping => note(&mut call, "agent"),
+        Counts::Grouping => note(call, "agent"),
         Counts::Inner(inner) => {
-            if let Some(inner) = spans.get_mut(inner).and_then(|span| span.call.take()) {
-                merge(&mut call, *inner);
+            if let Some(inner) = spans.get_mut(inner).and_then(|span| span.calls.pop()) {
+                merge(call, inner);
             }
         }
     }
-    if source == Source::Log {
-        note(&mut call, "log");
+    if spans[at].source == Source::Log {
+        note(call, "log");
         call.duration = call.duration.filter(|duration| !duration.is_zero());
     }
-    call.error = error;
-    Some(call)
+    call.error = spans[at].error.as_deref().cloned();
+    if record.llm_calls.is_empty() {
+        record.llm_calls = calls;
+    } else {
+        record.llm_calls.append(&mut calls);
+    }
 }
 
 fn note(call: &mut LlmCall, from: &str) {

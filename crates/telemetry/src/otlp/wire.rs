@@ -26,6 +26,7 @@ impl<'a> Message<'a> {
         Self { rest: bytes }
     }
 
+    #[inline]
     fn field(&mut self) -> Result<(u32, Payload<'a>), DecodeError> {
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0);
@@ -45,6 +46,7 @@ impl<'a> Message<'a> {
         Ok((number, payload))
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, DecodeError> {
         // Most keys and lengths are one byte.
         if let Some((&byte, rest)) = self.rest.split_first()
@@ -53,6 +55,10 @@ impl<'a> Message<'a> {
             self.rest = rest;
             return Ok(u64::from(byte));
         }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         for (at, &byte) in self.rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * at);
@@ -86,6 +92,7 @@ impl<'a> Message<'a> {
 impl<'a> Iterator for Message<'a> {
     type Item = Result<(u32, Payload<'a>), DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

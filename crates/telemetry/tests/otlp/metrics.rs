@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use taximeter_models::OperationRecord;
 use taximeter_telemetry::otlp::{Receiver, Settings};
 
 use super::support::{before, captured, chat, json_request, post, records, send, wire};
@@ -47,7 +48,7 @@ fn histogram(temporality: u8, points: &[Value]) -> String {
 /// Input and output tokens of all records.
 fn sum(receiver: &Receiver) -> (u64, u64) {
     let records = receiver.finish();
-    records.iter().map(|record| record.usage()).fold((0, 0), |(input, output), usage| {
+    records.iter().map(OperationRecord::usage).fold((0, 0), |(input, output), usage| {
         (input + usage.input_tokens(), output + usage.output_tokens())
     })
 }
@@ -137,7 +138,7 @@ fn metrics_beside_spans_count_nothing_whichever_came_first() {
     for spans_first in [true, false] {
         let receiver = Receiver::new(Settings::default(), at(0));
         let spans = || {
-            send(&receiver, "/v1/traces", &json_request(&[chat("000000000000000a", None)]), at(1))
+            send(&receiver, "/v1/traces", &json_request(&[chat("000000000000000a", None)]), at(1));
         };
         if spans_first {
             spans();
@@ -220,9 +221,14 @@ fn metrics_and_logs_of_javascript() {
         let metrics: Vec<_> =
             captures.into_iter().filter(|capture| capture.path == "/v1/metrics").collect();
         let receiver = Receiver::new(Settings::default(), before());
-        metrics
-            .iter()
-            .for_each(|capture| assert_eq!(post(&receiver, capture, before()).status, 200));
-        assert_eq!(sum(&receiver), (1_210, 300));
+        for capture in &metrics {
+            assert_eq!(post(&receiver, capture, before()).status, 200);
+        }
+        let records = receiver.finish();
+        assert_eq!(records.len(), 2);
+        let call = &records[0].llm_calls[0];
+        assert_eq!(call.usage.as_ref().unwrap().total_tokens(), 1_500);
+        assert_eq!(call.metadata["otlp.calls"], 1);
+        assert_eq!(records[1].usage().total_tokens(), 10);
     }
 }

@@ -42,7 +42,11 @@ fn main() {
     let json = env::args().any(|argument| argument == "--json");
     let rounds = if env::args().any(|argument| argument == "--quick") { 11 } else { 51 };
     check();
-    let cases = cases();
+    let mut cases = cases();
+    // For a profiler: one case alone, by its name.
+    if let Some(only) = env::args().skip_while(|argument| argument != "--only").nth(1) {
+        cases.retain(|case| case.what == only);
+    }
     let measured = measure(&cases, rounds);
     if json {
         cases.iter().zip(&measured).for_each(|(case, measured)| print_json(case, measured));
