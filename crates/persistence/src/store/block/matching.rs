@@ -1,6 +1,5 @@
 //! Which operations of a block fulfil a query, found on columns, without making a record.
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use taximeter_models::{ErrorCategory, Outcome, ToolStatus};
 
@@ -10,8 +9,8 @@ use super::maps::{Item, Kind};
 use super::presence::{EVERY, Presence, SomeTexts};
 use super::read_maps::{MapColumn, Shapes};
 use super::reader::Reader;
-use super::sheets::outcome;
-use crate::store::{Condition, Query};
+use super::sheets::{moment, outcome};
+use crate::store::{Block, Condition, Query};
 
 /// Rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,17 +80,15 @@ impl Reader<'_> {
         if query.since.is_none() && query.until.is_none() {
             return Ok(());
         }
-        let within = |at: DateTime<Utc>| {
-            query.since.is_none_or(|since| at >= since)
-                && query.until.is_none_or(|until| at < until)
-        };
+        // To the nanosecond, as far as 64 bits reach.
+        let [since, until] = [query.since, query.until].map(|at| at.map(|at| moment(at).0));
+        let within =
+            |at: i64| since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until);
         let (first, last) = self.meta.range_ns();
-        let exact = self.count(operation::START.far_seconds()) == 0;
-        let ends = [first, last].map(DateTime::from_timestamp_nanos);
-        if exact && ends.into_iter().all(within) {
+        if within(first) && within(last) {
             return Ok(());
         }
-        for (keep, at) in keep.iter_mut().zip(self.moments()?) {
+        for (keep, at) in keep.iter_mut().zip(self.starts()?) {
             *keep &= within(at);
         }
         Ok(())
@@ -148,7 +145,7 @@ impl Reader<'_> {
     fn keep_slow(&mut self, nanos: u64, keep: &mut [bool]) -> Result<(), BlockError> {
         let durations = self.numbers_of(operation::DURATION, self.meta.rows)?;
         for (keep, duration) in keep.iter_mut().zip(durations.iter()) {
-            *keep &= duration >= nanos;
+            *keep &= duration.min(Block::NONE - 1) >= nanos;
         }
         Ok(())
     }
@@ -202,16 +199,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The name that answered counts, or else the one that was asked.
+    /// Calls go by the name that `LlmCall::model` gives.
     fn keep_llm(&mut self, name: &str, keep: &mut [bool]) -> Result<(), BlockError> {
-        use llm::bit;
-
-        let rows = self.count(llm::MASK);
-        let mask = self.numbers_of(llm::MASK, rows)?;
-        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, bit::RESPONSE_MODEL)?;
-        let asked = self.some_texts(llm::REQUEST_MODEL, &mask, bit::REQUEST_MODEL)?;
-        let is_it = |row| answered.text(row).or_else(|| asked.text(row)) == Some(name);
-        let found: Vec<bool> = (0..rows).map(is_it).collect();
+        let (keys, names) = self.llm_keys()?;
+        let found: Vec<bool> = keys.iter().map(|key| names[*key as usize] == *name).collect();
         self.keep_having(&LLMS, &found, keep)
     }
 

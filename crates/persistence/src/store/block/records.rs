@@ -52,20 +52,6 @@ impl Reader<'_> {
     }
 }
 
-impl Reader<'_> {
-    /// When each operation began.
-    pub(super) fn moments(&mut self) -> Result<Vec<DateTime<Utc>>, BlockError> {
-        let rows = self.meta.rows;
-        let mask = self.numbers_of(operation::MASK, rows)?;
-        let times = Times::read(self, operation::START, &mask, EVERY, operation::bit::FAR_START)?;
-        let starts = Starts { times, first: self.meta.first_ns };
-        let moments = (0..rows).map(|row| starts.times.moment(row, starts.nanos(row)));
-        moments
-            .collect::<Result<_, Wrong>>()
-            .map_err(|Wrong(column, broken)| broken.at(Some(column)))
-    }
-}
-
 /// A value that no record can have, and its column.
 #[derive(Debug)]
 struct Wrong(ColumnId, Broken);

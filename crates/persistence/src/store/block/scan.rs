@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use taximeter_models::{ErrorCategory, Money, Name, Unit};
+use taximeter_models::{ErrorCategory, LlmCall, Money, Name, Unit};
 
 use super::bytes::unzigzag;
-use super::column::{ColumnId, Map, component, llm, operation, tool};
+use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
 use super::costs::Costs;
 use super::error::{BlockError, Broken};
 use super::maps::Kind;
@@ -113,12 +113,15 @@ impl Reader<'_> {
             }
             Table::Operations => None,
         };
-        let since = |row| {
+        let start = |at: usize, row: usize| {
             let since = own.as_ref().and_then(|own| own.get(row)).unwrap_or_default();
-            let is_offset = picked.table == Table::Components;
-            if is_offset { since.cast_signed() } else { unzigzag(since) }
+            if picked.table == Table::Components {
+                owner(at).saturating_add_unsigned(since.min(Block::NONE - 1))
+            } else {
+                owner(at).wrapping_add(unzigzag(since))
+            }
         };
-        Ok(picked.numbers(|at, row| owner(at).wrapping_add(since(row)).cast_unsigned()))
+        Ok(picked.numbers(|at, row| start(at, row).cast_unsigned()))
     }
 
     fn child(
@@ -177,19 +180,28 @@ impl Reader<'_> {
         Ok(picked.keys(&texts, |_, row| Some(texts.key(row))))
     }
 
-    /// The name that answered, or else the one that was asked.
     fn llm_names(&mut self, picked: &Picked) -> Result<Values, BlockError> {
-        let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
-        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, llm::bit::RESPONSE_MODEL)?;
+        let (keys, names) = self.llm_keys()?;
+        Ok(Values::Keys { keys: picked.map(|_, row| keys[row]), names })
+    }
+
+    /// For each LLM call the place of the name that [`LlmCall::model`] gives, and the names.
+    ///
+    /// [`LlmCall::model`]: taximeter_models::LlmCall::model
+    pub(super) fn llm_keys(&mut self) -> Result<(Vec<u32>, Vec<Name>), BlockError> {
+        let rows = self.count(llm::MASK);
+        let mask = self.numbers_of(llm::MASK, rows)?;
         let asked = self.some_texts(llm::REQUEST_MODEL, &mask, llm::bit::REQUEST_MODEL)?;
+        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, llm::bit::RESPONSE_MODEL)?;
         let mut interner = Interner::default();
-        let lists = [&answered, &asked].map(|some| interner.all(&some.texts));
-        let [answers, questions] = lists;
-        let key = |_: usize, row: usize| {
-            let answer = answered.key(row).map(|key| answers[key]);
-            answer.or_else(|| asked.key(row).map(|key| questions[key])).unwrap_or(Keys::NONE)
+        let [questions, answers] = [&asked, &answered].map(|some| interner.all(&some.texts));
+        let nobody = LlmCall::default();
+        let key = |row: usize| {
+            let key = asked.key(row).map(|key| questions[key]);
+            let key = key.or_else(|| answered.key(row).map(|key| answers[key]));
+            key.unwrap_or_else(|| interner.key(nobody.model()))
         };
-        Ok(Values::Keys { keys: picked.map(key), names: interner.names })
+        Ok(((0..rows).map(key).collect(), interner.names))
     }
 
     fn of_operation(
@@ -251,29 +263,50 @@ impl Reader<'_> {
         Ok(Values::Keys { keys, names: interner.names })
     }
 
-    /// The category of the first error of each row; a component has that of its operation.
+    /// The category of the first error of each row; that of a component is the first that names it.
     fn error_categories(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let categories = match picked.table {
             Table::ToolCalls => self.categories(&TOOLS)?,
             Table::LlmCalls => self.categories(&LLMS)?,
-            Table::Operations | Table::Components => {
-                let all = self.categories(&ERRORS)?;
-                let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
-                let first = |row| ranges.get(row).next().and_then(|first| all[first]);
-                (0..self.meta.rows).map(first).collect()
-            }
+            Table::Operations => self.first_errors()?,
+            Table::Components => self.component_errors(picked)?,
         };
-        let of_owner = matches!(picked.table, Table::Operations | Table::Components);
+        let in_order = picked.table == Table::Components;
         let key = |at: usize, row: usize| {
-            let category = categories[if of_owner { picked.owner(at) } else { row }];
-            category.and_then(|category| {
-                let place = ErrorCategory::ALL.iter().position(|known| *known == category);
-                place.and_then(|place| u32::try_from(place).ok())
-            })
+            let category = categories[if in_order { at } else { row }]?;
+            let place = ErrorCategory::ALL.iter().position(|known| *known == category)?;
+            u32::try_from(place).ok()
         };
         let keys = picked.map(|at, row| key(at, row).unwrap_or(Keys::NONE));
         let names = ErrorCategory::ALL.iter().map(|category| category.as_str().into());
         Ok(Values::Keys { keys, names: names.collect() })
+    }
+
+    fn first_errors(&mut self) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let all = self.categories(&ERRORS)?;
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
+        let first = |row| ranges.get(row).next().and_then(|first| all[first]);
+        Ok((0..self.meta.rows).map(first).collect())
+    }
+
+    /// In the order of the rows that were picked.
+    fn component_errors(
+        &mut self,
+        picked: &Picked,
+    ) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let all = self.categories(&ERRORS)?;
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
+        let columns = ErrorColumns::OPERATIONS;
+        let mask = self.numbers_of(columns.mask(), all.len())?;
+        let within = self.some_texts(columns.component(), &mask, ErrorColumns::COMPONENT_BIT)?;
+        let names = self.texts_of(component::NAME, self.rows_of(Table::Components))?;
+        let category = |at: usize, row: usize| {
+            let mut errors = ranges.get(picked.owner(at));
+            errors
+                .find(|error| within.text(*error) == Some(names.text(row)))
+                .and_then(|error| all[error])
+        };
+        Ok(picked.map(category))
     }
 
     /// The sums of the buckets that count, of each LLM call, or of all of an operation.
