@@ -133,6 +133,8 @@ pub(super) struct MapSheet<'r> {
     shape_places: HashMap<Vec<u16>, u64, RandomState>,
     /// The shape of each row.
     pub(super) rows: Vec<u64>,
+    /// The columns of the row at hand.
+    shape: Vec<u16>,
 }
 
 /// A JSON value that would not be read back: `serde_json` reads up to 127 levels.
@@ -148,17 +150,17 @@ impl<'r> MapSheet<'r> {
         map: impl Iterator<Item = (&'r str, Item<'r>)>,
     ) -> Result<(), TooDeep> {
         let last = self.rows.last().copied();
-        let expected = last.map_or(&[][..], |shape| &self.shapes[as_place(shape)]).to_vec();
-        let mut shape = Vec::with_capacity(expected.len());
+        self.shape.clear();
         let mut rest = BTreeMap::new();
         for (at, (key, item)) in map.enumerate() {
             if matches!(item, Item::Json(value) if levels(value, MOST_LEVELS).is_none()) {
                 return Err(TooDeep);
             }
-            match self.place(key, item.kind(), expected.get(at).copied()) {
+            let expected = last.and_then(|shape| self.shapes[as_place(shape)].get(at).copied());
+            match self.place(key, item.kind(), expected) {
                 Some(place) => {
                     self.columns[usize::from(place)].push(item);
-                    shape.push(place);
+                    self.shape.push(place);
                 }
                 None => {
                     rest.insert(key, item.value());
@@ -169,10 +171,10 @@ impl<'r> MapSheet<'r> {
             let place = self.add("", Kind::Rest);
             let json = serde_json::to_string(&rest).unwrap_or_default();
             self.columns[usize::from(place)].push_text(Cow::Owned(json));
-            shape.push(place);
+            self.shape.push(place);
         }
-        let same = last.filter(|_| shape == expected);
-        let row = same.unwrap_or_else(|| self.shape(shape));
+        let same = last.filter(|shape| self.shapes[as_place(*shape)] == self.shape);
+        let row = same.unwrap_or_else(|| self.find_shape());
         self.rows.push(row);
         Ok(())
     }
@@ -196,9 +198,9 @@ impl<'r> MapSheet<'r> {
         })
     }
 
-    fn shape(&mut self, shape: Vec<u16>) -> u64 {
+    fn find_shape(&mut self) -> u64 {
         let shapes = &mut self.shapes;
-        *self.shape_places.entry(shape).or_insert_with_key(|shape| {
+        *self.shape_places.entry(self.shape.clone()).or_insert_with_key(|shape| {
             shapes.push(shape.clone());
             shapes.len() as u64 - 1
         })

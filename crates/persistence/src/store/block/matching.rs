@@ -1,5 +1,7 @@
 //! Which operations of a block fulfil a query, found on columns, without making a record.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 use taximeter_models::{ErrorCategory, Outcome, ToolStatus};
 
@@ -7,7 +9,7 @@ use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool
 use super::error::BlockError;
 use super::maps::{Item, Kind};
 use super::presence::{EVERY, Presence, SomeTexts};
-use super::read_maps::{MapColumn, Shapes};
+use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
 use super::sheets::{moment, outcome};
 use crate::store::{Block, Condition, Query};
@@ -287,18 +289,33 @@ fn inferred(mask: u64) -> Option<ErrorCategory> {
 }
 
 fn keep_equal(texts: &SomeTexts, text: &str, keep: &mut [bool]) {
-    let key = texts.texts.list().iter().position(|known| known == text);
-    for (row, keep) in keep.iter_mut().enumerate() {
-        *keep &= key.is_some() && texts.key(row) == key;
+    let place = texts.texts.list().iter().position(|known| known == text);
+    // No row has the key of no text.
+    let asked = place.and_then(|place| u32::try_from(place).ok());
+    match asked {
+        Some(asked) => {
+            for (keep, key) in keep.iter_mut().zip(&*texts.keys()) {
+                *keep &= *key == asked;
+            }
+        }
+        None => keep.fill(false),
     }
 }
 
 impl MapColumn {
     /// Marks the rows whose key has this value, where this column has the key.
     fn find(&self, key: &str, value: &Value, found: &mut [bool]) {
+        if let (Kind::Text, Some(text), MapValues::Texts(texts)) =
+            (self.kind, value.as_str(), &self.values)
+        {
+            let texts = SomeTexts { presence: self.presence.clone(), texts: Arc::clone(texts) };
+            let mut equal = vec![true; found.len()];
+            keep_equal(&texts, text, &mut equal);
+            found.iter_mut().zip(equal).for_each(|(found, equal)| *found |= equal);
+            return;
+        }
         let is_it = |row: usize| match (self.kind, Item::from(value)) {
             (Kind::Rest, _) => self.value(row).is_some_and(|rest| rest.get(key) == Some(value)),
-            (Kind::Text, Item::Text(text)) => self.text(row) == Some(text),
             (Kind::Text, _) | (_, Item::Text(_)) => false,
             _ => self.presence.place(row).is_some() && self.value(row).as_ref() == Some(value),
         };

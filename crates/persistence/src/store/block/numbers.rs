@@ -137,6 +137,29 @@ pub(super) fn decode(bytes: &[u8], count: usize) -> Result<Numbers, Broken> {
     })
 }
 
+/// Numbers of 32 bits at most.
+#[derive(Debug)]
+pub(super) enum Words {
+    Constant(u64, usize),
+    Short(Vec<u16>),
+    Word(Vec<u32>),
+}
+
+/// Reads so many numbers that are at most as large as a count of rows, without making them wider than they are.
+pub(super) fn decode_words(bytes: &[u8], count: usize) -> Result<Words, Broken> {
+    let mut cursor = Cursor(bytes);
+    Ok(match cursor.byte()? {
+        form::CONSTANT => {
+            let number = cursor.number()?;
+            cursor.end()?;
+            Words::Constant(number, count)
+        }
+        form::SHORT => Words::Short(exactly(cursor.0, count)?),
+        form::WORD => Words::Word(exactly(cursor.0, count)?),
+        _ => return Err(Broken("its keys have a form that is not known")),
+    })
+}
+
 const OUTSIDE: Broken = Broken("a key points outside of its list");
 
 /// Numbers that are no list of repeating ones: those hold others, which hold none.

@@ -1,5 +1,6 @@
 //! Which rows have a value, and where it is among those that there are.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,14 +10,15 @@ use super::error::Broken;
 use super::meta::MOST_VALUES;
 use super::numbers::Numbers;
 use super::texts::Texts;
+use crate::store::Keys;
 
 /// Which rows of a table have a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Presence {
     /// Every one, its own.
     All,
-    /// None.
-    Nothing,
+    /// None of so many.
+    Nothing(usize),
     /// For each row the place of its value, or [`ABSENT`].
     Some(Vec<u32>),
 }
@@ -31,7 +33,7 @@ impl Presence {
         match mask {
             mask if bit == EVERY => (Self::All, mask.len()),
             Numbers::Constant(mask, count) if mask & bit != 0 => (Self::All, *count),
-            Numbers::Constant(..) => (Self::Nothing, 0),
+            Numbers::Constant(_, count) => (Self::Nothing(*count), 0),
             Numbers::Each(mask) => Self::where_it_is(mask.iter().map(|mask| mask & bit != 0)),
         }
     }
@@ -53,7 +55,7 @@ impl Presence {
     pub(super) fn place(&self, row: usize) -> Option<usize> {
         match self {
             Self::All => Some(row),
-            Self::Nothing => None,
+            Self::Nothing(_) => None,
             Self::Some(places) => {
                 let place = places[row];
                 (place != ABSENT).then_some(place as usize)
@@ -70,6 +72,22 @@ pub(super) struct SomeNumbers {
 }
 
 impl SomeNumbers {
+    /// The number of each row, or another one where it has none.
+    pub(super) fn each(&self, absent: u64) -> Vec<u64> {
+        match &self.presence {
+            Presence::All => self.numbers.iter().collect(),
+            Presence::Nothing(rows) => vec![absent; *rows],
+            Presence::Some(places) => places
+                .iter()
+                .map(
+                    |place| {
+                        if *place == ABSENT { absent } else { self.numbers.get(*place as usize) }
+                    },
+                )
+                .collect(),
+        }
+    }
+
     pub(super) fn get(&self, row: usize) -> Option<u64> {
         self.presence.place(row).map(|place| self.numbers.get(place))
     }
@@ -83,6 +101,19 @@ pub(super) struct SomeTexts {
 }
 
 impl SomeTexts {
+    /// For each row the place of its text in the list of different texts, or [`Keys::NONE`].
+    pub(super) fn keys(&self) -> Cow<'_, [u32]> {
+        let keys = self.texts.keys();
+        match &self.presence {
+            Presence::All => keys,
+            Presence::Nothing(rows) => vec![Keys::NONE; *rows].into(),
+            Presence::Some(places) => places
+                .iter()
+                .map(|place| if *place == ABSENT { Keys::NONE } else { keys[*place as usize] })
+                .collect(),
+        }
+    }
+
     pub(super) fn text(&self, row: usize) -> Option<&str> {
         self.presence.place(row).map(|place| self.texts.text(place))
     }

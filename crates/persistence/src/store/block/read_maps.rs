@@ -59,7 +59,7 @@ impl Shapes {
         let having: Vec<u64> = self.list.iter().map(|shape| has(shape).into()).collect();
         let bit = |shape: u64| usize::try_from(shape).map_or(0, |shape| having[shape]);
         match &*self.rows {
-            Numbers::Constant(_, 0) => (Presence::Nothing, 0),
+            Numbers::Constant(_, 0) => (Presence::Nothing(0), 0),
             Numbers::Constant(shape, count) => {
                 Presence::of(&Numbers::Constant(bit(*shape), *count), 1)
             }

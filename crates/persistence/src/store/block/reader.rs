@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use taximeter_models::OperationId;
 
-use super::column::{ColumnId, operation};
+use super::bytes::unzigzag;
+use super::column::{ColumnId, component, operation};
 use super::error::{BlockError, Broken};
 use super::ids::{Threads, expected_high};
 use super::meta::{Meta, Place, VERSION};
@@ -94,6 +95,29 @@ impl<'f> Reader<'f> {
         let first = self.meta.first_ns;
         let starts = self.numbers_of(operation::START, self.meta.rows)?;
         Ok(starts.iter().map(|since| first.wrapping_add(since.cast_signed())).collect())
+    }
+
+    /// How long after the start of its operation each component began. They are kept as distances from the end of the
+    /// component before.
+    pub(super) fn offsets(&mut self) -> Result<SomeNumbers, BlockError> {
+        let rows = self.count(component::MASK);
+        let ranges = self.ranges(operation::COMPONENTS, self.meta.rows, rows)?;
+        let mask = self.numbers_of(component::MASK, rows)?;
+        let mut offsets = self.some_numbers(component::OFFSET, &mask, component::bit::OFFSET)?;
+        let durations = self.numbers_of(component::DURATION, rows)?;
+        let mut absolute = Vec::with_capacity(offsets.numbers.len());
+        for operation in 0..self.meta.rows {
+            let mut end = 0_u64;
+            for row in ranges.get(operation) {
+                if let Some(since) = offsets.get(row) {
+                    end = end.wrapping_add(unzigzag(since).cast_unsigned());
+                    absolute.push(end);
+                }
+                end = end.wrapping_add(durations.get(row));
+            }
+        }
+        offsets.numbers = Arc::new(Numbers::Each(absolute));
+        Ok(offsets)
     }
 
     /// How many rows the table has of which this is a column that every row has.

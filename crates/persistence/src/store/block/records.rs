@@ -248,7 +248,10 @@ impl Components {
         let mask = reader.numbers_of(component::MASK, rows)?;
         Ok(Self {
             name: reader.texts_of(component::NAME, rows)?,
-            offset: Times::read(reader, component::OFFSET, &mask, bit::OFFSET, bit::FAR_OFFSET)?,
+            offset: Times {
+                nanos: reader.offsets()?,
+                ..Times::read(reader, component::OFFSET, &mask, bit::OFFSET, bit::FAR_OFFSET)?
+            },
             duration: Times::read(reader, component::DURATION, &mask, EVERY, bit::FAR_DURATION)?,
             count: reader.numbers_of(component::COUNT, rows)?,
         })

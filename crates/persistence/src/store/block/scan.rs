@@ -14,7 +14,7 @@ use super::costs::Costs;
 use super::error::{BlockError, Broken};
 use super::maps::Kind;
 use super::matching::{COMPONENTS, ERRORS, LLMS, Parts, Rows, TOOLS};
-use super::presence::{EVERY, Ranges, SomeNumbers, SomeTexts};
+use super::presence::{EVERY, Presence, Ranges, SomeNumbers, SomeTexts};
 use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
 use super::texts::Texts;
@@ -104,21 +104,20 @@ impl Reader<'_> {
 
     fn started(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let starts = self.starts()?;
-        let owner = |at: usize| starts[picked.owner(at)];
         let own = match picked.table {
-            Table::ToolCalls => Some(self.child(tool::MASK, tool::START, tool::bit::START)?),
-            Table::LlmCalls => Some(self.child(llm::MASK, llm::START, llm::bit::START)?),
-            Table::Components => {
-                Some(self.child(component::MASK, component::OFFSET, component::bit::OFFSET)?)
+            Table::Operations => {
+                return Ok(Values::Numbers(picked.own(&starts, i64::cast_unsigned)));
             }
-            Table::Operations => None,
+            Table::ToolCalls => self.child(tool::MASK, tool::START, tool::bit::START)?,
+            Table::LlmCalls => self.child(llm::MASK, llm::START, llm::bit::START)?,
+            Table::Components => self.offsets()?,
         };
         let start = |at: usize, row: usize| {
-            let since = own.as_ref().and_then(|own| own.get(row)).unwrap_or_default();
+            let (start, since) = (starts[picked.owner(at)], own.get(row).unwrap_or_default());
             if picked.table == Table::Components {
-                owner(at).saturating_add_unsigned(since.min(Block::NONE - 1))
+                start.saturating_add_unsigned(since.min(Block::NONE - 1))
             } else {
-                owner(at).wrapping_add(unzigzag(since))
+                start.wrapping_add(unzigzag(since))
             }
         };
         Ok(picked.numbers(|at, row| start(at, row).cast_unsigned()))
@@ -177,12 +176,12 @@ impl Reader<'_> {
             Table::LlmCalls => return self.llm_names(picked),
         };
         let texts = self.texts_of(column, self.rows_of(picked.table))?;
-        Ok(picked.keys(&texts, |_, row| Some(texts.key(row))))
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts) })
     }
 
     fn llm_names(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let (keys, names) = self.llm_keys()?;
-        Ok(Values::Keys { keys: picked.map(|_, row| keys[row]), names })
+        Ok(Values::Keys { keys: picked.own(&keys, |key| key), names })
     }
 
     /// For each LLM call the place of the name that [`LlmCall::model`] gives, and the names.
@@ -221,7 +220,7 @@ impl Reader<'_> {
         }
         let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
         let texts = self.some_texts(llm::PROVIDER, &mask, llm::bit::PROVIDER)?;
-        Ok(picked.keys(&texts.texts, |_, row| texts.key(row)))
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
     }
 
     fn value_keys(&mut self, picked: &Picked, map: Map, key: &str) -> Result<Values, BlockError> {
@@ -318,13 +317,13 @@ impl Reader<'_> {
         let mut sums = vec![0_u64; rows];
         for (unit, numbers) in self.units()? {
             if counts(unit) {
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.saturating_add(numbers.get(row).unwrap_or_default());
+                for (sum, count) in sums.iter_mut().zip(numbers.each(0)) {
+                    *sum = sum.saturating_add(count);
                 }
             }
         }
         if picked.table == Table::LlmCalls {
-            return Ok(picked.numbers(|_, row| sums[row]));
+            return Ok(Values::Numbers(picked.own(&sums, |sum| sum)));
         }
         let ranges = self.llm_ranges()?;
         let sum =
@@ -357,14 +356,8 @@ impl Reader<'_> {
             return Ok(Values::Money(vec![Money::ZERO; picked.rows.len()]));
         }
         let costs = Costs::read(self, self.count(llm::MASK))?;
-        let units = self.units()?;
-        let usd = |row: usize| {
-            let count = |asked| {
-                let bucket = units.iter().find(|(unit, _)| *unit == asked);
-                bucket.and_then(|(_, numbers)| numbers.get(row)).unwrap_or_default()
-            };
-            costs.usd(row, &count)
-        };
+        let units = Units::of(self.units()?);
+        let usd = |row: usize| costs.usd(row, &|unit| units.count(unit, row));
         let wrong = || Broken("a cost cannot be counted").at(Some(llm::COST));
         let amounts: Option<Vec<Money>> = if picked.table == Table::LlmCalls {
             picked.rows.iter().map(usd).collect()
@@ -444,22 +437,54 @@ impl Picked {
 
     /// Times, of which the largest number stands for one that was not told.
     fn told(&self, times: &SomeNumbers) -> Values {
-        self.numbers(|_, row| times.get(row).map_or(Block::NONE, |time| time.min(Block::NONE - 1)))
+        let told = |time: u64| time.min(Block::NONE - 1);
+        match times.presence {
+            Presence::All => Values::Numbers(self.own(&times.each(Block::NONE), told)),
+            _ => self.numbers(|_, row| times.get(row).map_or(Block::NONE, told)),
+        }
     }
 
-    fn keys(&self, texts: &Texts, key: impl Fn(usize, usize) -> Option<usize>) -> Values {
-        let key = |at, row| key(at, row).and_then(|key| u32::try_from(key).ok());
-        let names = texts.list().iter().map(Name::from).collect();
-        Values::Keys { keys: self.map(|at, row| key(at, row).unwrap_or(Keys::NONE)), names }
+    /// Those of the rows that were picked, out of those of all rows.
+    fn own<T: Copy, U>(&self, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
+        gather(&self.rows, all, value)
     }
 
     /// The keys of texts of operations.
     fn some_keys(&self, texts: &SomeTexts) -> Values {
-        self.keys(&texts.texts, |at, _| texts.key(self.owner(at)))
+        let owners = self.owners.as_ref().unwrap_or(&self.rows);
+        Values::Keys { keys: gather(owners, &texts.keys(), |key| key), names: names(&texts.texts) }
     }
 
     fn no_keys(&self) -> Values {
         Values::Keys { keys: vec![Keys::NONE; self.rows.len()], names: Vec::new() }
+    }
+}
+
+fn gather<T: Copy, U>(rows: &Rows, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
+    match rows {
+        Rows::All(_) => all.iter().map(|all| value(*all)).collect(),
+        Rows::Some(rows) => rows.iter().map(|row| value(all[*row as usize])).collect(),
+    }
+}
+
+fn names(texts: &Texts) -> Vec<Name> {
+    texts.list().iter().map(Name::from).collect()
+}
+
+/// The buckets of usage, by unit.
+struct Units(Vec<Option<SomeNumbers>>);
+
+impl Units {
+    fn of(units: Vec<(Unit, SomeNumbers)>) -> Self {
+        let mut by_unit: Vec<_> = Unit::ALL.iter().map(|_| None).collect();
+        for (unit, numbers) in units {
+            by_unit[unit as usize] = Some(numbers);
+        }
+        Self(by_unit)
+    }
+
+    fn count(&self, unit: Unit, row: usize) -> u64 {
+        self.0[unit as usize].as_ref().and_then(|numbers| numbers.get(row)).unwrap_or_default()
     }
 }
 

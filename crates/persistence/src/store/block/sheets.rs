@@ -105,7 +105,8 @@ impl<'r> Sheets<'r> {
         let tags = record.tags.iter().map(|(key, value)| (key.as_str(), Item::Text(value)));
         self.map(Map::Tags, tags)?;
         self.map(Map::Metadata, items(&record.metadata))?;
-        record.components.iter().for_each(|timing| self.component(timing));
+        let mut end = 0;
+        record.components.iter().for_each(|timing| end = self.component(timing, end));
         record.tool_calls.iter().try_for_each(|call| self.tool(call, start))?;
         record.llm_calls.iter().try_for_each(|call| self.llm(call, start))?;
         record.errors.iter().for_each(|error| self.error(ErrorColumns::OPERATIONS, error));
@@ -154,18 +155,22 @@ impl<'r> Sheets<'r> {
         self.maps[map as usize].push(items).map_err(|_| "JSON that is nested too deep")
     }
 
-    fn component(&mut self, timing: &'r ComponentTiming) {
+    /// Most components begin where the one before ended, so that their offset is kept as its distance from there. Hands
+    /// back where this one ended.
+    fn component(&mut self, timing: &'r ComponentTiming, end: u64) -> u64 {
         use component::bit;
 
         let (duration, far_duration) = nanos(timing.duration);
         let offset = timing.offset.map(nanos);
-        let mask = self.optional_number(component::OFFSET, offset.map(|(ns, _)| ns), bit::OFFSET)
+        let since = offset.map(|(ns, _)| zigzag(ns.wrapping_sub(end).cast_signed()));
+        let mask = self.optional_number(component::OFFSET, since, bit::OFFSET)
             | self.far(component::OFFSET, offset.and_then(|(_, far)| far), bit::FAR_OFFSET)
             | self.far(component::DURATION, far_duration, bit::FAR_DURATION);
         self.number(component::MASK, mask);
         self.text(component::NAME, &timing.name);
         self.number(component::DURATION, duration);
         self.number(component::COUNT, timing.count);
+        offset.map_or(end, |(ns, _)| ns).wrapping_add(duration)
     }
 
     fn tool(&mut self, call: &'r ToolCall, base: i64) -> Result<(), &'static str> {

@@ -136,11 +136,11 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
                 Table::ToolCalls => tool.and_then(|call| call.duration),
                 Table::LlmCalls => llm.and_then(|call| call.duration),
             };
-            Said::Number(told.map_or(Block::NONE, |told| nanos_of(told)))
+            Said::Number(told.map_or(Block::NONE, nanos_of))
         }
         Column::FirstToken => {
             let told = llm.and_then(|call| call.time_to_first_token);
-            Said::Number(told.map_or(Block::NONE, |told| nanos_of(told)))
+            Said::Number(told.map_or(Block::NONE, nanos_of))
         }
         Column::Outcome => Said::Number(match (tool, llm) {
             (Some(call), _) => u64::from(!call.is_success()),
