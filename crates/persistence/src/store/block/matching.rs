@@ -47,11 +47,19 @@ impl Rows {
     }
 
     fn of(keep: &[bool]) -> Self {
-        if keep.iter().all(|keep| *keep) {
-            return Self::All(keep.len());
+        let count = keep.iter().filter(|keep| **keep).count();
+        if count == keep.len() {
+            return Self::All(count);
         }
-        let kept = (0_u32..).zip(keep).filter(|(_, keep)| **keep);
-        Self::Some(kept.map(|(row, _)| row).collect())
+        // Written without a branch: whether a row is kept, a processor cannot guess.
+        let mut rows = vec![0; keep.len()];
+        let mut next = 0;
+        for (row, keep) in (0_u32..).zip(keep) {
+            rows[next] = row;
+            next += usize::from(*keep);
+        }
+        rows.truncate(count);
+        Self::Some(rows)
     }
 }
 
@@ -138,7 +146,7 @@ impl Reader<'_> {
 
     fn keep_outcome(&mut self, asked: Outcome, keep: &mut [bool]) -> Result<(), BlockError> {
         let mask = self.numbers_of(operation::MASK, self.meta.rows)?;
-        for (keep, mask) in keep.iter_mut().zip(mask.iter()) {
+        for (keep, mask) in keep.iter_mut().zip(&*mask.each()) {
             *keep &= mask & operation::bit::OUTCOME == outcome(asked);
         }
         Ok(())
@@ -146,8 +154,8 @@ impl Reader<'_> {
 
     fn keep_slow(&mut self, nanos: u64, keep: &mut [bool]) -> Result<(), BlockError> {
         let durations = self.numbers_of(operation::DURATION, self.meta.rows)?;
-        for (keep, duration) in keep.iter_mut().zip(durations.iter()) {
-            *keep &= duration.min(Block::NONE - 1) >= nanos;
+        for (keep, duration) in keep.iter_mut().zip(&*durations.each()) {
+            *keep &= (*duration).min(Block::NONE - 1) >= nanos;
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ pub(super) fn decode(bytes: &[u8], count: usize) -> Result<List, Broken> {
     for (row, number) in numbers.iter().enumerate() {
         let key = keys.as_ref().map_or(row, |keys| keys[row] as usize);
         frames[key].write(number, &mut list.text);
-        list.close()?;
+        list.close();
         if list.text.len() > MOST_BYTES {
             return Err(Broken("its texts are larger than they can be"));
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use taximeter_models::Name;
 
 use super::error::Broken;
-use super::meta::MOST_VALUES;
 use super::numbers::Numbers;
 use super::texts::Texts;
 use crate::store::Keys;
@@ -73,18 +72,16 @@ pub(super) struct SomeNumbers {
 
 impl SomeNumbers {
     /// The number of each row, or another one where it has none.
-    pub(super) fn each(&self, absent: u64) -> Vec<u64> {
+    pub(super) fn each(&self, absent: u64) -> Cow<'_, [u64]> {
         match &self.presence {
-            Presence::All => self.numbers.iter().collect(),
-            Presence::Nothing(rows) => vec![absent; *rows],
-            Presence::Some(places) => places
-                .iter()
-                .map(
-                    |place| {
-                        if *place == ABSENT { absent } else { self.numbers.get(*place as usize) }
-                    },
-                )
-                .collect(),
+            Presence::All => self.numbers.each(),
+            Presence::Nothing(rows) => vec![absent; *rows].into(),
+            Presence::Some(places) => {
+                let numbers = self.numbers.each();
+                let number =
+                    |place: &u32| if *place == ABSENT { absent } else { numbers[*place as usize] };
+                places.iter().map(number).collect()
+            }
         }
     }
 
@@ -130,27 +127,42 @@ impl SomeTexts {
 
 /// Which rows of another table are the parts of each row.
 #[derive(Debug)]
-pub(super) struct Ranges {
+pub(super) enum Ranges {
+    /// So many parts of each row.
+    Same(usize),
     /// Where the parts of each row begin, and where those of the last row end.
-    begins: Vec<u32>,
+    Begins(Vec<u32>),
 }
 
 impl Ranges {
     /// From how many parts each row has; in all there are so many.
     pub(super) fn of(counts: &Numbers, parts: usize) -> Result<Self, Broken> {
+        if let Numbers::Constant(count, rows) = counts {
+            let count = usize::try_from(*count).map_err(|_| OTHER_COUNT)?;
+            let fits = count.checked_mul(*rows) == Some(parts);
+            return if fits { Ok(Self::Same(count)) } else { Err(OTHER_COUNT) };
+        }
         let mut begins = Vec::with_capacity(counts.len() + 1);
         let mut end = 0_u32;
         begins.push(end);
         for count in counts.iter() {
-            let count = u32::try_from(count).ok().filter(|count| *count as usize <= MOST_VALUES);
+            let count = u32::try_from(count).ok();
             end = count.and_then(|count| end.checked_add(count)).ok_or(OTHER_COUNT)?;
             begins.push(end);
         }
-        if end as usize == parts { Ok(Self { begins }) } else { Err(OTHER_COUNT) }
+        if end as usize == parts { Ok(Self::Begins(begins)) } else { Err(OTHER_COUNT) }
     }
 
     pub(super) fn get(&self, row: usize) -> Range<usize> {
-        self.begins[row] as usize..self.begins[row + 1] as usize
+        match self {
+            Self::Same(count) => row * count..(row + 1) * count,
+            Self::Begins(begins) => begins[row] as usize..begins[row + 1] as usize,
+        }
+    }
+
+    /// Whether each row has one part, so that both tables have the same rows.
+    pub(super) fn is_one_each(&self) -> bool {
+        matches!(self, Self::Same(1))
     }
 }
 

@@ -315,17 +315,15 @@ impl Reader<'_> {
         }
         let rows = self.count(llm::MASK);
         let mut sums = vec![0_u64; rows];
-        for (unit, numbers) in self.units()? {
-            if counts(unit) {
-                for (sum, count) in sums.iter_mut().zip(numbers.each(0)) {
-                    *sum = sum.saturating_add(count);
-                }
+        for (_, numbers) in self.units(counts)? {
+            for (sum, count) in sums.iter_mut().zip(&*numbers.each(0)) {
+                *sum = sum.saturating_add(*count);
             }
         }
-        if picked.table == Table::LlmCalls {
+        let ranges = self.llm_ranges()?;
+        if picked.table == Table::LlmCalls || ranges.is_one_each() {
             return Ok(Values::Numbers(picked.own(&sums, |sum| sum)));
         }
-        let ranges = self.llm_ranges()?;
         let sum =
             |row| sums[ranges.get(row)].iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
         Ok(picked.numbers(|_, row| sum(row)))
@@ -335,17 +333,21 @@ impl Reader<'_> {
         self.ranges(operation::LLM_CALLS, self.meta.rows, self.count(llm::MASK))
     }
 
-    /// The buckets of usage that there are.
-    fn units(&mut self) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
+    /// Those buckets of usage that count, as far as there are any.
+    fn units(&mut self, counts: fn(Unit) -> bool) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
         let shapes = Shapes::read(self, Map::Usage, self.count(llm::MASK))?;
         let mut units = Vec::new();
         for place in 0..shapes.columns.len() {
-            let column = MapColumn::read(self, &shapes, place)?;
-            let (Some(unit), MapValues::Numbers(numbers)) =
-                (Unit::named(&column.key), column.values)
-            else {
-                return Err(Broken("it has a unit that is not known").at(Some(Map::Usage.shape())));
+            let unknown = Broken("it has a unit that is not known").at(Some(Map::Usage.shape()));
+            let (_, kind, key) = &shapes.columns[place];
+            let Some(unit) = Unit::named(key).filter(|_| kind.is_number()) else {
+                return Err(unknown);
             };
+            if !counts(unit) {
+                continue;
+            }
+            let column = MapColumn::read(self, &shapes, place)?;
+            let MapValues::Numbers(numbers) = column.values else { return Err(unknown) };
             units.push((unit, SomeNumbers { presence: column.presence, numbers }));
         }
         Ok(units)
@@ -356,7 +358,7 @@ impl Reader<'_> {
             return Ok(Values::Money(vec![Money::ZERO; picked.rows.len()]));
         }
         let costs = Costs::read(self, self.count(llm::MASK))?;
-        let units = Units::of(self.units()?);
+        let units = Units::of(self.units(|_| true)?);
         let usd = |row: usize| costs.usd(row, &|unit| units.count(unit, row));
         let wrong = || Broken("a cost cannot be counted").at(Some(llm::COST));
         let amounts: Option<Vec<Money>> = if picked.table == Table::LlmCalls {

@@ -70,7 +70,7 @@ impl Sealer {
             if !numbers.is_empty() {
                 self.numbers(column, numbers)?;
             }
-            if !texts.is_empty() {
+            if texts.len() > 0 {
                 let mut bytes = Vec::new();
                 let list = texts::encode(&mut bytes, texts)?;
                 if let Some(dimension) = dimension_of(column) {

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod damage;
+mod golden;
 mod oracle;
 
 use std::collections::HashMap;

@@ -87,10 +87,15 @@ impl List {
         (0..self.len()).map(|at| self.get(at))
     }
 
-    pub(super) fn close(&mut self) -> Result<(), Broken> {
-        self.ends
-            .push(u32::try_from(self.text.len()).map_err(|_| Broken("its texts are above 4 GiB"))?);
-        Ok(())
+    /// Adds a text. A list that came above 4 GiB is refused where it is written.
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.close();
+    }
+
+    /// Makes a text of what was added to the end.
+    pub(super) fn close(&mut self) {
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
     }
 }
 
@@ -100,14 +105,13 @@ pub(super) struct Dictionary<'t> {
     pub(super) keys: Vec<u64>,
 }
 
-pub(super) fn dictionary<'t, T: AsRef<str>>(texts: &'t [T]) -> Dictionary<'t> {
+fn dictionary(texts: &List) -> Dictionary<'_> {
     let mut places: HashMap<&str, usize, RandomState> = HashMap::default();
-    let mut list: Vec<&'t str> = Vec::new();
+    let mut list: Vec<&str> = Vec::new();
     // For each text the one that came after it the last time: texts often come in turns.
     let mut after: Vec<usize> = Vec::new();
     let mut last = 0;
     let keys = texts.iter().map(|text| {
-        let text = text.as_ref();
         let guess = after.get(last).copied().filter(|guess| list.get(*guess) == Some(&text));
         let (place, new) = guess.map_or_else(
             || {
@@ -129,10 +133,11 @@ pub(super) fn dictionary<'t, T: AsRef<str>>(texts: &'t [T]) -> Dictionary<'t> {
 }
 
 /// Writes texts, and hands out the different ones.
-pub(super) fn encode<'t>(
-    to: &mut Vec<u8>,
-    texts: &'t [Cow<'_, str>],
-) -> Result<Vec<&'t str>, SealError> {
+pub(super) fn encode<'t>(to: &mut Vec<u8>, texts: &'t List) -> Result<Vec<&'t str>, SealError> {
+    if u32::try_from(texts.text.len()).is_err() {
+        let rows = texts.text.len();
+        return Err(SealError::TooMany { what: "bytes of text", rows, most: u32::MAX as usize });
+    }
     let dictionary = dictionary(texts);
     encode_dictionary(to, &dictionary)?;
     Ok(dictionary.list)
@@ -249,10 +254,17 @@ mod tests {
 
     use super::*;
 
+    fn list(texts: &[String]) -> List {
+        let mut list = List::default();
+        for text in texts {
+            list.push(text);
+        }
+        list
+    }
+
     fn back(texts: &[String]) -> usize {
         let mut bytes = Vec::new();
-        let given: Vec<Cow<'_, str>> = texts.iter().map(Cow::from).collect();
-        encode(&mut bytes, &given).unwrap();
+        encode(&mut bytes, &list(texts)).unwrap();
         let read = decode(&bytes, texts.len()).unwrap();
         assert_eq!((0..read.len()).map(|row| read.text(row).to_owned()).collect::<Vec<_>>(), texts);
         let mut names = read.names().to_vec();
@@ -306,7 +318,7 @@ mod tests {
             texts in prop::collection::vec("a?b?[0-9]{0,3}", 1..80), at: prop::sample::Index, byte: u8, count in 0..90_usize,
         ) {
             let mut bytes = Vec::new();
-            encode(&mut bytes, &texts.iter().map(Cow::from).collect::<Vec<_>>()).unwrap();
+            encode(&mut bytes, &list(&texts)).unwrap();
             let at = at.index(bytes.len());
             bytes[at] = byte;
             if let Ok(read) = decode(&bytes, count) {
