@@ -25,6 +25,15 @@ pub(crate) enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Sealed operations: bytes, speed, and questions beside DuckDB on Parquet
+    Store {
+        /// Write JSON, an object a line
+        #[arg(long)]
+        json: bool,
+        /// A tenth of the operations
+        #[arg(long)]
+        quick: bool,
+    },
     /// Looking up prices, beside the crate genai-prices
     Prices {
         /// Write JSON, an object a line
@@ -41,6 +50,7 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
         Task::Analysis { json, quick } => {
             measure("analysis", &[("--json", *json), ("--quick", *quick)])
         }
+        Task::Store { json, quick } => measure("store", &[("--json", *json), ("--quick", *quick)]),
         Task::Prices { json } => measure("prices", &[("--json", *json)]),
     }
 }
