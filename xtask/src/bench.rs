@@ -25,12 +25,21 @@ pub(crate) enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// Sealed operations: bytes, speed, and questions beside DuckDB on Parquet
+    /// Keeping operations: appending and sealing, bytes, speed, and questions beside DuckDB on Parquet
     Store {
         /// Write JSON, an object a line
         #[arg(long)]
         json: bool,
         /// A tenth of the operations
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Reading OTLP, beside decoding it with prost alone
+    Telemetry {
+        /// Write JSON, an object a line
+        #[arg(long)]
+        json: bool,
+        /// Fewer rounds
         #[arg(long)]
         quick: bool,
     },
@@ -51,6 +60,9 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
             measure("analysis", &[("--json", *json), ("--quick", *quick)])
         }
         Task::Store { json, quick } => measure("store", &[("--json", *json), ("--quick", *quick)]),
+        Task::Telemetry { json, quick } => {
+            measure("telemetry", &[("--json", *json), ("--quick", *quick)])
+        }
         Task::Prices { json } => measure("prices", &[("--json", *json)]),
     }
 }

@@ -16,7 +16,7 @@ use taximeter_models::{
 pub(crate) use self::calls::loops;
 pub(crate) use self::repeated::question;
 use self::repeated::repeated_calls;
-pub(crate) use self::replies::{Prefixes, begin, is_background, is_batch};
+pub(crate) use self::replies::{Prefixes, begin, is_background, is_batch, is_cut_off};
 use self::waste::loss;
 pub(crate) use self::waste::{Call, calls};
 use crate::Thresholds;

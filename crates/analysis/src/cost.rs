@@ -28,24 +28,25 @@ impl KnownCosts {
     }
 
     pub(crate) fn add(&mut self, cost: &CostTotals) {
-        if let Some(cost) = known_usd(cost) {
-            self.sum += cost;
-            self.operations += 1;
-        }
+        self.add_known(known_usd(cost));
     }
 
     /// As [`add`](Self::add) of their sum, which needs no memory.
     pub(crate) fn add_calls(&mut self, calls: &[LlmCall]) {
-        let known = calls.iter().map(|call| call.cost.known_usd());
-        if let Some(sum) = known.sum::<Option<Money>>() {
-            self.sum += sum;
-            self.operations += 1;
+        self.add_known(calls.iter().map(|call| call.cost.known_usd()).sum());
+    }
+
+    /// Counts an operation, if its cost is known.
+    pub(crate) fn add_known(&mut self, cost: Option<Money>) {
+        if let Some(cost) = cost {
+            self.sum += cost;
+            self.operations = self.operations.saturating_add(1);
         }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.sum += other.sum;
-        self.operations += other.operations;
+        self.operations = self.operations.saturating_add(other.operations);
     }
 
     /// The mean in US dollars, cut to a tick; none where no cost is known.

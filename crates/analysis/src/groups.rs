@@ -120,6 +120,7 @@ impl Groups {
     pub fn add(&mut self, operation: &OperationRecord) {
         let Self { dimension, tallies, key } = self;
         match dimension {
+            Dimension::All => tallies.of(None).add_operation(operation),
             Dimension::Operation => tallies.of(Some(&operation.name)).add_operation(operation),
             Dimension::User => tallies.of(operation.user.as_deref()).add_operation(operation),
             Dimension::Session => tallies.of(operation.session.as_deref()).add_operation(operation),
@@ -227,7 +228,7 @@ pub(crate) fn llm_key(call: &LlmCall) -> String {
     key
 }
 
-fn put_llm_key(call: &LlmCall, key: &mut String) {
+pub(crate) fn put_llm_key(call: &LlmCall, key: &mut String) {
     key.clear();
     if let Some(provider) = &call.provider {
         key.push_str(provider);

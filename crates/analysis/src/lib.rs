@@ -19,7 +19,7 @@
 //! | what stands out | [`bottlenecks`], by [`Thresholds`] | [`Finding`]s with evidence, ordered by [`importance`] |
 //! | what to do about it | [`advise`] | [`Advice`], each with its finding |
 //! | what advice would save, and whether it helped | [`with_savings`], by [`Prices`]; [`remeasure`] | [`Saving`], [`Remeasured`] |
-//! | sums that are kept as bytes, for each minute, and merged | [`Sums`] | what a [`GroupSummary`] has, and more |
+//! | the sums of many minutes, kept as bytes and merged later | [`Rollups`], by a [`RollupConfig`] | [`Sums`] of each key, which come to a [`GroupSummary`] |
 //! | the numbers of a whole column of values, by a column of keys | [`Columns`], with exact or sketched [`Percentiles`] | a [`ColumnGroup`] for each key |
 //! | the formulas themselves | [`statistics`] | [`Distribution`], [`Proportion`], quantiles, intervals, tests |
 //!
@@ -75,6 +75,7 @@ mod forecast;
 mod groups;
 mod importance;
 mod objective;
+mod rollup;
 mod series;
 pub mod statistics;
 mod summary;
@@ -98,6 +99,7 @@ pub use forecast::{Backtest, Exhaustion, Forecast, ForecastPoint, Season, Total,
 pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};
 pub use importance::importance;
 pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};
+pub use rollup::{OTHER_KEY, Rollup, RollupConfig, RollupConfigError, Rollups};
 pub use series::{NotEnough, Quantity, Series, Step};
 pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,

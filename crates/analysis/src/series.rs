@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use taximeter_models::{Coverage, KnownUsd, OperationRecord};
 use thiserror::Error;
 
+use crate::Sums;
+
 /// How long a step of a series is. Hours and days are those of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +41,8 @@ pub enum Quantity {
     Tokens,
     /// Operations that ended.
     Operations,
+    /// The LLM calls of operations that ended.
+    Calls,
     /// The mean duration of the operations, in seconds.
     MeanSeconds,
 }
@@ -161,12 +165,44 @@ impl Series {
             }
         }
         let first = steps.keys().next().copied().unwrap_or(end);
-        let empty = Gathered::default();
-        let all = || (first..end).map(|at| steps.get(&at).unwrap_or(&empty));
         let start = DateTime::from_timestamp(first * step.seconds(), 0).unwrap_or(until);
-        let mut series = Self::new(start, step, all().map(|step| step.value(quantity)).collect());
+        let all = (first..end).map(|at| steps.remove(&at).unwrap_or_default());
+        Self::of_gathered(start, step, quantity, &all.collect::<Vec<_>>())
+    }
+
+    /// The quantity in each step from that moment on, out of the sums of the operations that count there, such as a store
+    /// keeps. A step without operations has the sums of nothing.
+    ///
+    /// ```
+    /// use taximeter_analysis::{Quantity, Series, Step, Sums};
+    /// use taximeter_models::{LlmCall, OperationRecord};
+    ///
+    /// let mut asking = OperationRecord::new("answer");
+    /// asking.llm_calls.push(LlmCall::new("somebody", "something"));
+    /// let mut one = Sums::default();
+    /// one.add_operation(&asking);
+    /// let hours = [one, Sums::default()];
+    /// let start = "2026-11-23T09:00:00Z".parse()?;
+    /// let of = |quantity| Series::of_sums(start, Step::Hour, quantity, &hours);
+    /// assert_eq!(of(Quantity::Operations).values(), [Some(1.0), Some(0.0)]);
+    /// assert_eq!(of(Quantity::CostUsd).values(), [None, Some(0.0)]); // what the one call cost is not known
+    /// # Ok::<(), chrono::ParseError>(())
+    /// ```
+    pub fn of_sums(start: DateTime<Utc>, step: Step, quantity: Quantity, sums: &[Sums]) -> Self {
+        let gathered = |sums: &Sums| Gathered::of(sums, quantity);
+        Self::of_gathered(start, step, quantity, &sums.iter().map(gathered).collect::<Vec<_>>())
+    }
+
+    fn of_gathered(
+        start: DateTime<Utc>,
+        step: Step,
+        quantity: Quantity,
+        steps: &[Gathered],
+    ) -> Self {
+        let values = steps.iter().map(|gathered| gathered.value(quantity)).collect();
+        let mut series = Self::new(start, step, values);
         if matches!(quantity, Quantity::CostUsd | Quantity::Tokens) {
-            series.coverage = all().map(|step| step.cost.coverage).collect();
+            series.coverage = steps.iter().map(|gathered| gathered.cost.coverage).collect();
         }
         series
     }
@@ -244,10 +280,28 @@ struct Gathered {
     /// Of tokens it is the coverage alone that counts.
     cost: KnownUsd,
     tokens: u64,
+    calls: u64,
     duration: Duration,
 }
 
 impl Gathered {
+    fn of(sums: &Sums, quantity: Quantity) -> Self {
+        let mut cost = sums.known_usd();
+        let calls = cost.coverage.calls;
+        if quantity == Quantity::Tokens {
+            let calls_without_usage = calls.saturating_sub(sums.calls_with_usage);
+            let coverage = Coverage { calls, calls_without_usage, ..Coverage::default() };
+            cost = KnownUsd { coverage, ..KnownUsd::default() };
+        }
+        Self {
+            operations: sums.count(),
+            cost,
+            tokens: sums.usage.total_tokens(),
+            calls,
+            duration: sums.duration(),
+        }
+    }
+
     fn add(&mut self, operation: &OperationRecord, quantity: Quantity) {
         self.operations += 1;
         match quantity {
@@ -261,6 +315,7 @@ impl Gathered {
                     Coverage { calls, calls_without_usage, ..Coverage::default() };
             }
             Quantity::Operations => {}
+            Quantity::Calls => self.calls += operation.llm_calls.len() as u64,
             Quantity::MeanSeconds => {
                 self.duration = self.duration.saturating_add(operation.duration);
             }
@@ -274,6 +329,7 @@ impl Gathered {
             // Where no call told its usage, no amount is known either.
             Quantity::Tokens => self.cost.known().map(|_| self.tokens as f64),
             Quantity::Operations => Some(self.operations as f64),
+            Quantity::Calls => Some(self.calls as f64),
             Quantity::MeanSeconds => {
                 (self.operations > 0).then(|| self.duration.as_secs_f64() / self.operations as f64)
             }

@@ -1,18 +1,22 @@
 //! What a group of operations or calls adds up to, in a form that can be kept as bytes and merged later.
 
 mod bytes;
+mod call;
 mod histogram;
+mod varint;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use taximeter_models::{
-    CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord, Outcome, Rate, TokenUsage,
-    ToolCall, ToolStatus,
+    CostTotals, Coverage, ErrorCategory, KnownUsd, LlmCall, Money, Name, OperationRecord, Outcome,
+    Rate, TokenUsage, ToolCall, ToolStatus,
 };
 
 pub use self::bytes::SumsError;
+pub(crate) use self::call::CountedCall;
+use self::call::nanos;
 pub use self::histogram::Histogram;
 use crate::cost::KnownCosts;
 use crate::groups::GroupSummary;
@@ -69,6 +73,8 @@ pub struct Sums {
     pub calls_with_usage: u64,
     /// What their LLM calls cost.
     pub cost: CostTotals,
+    /// LLM calls whose cost is known in another currency than the US dollar.
+    pub other_currency_calls: u64,
     /// The part of it, in US dollars, of what did not succeed.
     pub failed_usd: Money,
     /// How long the first token of their LLM calls took, in nanoseconds.
@@ -79,7 +85,7 @@ pub struct Sums {
     pub truncated: Rate,
     /// Replies of LLMs that ended to call a tool.
     pub tool_replies: u64,
-    /// When the first and the last began.
+    /// When the first and the last of them began, or the operations in which they did.
     pub period: Option<(DateTime<Utc>, DateTime<Utc>)>,
     known_costs: KnownCosts,
 }
@@ -87,39 +93,54 @@ pub struct Sums {
 impl Sums {
     /// Counts an operation with all its LLM calls.
     pub fn add_operation(&mut self, operation: &OperationRecord) {
-        self.count(operation.started_at, operation.is_success(), 1, Some(operation.duration));
+        let calls: Vec<_> = operation.llm_calls.iter().map(CountedCall::of).collect();
+        self.add_operation_with(operation, &calls);
+    }
+
+    /// Counts an operation; these are its calls.
+    pub(crate) fn add_operation_with(
+        &mut self,
+        operation: &OperationRecord,
+        calls: &[CountedCall<'_>],
+    ) {
+        self.record(operation.started_at, operation.is_success(), 1, Some(operation.duration));
         self.abandoned += u64::from(operation.outcome == Outcome::Abandoned);
         self.errors = self.errors.saturating_add(operation.error_count());
         self.warnings = self.warnings.saturating_add(operation.warning_count());
         for error in &operation.errors {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
-        self.add_costs(&operation.llm_calls, operation.is_success());
+        self.add_calls(calls, operation.is_success());
     }
 
     /// Counts an operation that has this component.
     pub fn add_component(&mut self, operation: &OperationRecord, component: &str) {
-        let own = operation.components.iter().filter(|timing| timing.name == *component);
         let (mut time, mut runs) = (Duration::ZERO, 0_u64);
-        for timing in own {
+        for timing in operation.components.iter().filter(|timing| timing.name == *component) {
             time = time.saturating_add(timing.duration);
             runs = runs.saturating_add(timing.count);
         }
-        let errors = operation.errors.iter();
-        let categories: Vec<_> = errors
-            .filter(|error| error.component.as_deref() == Some(component))
-            .map(|error| error.category)
-            .collect();
-        self.count(operation.started_at, categories.is_empty(), runs, Some(time));
-        for category in categories {
-            *self.errors_by_category.entry(category).or_default() += 1;
+        self.add_runs(operation, component, time, runs);
+    }
+
+    /// Counts an operation in which a component ran so many times, and took so long in all.
+    pub(crate) fn add_runs(
+        &mut self,
+        operation: &OperationRecord,
+        component: &str,
+        time: Duration,
+        runs: u64,
+    ) {
+        let own = || operation.errors.iter().filter(|e| e.component.as_deref() == Some(component));
+        self.record(operation.started_at, own().next().is_none(), runs, Some(time));
+        for error in own() {
+            *self.errors_by_category.entry(error.category).or_default() += 1;
         }
     }
 
     /// Counts a tool call of an operation.
     pub fn add_tool_call(&mut self, operation: &OperationRecord, call: &ToolCall) {
-        let at = call.started_at.unwrap_or(operation.started_at);
-        self.count(at, call.is_success(), 1, call.duration);
+        self.record(operation.started_at, call.is_success(), 1, call.duration);
         self.timeouts += u64::from(call.status == ToolStatus::Timeout);
         self.retries += u64::from(call.attempt > 1);
         if let Some(category) = call.error_category() {
@@ -129,15 +150,19 @@ impl Sums {
 
     /// Counts an LLM call of an operation.
     pub fn add_llm_call(&mut self, operation: &OperationRecord, call: &LlmCall) {
-        let at = call.started_at.unwrap_or(operation.started_at);
-        self.count(at, call.is_success(), 1, call.duration);
+        self.add_counted(operation, &CountedCall::of(call));
+    }
+
+    pub(crate) fn add_counted(&mut self, operation: &OperationRecord, counted: &CountedCall<'_>) {
+        let call = counted.call;
+        self.record(operation.started_at, call.is_success(), 1, call.duration);
         if let Some(error) = &call.error {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
-        self.add_costs(std::slice::from_ref(call), call.is_success());
+        self.add_calls(std::slice::from_ref(counted), call.is_success());
     }
 
-    fn count(&mut self, at: DateTime<Utc>, success: bool, runs: u64, time: Option<Duration>) {
+    fn record(&mut self, at: DateTime<Utc>, success: bool, runs: u64, time: Option<Duration>) {
         self.success.record(success);
         self.runs = self.runs.saturating_add(runs);
         self.put_period((at, at));
@@ -151,66 +176,58 @@ impl Sums {
         self.period = Some((from.min(first), to.max(last)));
     }
 
-    fn add_costs(&mut self, calls: &[LlmCall], success: bool) {
-        for call in calls {
-            if let Some(usage) = &call.usage {
-                self.usage += usage;
-                self.calls_with_usage += 1;
-            }
-            self.cost.add(&call.cost, call.usage.as_ref());
-            if !success && let Some(usd) = call.cost.known_usd() {
-                self.failed_usd += usd;
-            }
-            self.retries += u64::from(call.attempt > 1);
-            self.add_reply(call);
-        }
-        self.known_costs.add_calls(calls);
-    }
-
-    /// How fast a reply came, and why it ended.
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a speed is not negative, and what no machine reaches is cut"
-    )]
-    fn add_reply(&mut self, call: &LlmCall) {
-        if let Some(first) = call.time_to_first_token {
-            self.first_token_nanos.add(nanos(first));
-        }
-        if let Some(speed) = call.output_tokens_per_second() {
-            self.milli_tokens_per_second.add((speed * 1e3).round() as u64);
-        }
-        if let Some(reason) = &call.finish_reason {
-            self.truncated.record(is_truncated(reason));
-            self.tool_replies += u64::from(is_tool_reply(reason));
-        }
-    }
-
-    /// Adds all that another has counted.
+    /// Adds all that another has counted. Counts that do not fit stay at the largest.
     pub fn merge(&mut self, other: &Self) {
         self.success += other.success;
-        self.abandoned += other.abandoned;
-        self.runs = self.runs.saturating_add(other.runs);
-        self.timeouts += other.timeouts;
-        self.retries += other.retries;
-        self.errors = self.errors.saturating_add(other.errors);
-        self.warnings = self.warnings.saturating_add(other.warnings);
+        self.truncated += other.truncated;
+        for (ours, theirs) in [
+            (&mut self.abandoned, other.abandoned),
+            (&mut self.runs, other.runs),
+            (&mut self.timeouts, other.timeouts),
+            (&mut self.retries, other.retries),
+            (&mut self.errors, other.errors),
+            (&mut self.warnings, other.warnings),
+            (&mut self.calls_with_usage, other.calls_with_usage),
+            (&mut self.other_currency_calls, other.other_currency_calls),
+            (&mut self.tool_replies, other.tool_replies),
+        ] {
+            *ours = ours.saturating_add(theirs);
+        }
         for (category, count) in &other.errors_by_category {
-            *self.errors_by_category.entry(*category).or_default() += count;
+            let own = self.errors_by_category.entry(*category).or_default();
+            *own = own.saturating_add(*count);
         }
         self.nanos.merge(&other.nanos);
         self.usage += &other.usage;
-        self.calls_with_usage += other.calls_with_usage;
         self.cost += &other.cost;
         self.failed_usd += other.failed_usd;
         self.first_token_nanos.merge(&other.first_token_nanos);
         self.milli_tokens_per_second.merge(&other.milli_tokens_per_second);
-        self.truncated += other.truncated;
-        self.tool_replies += other.tool_replies;
         if let Some(period) = other.period {
             self.put_period(period);
         }
         self.known_costs.merge(&other.known_costs);
+    }
+
+    /// How many operations or calls there are.
+    pub const fn count(&self) -> u64 {
+        self.success.of
+    }
+
+    /// Those that did not succeed.
+    pub fn failed(&self) -> u64 {
+        self.success.complement().hits
+    }
+
+    /// What they cost in US dollars as far as it is known, with the calls that this leaves out.
+    pub fn known_usd(&self) -> KnownUsd {
+        let coverage = Coverage {
+            calls: self.cost.calls(),
+            unpriced_calls: self.cost.unpriced_calls,
+            calls_without_usage: self.cost.calls_without_usage,
+            other_currency_calls: self.other_currency_calls,
+        };
+        KnownUsd { usd: self.cost.usd(), coverage }
     }
 
     /// Their durations, added up.
@@ -219,7 +236,7 @@ impl Sums {
     }
 
     /// The numbers of the group, as [`group`](crate::group) gives them; none where it is empty. Percentiles are within
-    /// [`Percentiles::SKETCH_ERROR`](crate::Percentiles::SKETCH_ERROR) of the exact ones.
+    /// [`Histogram::ERROR`] of the exact ones.
     pub fn summary(&self, key: Option<Name>) -> Option<GroupSummary> {
         let (first_at, last_at) = self.period?;
         Some(GroupSummary {
@@ -237,23 +254,6 @@ impl Sums {
             output_tokens_per_second: self.milli_tokens_per_second.distribution(1e-3),
         })
     }
-}
-
-/// The words of the providers for a reply that reached the limit of its length.
-fn is_truncated(reason: &str) -> bool {
-    ["length", "max_tokens", "max_output_tokens", "model_length"]
-        .iter()
-        .any(|word| reason.eq_ignore_ascii_case(word))
-}
-
-fn is_tool_reply(reason: &str) -> bool {
-    ["tool_calls", "tool_use", "tool_call", "function_call"]
-        .iter()
-        .any(|word| reason.eq_ignore_ascii_case(word))
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

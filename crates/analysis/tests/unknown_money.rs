@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_analysis::{
-    AnomalyConfig, Effect, Gate, NoPrices, Quantity, Series, Step, Thresholds, TrendConfig,
+    AnomalyConfig, Effect, Gate, NoPrices, Quantity, Series, Step, Sums, Thresholds, TrendConfig,
     Verdict, Window, advise, anomalies, bottlenecks, compare_operations, forecast, measure_trend,
     remeasure, trend, why_cost, with_savings,
 };
@@ -83,11 +83,33 @@ fn an_hour_of_which_nothing_is_known_is_a_gap_and_not_nothing() {
     let sums: Vec<_> = (0..6).map(|hour| KnownUsd::of_operations(at(hour))).collect();
     assert_eq!(Series::of_costs(DateTime::UNIX_EPOCH, Step::Hour, &sums), cost);
 
+    // And of the sums that a store keeps of each hour.
+    let kept: Vec<_> = (0..6)
+        .map(|hour| {
+            let mut sums = Sums::default();
+            at(hour).for_each(|operation| sums.add_operation(operation));
+            sums
+        })
+        .collect();
+    for quantity in [
+        Quantity::CostUsd,
+        Quantity::Tokens,
+        Quantity::Operations,
+        Quantity::Calls,
+        Quantity::MeanSeconds,
+    ] {
+        let of_records = Series::of_records(&operations, quantity, Step::Hour, hour(6));
+        let of_sums = Series::of_sums(DateTime::UNIX_EPOCH, Step::Hour, quantity, &kept);
+        assert_eq!(of_sums, of_records);
+    }
+
     let tokens = Series::of_records(&operations, Quantity::Tokens, Step::Hour, hour(6));
     let thousand = Some(1_100.0);
     assert_eq!(tokens.values(), [thousand, thousand, thousand, None, Some(2_200.0), Some(0.0)]);
     assert_eq!(tokens.coverage().unwrap().to_string(), "without 1 of 6 calls (1 without usage)");
-    assert_eq!(series(&operations, Quantity::Operations).coverage(), None);
+    let calls = Series::of_records(&operations, Quantity::Calls, Step::Hour, hour(6));
+    let count = [1.0, 1.0, 1.0, 1.0, 2.0, 0.0].map(Some);
+    assert_eq!((calls.values(), calls.coverage()), (&count[..], None));
 }
 
 #[test]

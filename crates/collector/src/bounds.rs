@@ -31,6 +31,9 @@ pub(crate) struct Bounds<'a> {
 }
 
 impl<'a> Bounds<'a> {
+    /// The longest duration: as many nanoseconds as 64 bits hold.
+    pub(crate) const LONGEST: Duration = Duration::from_nanos(u64::MAX);
+
     #[inline]
     pub(crate) fn new(intake: &'a Intake) -> Self {
         let (limits, redaction) = (intake.limits(), intake.redaction());
@@ -108,12 +111,8 @@ impl<'a> Bounds<'a> {
     /// A duration that 64 bits of nanoseconds can hold.
     #[inline]
     pub(crate) fn duration(&mut self, duration: Duration) -> Duration {
-        const MOST: Duration = Duration::from_nanos(u64::MAX);
-        if duration.as_secs() < MOST.as_secs() {
-            return duration;
-        }
-        self.invalid += u64::from(duration > MOST);
-        duration.min(MOST)
+        self.invalid += u64::from(duration > Self::LONGEST);
+        duration.min(Self::LONGEST)
     }
 
     /// A message; `***` where it is left out.

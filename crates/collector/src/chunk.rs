@@ -16,17 +16,19 @@ pub(crate) const CHUNK: usize = 64 << 10;
 /// Frames that travel together.
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Buffer,
     pub(crate) records: usize,
 }
 
 impl Chunk {
     pub(crate) fn fits(&self, length: usize) -> bool {
-        self.bytes.capacity() - self.bytes.len() >= length
+        self.bytes.memory() - self.bytes.len() >= length
     }
 
-    pub(crate) fn push(&mut self, frame: &[u8]) {
-        self.bytes.extend_from_slice(frame);
+    /// Takes in a frame of so many bytes.
+    #[inline]
+    pub(crate) fn push(&mut self, length: usize, fill: impl FnOnce(&mut [u8])) {
+        fill(self.bytes.extend(length));
         self.records += 1;
     }
 }
@@ -68,7 +70,7 @@ impl<'a> Batch<'a> {
     /// errors and warnings without their words. All that sums need, for a fraction of what [`records`](Batch::records)
     /// costs, for every record takes the place of the one before.
     pub fn for_each_lean(&self, see: impl FnMut(&mut OperationRecord)) {
-        each_lean(&self.chunk.bytes, 0, &mut self.names.lock(), see);
+        each_lean(self.chunk.bytes.as_slice(), 0, &mut self.names.lock(), see);
     }
 
     /// A copy of its bytes, to keep.

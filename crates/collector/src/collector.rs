@@ -14,14 +14,15 @@ use taximeter_models::{
 use thiserror::Error;
 
 use crate::clock::{Clock, SystemClock, Time};
+use crate::closed::Closed;
 use crate::counts::{Counts, LossReason};
 use crate::ending::Ending;
 use crate::handle::Handle;
 use crate::ids::{IdSource, Ids, SystemIds};
 use crate::intake::{Intake, Taken, guarded};
 use crate::limits::{Limits, WhenFull};
-use crate::open::Open;
-use crate::operation::{Core, Operation, OperationBuilder};
+use crate::operation::{Operation, OperationBuilder};
+use crate::place::Core;
 use crate::redact::Redaction;
 use crate::sink::{NullSink, Sink};
 use crate::sync::Mutex;
@@ -420,7 +421,7 @@ impl Operation {
 impl Shared {
     /// Hands an operation that has ended to the worker, or loses it by the rule for a full queue.
     #[inline]
-    pub(crate) fn hand_in(&self, core: &Arc<Core>, open: Box<Open>, outcome: Outcome) {
+    pub(crate) fn hand_in(&self, operation: Closed<'_>, outcome: Outcome) {
         let abandoned = outcome == Outcome::Abandoned;
         if let WhenFull::Sample { one_in } = self.intake.limits().when_full
             && self.intake.is_half_full()
@@ -428,15 +429,15 @@ impl Shared {
         {
             return self.intake.lost(LossReason::Sampled, abandoned);
         }
-        match self.intake.ended(core, open, abandoned) {
+        match self.intake.ended(operation, abandoned) {
             Ok(Taken::Pressing | Taken::NoRoom) => self.worker.press(),
             Ok(Taken::Queued | Taken::Lost) => {}
-            Err(open) => self.hand_in_by_force(core, open, abandoned),
+            Err(operation) => self.hand_in_by_force(operation, abandoned),
         }
     }
 
     #[cold]
-    fn hand_in_by_force(&self, core: &Arc<Core>, mut open: Box<Open>, abandoned: bool) {
+    fn hand_in_by_force(&self, mut operation: Closed<'_>, abandoned: bool) {
         // In a forked child nobody makes room, and the locks below may never come.
         if self.intake.is_in_child() {
             return self.intake.lost(LossReason::Fork, abandoned);
@@ -457,10 +458,10 @@ impl Shared {
             if !made_room {
                 return self.intake.lost(LossReason::QueueFull, abandoned);
             }
-            match self.intake.ended(core, open, abandoned) {
+            match self.intake.ended(operation, abandoned) {
                 Ok(Taken::Pressing | Taken::NoRoom) => return worker.press(),
                 Ok(Taken::Queued | Taken::Lost) => return,
-                Err(again) => open = again,
+                Err(again) => operation = again,
             }
         }
     }

@@ -14,7 +14,8 @@ use crate::ending::{decided, read};
 use crate::frame::{Buffer, part};
 use crate::handle::Handle;
 use crate::limits::head;
-use crate::operation::Core;
+use crate::page::Kind;
+use crate::place::Core;
 use crate::redact::Field;
 use crate::value::{Hot, MetaValue};
 
@@ -89,13 +90,20 @@ pub struct ToolGuard(Option<(Arc<Core>, ToolPart, Moment)>);
 /// A call that is put together within the limits.
 #[derive(Debug)]
 struct ToolPart {
+    // In a place of its own, so that it is moved for little.
+    draft: Box<Draft>,
+}
+
+#[derive(Debug, Default)]
+struct Draft {
     bytes: Buffer,
     keys: usize,
 }
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "a call is moved from hand to hand: by its place, it is for little")]
     /// Memory for calls, to be used again: a few hundred bytes for each call that runs on this thread at a time.
-    static SPARE: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<Box<Draft>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// So many pieces of memory are kept, none of them larger.
@@ -104,8 +112,14 @@ const SPARES: (usize, usize) = (8, 1_024);
 impl ToolPart {
     fn new(core: &Core, name: &str) -> Self {
         let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-        let bytes = spare.ok().flatten().unwrap_or_default();
-        let mut part = Self { bytes, keys: 0 };
+        let mut draft = spare.ok().flatten().unwrap_or_default();
+        draft.bytes.clear();
+        draft.keys = 0;
+        let mut part = Self { draft };
+        if core.plain().is_name(name) {
+            part::tool_begin(&mut part.draft.bytes, name);
+            return part;
+        }
         part.put(core, |bytes, bounds| {
             part::tool_begin(bytes, &bounds.name(Field::Tool, name));
         });
@@ -115,15 +129,15 @@ impl ToolPart {
     #[inline]
     fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
         let mut bounds = core.bounds();
-        put(&mut self.bytes, &mut bounds);
+        put(&mut self.draft.bytes, &mut bounds);
         bounds.report(&core.shared.intake);
     }
 
     /// As [`put`](ToolPart::put), for what is kept under a key.
     #[inline]
     fn put_key(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
-        self.keys += 1;
-        let keys = self.keys;
+        self.draft.keys += 1;
+        let keys = self.draft.keys;
         self.put(core, |bytes, bounds| {
             if keys <= bounds.limits.keys { put(bytes, bounds) } else { bounds.left_out() }
         });
@@ -131,6 +145,10 @@ impl ToolPart {
 
     #[inline(never)]
     fn text(&mut self, core: &Core, key: &str, text: &str) {
+        if self.draft.keys < core.shared.intake.limits().keys && core.plain().is_entry(key, text) {
+            self.draft.keys += 1;
+            return part::text(&mut self.draft.bytes, key, text);
+        }
         self.put_key(core, |bytes, bounds| {
             if let Some(name) = bounds.key(key)
                 && let Some(text) = bounds.text(key, text)
@@ -142,6 +160,10 @@ impl ToolPart {
 
     #[inline(never)]
     fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
+        if self.draft.keys < core.shared.intake.limits().keys && core.plain().is_key(key) {
+            self.draft.keys += 1;
+            return part::unsigned(&mut self.draft.bytes, key, number);
+        }
         self.put_key(core, |bytes, bounds| match bounds.number_key(key) {
             Some(key) => part::unsigned(bytes, &key, number),
             None => put_entry(bytes, bounds, key, MetaValue::Unsigned(number)),
@@ -155,16 +177,18 @@ impl ToolPart {
 
     #[inline(never)]
     fn record(mut self, core: &Core, took: Duration, status: ToolStatus) {
-        self.put(core, |bytes, bounds| part::duration(bytes, bounds.duration(took)));
-        part::tool_end(&mut self.bytes, status);
-        core.fill(core.bounds(), |open, bounds, _| open.tool_part(&self.bytes, bounds));
-        self.bytes.clear();
+        if took >= Bounds::LONGEST {
+            self.put(core, |_, bounds| _ = bounds.duration(took));
+        }
+        part::duration(&mut self.draft.bytes, took.min(Bounds::LONGEST));
+        part::tool_end(&mut self.draft.bytes, status);
+        core.fill_plain(Kind::Tool, self.draft.bytes.padded());
         let (most, largest) = SPARES;
-        if self.bytes.memory() <= largest {
+        if self.draft.bytes.memory() <= largest {
             let _ = SPARE.try_with(|spare| {
                 let mut spare = spare.borrow_mut();
                 if spare.len() < most {
-                    spare.push(self.bytes);
+                    spare.push(self.draft);
                 }
             });
         }
@@ -200,7 +224,7 @@ impl<'h> ToolStart<'h> {
     /// Says which try this is, counted from 1. Default: 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
         if let Some((_, call)) = &mut self.0 {
-            part::attempt(&mut call.bytes, attempt);
+            part::attempt(&mut call.draft.bytes, attempt);
         }
         self
     }
@@ -208,7 +232,7 @@ impl<'h> ToolStart<'h> {
     /// Gives a hash of the arguments, to find calls that repeat.
     pub fn arguments_hash(mut self, hash: u64) -> Self {
         if let Some((_, call)) = &mut self.0 {
-            part::arguments_hash(&mut call.bytes, hash);
+            part::arguments_hash(&mut call.draft.bytes, hash);
         }
         self
     }
@@ -295,7 +319,7 @@ impl ToolPart {
     #[inline(never)]
     fn end(mut self, core: &Core, began: Moment, status: ToolStatus, error: Option<ErrorRecord>) {
         let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(began.monotonic);
-        part::started_nanos(&mut self.bytes, began.wall);
+        part::started_nanos(&mut self.draft.bytes, began.wall);
         if let Some(error) = error {
             self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
         }
@@ -429,6 +453,30 @@ impl LlmGuard {
         self.change(|call| {
             call.metadata.insert(key.as_ref().to_owned(), value.into().into_value());
         });
+    }
+
+    /// Fills in the record of the call in any other way: for adapters that know more of it than the methods above take,
+    /// such as a cost that the provider reported. Start, duration and error are the guard's own.
+    ///
+    /// ```
+    /// use taximeter_collector::{Collector, NullSink};
+    ///
+    /// let collector = Collector::builder().sink(NullSink).build()?;
+    /// let op = collector.operation("qa_response").start();
+    /// let mut call = op.llm_call("openai", "gpt-4o").start();
+    /// call.fill(|record| record.streamed = true);
+    /// call.succeed();
+    /// assert!(op.finish().expect("it is switched on").llm_calls[0].streamed);
+    /// # Ok::<(), taximeter_collector::CollectorError>(())
+    /// ```
+    pub fn fill(&mut self, fill: impl FnOnce(&mut LlmCall)) {
+        self.change(fill);
+    }
+
+    /// How long it has been running, by the collector's clock; zero where nothing is recorded.
+    pub fn elapsed(&self) -> Duration {
+        let began = self.call.as_ref().map(|(_, began)| *began);
+        began.and_then(|began| began.elapsed(&self.handle)).unwrap_or_default()
     }
 
     /// Ends it as a success.

@@ -11,10 +11,11 @@ use taximeter_models::{
 use crate::bounds::Bounds;
 use crate::current::Entered;
 use crate::ending::read;
+use crate::frame::{Buffer, part};
 use crate::guards::{ComponentGuard, LlmStart, ToolStart};
 use crate::intake::Intake;
-use crate::open::Open;
-use crate::operation::Core;
+use crate::page::Kind;
+use crate::place::Core;
 use crate::redact::Field;
 use crate::value::MetaValue;
 
@@ -51,42 +52,29 @@ impl Handle {
     #[inline]
     pub fn set<'v>(&self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         if let Some(core) = &self.0 {
-            let mut bounds = core.bounds();
-            let entry = bounds.entry(key.as_ref(), value.into());
-            core.fill(bounds, |open, bounds, _| {
-                if let Some((key, value)) = entry {
-                    open.metadata(&key, value, bounds);
-                }
-            });
+            core.metadata(key.as_ref(), value.into());
         }
     }
 
     /// Puts a tag on the operation, to group by.
     pub fn tag(&self, key: impl AsRef<str>, value: impl AsRef<str>) {
-        self.put(
-            |bounds| bounds.tag_entry(key.as_ref(), value.as_ref()),
-            |open, entry, bounds| {
-                if let Some((key, value)) = entry {
-                    open.tag(&key, &value, bounds);
-                }
-            },
-        );
+        if let Some(core) = &self.0 {
+            core.tag(key.as_ref(), value.as_ref());
+        }
     }
 
     /// Says for whom the operation runs.
     pub fn set_user(&self, user: impl AsRef<str>) {
-        self.put(
-            |bounds| bounds.shared_text(Field::User, user.as_ref()),
-            |open, user, _| open.user = user,
-        );
+        if let Some(core) = &self.0 {
+            core.set_user(user.as_ref());
+        }
     }
 
     /// Says what conversation the operation is part of.
     pub fn set_session(&self, session: impl AsRef<str>) {
-        self.put(
-            |bounds| bounds.shared_text(Field::Session, session.as_ref()),
-            |open, session, _| open.session = session,
-        );
+        if let Some(core) = &self.0 {
+            core.set_session(session.as_ref());
+        }
     }
 
     /// Runs a component and records the time that it took, also when it panics.
@@ -118,7 +106,7 @@ impl Handle {
 
     /// Records a call of a tool that is over.
     pub fn record_tool_call(&self, call: ToolCall) {
-        self.put(|bounds| bounds.tool_call(call), Open::tool_call);
+        self.put(Kind::Tool, |bounds| bounds.tool_call(call), part::tool);
     }
 
     /// Prepares a call of an LLM.
@@ -128,7 +116,7 @@ impl Handle {
 
     /// Records a call of an LLM that is over.
     pub fn record_llm_call(&self, call: LlmCall) {
-        self.put(|bounds| bounds.llm_call(call), Open::llm_call);
+        self.put(Kind::Llm, |bounds| bounds.llm_call(call), part::llm);
     }
 
     /// Records what a call of an LLM consumed, where nothing else is known of it.
@@ -160,7 +148,11 @@ impl Handle {
 
     /// Records a warning.
     pub fn warn(&self, message: impl Into<String>) {
-        self.put(|bounds| bounds.message(Field::Warning, message.into()), Open::warning);
+        self.put(
+            Kind::Warning,
+            |bounds| bounds.message(Field::Warning, message.into()),
+            |to, message| part::warning(to, message, None),
+        );
     }
 
     /// Makes this the [current](crate::current) operation of this thread, until the guard is dropped.
@@ -170,11 +162,11 @@ impl Handle {
 
     /// Counts errors and warnings that come without words.
     pub(crate) fn add_unlisted(&self, errors: u64, warnings: u64) {
-        self.put(|_| (), |open, (), _| open.unlisted(errors, warnings));
+        self.put(Kind::Unlisted, |_| (), |to, ()| part::unlisted(to, errors, warnings));
     }
 
     pub(crate) fn put_error(&self, error: ErrorRecord) {
-        self.put(|bounds| bounds.error(error), Open::error);
+        self.put(Kind::Error, |bounds| bounds.error(error), part::error);
     }
 
     /// Puts a part into the record. Making it may run code of the program's own, such as the text of an error or the
@@ -183,13 +175,14 @@ impl Handle {
     #[inline]
     fn put<'h, P>(
         &'h self,
+        kind: Kind,
         make: impl FnOnce(&mut Bounds<'h>) -> P,
-        put: impl FnOnce(&mut Open, P, &mut Bounds<'_>),
+        compose: impl FnOnce(&mut Buffer, &P),
     ) {
         if let Some(core) = &self.0 {
             let mut bounds = core.bounds();
             let part = make(&mut bounds);
-            core.fill(bounds, |open, bounds, _| put(open, part, bounds));
+            core.compose(kind, bounds, |to| compose(to, &part));
         }
     }
 }

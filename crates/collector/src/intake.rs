@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use crate::budget::Budget;
 use crate::chunk::{CHUNK, Chunk};
+use crate::closed::{Closed, Spare};
 use crate::counts::{Counts, LossReason};
+use crate::frame::Buffer;
 use crate::limits::Limits;
-use crate::open::Open;
-use crate::operation::Core;
+use crate::plain::Plain;
 use crate::redact::{Changes, Redaction};
 use crate::slots::{SLOTS, of_thread};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +26,7 @@ pub(crate) struct Intake {
     bytes: Budget,
     records: Budget,
     /// Empty chunks to be filled again; they stay within the budget of bytes.
-    spares: Mutex<Vec<Vec<u8>>>,
+    spares: Mutex<Vec<Buffer>>,
     /// How long a chunk is, and how many records a slot draws from the budget at once.
     chunk: usize,
     portion: usize,
@@ -36,6 +37,7 @@ pub(crate) struct Intake {
     forked: AtomicBool,
     limits: Limits,
     redaction: Redaction,
+    plain: Plain,
 }
 
 /// On its own cache lines, so that two threads do not slow one another by being neighbours.
@@ -48,7 +50,7 @@ struct Slot {
     allowance: usize,
     ledger: Ledger,
     /// Operations that have ended and that nobody else looks at: the next ones need no memory of their own.
-    pool: Vec<(Arc<Core>, Box<Open>)>,
+    pool: Vec<Spare>,
 }
 
 /// Counts of one slot. An operation may start in one slot and end in another, so only their sums mean something, and
@@ -108,9 +110,6 @@ pub(crate) enum Taken {
 /// So many operations are kept in a slot to be used again.
 const POOL: usize = 64;
 
-/// An operation that grew beyond so many bytes is not used again.
-const REUSED: usize = 16 << 10;
-
 /// So many empty chunks are kept; the memory of more goes back to the system.
 const SPARES: usize = 64;
 
@@ -126,6 +125,7 @@ impl Intake {
             closed: AtomicBool::new(false),
             process: std::process::id(),
             forked: AtomicBool::new(false),
+            plain: Plain::new(&limits, &redaction),
             limits,
             redaction,
         }
@@ -139,6 +139,11 @@ impl Intake {
         &self.redaction
     }
 
+    #[inline]
+    pub(crate) fn plain(&self) -> &Plain {
+        &self.plain
+    }
+
     /// The budget of bytes, of which open operations take their share.
     pub(crate) fn bytes(&self) -> &Budget {
         &self.bytes
@@ -146,7 +151,7 @@ impl Intake {
 
     /// Counts an operation that is about to start, and gives a place that can be used again, if there is one.
     #[inline]
-    pub(crate) fn offered(&self) -> Option<(Arc<Core>, Box<Open>)> {
+    pub(crate) fn offered(&self) -> Option<Spare> {
         let mut slot = self.own_slot()?;
         slot.ledger.offered += 1;
         slot.ledger.open += 1;
@@ -179,19 +184,18 @@ impl Intake {
 
     /// Takes the frame of an operation that has ended, if there is room for it; where there is none, it is lost, or it
     /// comes back and still counts as open, as the policy says. An operation that nobody else holds is kept to be used again.
-    pub(crate) fn ended(
+    pub(crate) fn ended<'c>(
         &self,
-        core: &Arc<Core>,
-        open: Box<Open>,
+        operation: Closed<'c>,
         abandoned: bool,
-    ) -> Result<Taken, Box<Open>> {
+    ) -> Result<Taken, Closed<'c>> {
         let Some(mut slot) = self.own_slot() else { return Ok(Taken::Lost) };
         let slot = &mut *slot;
         if self.closed.load(Ordering::Acquire) {
             slot.ledger.lose(self.why_closed(), abandoned);
             return Ok(Taken::Lost);
         }
-        let length = open.frame().len();
+        let length = operation.len();
         if length > self.limits.queued_bytes {
             slot.ledger.lose(LossReason::TooLarge, abandoned);
             return Ok(Taken::Lost);
@@ -199,7 +203,7 @@ impl Intake {
         let taken = match self.make_room(slot, length) {
             Some(pressing) => {
                 slot.allowance -= 1;
-                slot.chunk.push(open.frame());
+                slot.chunk.push(length, |place| operation.copy_to(place));
                 slot.ledger.open -= 1;
                 slot.ledger.queued += 1;
                 slot.ledger.abandoned += u64::from(abandoned);
@@ -209,11 +213,12 @@ impl Intake {
                 slot.ledger.lose(self.why_full(), abandoned);
                 Taken::NoRoom
             }
-            None => return Err(open),
+            None => return Err(operation),
         };
-        // Whoever asks whether it is the only holder is one: the count cannot grow behind its back.
-        if Arc::strong_count(core) == 1 && slot.pool.len() < POOL && open.memory() <= REUSED {
-            slot.pool.push((Arc::clone(core), open));
+        if slot.pool.len() < POOL
+            && let Some(spare) = operation.reusable()
+        {
+            slot.pool.push(spare);
         }
         Ok(taken)
     }
@@ -259,7 +264,7 @@ impl Intake {
     }
 
     /// Memory for so many bytes, out of the budget.
-    fn empty(&self, length: usize) -> Option<Vec<u8>> {
+    fn empty(&self, length: usize) -> Option<Buffer> {
         // In a forked child the lock may never come; and without it there is memory too.
         if length <= self.chunk
             && let Ok(mut spares) = self.spares.try_lock()
@@ -268,12 +273,12 @@ impl Intake {
             return Some(spare);
         }
         let size = length.max(self.chunk);
-        self.bytes.take(size).then(|| Vec::with_capacity(size))
+        self.bytes.take(size).then(|| Buffer::of(size))
     }
 
-    fn recycle(&self, mut bytes: Vec<u8>) {
+    fn recycle(&self, mut bytes: Buffer) {
         bytes.clear();
-        let size = bytes.capacity();
+        let size = bytes.memory();
         if size == self.chunk {
             let most = SPARES.min(self.limits.queued_bytes / self.chunk / 8);
             if let Ok(mut spares) = self.spares.try_lock()

@@ -10,7 +10,7 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 use taximeter_models::OperationRecord;
 
-use crate::{Collector, Counts, Limits, LossReason, Sink, SinkError, WhenFull};
+use crate::{Collector, Counts, Limits, LossReason, MemorySink, Sink, SinkError, WhenFull};
 
 const SOON: Duration = Duration::from_secs(1);
 
@@ -135,6 +135,52 @@ fn a_place_that_is_used_again_is_nobody_elses() {
         assert_eq!(second.join().expect("it does not panic"), Some((true, 0)));
         collector.shutdown(SOON).expect("the worker ends");
         assert_eq!((sink.taken(), collector.counts().late_parts), (2, 1));
+    });
+}
+
+#[test]
+fn a_part_that_meets_the_end_of_its_operation_is_in_the_record_or_counted_as_late() {
+    check(|| {
+        let sink = MemorySink::default();
+        let collector =
+            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let op = collector.operation("op").start();
+        let handle = op.handle();
+        // Another thread ends what this one writes.
+        let ending = thread::spawn(move || op.succeed());
+        handle.add_component("c", SOON);
+        handle.add_component("c", SOON);
+        drop(handle);
+        ending.join().expect("it does not panic");
+        collector.shutdown(SOON).expect("the worker ends");
+        let kept: usize = sink.records().iter().map(|record| record.components.len()).sum();
+        let counts = collector.counts();
+        assert_eq!((counts.stored, kept as u64 + counts.late_parts), (1, 2), "{counts:?}");
+    });
+}
+
+#[test]
+fn parts_of_all_threads_are_in_the_record_and_each_threads_in_their_order() {
+    check(|| {
+        let sink = MemorySink::default();
+        let collector =
+            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let op = collector.operation("op").start();
+        let handle = op.handle();
+        let other = thread::spawn(move || {
+            handle.set("other", 1);
+            handle.set("other", 2);
+        });
+        op.set("own", 1);
+        op.set("own", 2);
+        op.set("own", 3);
+        other.join().expect("it does not panic");
+        op.set("other", 3);
+        op.succeed();
+        collector.shutdown(SOON).expect("the worker ends");
+        let [record] = &*sink.records() else { panic!("one record") };
+        assert_eq!((&record.metadata["own"], &record.metadata["other"]), (&3.into(), &3.into()));
+        assert!(collector.counts().late_parts == 0);
     });
 }
 

@@ -66,6 +66,52 @@ pub(crate) fn of_thread() -> usize {
     }
 }
 
+/// The token of nobody.
+pub(crate) const NOBODY: u64 = u64::MAX;
+
+#[cfg(not(taximeter_model))]
+thread_local! {
+    // Without a destructor, so it is there until the very end of the thread. Zero before the first draw.
+    static TOKEN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A number that this thread alone has had and will ever have in this process.
+#[cfg(not(taximeter_model))]
+#[inline]
+pub(crate) fn token() -> u64 {
+    match TOKEN.get() {
+        0 => draw_token(),
+        token => token,
+    }
+}
+
+#[cfg(not(taximeter_model))]
+#[cold]
+fn draw_token() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: only that no two threads draw the same matters.
+    TOKEN.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    TOKEN.get()
+}
+
+/// Whether a token is this thread's.
+#[cfg(not(taximeter_model))]
+#[inline]
+pub(crate) fn is_own(token: u64) -> bool {
+    token == TOKEN.get()
+}
+
+/// The token of a thread of a model.
+#[cfg(taximeter_model)]
+pub(crate) fn token() -> u64 {
+    shuttle::current::get_current_task().map_or(0, |task| usize::from(task) as u64 + 1)
+}
+
+#[cfg(taximeter_model)]
+pub(crate) fn is_own(of: u64) -> bool {
+    of == token()
+}
+
 #[cold]
 fn first_time() -> usize {
     // A thread that is being torn down has no seat any more; it shares the first.

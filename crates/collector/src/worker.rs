@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::LossReason;
 use crate::chunk::{Batch, Interner};
 use crate::intake::{Intake, guarded};
-use crate::operation::{Core, close_aged};
+use crate::place::{Core, close_aged};
 use crate::sink::{Sink, SinkError};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::thread::{self, ThreadId};

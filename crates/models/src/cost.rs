@@ -420,11 +420,15 @@ impl CostTotals {
 
     /// Calls of every kind.
     pub fn calls(&self) -> u64 {
-        self.exact_calls
-            + self.estimated_calls
-            + self.free_calls
-            + self.unpriced_calls
-            + self.calls_without_usage
+        [
+            self.exact_calls,
+            self.estimated_calls,
+            self.free_calls,
+            self.unpriced_calls,
+            self.calls_without_usage,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 
     /// Whether the cost of every call is known.
@@ -442,11 +446,15 @@ impl AddAssign<&Self> for CostTotals {
             sums.input += more.input;
             sums.output += more.output;
         }
-        self.exact_calls += other.exact_calls;
-        self.estimated_calls += other.estimated_calls;
-        self.free_calls += other.free_calls;
-        self.unpriced_calls += other.unpriced_calls;
-        self.calls_without_usage += other.calls_without_usage;
-        self.unpriced_tokens = self.unpriced_tokens.saturating_add(other.unpriced_tokens);
+        for (ours, theirs) in [
+            (&mut self.exact_calls, other.exact_calls),
+            (&mut self.estimated_calls, other.estimated_calls),
+            (&mut self.free_calls, other.free_calls),
+            (&mut self.unpriced_calls, other.unpriced_calls),
+            (&mut self.calls_without_usage, other.calls_without_usage),
+            (&mut self.unpriced_tokens, other.unpriced_tokens),
+        ] {
+            *ours = ours.saturating_add(theirs);
+        }
     }
 }

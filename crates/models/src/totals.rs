@@ -93,6 +93,12 @@ pub struct LlmTotals {
 /// Under this name stand the calls that did not tell their provider.
 const NO_PROVIDER: &str = "unknown";
 
+/// Under this name stand the calls that did not tell their LLM.
+const NO_MODEL: &str = "unknown";
+
+/// So many LLMs are few.
+const FEW: usize = 16;
+
 impl Totals {
     /// The totals of these operations.
     pub fn of<'a>(operations: impl IntoIterator<Item = &'a OperationRecord>) -> Self {
@@ -134,12 +140,16 @@ impl Totals {
             self.usage += usage;
         }
         self.cost.add(&call.cost, call.usage.as_ref());
-        let provider = call.provider.clone().unwrap_or_else(|| NO_PROVIDER.into());
-        let model = call.request_model.clone().or_else(|| call.response_model.clone());
-        self.llms
-            .entry((provider, model.unwrap_or_else(|| "unknown".into())))
-            .or_default()
-            .add(call);
+        let provider = call.provider.as_deref().unwrap_or(NO_PROVIDER);
+        let model = call.request_model.as_ref().or(call.response_model.as_ref());
+        let model = model.map_or(NO_MODEL, Name::as_str);
+        // A map is asked for an owned key; as long as there are few, looking at each costs less than making one.
+        let mut known =
+            (self.llms.len() <= FEW).then(|| self.llms.iter_mut()).into_iter().flatten();
+        match known.find(|((p, m), _)| **m == *model && **p == *provider) {
+            Some((_, totals)) => totals.add(call),
+            None => self.llms.entry((provider.into(), model.into())).or_default().add(call),
+        }
     }
 
     /// Operations of every outcome.

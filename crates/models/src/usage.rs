@@ -232,6 +232,12 @@ pub enum UsageError {
     /// A sum left the range of 64 bits.
     #[error("reading a usage: the sum of its tokens is above 2^64 - 1")]
     Overflow,
+    /// Something else stands where a count should be, such as a negative number.
+    #[error("reading a usage: what stands in {field:?} is not a count")]
+    NotACount {
+        /// The field of the source.
+        field: String,
+    },
 }
 
 impl From<Infallible> for UsageError {
@@ -267,6 +273,24 @@ impl TokenUsage {
     /// counts. Output includes reasoning.
     pub fn exclusive(input: u64, output: u64) -> UsageBuilder {
         UsageBuilder { input, output, inclusive: false, ..UsageBuilder::default() }
+    }
+
+    /// The buckets of a sum of many usages, as they were told. Unlike those of one call they are not checked: a bucket of
+    /// a sum may be at its limit, and then its parts do not add up any more.
+    ///
+    /// ```
+    /// use taximeter_models::{TokenUsage, Unit};
+    ///
+    /// let mut sum = TokenUsage::new(1_000, 200);
+    /// sum += &TokenUsage::new(500, 0);
+    /// assert_eq!(TokenUsage::of_sum(sum.iter()), sum);
+    /// ```
+    pub fn of_sum(buckets: impl IntoIterator<Item = (Unit, u64)>) -> Self {
+        let mut usage = Self::default();
+        for (unit, count) in buckets {
+            usage.add(unit, count);
+        }
+        usage
     }
 
     /// Text input tokens that had nothing to do with a cache.
@@ -471,6 +495,15 @@ impl TryFrom<UsageBuilder> for TokenUsage {
 
     fn try_from(builder: UsageBuilder) -> Result<Self, UsageError> {
         builder.build()
+    }
+}
+
+/// A usage that was already made, or found to be none: for those who take anything that may become one.
+impl TryFrom<Result<Self, UsageError>> for TokenUsage {
+    type Error = UsageError;
+
+    fn try_from(made: Result<Self, UsageError>) -> Result<Self, UsageError> {
+        made
     }
 }
 

@@ -48,6 +48,7 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
 //! | `store` | no | a store in a file, and questions over it |
 //! | `system-metrics` | no | CPU, memory and disk of the machine |
@@ -114,6 +115,8 @@ pub mod import {
 pub use taximeter_persistence::{PersistenceError, SessionFiles, StoreError};
 pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;
+#[cfg(feature = "reply")]
+pub use taximeter_telemetry::reply;
 
 /// The few names that most programs need.
 pub mod prelude {

@@ -43,8 +43,30 @@ impl Meter {
 
     /// How the operations of that name did over a window that ends now.
     pub fn trend(&self, operation: &str, window: &Window) -> PerformanceTrend {
+        self.trend_by(operation, window, &self.trend_config())
+    }
+
+    /// The same by settings of one's own: from which significance on, and how large, a change counts.
+    ///
+    /// ```
+    /// use taximeter::Meter;
+    /// use taximeter::analysis::TrendConfig;
+    ///
+    /// let meter = Meter::builder().build()?;
+    /// meter.operation("answer").start().succeed();
+    /// let mut strict = TrendConfig::default();
+    /// (strict.alpha, strict.minimum_change_percent) = (0.001, 20.0);
+    /// let trend = meter.trend_by("answer", &"24h".parse()?, &strict);
+    /// assert_eq!(trend.trend_direction.as_str(), "insufficient_data"); // of one operation
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn trend_by(
+        &self,
+        operation: &str,
+        window: &Window,
+        config: &TrendConfig,
+    ) -> PerformanceTrend {
         self.settle();
-        let config = self.trend_config();
         let now = self.state.clock.wall();
         let mut operations = Vec::new();
         self.state.pipeline.for_each_lean(|kept| {
@@ -52,7 +74,7 @@ impl Meter {
                 operations.push(kept.clone());
             }
         });
-        taximeter_analysis::trend(&operations, operation, window, now, &config)
+        taximeter_analysis::trend(&operations, operation, window, now, config)
     }
 
     pub(crate) fn trend_config(&self) -> TrendConfig {

@@ -109,6 +109,10 @@ impl Looked<'_> {
     fn saving(&self, advice: &Advice) -> Option<Saving> {
         match (&advice.because.kind, advice.advice) {
             (FindingKind::SlowComponent { component, .. }, _) => self.faster(component),
+            (
+                FindingKind::SlowOperation { .. },
+                AdviceKind::FasterLlmOrBetterPrompts | AdviceKind::BetterIndexOrChunking,
+            ) => self.faster_operation(),
             (FindingKind::ExpensiveOperation { .. }, _) => self.cheaper(),
             (FindingKind::HighErrorRate { .. }, _) => self.made_of(
                 "half of the failures do not happen (a quarter to all)",
@@ -201,6 +205,15 @@ impl Looked<'_> {
         };
         let assuming = format!("{component} is twice as fast (1.25 to 4 times)");
         self.estimated(assuming, &of(1.25), &of(2.0), &of(4.0))
+    }
+
+    /// An operation that by its name is one call or one search.
+    fn faster_operation(&self) -> Option<Saving> {
+        let assuming = format!("{} is twice as fast (1.25 to 4 times)", self.own.first()?.name);
+        self.made_of(assuming, |case, operation| {
+            let left = case.of(1.25, 2.0, 4.0_f64).recip();
+            (operation.duration.as_secs_f64() * (1.0 - left), KnownUsd::default())
+        })
     }
 
     fn cached_answers(&self) -> Option<Saving> {

@@ -49,9 +49,6 @@ struct Asked<'a> {
     thresholds: &'a Thresholds,
 }
 
-/// What providers say of a reply that reached its limit.
-const CUT_OFF: [&str; 4] = ["length", "max_tokens", "max_output_tokens", "model_length"];
-
 impl<'a> Asked<'a> {
     /// The calls for which this holds, of those that tell.
     fn those(&self, holds: impl Fn(&LlmCall) -> Option<bool>) -> (Rate, Waste<'a>) {
@@ -68,10 +65,8 @@ impl<'a> Asked<'a> {
     }
 
     fn truncated(&self) -> Option<Finding> {
-        let (truncated, waste) = self.those(|call| {
-            let reason = call.finish_reason.as_ref()?.to_lowercase();
-            Some(CUT_OFF.contains(&reason.as_str()))
-        });
+        let (truncated, waste) =
+            self.those(|call| Some(is_cut_off(call.finish_reason.as_deref()?)));
         let kind = FindingKind::TruncatedReplies { llm: self.llm.clone(), truncated };
         let found = stands_out(truncated, self.thresholds.truncated_share, self.thresholds);
         found.then(|| waste.finding(self.name, kind, self.operations))
@@ -143,6 +138,13 @@ impl<'a> Asked<'a> {
         let kind = FindingKind::LongReplies { llm, mean_output_tokens, share_of_cost };
         found.then(|| waste.finding(self.name, kind, self.operations))
     }
+}
+
+/// Whether a provider says by this that a reply reached its limit.
+pub(crate) fn is_cut_off(finish_reason: &str) -> bool {
+    ["length", "max_tokens", "max_output_tokens", "model_length"]
+        .iter()
+        .any(|word| finish_reason.eq_ignore_ascii_case(word))
 }
 
 /// Whether a prompt fills more of the window than that; none where that is not known.

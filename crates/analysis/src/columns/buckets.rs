@@ -1,4 +1,4 @@
-//! Buckets of values, whose width grows with the values: 128 to each doubling.
+//! Buckets of values, whose width grows with the values: 128 to each doubling for columns, fewer for what is kept.
 //!
 //! The same buckets are those of the crate hdrhistogram with two digits. Its counting is as fast as this one (31 and
 //! 33 ms for 10 million values), but the bucket of a value is its own secret; and exact percentiles are found by
@@ -8,18 +8,34 @@
 const BITS: u32 = 7;
 
 /// How many buckets there are for all values of 64 bits.
-pub(crate) const BUCKETS: usize = (65 - BITS as usize) << BITS;
+pub(super) const BUCKETS: usize = count::<BITS>();
 
 /// The bucket of a value: larger values are never in lower buckets. Below 256 each value has one of its own.
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "the bits that are left are below 256")]
-pub(crate) fn bucket(value: u64) -> usize {
+pub(super) fn bucket(value: u64) -> usize {
+    place::<BITS>(value)
+}
+
+/// The smallest and the largest value of a bucket.
+pub(super) fn bounds(bucket: usize) -> (u64, u64) {
+    ends::<BITS>(bucket)
+}
+
+/// How many buckets there are with 2ᵇⁱᵗˢ to each doubling.
+pub(crate) const fn count<const BITS: u32>() -> usize {
+    (65 - BITS as usize) << BITS
+}
+
+/// The bucket of a value, with 2ᵇⁱᵗˢ to each doubling.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the bits that are left are few")]
+pub(crate) fn place<const BITS: u32>(value: u64) -> usize {
     let shift = (value | 1 << BITS).ilog2() - BITS;
     ((shift as usize) << BITS) + (value >> shift) as usize
 }
 
-/// The smallest and the largest value of a bucket.
-pub(crate) fn bounds(bucket: usize) -> (u64, u64) {
+/// The smallest and the largest value of a bucket, with 2ᵇⁱᵗˢ to each doubling.
+pub(crate) fn ends<const BITS: u32>(bucket: usize) -> (u64, u64) {
     let shift = (bucket >> BITS).saturating_sub(1);
     let smallest = ((bucket - (shift << BITS)) as u64) << shift;
     (smallest, smallest + ((1 << shift) - 1))

@@ -19,6 +19,8 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Dimension {
+    /// All operations together.
+    All,
     /// Operations by their name.
     Operation,
     /// The operations with a component, by its name; the duration is the component's.
@@ -40,7 +42,7 @@ pub enum Dimension {
 /// A text that names no dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "reading {text:?} as a dimension: expected operation, component, tool, provider, llm, user, session or tag:NAME"
+    "reading {text:?} as a dimension: expected all, operation, component, tool, provider, llm, user, session or tag:NAME"
 )]
 pub struct UnknownDimension {
     text: String,
@@ -53,6 +55,7 @@ impl FromStr for Dimension {
     /// Where the text is none of the names.
     fn from_str(text: &str) -> Result<Self, UnknownDimension> {
         Ok(match text {
+            "all" => Self::All,
             "operation" => Self::Operation,
             "component" => Self::Component,
             "tool" => Self::Tool,
@@ -71,6 +74,7 @@ impl FromStr for Dimension {
 impl fmt::Display for Dimension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::All => "all",
             Self::Operation => "operation",
             Self::Component => "component",
             Self::Tool => "tool",

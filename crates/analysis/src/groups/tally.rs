@@ -147,7 +147,7 @@ impl Tally {
 #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
 pub(crate) fn per_hour(count: u64, period: chrono::TimeDelta) -> Option<f64> {
     let hours = period.to_std().ok()?.as_secs_f64() / 3_600.0;
-    (hours > 0.0).then(|| (count - 1) as f64 / hours)
+    (hours > 0.0).then(|| count.saturating_sub(1) as f64 / hours)
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -1,19 +1,55 @@
-//! Sums as bytes: a version, and behind it every number as a varint, with names instead of places in lists.
+//! Sums as bytes: a version, and behind it what is not zero, as numbers of seven bits to a byte.
+//!
+//! What follows from other numbers is written as the difference from it, which is zero and takes no byte. Units and
+//! categories have a number from a list that never changes; what is not in it has its name.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use taximeter_models::{
     Amounts, CostTotals, Currency, ErrorCategory, Money, Rate, TokenUsage, Unit,
 };
 use thiserror::Error;
 
+use super::varint::{Reader, Writer};
 use super::{Histogram, Sums};
 use crate::cost::KnownCosts;
 
 /// The version that is written, and the newest that is read.
 const VERSION: u8 = 1;
+
+/// Units that have a number. It is part of the format: entries are never moved or taken out.
+const UNITS: [&str; 8] = [
+    "input",
+    "output",
+    "cache_read",
+    "reasoning",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_1h",
+    "request",
+];
+
+/// Categories that have a number; likewise.
+const CATEGORIES: [&str; 14] = [
+    "network",
+    "authentication",
+    "authorization",
+    "rate_limit",
+    "quota",
+    "validation",
+    "timeout",
+    "cancelled",
+    "content_filter",
+    "context_length",
+    "server",
+    "parse",
+    "not_found",
+    "unknown",
+];
+
+/// Currencies that have a number; likewise.
+const CURRENCIES: [&str; 1] = ["USD"];
 
 /// Bytes that are no sums that can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -26,195 +62,325 @@ pub enum SumsError {
     Newer(u8),
     /// They are damaged, or something else.
     #[error("reading sums: {0}; they are damaged")]
-    Damaged(String),
-}
-
-/// What is written. Names stand for units, categories and currencies, so that lists of them may grow.
-#[derive(Serialize, Deserialize)]
-struct Written<'a> {
-    success: (u64, u64),
-    counts: [u64; 7],
-    #[serde(borrow)]
-    errors: Vec<(&'a str, u64)>,
-    nanos: WrittenHistogram,
-    #[serde(borrow)]
-    usage: Vec<(&'a str, u64)>,
-    #[serde(borrow)]
-    amounts: Vec<(&'a str, [i128; 4])>,
-    calls: [u64; 6],
-    failed_usd: i128,
-    first_token_nanos: WrittenHistogram,
-    speed: WrittenHistogram,
-    truncated: (u64, u64),
-    /// Nanoseconds since 1970.
-    period: Option<(i64, i64)>,
-    known: (i128, u64),
-}
-
-#[derive(Serialize, Deserialize)]
-struct WrittenHistogram {
-    sum: u128,
-    squares: u128,
-    min: u64,
-    max: u64,
-    /// Each bucket by how many places it lies behind the one before, with its count.
-    counts: Vec<(u16, u64)>,
+    Damaged(&'static str),
 }
 
 impl Sums {
-    /// The sums as bytes.
+    /// The sums as bytes: some 100 to 200 for a few operations, and not above 4,000 however many there are.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let cost = &self.cost;
-        let amounts = |sums: &Amounts| {
-            [sums.exact, sums.estimated, sums.input, sums.output].map(Money::ticks)
-        };
-        let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt().unwrap_or_default();
-        let written = Written {
-            success: (self.success.hits, self.success.of),
-            counts: [
-                self.abandoned,
-                self.runs,
-                self.timeouts,
-                self.retries,
-                self.errors,
-                self.warnings,
-                self.tool_replies,
-            ],
-            errors: self.errors_by_category.iter().map(|(c, n)| (c.as_str(), *n)).collect(),
-            nanos: WrittenHistogram::of(&self.nanos),
-            usage: self.usage.iter().map(|(unit, count)| (unit.as_str(), count)).collect(),
-            amounts: cost.amounts.iter().map(|(c, sums)| (c.as_str(), amounts(sums))).collect(),
-            calls: [
-                cost.exact_calls,
-                cost.estimated_calls,
-                cost.free_calls,
-                cost.unpriced_calls,
-                cost.calls_without_usage,
-                cost.unpriced_tokens,
-            ],
-            failed_usd: self.failed_usd.ticks(),
-            first_token_nanos: WrittenHistogram::of(&self.first_token_nanos),
-            speed: WrittenHistogram::of(&self.milli_tokens_per_second),
-            truncated: (self.truncated.hits, self.truncated.of),
-            period: self.period.map(|(first, last)| (nanos(first), nanos(last))),
-            known: (self.known_costs.sum.ticks(), self.known_costs.operations),
-        };
-        // Writing into memory fails for nothing that is in here; bytes without a version would be refused.
-        let head = (VERSION, self.calls_with_usage);
-        postcard::to_allocvec(&(head, written)).unwrap_or_default()
+        let mut to = Writer(Vec::with_capacity(256));
+        to.byte(VERSION);
+        to.number(self.success.of);
+        put_present(&mut to, &self.numbers());
+        put_counts(
+            &mut to,
+            &CATEGORIES,
+            self.errors_by_category.iter().map(|(c, n)| (c.as_str(), *n)),
+        );
+        put_counts(&mut to, &UNITS, self.usage.iter().map(|(unit, count)| (unit.as_str(), count)));
+        to.number(self.cost.amounts.len() as u64);
+        for (currency, amounts) in &self.cost.amounts {
+            put_name(&mut to, &CURRENCIES, currency.as_str());
+            put_amounts(&mut to, *amounts);
+        }
+        put_money(&mut to, self.failed_usd.ticks());
+        put_money(&mut to, self.cost.usd().ticks().wrapping_sub(self.known_costs.sum.ticks()));
+        put_period(&mut to, self.period);
+        for histogram in [&self.nanos, &self.first_token_nanos, &self.milli_tokens_per_second] {
+            put_histogram(&mut to, histogram);
+        }
+        to.0
     }
 
-    /// Sums of their bytes.
+    /// Sums of their bytes. Bytes that are too many, or hold what cannot be, are refused.
     ///
     /// # Errors
     /// Where the bytes are no sums, or those of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SumsError> {
-        match bytes.first() {
-            Some(&VERSION) => {}
-            Some(&newer) if newer > VERSION => return Err(SumsError::Newer(newer)),
-            _ => return Err(damaged("they have no version")),
+        let mut from = Reader(bytes);
+        match from.byte() {
+            Some(VERSION) => {}
+            Some(newer) if newer > VERSION => return Err(SumsError::Newer(newer)),
+            _ => return Err(SumsError::Damaged("they have no version")),
         }
-        let ((_, calls_with_usage), written): ((u8, u64), Written<'_>) =
-            postcard::from_bytes(bytes).map_err(|why| damaged(&why.to_string()))?;
-        let cost = cost(&written)?;
-        let [abandoned, runs, timeouts, retries, errors, warnings, tool_replies] = written.counts;
-        Ok(Self {
-            success: rate(written.success)?,
-            abandoned,
+        let sums = Self::read(&mut from).ok_or(SumsError::Damaged("a number cannot be"))?;
+        let whole = from.0.is_empty();
+        whole.then_some(sums).ok_or(SumsError::Damaged("they go on behind their end"))
+    }
+
+    fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let mut sums = Self::default();
+        sums.success.of = from.number()?;
+        sums.put_numbers(take_present(from)?);
+        let categories = take_counts(from, &CATEGORIES, |name| name.parse::<ErrorCategory>().ok())?;
+        sums.errors_by_category = categories.into_iter().collect();
+        sums.usage = TokenUsage::of_sum(take_counts(from, &UNITS, Unit::named)?);
+        for _ in 0..from.number()? {
+            let currency: Currency = take_name(from, &CURRENCIES)?.parse().ok()?;
+            sums.cost.amounts.insert(currency, take_amounts(from)?);
+        }
+        sums.failed_usd = Money::from_ticks(take_money(from)?);
+        let known = sums.cost.usd().ticks().wrapping_sub(take_money(from)?);
+        sums.known_costs.sum = Money::from_ticks(known);
+        sums.period = take_period(from)?;
+        sums.nanos = take_histogram(from)?;
+        sums.first_token_nanos = take_histogram(from)?;
+        sums.milli_tokens_per_second = take_histogram(from)?;
+        let is_part = |rate: Rate| rate.hits <= rate.of;
+        (is_part(sums.success) && is_part(sums.truncated)).then_some(sums)
+    }
+
+    /// The numbers that are often zero, or what stands beside them.
+    fn numbers(&self) -> [u64; NUMBERS] {
+        let cost = &self.cost;
+        [
+            self.success.complement().hits,
+            self.runs ^ self.success.of,
+            self.abandoned,
+            self.timeouts,
+            self.retries,
+            self.errors,
+            self.warnings,
+            self.calls_with_usage,
+            self.truncated.of,
+            self.truncated.hits,
+            self.tool_replies,
+            cost.exact_calls,
+            cost.estimated_calls,
+            cost.free_calls,
+            cost.unpriced_calls,
+            cost.calls_without_usage,
+            cost.unpriced_tokens,
+            self.other_currency_calls,
+            self.known_costs.operations ^ self.success.of,
+        ]
+    }
+
+    fn put_numbers(&mut self, numbers: [u64; NUMBERS]) {
+        let [
+            failed,
             runs,
+            abandoned,
             timeouts,
             retries,
             errors,
             warnings,
-            tool_replies,
-            errors_by_category: categories(&written.errors)?,
-            nanos: written.nanos.read()?,
-            usage: usage(&written.usage)?,
             calls_with_usage,
-            cost,
-            failed_usd: Money::from_ticks(written.failed_usd),
-            first_token_nanos: written.first_token_nanos.read()?,
-            milli_tokens_per_second: written.speed.read()?,
-            truncated: rate(written.truncated)?,
-            period: written.period.map(|(first, last)| {
-                (DateTime::from_timestamp_nanos(first), DateTime::from_timestamp_nanos(last))
-            }),
-            known_costs: KnownCosts {
-                sum: Money::from_ticks(written.known.0),
-                operations: written.known.1,
-            },
-        })
+            replies,
+            cut,
+            tool_replies,
+            exact_calls,
+            estimated_calls,
+            free_calls,
+            unpriced_calls,
+            calls_without_usage,
+            unpriced_tokens,
+            other_currency_calls,
+            known,
+        ] = numbers;
+        let count = self.success.of;
+        // Below zero it would be no part, which is looked for at the end.
+        self.success.hits = count.wrapping_sub(failed);
+        self.runs = runs ^ count;
+        (self.abandoned, self.timeouts, self.retries) = (abandoned, timeouts, retries);
+        (self.errors, self.warnings, self.calls_with_usage) = (errors, warnings, calls_with_usage);
+        self.truncated = Rate { hits: cut, of: replies };
+        self.tool_replies = tool_replies;
+        self.cost = CostTotals {
+            amounts: BTreeMap::new(),
+            exact_calls,
+            estimated_calls,
+            free_calls,
+            unpriced_calls,
+            calls_without_usage,
+            unpriced_tokens,
+        };
+        self.other_currency_calls = other_currency_calls;
+        self.known_costs = KnownCosts { sum: Money::ZERO, operations: known ^ count };
     }
 }
 
-fn damaged(why: &str) -> SumsError {
-    SumsError::Damaged(why.into())
-}
+const NUMBERS: usize = 19;
 
-fn rate((hits, of): (u64, u64)) -> Result<Rate, SumsError> {
-    if hits <= of { Ok(Rate { hits, of }) } else { Err(damaged("a part is above its whole")) }
-}
-
-fn categories(written: &[(&str, u64)]) -> Result<BTreeMap<ErrorCategory, u64>, SumsError> {
-    let one = |(name, count): &(&str, u64)| {
-        let category = name.parse().map_err(|_| damaged("there is no such error category"))?;
-        Ok((category, *count))
-    };
-    written.iter().map(one).collect()
-}
-
-fn usage(written: &[(&str, u64)]) -> Result<TokenUsage, SumsError> {
-    let one = |(name, count): &(&str, u64)| {
-        Ok((Unit::named(name).ok_or_else(|| damaged("there is no such unit"))?, *count))
-    };
-    let units = written.iter().map(one).collect::<Result<BTreeMap<Unit, u64>, SumsError>>()?;
-    TokenUsage::try_from(units).map_err(|why| damaged(&why.to_string()))
-}
-
-fn cost(written: &Written<'_>) -> Result<CostTotals, SumsError> {
-    let one = |(code, ticks): &(&str, [i128; 4])| {
-        let currency: Currency = code.parse().map_err(|_| damaged("there is no such currency"))?;
-        let [exact, estimated, input, output] = ticks.map(Money::from_ticks);
-        Ok((currency, Amounts { exact, estimated, input, output }))
-    };
-    let [exact, estimated, free, unpriced, without_usage, tokens] = written.calls;
-    Ok(CostTotals {
-        amounts: written.amounts.iter().map(one).collect::<Result<_, SumsError>>()?,
-        exact_calls: exact,
-        estimated_calls: estimated,
-        free_calls: free,
-        unpriced_calls: unpriced,
-        calls_without_usage: without_usage,
-        unpriced_tokens: tokens,
-    })
-}
-
-impl WrittenHistogram {
-    fn of(histogram: &Histogram) -> Self {
-        let mut before = 0;
-        let counts = histogram.counts.iter().map(|(place, count)| {
-            let ahead = place - before;
-            before = *place;
-            (ahead, *count)
-        });
-        let counts = counts.collect();
-        let Histogram { sum, squares, min, max, .. } = *histogram;
-        Self { sum, squares, min, max, counts }
+/// Which numbers are not zero, as bits, and these.
+fn put_present(to: &mut Writer, numbers: &[u64; NUMBERS]) {
+    let mut present = 0_u64;
+    for (at, number) in numbers.iter().enumerate() {
+        present |= u64::from(*number != 0) << at;
     }
+    to.number(present);
+    numbers.iter().filter(|number| **number != 0).for_each(|number| to.number(*number));
+}
 
-    fn read(self) -> Result<Histogram, SumsError> {
-        let Self { sum, squares, min, max, .. } = self;
-        let (mut place, mut counts) = (0_u16, BTreeMap::new());
-        for (ahead, count) in self.counts {
-            place = place.checked_add(ahead).ok_or_else(|| damaged("a bucket does not exist"))?;
-            if usize::from(place) >= crate::columns::buckets::BUCKETS {
-                return Err(damaged("a bucket does not exist"));
-            }
-            counts.insert(place, count);
+fn take_present(from: &mut Reader<'_>) -> Option<[u64; NUMBERS]> {
+    let present = from.number()?;
+    let mut numbers = [0; NUMBERS];
+    for (at, number) in numbers.iter_mut().enumerate() {
+        if present & (1 << at) != 0 {
+            *number = from.number()?;
         }
-        if min > max {
-            return Err(damaged("the smallest is above the largest"));
-        }
-        Ok(Histogram { sum, squares, min, max, counts })
     }
+    (present >> NUMBERS == 0).then_some(numbers)
+}
+
+/// A name by its place in a list, counted from 1, or in full.
+fn put_name(to: &mut Writer, list: &[&str], name: &str) {
+    if let Some(at) = list.iter().position(|known| *known == name) {
+        return to.number(at as u64 + 1);
+    }
+    to.byte(0);
+    to.text(name);
+}
+
+fn take_name<'a>(from: &mut Reader<'a>, list: &[&'a str]) -> Option<&'a str> {
+    match usize::try_from(from.number()?).ok()?.checked_sub(1) {
+        Some(at) => list.get(at).copied(),
+        None => from.text(),
+    }
+}
+
+fn put_counts<'a>(to: &mut Writer, list: &[&str], counts: impl Iterator<Item = (&'a str, u64)>) {
+    for (name, count) in counts {
+        to.number(count);
+        put_name(to, list, name);
+    }
+    // No count is zero.
+    to.byte(0);
+}
+
+fn take_counts<'a, K>(
+    from: &mut Reader<'a>,
+    list: &[&'a str],
+    read: impl Fn(&str) -> Option<K>,
+) -> Option<Vec<(K, u64)>> {
+    let mut counts = Vec::new();
+    loop {
+        match from.number()? {
+            0 => return Some(counts),
+            count => counts.push((read(take_name(from, list)?)?, count)),
+        }
+    }
+}
+
+/// Input and output are most often the whole.
+fn put_amounts(to: &mut Writer, amounts: Amounts) {
+    let [exact, estimated, input, output] =
+        [amounts.exact, amounts.estimated, amounts.input, amounts.output].map(Money::ticks);
+    put_money(to, exact);
+    put_money(to, estimated);
+    put_money(to, input);
+    put_money(to, exact.wrapping_add(estimated).wrapping_sub(input).wrapping_sub(output));
+}
+
+fn take_amounts(from: &mut Reader<'_>) -> Option<Amounts> {
+    let (exact, estimated, input) = (take_money(from)?, take_money(from)?, take_money(from)?);
+    let output = exact.wrapping_add(estimated).wrapping_sub(input).wrapping_sub(take_money(from)?);
+    let [exact, estimated, input, output] =
+        [exact, estimated, input, output].map(Money::from_ticks);
+    Some(Amounts { exact, estimated, input, output })
+}
+
+/// Ticks without the zeros at their end, behind the number of these and one; no money is a zero.
+fn put_money(to: &mut Writer, mut ticks: i128) {
+    if ticks == 0 {
+        return to.byte(0);
+    }
+    let mut zeros = 0;
+    for (more, power) in [(16, 10_i128.pow(16)), (8, 100_000_000), (4, 10_000), (2, 100), (1, 10)] {
+        if ticks % power == 0 {
+            ticks /= power;
+            zeros += more;
+        }
+    }
+    to.byte(zeros + 1);
+    to.signed(ticks);
+}
+
+fn take_money(from: &mut Reader<'_>) -> Option<i128> {
+    match from.byte()? {
+        0 => Some(0),
+        zeros => from.signed()?.checked_mul(10_i128.checked_pow(u32::from(zeros) - 1)?),
+    }
+}
+
+/// The seconds of the first moment, those from it to the last, and what is left of both. Nothing is before all moments.
+fn put_period(to: &mut Writer, period: Option<(DateTime<Utc>, DateTime<Utc>)>) {
+    let Some((first, last)) = period else { return to.byte(0) };
+    to.byte(1);
+    to.signed(first.timestamp().into());
+    to.number((last.timestamp() - first.timestamp()).cast_unsigned());
+    to.number(first.timestamp_subsec_nanos().into());
+    to.number(last.timestamp_subsec_nanos().into());
+}
+
+#[expect(clippy::option_option, reason = "the outer one is that nothing could be read")]
+fn take_period(from: &mut Reader<'_>) -> Option<Option<(DateTime<Utc>, DateTime<Utc>)>> {
+    if from.byte()? == 0 {
+        return Some(None);
+    }
+    let first = i64::try_from(from.signed()?).ok()?;
+    let last = first.checked_add_unsigned(from.number()?)?;
+    let mut moment =
+        |seconds| DateTime::from_timestamp(seconds, u32::try_from(from.number()?).ok()?);
+    let (first, last) = (moment(first)?, moment(last)?);
+    (first <= last).then_some(Some((first, last)))
+}
+
+/// Each bucket by how many lie between it and the one before, with a bit that says whether there are more values than one in
+/// it. Of two values at most, the sums follow from the smallest and the largest.
+fn put_histogram(to: &mut Writer, histogram: &Histogram) {
+    let Histogram { sum, squares, min, max, counts } = histogram;
+    to.number(counts.len() as u64);
+    let (Some(first), Some(last)) = (counts.first(), counts.last()) else { return };
+    let mut next = 0;
+    for (bucket, count) in counts {
+        to.number(u64::from(bucket - next) << 1 | u64::from(*count > 1));
+        if *count > 1 {
+            to.number(*count);
+        }
+        next = bucket + 1;
+    }
+    let count = histogram.count();
+    to.number(min - Histogram::ends(first.0).0);
+    if count > 1 {
+        to.number(Histogram::ends(last.0).1 - max);
+    }
+    if count > 2 {
+        to.large(*sum);
+        to.large(*squares);
+    }
+}
+
+fn take_histogram(from: &mut Reader<'_>) -> Option<Histogram> {
+    let buckets = from.number()?;
+    let mut histogram = Histogram::default();
+    let mut next = 0_u16;
+    for _ in 0..buckets {
+        let step = from.number()?;
+        let bucket = next.checked_add(u16::try_from(step >> 1).ok()?)?;
+        if usize::from(bucket) >= super::histogram::BUCKETS {
+            return None;
+        }
+        let count = if step & 1 == 1 { from.number().filter(|count| *count > 1)? } else { 1 };
+        histogram.counts.push((bucket, count));
+        next = bucket + 1;
+    }
+    let (Some(first), Some(last)) = (histogram.counts.first(), histogram.counts.last()) else {
+        return Some(histogram);
+    };
+    let ((smallest, below), (from_here, largest)) =
+        (Histogram::ends(first.0), Histogram::ends(last.0));
+    let count = histogram.count();
+    let min = smallest.checked_add(from.number()?)?;
+    let max = if count > 1 { largest.checked_sub(from.number()?)? } else { min };
+    (histogram.min, histogram.max) = (min, max);
+    let (low, high) = (u128::from(min), u128::from(max));
+    (histogram.sum, histogram.squares) = match count {
+        1 => (low, low * low),
+        2 => (low + high, (low * low).saturating_add(high * high)),
+        _ => (from.large()?, from.large()?),
+    };
+    let holds = min <= below && max >= from_here && min <= max;
+    let holds = holds && histogram.sum >= low.saturating_mul(count.into());
+    (holds && histogram.sum <= high.saturating_mul(count.into())).then_some(histogram)
 }

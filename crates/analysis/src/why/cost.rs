@@ -16,7 +16,8 @@ use crate::groups::llm_key;
 ///
 /// The drivers are found as by R. Bhagwan and others, "Adtributor: revenue debugging in advertising systems", NSDI
 /// 2014: in each dimension the keys that explain at least a tenth of the change, the most surprising first, until they
-/// explain two thirds of it; a dimension in which all keys changed alike tells nothing and is left out.
+/// explain two thirds of it; a dimension in which all keys changed alike tells nothing and is left out. Of tools it is the
+/// cost of the operations that call them: a tool has none of its own.
 ///
 /// ```
 /// use taximeter_analysis::{CostCause, why_cost};

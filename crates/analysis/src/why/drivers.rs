@@ -40,7 +40,7 @@ pub(super) fn of_cost(
         }
         amounts
     };
-    let calls = [Dimension::Llm, Dimension::Provider];
+    let calls = [Dimension::Llm, Dimension::Provider, Dimension::Tool];
     let dimensions = calls.into_iter().chain(of_operations(before, after));
     driven(dimensions, amounts, Money::to_f64_lossy)
 }

@@ -1,6 +1,6 @@
-//! The answers of numpy, scipy, statsmodels, pymannkendall, pyhomogeneity and ruptures to the same numbers.
+//! The answers of numpy, scipy, statsmodels, pymannkendall, pyhomogeneity, ruptures and Otava to the same numbers.
 //!
-//! `answers.py` wrote `answers.json`, which names the versions. Where nothing else is said, answers agree to 1e-9 of
+//! `answers.py` wrote `answers.json`, and `answers_otava.py` `otava.json`, which name the versions. Where nothing else is said, answers agree to 1e-9 of
 //! themselves.
 
 use serde::Deserialize;
@@ -137,6 +137,26 @@ fn change_points_of_ruptures_and_pyhomogeneity() {
         }
         if let Some(pettitt) = steps.pettitt {
             assert!(found[0].abs_diff(pettitt) <= 5, "{found:?} {pettitt}");
+        }
+    }
+}
+
+/// Apache Otava finds changes by energy statistics (E-divisive) and tests them by Student's t. Each of ours is one of its,
+/// five values away at most; in noise it finds two more, three values apart, where nothing was put.
+#[test]
+fn change_points_of_otava() {
+    #[derive(Deserialize)]
+    struct Otava {
+        places: Vec<Vec<usize>>,
+    }
+    let otava: Otava = serde_json::from_str(include_str!("otava.json")).unwrap();
+    for (steps, expected) in answers().steps.iter().zip(otava.places) {
+        let found: Vec<usize> =
+            change_points(&steps.values, 0.01, 10).iter().map(|change| change.at).collect();
+        assert_eq!(found.len(), steps.ruptures.len());
+        for found in found {
+            let is_theirs = expected.iter().any(|theirs| found.abs_diff(*theirs) <= 5);
+            assert!(is_theirs, "{found} {expected:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::drawn::operations;
 
 fn dimensions() -> impl Strategy<Value = Dimension> {
     let written =
-        ["operation", "component", "tool", "provider", "llm", "user", "session", "tag:team"];
+        ["all", "operation", "component", "tool", "provider", "llm", "user", "session", "tag:team"];
     prop::sample::select(written.map(|text| text.parse().expect("a dimension")).to_vec())
 }
 

@@ -2,6 +2,7 @@
 
 mod drawn;
 mod groups;
+mod rollups;
 mod time;
 mod why;
 

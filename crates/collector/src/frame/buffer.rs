@@ -1,5 +1,7 @@
 //! Bytes that are appended to, in small pieces and often.
 
+use super::short::{Put, ROOM, SHORT, copy_short, tag_and_text};
+
 /// A growing piece of memory whose unused end is initialised, so that a part is written by one check of its length.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
@@ -8,6 +10,11 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
+    /// An empty one of so many bytes of memory.
+    pub(crate) fn of(memory: usize) -> Self {
+        Self { memory: vec![0; memory], length: 0 }
+    }
+
     #[inline]
     pub(crate) fn clear(&mut self) {
         self.length = 0;
@@ -36,7 +43,7 @@ impl Buffer {
 
     /// Appends so many bytes, to be filled.
     #[inline]
-    fn extend(&mut self, by: usize) -> &mut [u8] {
+    pub(crate) fn extend(&mut self, by: usize) -> &mut [u8] {
         let (from, to) = (self.length, self.length + by);
         if to > self.memory.len() {
             self.grow(to);
@@ -54,44 +61,23 @@ impl Buffer {
 
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) {
-        let place = self.extend(bytes.len());
-        copy(place, bytes);
+        match self.room().and_then(|room| room.first_chunk_mut()) {
+            Some(room) if bytes.len() <= SHORT => copy_short(room, bytes),
+            _ => return self.put_long(bytes),
+        }
+        self.length += bytes.len();
     }
 
-    #[inline]
-    pub(crate) fn byte(&mut self, byte: u8) {
-        if let [place] = self.extend(1) {
-            *place = byte;
-        }
+    #[cold]
+    #[inline(never)]
+    fn put_long(&mut self, bytes: &[u8]) {
+        self.extend(bytes.len()).copy_from_slice(bytes);
     }
 
+    /// The next bytes, if there is memory for so many: they are written at fixed places, by one check.
     #[inline]
-    pub(crate) fn number(&mut self, mut number: u64) {
-        loop {
-            let [digits, ..] = number.to_le_bytes();
-            number >>= 7;
-            if number == 0 {
-                return self.byte(digits & 0x7f);
-            }
-            self.byte(digits | 0x80);
-        }
-    }
-
-    /// A tag and a text: the most frequent of all.
-    #[inline]
-    pub(crate) fn tagged(&mut self, tag: u8, text: &str) {
-        let bytes = text.as_bytes();
-        let (from, length) = (self.length, bytes.len());
-        let to = from + length + 2;
-        match self.memory.get_mut(from..to) {
-            Some([place, number, rest @ ..]) if length <= 0x7f && rest.len() == length => {
-                *place = tag;
-                [*number, ..] = length.to_le_bytes();
-                copy(rest, bytes);
-                self.length = to;
-            }
-            _ => self.tagged_long(tag, text),
-        }
+    fn room(&mut self) -> Option<&mut [u8; ROOM]> {
+        self.memory.get_mut(self.length..)?.first_chunk_mut()
     }
 
     #[cold]
@@ -107,36 +93,63 @@ impl Buffer {
         self.put(text.as_bytes());
     }
 
-    /// Nanoseconds: five bytes up to eighteen minutes, else thirteen.
+    /// All of it, filled up with zeros to whole words.
     #[inline]
-    pub(crate) fn nanos(&mut self, nanos: u64) {
+    pub(crate) fn padded(&mut self) -> &[u8] {
+        if let Some(room) = self.room() {
+            room[..8].fill(0);
+            self.length = self.length.next_multiple_of(8);
+        } else {
+            self.extend(self.length.next_multiple_of(8) - self.length).fill(0);
+        }
+        self.as_slice()
+    }
+}
+
+impl Put for Buffer {
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        if let [place] = self.extend(1) {
+            *place = byte;
+        }
+    }
+
+    #[inline]
+    fn number(&mut self, mut number: u64) {
+        loop {
+            let [digits, ..] = number.to_le_bytes();
+            number >>= 7;
+            if number == 0 {
+                return self.byte(digits & 0x7f);
+            }
+            self.byte(digits | 0x80);
+        }
+    }
+
+    #[inline]
+    fn tagged(&mut self, tag: u8, text: &str) {
+        let bytes = text.as_bytes();
+        match self.room() {
+            Some(room) if bytes.len() <= SHORT => {
+                tag_and_text(room, tag, bytes);
+                self.length += 2 + bytes.len();
+            }
+            _ => self.tagged_long(tag, text),
+        }
+    }
+
+    #[inline]
+    fn nanos(&mut self, nanos: u64) {
         let bytes = nanos.min(super::LONG).to_le_bytes();
-        self.put(bytes.first_chunk::<5>().unwrap_or(&[0; 5]));
+        if let Some(room) = self.room() {
+            room[..8].copy_from_slice(&bytes);
+            self.length += 5;
+        } else {
+            self.put(bytes.first_chunk::<5>().unwrap_or(&[0; 5]));
+        }
         if nanos >= super::LONG {
             self.put(&nanos.to_le_bytes());
         }
-    }
-}
-
-/// Copies bytes to a place of their length. Most are few: two moves that overlap cost less than a call.
-#[inline]
-fn copy(to: &mut [u8], from: &[u8]) {
-    match from.len() {
-        8..=16 => ends::<8>(to, from),
-        17..=32 => ends::<16>(to, from),
-        4..=7 => ends::<4>(to, from),
-        length if length == to.len() => to.copy_from_slice(from),
-        _ => {}
-    }
-}
-
-#[inline]
-fn ends<const N: usize>(to: &mut [u8], from: &[u8]) {
-    if let (Some(place), Some(first)) = (to.first_chunk_mut::<N>(), from.first_chunk::<N>()) {
-        *place = *first;
-    }
-    if let (Some(place), Some(last)) = (to.last_chunk_mut::<N>(), from.last_chunk::<N>()) {
-        *place = *last;
     }
 }
 

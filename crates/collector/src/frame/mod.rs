@@ -3,31 +3,35 @@
 //! | bytes | content |
 //! |---|---|
 //! | 4 | length of all that follows, little-endian |
+//! | 4 | outcome |
 //! | 16 | id of the operation |
 //! | 8 | start: nanoseconds since 1970 |
 //! | 8 | duration in nanoseconds |
-//! | 1 | outcome |
-//! | 1.. | name |
-//! | .. | parts in the order in which they came: a tag, then what the tag says |
+//! | 2.. | name, as a part |
+//! | .. | further parts in the order in which they came: a tag, then what the tag says |
 //!
 //! Numbers are LEB128, texts are a length and UTF-8, durations have five bytes or thirteen. The layout never leaves the process, so it has no version.
 
 mod buffer;
 mod read;
+mod short;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use buffer::Buffer;
-pub(crate) use read::{id_of, read, read_lean, read_tool};
-pub(crate) use write::{Ended, begin, close, encode, nanos, part, unix_nanos};
+pub(crate) use read::{id_of, read, read_lean, read_parts};
+pub(crate) use short::{Put, Short};
+pub(crate) use write::{Ended, HEADER, close, encode, halves, header, nanos, part, unix_nanos};
 
 /// The first number of nanoseconds that is written in full: all bits of five bytes.
 const LONG: u64 = (1 << 40) - 1;
 
 /// The tags of the parts.
 mod tag {
+    /// Fills up a word.
+    pub(super) const NOTHING: u8 = 0;
     pub(super) const METADATA: u8 = 1;
     pub(super) const TAG: u8 = 2;
     pub(super) const USER: u8 = 3;
@@ -42,6 +46,7 @@ mod tag {
     pub(super) const UNLISTED: u8 = 12;
     pub(super) const COMPONENT_AT: u8 = 13;
     pub(super) const COMPONENTS: u8 = 14;
+    pub(super) const NAME: u8 = 15;
 
     // Within a call.
     pub(super) const END: u8 = 32;

@@ -25,7 +25,7 @@ impl<F: FnMut(&str) -> Name> Names for F {
 
 /// The id of a frame, without a look at the rest.
 pub(crate) fn id_of(frame: &[u8]) -> Option<OperationId> {
-    let bits = frame.get(4..20)?.first_chunk::<16>()?;
+    let bits = frame.get(8..24)?.first_chunk::<16>()?;
     Some(OperationId::from_bits(u128::from_le_bytes(*bits)))
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn read<'b>(
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     let mut record = OperationRecord::new("");
-    Reader { bytes: frame, names, lean: false }.record(&mut record)?;
+    Reader::new(frame, names).record(&mut record)?;
     Some((record, rest))
 }
 
@@ -52,20 +52,24 @@ pub(crate) fn read_lean<'b>(
     let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     (record.user, record.session, record.parent) = (None, None, None);
     (record.unlisted_errors, record.unlisted_warnings) = (0, 0);
-    record.components.clear();
-    record.tool_calls.clear();
-    record.llm_calls.clear();
     record.errors.clear();
     record.warnings.clear();
-    Reader { bytes: frame, names, lean: true }.record(record)?;
+    let mut reader = Reader { lean: true, ..Reader::new(frame, names) };
+    reader.record(record)?;
+    let [components, tools, llms] = reader.used;
+    record.components.truncate(components);
+    record.tool_calls.truncate(tools);
+    record.llm_calls.truncate(llms);
     Some(rest)
 }
 
-/// The call of a tool that was written as a part.
-pub(crate) fn read_tool(part: &[u8]) -> Option<ToolCall> {
+/// Reads parts that have no frame around them into a record.
+pub(crate) fn read_parts(parts: &[u8], record: &mut OperationRecord) -> Option<()> {
     let names = &mut |text: &str| Name::from(text);
-    let mut reader = Reader { bytes: part, names, lean: false };
-    if reader.byte()? == tag::TOOL { reader.tool() } else { None }
+    let mut reader = Reader::new(parts, names);
+    // What is there stays.
+    reader.used = [record.components.len(), record.tool_calls.len(), record.llm_calls.len()];
+    reader.parts(record)
 }
 
 struct Reader<'b, 'n, N> {
@@ -73,22 +77,49 @@ struct Reader<'b, 'n, N> {
     names: &'n mut N,
     /// Whether texts that are no names are skipped.
     lean: bool,
+    /// How many components, tool calls and LLM calls of the record are of this frame: what lies behind them is of one
+    /// that was read before, and its places and names are used again.
+    used: [usize; 3],
 }
 
-impl<'b, N: Names> Reader<'b, '_, N> {
-    fn record(mut self, record: &mut OperationRecord) -> Option<()> {
-        let id = OperationId::from_bits(self.wide()?);
-        let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
-        let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
-        let outcome = match self.byte()? {
+/// The next place of a list, in which there may be something old.
+fn next<'l, T>(
+    list: &'l mut Vec<T>,
+    used: &mut usize,
+    new: impl FnOnce() -> T,
+) -> Option<&'l mut T> {
+    if *used == list.len() {
+        list.push(new());
+    }
+    *used += 1;
+    list.get_mut(*used - 1)
+}
+
+impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
+    fn new(bytes: &'b [u8], names: &'n mut N) -> Self {
+        Self { bytes, names, lean: false, used: [0; 3] }
+    }
+
+    fn record(&mut self, record: &mut OperationRecord) -> Option<()> {
+        let outcome = match u32::from_le_bytes(self.array()?) {
             0 => Outcome::Success,
             1 => Outcome::Failure,
             _ => Outcome::Abandoned,
         };
-        record.name = self.name()?;
+        let id = OperationId::from_bits(self.wide()?);
+        let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
+        let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
+        if self.byte()? != tag::NAME {
+            return None;
+        }
+        self.name_in(&mut record.name)?;
         (record.id, record.started_at) = (id, started_at);
         (record.duration, record.outcome) = (duration, outcome);
         record.trace_id = TraceId::from(id);
+        self.parts(record)
+    }
+
+    fn parts(&mut self, record: &mut OperationRecord) -> Option<()> {
         while !self.bytes.is_empty() {
             self.part(record)?;
         }
@@ -97,23 +128,37 @@ impl<'b, N: Names> Reader<'b, '_, N> {
 
     fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
         match self.byte()? {
+            tag::NOTHING => {}
             tag::METADATA => self.metadata(&mut record.metadata)?,
+            tag::TAG if self.lean => _ = (self.bytes_of_text()?, self.bytes_of_text()?),
             tag::TAG => {
                 let (key, value) = (self.text()?, self.text()?);
-                if !self.lean {
-                    record.tags.insert(key.to_owned(), value.to_owned());
-                }
+                record.tags.insert(key.to_owned(), value.to_owned());
             }
-            tag::USER | tag::SESSION if self.lean => _ = self.text()?,
+            tag::USER | tag::SESSION if self.lean => _ = self.bytes_of_text()?,
             tag::USER => record.user = Some(self.text()?.into()),
             tag::SESSION => record.session = Some(self.text()?.into()),
             tag::PARENT => record.parent = Some(OperationId::from_bits(self.wide()?)),
             tag::TRACE => record.trace_id = TraceId::from_bits(self.wide()?),
             kind @ (tag::COMPONENT | tag::COMPONENT_AT | tag::COMPONENTS) => {
-                record.components.push(self.component(kind)?);
+                let new = || ComponentTiming {
+                    name: Name::default(),
+                    offset: None,
+                    duration: Duration::ZERO,
+                    count: 1,
+                };
+                let timing = next(&mut record.components, &mut self.used[0], new)?;
+                self.component(kind, timing)?;
             }
-            tag::TOOL => record.tool_calls.push(self.tool()?),
-            tag::LLM => record.llm_calls.push(self.llm()?),
+            tag::TOOL => {
+                let new = || ToolCall::new(Name::default(), ToolStatus::Success);
+                let call = next(&mut record.tool_calls, &mut self.used[1], new)?;
+                self.tool(call)?;
+            }
+            tag::LLM => {
+                let call = next(&mut record.llm_calls, &mut self.used[2], LlmCall::default)?;
+                self.llm(call)?;
+            }
             tag::ERROR => record.errors.push(self.error()?),
             tag::WARNING => {
                 let mut warning = Warning { message: self.message()?, component: None };
@@ -129,18 +174,21 @@ impl<'b, N: Names> Reader<'b, '_, N> {
         Some(())
     }
 
-    fn component(&mut self, kind: u8) -> Option<ComponentTiming> {
-        let name = self.name()?;
-        let (offset, count) = match kind {
+    fn component(&mut self, kind: u8, timing: &mut ComponentTiming) -> Option<()> {
+        self.name_in(&mut timing.name)?;
+        (timing.offset, timing.count) = match kind {
             tag::COMPONENT => (None, 1),
             tag::COMPONENT_AT => (Some(self.nanos()?), 1),
             _ => (self.number()?.checked_sub(1).map(Duration::from_nanos), self.number()?),
         };
-        Some(ComponentTiming { name, offset, duration: self.nanos()?, count })
+        timing.duration = self.nanos()?;
+        Some(())
     }
 
-    fn tool(&mut self) -> Option<ToolCall> {
-        let mut call = ToolCall::new(self.name()?, ToolStatus::Success);
+    fn tool(&mut self, call: &mut ToolCall) -> Option<()> {
+        self.name_in(&mut call.name)?;
+        (call.started_at, call.duration) = (None, None);
+        (call.error, call.attempt, call.arguments_hash) = (None, 1, None);
         loop {
             match self.byte()? {
                 tag::METADATA => self.metadata(&mut call.metadata)?,
@@ -157,15 +205,16 @@ impl<'b, N: Names> Reader<'b, '_, N> {
                         2 => ToolStatus::Timeout,
                         _ => ToolStatus::Error,
                     };
-                    return Some(call);
+                    return Some(());
                 }
                 _ => return None,
             }
         }
     }
 
-    fn llm(&mut self) -> Option<LlmCall> {
-        let mut call = LlmCall::default();
+    fn llm(&mut self, call: &mut LlmCall) -> Option<()> {
+        let old = std::mem::take(call);
+        let (mut provider, mut model) = (old.provider, old.request_model);
         loop {
             match self.byte()? {
                 tag::METADATA => self.metadata(&mut call.metadata)?,
@@ -176,8 +225,8 @@ impl<'b, N: Names> Reader<'b, '_, N> {
                 tag::ATTEMPT => call.attempt = u32::try_from(self.number()?).ok()?,
                 tag::ARGUMENTS => call.arguments_hash = Some(u64::from_le_bytes(self.array()?)),
                 tag::PREFIX => call.prompt_prefix_hash = Some(u64::from_le_bytes(self.array()?)),
-                tag::PROVIDER => call.provider = Some(self.name()?),
-                tag::REQUEST_MODEL => call.request_model = Some(self.name()?),
+                tag::PROVIDER => call.provider = Some(self.name_or(provider.take())?),
+                tag::REQUEST_MODEL => call.request_model = Some(self.name_or(model.take())?),
                 tag::RESPONSE_MODEL => call.response_model = Some(self.name()?),
                 tag::FINISH => call.finish_reason = Some(self.name()?),
                 tag::TIER => call.served_tier = Some(self.name()?),
@@ -190,7 +239,7 @@ impl<'b, N: Names> Reader<'b, '_, N> {
                     let selector = self.name()?;
                     call.served_as.insert(selector, self.name()?);
                 }
-                tag::END => return Some(call),
+                tag::END => return Some(()),
                 _ => return None,
             }
         }
@@ -235,10 +284,11 @@ impl<'b, N: Names> Reader<'b, '_, N> {
     }
 
     fn metadata(&mut self, metadata: &mut Metadata) -> Option<()> {
-        let key = self.text()?;
         if self.lean {
+            self.bytes_of_text()?;
             return self.skip_value();
         }
+        let key = self.text()?;
         metadata.insert(key.to_owned(), self.value()?);
         Some(())
     }
@@ -356,7 +406,24 @@ impl<'b, N: Names> Reader<'b, '_, N> {
     }
 
     fn name(&mut self) -> Option<Name> {
-        let text = self.text()?;
-        Some(self.names.name(text))
+        self.name_or(None)
+    }
+
+    /// A name; the old one, if it is the same: then nothing is looked up and nothing counted.
+    fn name_or(&mut self, old: Option<Name>) -> Option<Name> {
+        let bytes = self.bytes_of_text()?;
+        if let Some(old) = old.filter(|old| old.as_bytes() == bytes) {
+            return Some(old);
+        }
+        Some(self.names.name(std::str::from_utf8(bytes).ok()?))
+    }
+
+    /// Puts a name in its place, where the same may be already.
+    fn name_in(&mut self, place: &mut Name) -> Option<()> {
+        let bytes = self.bytes_of_text()?;
+        if place.as_bytes() != bytes {
+            *place = self.names.name(std::str::from_utf8(bytes).ok()?);
+        }
+        Some(())
     }
 }

@@ -9,11 +9,11 @@ use taximeter_models::{
     OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId,
 };
 
-use super::{Buffer, tag};
+use super::{Buffer, Put, tag};
 use crate::value::MetaValue;
 
-/// Bytes before the name.
-pub(super) const FIXED: usize = 4 + 16 + 8 + 8 + 1;
+/// Bytes before the name: five words.
+pub(crate) const HEADER: usize = 5 * 8;
 
 /// Nanoseconds, or as many as there is room for: 584 years.
 #[inline]
@@ -49,35 +49,48 @@ impl Default for Ended {
     }
 }
 
-/// Begins a frame in an empty buffer: room for what is known at the end, and the name.
-#[inline]
-pub(crate) fn begin(frame: &mut Buffer, name: &str) {
+/// Begins a frame in an empty buffer: room for the header, and the name.
+fn begin(frame: &mut Buffer, name: &str) {
     frame.clear();
-    frame.put(&[0; FIXED]);
-    frame.text(name);
+    frame.extend(HEADER).fill(0);
+    part::name(frame, name);
 }
 
-/// Fills in what is known at the end. The frame is whole from here on.
+/// The header of a frame of so many bytes.
 #[inline]
-pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
-    let length = u32::try_from(frame.len() - 4).unwrap_or(u32::MAX);
-    let Some(fixed) = frame.as_mut_slice().first_chunk_mut::<FIXED>() else { return };
-    fixed[..4].copy_from_slice(&length.to_le_bytes());
-    fixed[4..20].copy_from_slice(&ended.id.bits().to_le_bytes());
-    fixed[20..28].copy_from_slice(&ended.started_at.to_le_bytes());
-    fixed[28..36].copy_from_slice(&nanos(ended.duration).to_le_bytes());
-    fixed[36] = match ended.outcome {
+pub(crate) fn header(ended: &Ended, length: usize) -> [u64; HEADER / 8] {
+    let length = u32::try_from(length.saturating_sub(4)).unwrap_or(u32::MAX);
+    let outcome: u64 = match ended.outcome {
         Outcome::Success => 0,
         Outcome::Failure => 1,
         Outcome::Abandoned => 2,
     };
+    let [low, high] = halves(ended.id.bits());
+    let duration = nanos(ended.duration);
+    [u64::from(length) | outcome << 32, low, high, ended.started_at.cast_unsigned(), duration]
+}
+
+/// The two halves of an id, the low one first.
+#[inline]
+pub(crate) fn halves(bits: u128) -> [u64; 2] {
+    let bytes = bits.to_le_bytes();
+    let half = |bytes: Option<&[u8; 8]>| bytes.map_or(0, |half| u64::from_le_bytes(*half));
+    [half(bytes.first_chunk()), half(bytes.last_chunk())]
+}
+
+/// Fills in the header. The frame is whole from here on.
+#[inline]
+pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
+    let words = header(ended, frame.len());
+    let (places, _) = frame.as_mut_slice().as_chunks_mut::<8>();
+    places.iter_mut().zip(words).for_each(|(place, word)| *place = word.to_le_bytes());
 }
 
 /// The parts of a record.
 pub(crate) mod part {
     use super::{
         Buffer, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall,
-        MetaValue, OperationId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
+        MetaValue, OperationId, Put, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
     };
     use super::{cost, llm_fields, nanos, put_value, usage_of};
 
@@ -95,26 +108,31 @@ pub(crate) mod part {
         }
     }
 
+    #[inline]
+    pub(crate) fn name(to: &mut impl Put, name: &str) {
+        to.tagged(tag::NAME, name);
+    }
+
     /// The two most frequent kinds of a value, without a detour.
     #[inline]
-    pub(crate) fn text(to: &mut Buffer, key: &str, text: &str) {
+    pub(crate) fn text(to: &mut impl Put, key: &str, text: &str) {
         to.tagged(tag::METADATA, key);
         put_text(to, text);
     }
 
     #[inline]
-    pub(crate) fn unsigned(to: &mut Buffer, key: &str, number: u64) {
+    pub(crate) fn unsigned(to: &mut impl Put, key: &str, number: u64) {
         to.tagged(tag::METADATA, key);
         put_unsigned(to, number);
     }
 
     #[inline]
-    pub(super) fn put_text(to: &mut Buffer, text: &str) {
+    pub(super) fn put_text(to: &mut impl Put, text: &str) {
         to.tagged(tag::TEXT, text);
     }
 
     #[inline]
-    pub(super) fn put_unsigned(to: &mut Buffer, number: u64) {
+    pub(super) fn put_unsigned(to: &mut impl Put, number: u64) {
         to.byte(tag::UNSIGNED);
         to.number(number);
     }
@@ -154,7 +172,7 @@ pub(crate) mod part {
 
     #[inline]
     pub(crate) fn component(
-        to: &mut Buffer,
+        to: &mut impl Put,
         name: &str,
         offset: Option<Duration>,
         duration: Duration,
@@ -246,7 +264,7 @@ pub(crate) mod part {
     }
 
     #[inline]
-    pub(crate) fn usage(to: &mut Buffer, provider: &str, model: &str, usage: &TokenUsage) {
+    pub(crate) fn usage(to: &mut impl Put, provider: &str, model: &str, usage: &TokenUsage) {
         to.byte(tag::LLM);
         to.tagged(tag::PROVIDER, provider);
         to.tagged(tag::REQUEST_MODEL, model);
@@ -318,7 +336,7 @@ fn put_value(to: &mut Buffer, value: &Value) {
 }
 
 #[inline]
-fn usage_of(to: &mut Buffer, usage: &TokenUsage) {
+fn usage_of(to: &mut impl Put, usage: &TokenUsage) {
     to.byte(tag::USAGE);
     usage.iter().for_each(|(unit, quantity)| {
         // One above its place, so that zero ends the list.

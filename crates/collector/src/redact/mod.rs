@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use self::names::{SecretName, is_content};
-pub(crate) use self::secrets::MASK;
+use self::names::is_content;
+pub(crate) use self::names::{CONTENT_KEY, SecretName};
+pub(crate) use self::secrets::{MASK, SHORTEST, is_suspicious};
 use crate::value::MetaValue;
 
 /// What is done to every text before it is put into a record, on the thread that records it.
@@ -160,6 +161,22 @@ pub(crate) struct Changes {
 }
 
 impl Redaction {
+    pub(crate) fn has_hook(&self) -> bool {
+        self.hook.is_some()
+    }
+
+    pub(crate) fn masks(&self) -> bool {
+        self.mask_secrets
+    }
+
+    pub(crate) fn captures(&self) -> bool {
+        self.capture_content
+    }
+
+    pub(crate) fn allows_all(&self) -> bool {
+        self.allowed.is_none()
+    }
+
     /// A text that may be left out; none where it is.
     #[inline]
     pub(crate) fn text<'t>(
@@ -168,7 +185,7 @@ impl Redaction {
         text: &'t str,
         changes: &mut Changes,
     ) -> Option<Cow<'t, str>> {
-        if self.hook.is_none() && !(self.mask_secrets && secrets::is_suspicious(text)) {
+        if self.hook.is_none() && !(self.mask_secrets && is_suspicious(text)) {
             return Some(Cow::Borrowed(text));
         }
         self.closely(field, text, changes)

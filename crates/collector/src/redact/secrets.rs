@@ -106,8 +106,11 @@ pub(crate) fn has_key(text: &str) -> bool {
 fn has_long_word(bytes: &[u8]) -> bool {
     let mut place = SHORTEST - 1;
     while place < bytes.len() {
-        let (before, after) = bytes.split_at(place);
-        if is_word(after[0]) {
+        // Such a word holds one of the two bytes that are half its length away as well.
+        let is_word_at = |place: usize| bytes.get(place).is_some_and(|byte| is_word(*byte));
+        let half = SHORTEST / 2;
+        if is_word_at(place) && (is_word_at(place - half) || is_word_at(place + half)) {
+            let (before, after) = bytes.split_at(place);
             let before = before.iter().rev().take_while(|byte| is_word(**byte)).count();
             let after = after.iter().take_while(|byte| is_word(**byte)).count();
             let word = &bytes[place - before..place + after];
@@ -146,11 +149,28 @@ fn has_sign(bytes: &[u8]) -> bool {
         .split_last()
         .and_then(|(_, first)| first.last_chunk::<WIDE>().zip(bytes.last_chunk::<WIDE>()))
     else {
-        return bytes.windows(2).any(|pair| is_sign(pair[0], pair[1]));
+        return !is_plain_word(bytes) && bytes.windows(2).any(|pair| is_sign(pair[0], pair[1]));
     };
     let these = bytes.as_chunks::<WIDE>().0.iter();
     let nexts = bytes[1..].as_chunks::<WIDE>().0.iter();
     these.zip(nexts).any(|(these, next)| signs(these, next)) || signs(last, next)
+}
+
+/// Whether a text of eight to sixteen bytes has none of the three characters.
+#[inline]
+fn is_plain_word(bytes: &[u8]) -> bool {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    // The highest bit of each byte that is equal; above one that is, others may be marked too.
+    let equal = |word: u64, byte: u8| {
+        let differs = word ^ (EACH * u64::from(byte));
+        differs.wrapping_sub(EACH) & !differs & (EACH << 7)
+    };
+    let signs = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        equal(word, b'=') | equal(word, b'@') | equal(word, b':')
+    };
+    let ends = bytes.first_chunk().zip(bytes.last_chunk());
+    bytes.len() <= WIDE && ends.is_some_and(|(first, last)| signs(first) | signs(last) == 0)
 }
 
 /// Whether one of these bytes is a sign. All are looked at together: the compiler makes a few instructions of it.

@@ -9,6 +9,7 @@ mod columns;
 mod coverage;
 mod curve;
 mod peers;
+mod rollups;
 mod windows;
 
 use std::time::{Duration, Instant};
@@ -175,6 +176,7 @@ fn main() {
     alarms::run(if quick { 100 } else { 1_000 }, seed, json);
     columns::measure(if quick { 1_000_000 } else { 10_000_000 }, json, &mut rng);
     windows::measure(quick, json);
+    rollups::measure(quick, json);
     curve::measure(if quick { 100_000 } else { 10_000_000 }, json, &mut rng);
 }
 

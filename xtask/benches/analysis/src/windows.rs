@@ -9,7 +9,7 @@ use taximeter_models::{
 };
 
 /// The standard operation: three components, two tool calls, an LLM call with usage and cost, in one of a few names.
-fn record(at: u64) -> OperationRecord {
+pub(crate) fn record(at: u64) -> OperationRecord {
     let mut record = OperationRecord::new(["answer", "index", "chat", "agent"][at as usize % 4]);
     record.duration = Duration::from_nanos(1_000_000_000 + at * 7_919 % 900_000_000);
     record.user = Some(format!("user-{}", at % 50).into());

@@ -26,29 +26,29 @@ fn meter() -> Meter {
 /// Components and calls as durations that the program measured itself: five readings of the clock.
 fn durations(meter: &Meter, clock: &quanta::Clock, input: &Input) {
     let op = meter
-        .operation(input.name)
-        .with(black_box("user_id"), input.user.as_str())
-        .with(black_box("number"), input.number)
+        .operation(&input.name)
+        .with(&input.words.user, input.user.as_str())
+        .with(&input.words.number, input.number)
         .start();
     let moments = [clock.raw(), clock.raw(), clock.raw()];
     let took = |from: usize, to: usize| {
         TOOK + Duration::from_nanos(clock.delta_as_nanos(moments[from], moments[to]))
     };
-    op.add_component(black_box("retrieval"), took(0, 1));
-    op.add_component(black_box("prompt_build"), took(1, 2));
-    op.add_component(black_box("llm_inference"), took(0, 2));
+    let [first, second, third] = &input.words.components;
+    op.add_component(first, took(0, 1));
+    op.add_component(second, took(1, 2));
+    op.add_component(third, took(0, 2));
     calls(&op, input);
     op.succeed();
 }
 
 fn calls(op: &Handle, input: &Input) {
-    for (tool, url) in ["web_search", "vector_db"].into_iter().zip(&input.urls) {
-        op.tool(black_box(tool))
-            .with(black_box("url"), url.as_str())
-            .with(black_box("hits"), input.number)
-            .took(TOOK, ToolStatus::Success);
+    let words = &input.words;
+    for (tool, url) in words.tools.iter().zip(&input.urls) {
+        let call = op.tool(tool).with(&words.url, url.as_str()).with(&words.hits, input.number);
+        call.took(TOOK, ToolStatus::Success);
     }
-    op.record_usage(black_box("openai"), black_box("gpt-4"), TokenUsage::new(1_200, 350));
+    op.record_usage(&words.provider, &words.model, TokenUsage::new(1_200, 350));
 }
 
 /// The same with names that are known where it is compiled.
@@ -92,35 +92,37 @@ fn arguments(clock: &quanta::Clock, input: &Input) {
 /// Components and calls as guards: twelve readings of the clock.
 fn guards(meter: &Meter, input: &Input) {
     let op = meter
-        .operation(input.name)
-        .with(black_box("user_id"), input.user.as_str())
-        .with(black_box("number"), input.number)
+        .operation(&input.name)
+        .with(&input.words.user, input.user.as_str())
+        .with(&input.words.number, input.number)
         .start();
-    for component in ["retrieval", "prompt_build", "llm_inference"] {
-        op.component(black_box(component)).stop();
+    let words = &input.words;
+    for component in &words.components {
+        op.component(component).stop();
     }
-    for (tool, url) in ["web_search", "vector_db"].into_iter().zip(&input.urls) {
-        let call = op.tool(black_box(tool)).with(black_box("url"), url.as_str());
-        call.with(black_box("hits"), input.number).start().succeed();
+    for (tool, url) in words.tools.iter().zip(&input.urls) {
+        let call = op.tool(tool).with(&words.url, url.as_str());
+        call.with(&words.hits, input.number).start().succeed();
     }
-    op.record_usage(black_box("openai"), black_box("gpt-4"), TokenUsage::new(1_200, 350));
+    op.record_usage(&words.provider, &words.model, TokenUsage::new(1_200, 350));
     op.succeed();
 }
 
 fn by_id(collector: &Collector, input: &Input) {
-    let operation = collector.operation(input.name).with(black_box("user_id"), input.user.as_str());
-    let id = operation.with(black_box("number"), input.number).start_by_id();
+    let words = &input.words;
+    let operation = collector.operation(&input.name).with(&words.user, input.user.as_str());
+    let id = operation.with(&words.number, input.number).start_by_id();
     let op = || collector.handle(id).expect("it is open");
-    op().add_component(black_box("retrieval"), TOOK);
-    op().add_component(black_box("prompt_build"), TOOK);
-    op().add_component(black_box("llm_inference"), TOOK);
-    for (tool, url) in ["web_search", "vector_db"].into_iter().zip(&input.urls) {
-        op().tool(black_box(tool))
-            .with(black_box("url"), url.as_str())
-            .with(black_box("hits"), input.number)
+    for component in &words.components {
+        op().add_component(component, TOOK);
+    }
+    for (tool, url) in words.tools.iter().zip(&input.urls) {
+        op().tool(tool)
+            .with(&words.url, url.as_str())
+            .with(&words.hits, input.number)
             .took(TOOK, ToolStatus::Success);
     }
-    op().record_usage(black_box("openai"), black_box("gpt-4"), TokenUsage::new(1_200, 350));
+    op().record_usage(&words.provider, &words.model, TokenUsage::new(1_200, 350));
     collector.end_by_id(id, true).expect("it is open");
 }
 
@@ -142,9 +144,9 @@ pub(crate) fn cases() -> Vec<Case> {
     let off_clock = Rc::clone(&clock);
     let three = Rc::clone(&clock);
     vec![
-        case("taximeter, durations", durations),
+        case("taximeter, durations, run-time strings", durations),
         case("taximeter, durations, literal names", literals),
-        case("taximeter, guards", |meter, _, input| guards(meter, input)),
+        case("taximeter, guards, run-time strings", |meter, _, input| guards(meter, input)),
         Case {
             what: "taximeter's collector, by id, no clock of one's own",
             record: Box::new(move |input| by_id(&collector, input)),
@@ -184,7 +186,7 @@ pub(crate) fn check(inputs: &[Input]) {
 }
 
 fn compare(record: &OperationRecord, input: &Input) {
-    assert_eq!(record.name, input.name);
+    assert_eq!(record.name, input.name.as_str());
     assert!(record.is_success() && record.duration < Duration::from_secs(1));
     assert_eq!(record.metadata["user_id"], input.user.as_str());
     assert_eq!(record.metadata["number"], input.number);
@@ -259,10 +261,11 @@ pub(crate) fn print_facts(inputs: &[Input]) {
 }
 
 fn by_guard(collector: &Collector, input: &Input) {
-    let operation = collector.operation(input.name).with(black_box("user_id"), input.user.as_str());
-    let op = operation.with(black_box("number"), input.number).start();
-    for component in ["retrieval", "prompt_build", "llm_inference"] {
-        op.add_component(black_box(component), TOOK);
+    let words = &input.words;
+    let operation = collector.operation(&input.name).with(&words.user, input.user.as_str());
+    let op = operation.with(&words.number, input.number).start();
+    for component in &words.components {
+        op.add_component(component, TOOK);
     }
     calls(&op, input);
     op.succeed();

@@ -13,15 +13,17 @@ use opentelemetry_sdk::trace::{
 
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::{Case, Input};
+use crate::{Case, Input, WORDS};
 
-const COMPONENTS: [&str; 3] = ["retrieval", "prompt_build", "llm_inference"];
-const TOOLS: [&str; 2] = ["web_search", "vector_db"];
+const COMPONENTS: [&str; 3] = WORDS.components;
+const TOOLS: [&str; 2] = WORDS.tools;
 
 pub(crate) fn cases() -> Vec<Case> {
     vec![
-        fastrace_local(),
-        opentelemetry_spans(),
+        fastrace_run_time(),
+        fastrace_literals(),
+        opentelemetry_run_time(),
+        opentelemetry_literals(),
         opentelemetry_events(),
         tracing_opentelemetry(),
         tracing_registry(),
@@ -39,16 +41,47 @@ impl Reporter for Keeps {
     }
 }
 
-fn fastrace_local() -> Case {
+/// All of fastrace's cases share one reporter, which the first of them sets.
+fn fastrace_run_time() -> Case {
     let config = Config::default().report_interval(Duration::from_millis(100));
     fastrace::set_reporter(Keeps(Vec::new()), config);
     let record = |input: &Input| {
-        let root = Span::root(input.name, SpanContext::random());
+        let words = &input.words;
+        let root = Span::root(input.name.clone(), SpanContext::random());
         let _guard = root.set_local_parent();
         LocalSpan::add_properties(|| {
             [
-                ("user_id", input.user.clone()),
-                ("number", input.number.to_string()),
+                (words.user.clone(), input.user.clone()),
+                (words.number.clone(), input.number.to_string()),
+                ("provider".to_owned(), words.provider.clone()),
+                ("model".to_owned(), words.model.clone()),
+                ("input_tokens".to_owned(), "1200".to_owned()),
+                ("output_tokens".to_owned(), "350".to_owned()),
+            ]
+        });
+        for component in &words.components {
+            let _span = LocalSpan::enter_with_local_parent(component.clone());
+        }
+        for (tool, url) in words.tools.iter().zip(&input.urls) {
+            let _span = LocalSpan::enter_with_local_parent(tool.clone()).with_properties(|| {
+                [
+                    (words.url.clone(), url.clone()),
+                    (words.hits.clone(), input.number.to_string()),
+                ]
+            });
+        }
+    };
+    fastrace_case("fastrace 0.7, local spans, run-time strings", record)
+}
+
+fn fastrace_literals() -> Case {
+    let record = |input: &Input| {
+        let root = Span::root("qa_response", SpanContext::random());
+        let _guard = root.set_local_parent();
+        LocalSpan::add_properties(|| {
+            [
+                (WORDS.user, input.user.clone()),
+                (WORDS.number, input.number.to_string()),
                 ("provider", "openai".to_owned()),
                 ("model", "gpt-4".to_owned()),
                 ("input_tokens", "1200".to_owned()),
@@ -59,16 +92,17 @@ fn fastrace_local() -> Case {
             let _span = LocalSpan::enter_with_local_parent(component);
         }
         for (tool, url) in TOOLS.into_iter().zip(&input.urls) {
-            let _span = LocalSpan::enter_with_local_parent(tool)
-                .with_properties(|| [("url", url.clone()), ("hits", input.number.to_string())]);
+            let _span = LocalSpan::enter_with_local_parent(tool).with_properties(|| {
+                [(WORDS.url, url.clone()), (WORDS.hits, input.number.to_string())]
+            });
         }
     };
-    Case {
-        what: "fastrace 0.7, local spans",
-        record: Box::new(record),
-        flush: Box::new(fastrace::flush),
-        kept: "6 spans",
-    }
+    fastrace_case("fastrace 0.7, local spans, literal names", record)
+}
+
+fn fastrace_case(what: &'static str, record: fn(&Input)) -> Case {
+    let (record, flush) = (Box::new(record), Box::new(fastrace::flush));
+    Case { what, record, flush, kept: "6 spans" }
 }
 
 /// A provider whose spans end in memory, in batches; what flushes it, and sees that each operation has its spans.
@@ -96,11 +130,40 @@ fn put_attributes(span: &mut impl OtelSpan, input: &Input) {
     span.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", 350));
 }
 
-fn opentelemetry_spans() -> Case {
+fn opentelemetry_run_time() -> Case {
     let (provider, flush) = in_batches(6);
     let tracer = provider.tracer("bench");
     let record = move |input: &Input| {
-        let mut root = tracer.start(input.name);
+        let words = &input.words;
+        let mut root = tracer.start(input.name.clone());
+        root.set_attribute(KeyValue::new(words.user.clone(), input.user.clone()));
+        root.set_attribute(KeyValue::new(words.number.clone(), input.number as i64));
+        root.set_attribute(KeyValue::new("gen_ai.provider.name", words.provider.clone()));
+        root.set_attribute(KeyValue::new("gen_ai.request.model", words.model.clone()));
+        root.set_attribute(KeyValue::new("gen_ai.usage.input_tokens", 1_200));
+        root.set_attribute(KeyValue::new("gen_ai.usage.output_tokens", 350));
+        let context =
+            opentelemetry::Context::new().with_remote_span_context(root.span_context().clone());
+        for component in &words.components {
+            tracer.start_with_context(component.clone(), &context).end();
+        }
+        for (tool, url) in words.tools.iter().zip(&input.urls) {
+            let mut span = tracer.start_with_context(tool.clone(), &context);
+            span.set_attribute(KeyValue::new(words.url.clone(), url.clone()));
+            span.set_attribute(KeyValue::new(words.hits.clone(), input.number as i64));
+            span.end();
+        }
+        root.end();
+    };
+    let what = "opentelemetry_sdk, spans, run-time strings";
+    Case { what, record: Box::new(record), flush, kept: "6 spans" }
+}
+
+fn opentelemetry_literals() -> Case {
+    let (provider, flush) = in_batches(6);
+    let tracer = provider.tracer("bench");
+    let record = move |input: &Input| {
+        let mut root = tracer.start("qa_response");
         put_attributes(&mut root, input);
         let context =
             opentelemetry::Context::new().with_remote_span_context(root.span_context().clone());
@@ -115,7 +178,7 @@ fn opentelemetry_spans() -> Case {
         }
         root.end();
     };
-    let what = "opentelemetry_sdk, spans in batches";
+    let what = "opentelemetry_sdk, spans, literal names";
     Case { what, record: Box::new(record), flush, kept: "6 spans" }
 }
 
@@ -123,7 +186,7 @@ fn opentelemetry_events() -> Case {
     let (provider, flush) = in_batches(1);
     let tracer = provider.tracer("bench");
     let record = move |input: &Input| {
-        let mut root = tracer.start(input.name);
+        let mut root = tracer.start("qa_response");
         put_attributes(&mut root, input);
         for component in COMPONENTS {
             root.add_event(component, vec![KeyValue::new("duration_ns", 3_000_000)]);
@@ -135,7 +198,7 @@ fn opentelemetry_events() -> Case {
         }
         root.end();
     };
-    let what = "opentelemetry_sdk, one span with events";
+    let what = "opentelemetry_sdk, one span with events, literals";
     Case { what, record: Box::new(record), flush, kept: "1 span" }
 }
 
@@ -163,7 +226,7 @@ fn traced(dispatch: tracing::Dispatch) -> impl Fn(&Input) {
         tracing::dispatcher::with_default(&dispatch, || {
             let root = tracing::info_span!(
                 "operation",
-                name = input.name,
+                name = input.name.as_str(),
                 user_id = input.user.as_str(),
                 number = input.number,
                 provider = "openai",
@@ -200,9 +263,9 @@ fn metrics_prometheus() -> Case {
             }
             metrics::counter!("input_tokens", "model" => "gpt-4").increment(1_200);
             metrics::counter!("output_tokens", "model" => "gpt-4").increment(350);
-            metrics::counter!("operations", "name" => input.name, "status" => "success")
+            metrics::counter!("operations", "name" => input.name.clone(), "status" => "success")
                 .increment(1);
-            metrics::histogram!("seconds", "name" => input.name).record(began.elapsed());
+            metrics::histogram!("seconds", "name" => input.name.clone()).record(began.elapsed());
         });
     };
     Case {
@@ -235,7 +298,7 @@ fn straightforward() -> Case {
             (name.to_owned(), vec![pair("url", url.clone()), number()])
         };
         let record = Record {
-            _name: input.name.to_owned(),
+            _name: input.name.clone(),
             _metadata: vec![pair("user_id", input.user.clone()), number()],
             _components: COMPONENTS.map(component).into(),
             _tools: TOOLS.into_iter().zip(&input.urls).map(tool).collect(),

@@ -1,0 +1,409 @@
+//! The place of an operation: where it is recorded while it runs, and where the next one is when it has ended.
+//!
+//! The thread that begins an operation writes its parts onto the [page](Page), without a lock. As soon as another thread
+//! records, or there is no more room, the page is closed and all threads put their parts into what is [open](Open)
+//! beside it, under the operation's lock; so the parts of each thread stay in their order.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use taximeter_models::{Name, OperationId, Outcome, TraceId};
+
+use crate::bounds::Bounds;
+use crate::closed::Closed;
+use crate::collector::Shared;
+use crate::frame::{self, Buffer, Ended, Short, nanos, part};
+use crate::intake::{Flaw, lock};
+use crate::open::Open;
+use crate::page::{Kind, PAGE, Page, Written};
+use crate::parts::Compose;
+use crate::plain::Plain;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Brief, Mutex};
+
+/// The place of an operation; when it has ended and nobody holds it any more, the place of the next one.
+pub(crate) struct Core {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) page: Page,
+    life: Brief<Life>,
+    /// Set by who begins the operation, who alone knows it then; taken back under the lock of `life`, by who ends it.
+    is_open: AtomicBool,
+    /// The monotonic nanoseconds of its start; the most there are before. Written by who starts it.
+    started: AtomicU64,
+    /// The two halves of its trace. Written by who starts it.
+    trace: [AtomicU64; 2],
+    /// How much of its memory the budget knows of. Changed under the lock of `life` alone.
+    charged: AtomicUsize,
+}
+
+/// What is rarely asked for, and then under a lock.
+#[derive(Default)]
+pub(crate) struct Life {
+    pub(crate) user: Option<Name>,
+    pub(crate) session: Option<Name>,
+    open: Option<Box<Open>>,
+    /// How much of the page was read when the operation ended.
+    read: Option<Written>,
+}
+
+/// The bytes of a place, generously.
+const PLACE: usize = 512 + PAGE;
+
+impl Core {
+    /// A place for one more operation at a time; none where there are as many as may be, which is counted.
+    #[cold]
+    pub(crate) fn make(shared: &Arc<Shared>) -> Option<Arc<Self>> {
+        if !shared.take_place(PLACE) {
+            return None;
+        }
+        let core = Arc::new(Self {
+            shared: Arc::clone(shared),
+            page: Page::new(),
+            life: Brief::new(Life::default()),
+            is_open: AtomicBool::new(false),
+            started: AtomicU64::new(u64::MAX),
+            trace: [AtomicU64::new(0), AtomicU64::new(0)],
+            charged: AtomicUsize::new(PLACE),
+        });
+        lock(&shared.places).push(Arc::downgrade(&core));
+        Some(core)
+    }
+
+    /// Begins an operation. Only for who alone knows the place.
+    #[inline]
+    pub(crate) fn begin(&self, name: &str) {
+        self.started.store(u64::MAX, Ordering::Relaxed);
+        self.page.begin();
+        self.put_name(name);
+        // Whoever finds it open finds all of the above.
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    #[inline]
+    fn put_name(&self, name: &str) {
+        let mut short = Short::new();
+        part::name(&mut short, name);
+        match short.padded() {
+            Some(bytes) => self.put(bytes),
+            None => composed(|to| part::name(to, name), |bytes| self.put(bytes)),
+        }
+    }
+
+    /// Gives it the memory that the last operation had beside the page.
+    pub(crate) fn give(&self, open: Box<Open>) {
+        self.life.lock().open = Some(open);
+    }
+
+    /// Starts what was begun. Only for who alone knows the place.
+    #[inline]
+    pub(crate) fn start(&self, parent: Option<&Self>) {
+        let shared = &self.shared;
+        let now = shared.time.now(&shared.intake);
+        let id = shared.next_id(now.wall);
+        let mut trace = TraceId::from(id);
+        if let Some(parent) = parent {
+            trace = self.adopted_by(parent);
+        }
+        let duration = Duration::ZERO;
+        let header = Ended { id, started_at: now.wall, duration, outcome: Outcome::Success };
+        self.page.set_header(&header, 0);
+        put_wide(&self.trace, trace.bits());
+        self.started.store(nanos(now.monotonic), Ordering::Release);
+    }
+
+    /// Becomes the child of another operation; gives the trace of both.
+    #[cold]
+    fn adopted_by(&self, parent: &Self) -> TraceId {
+        let trace = parent.trace();
+        composed(
+            |to| {
+                part::parent(to, parent.id());
+                part::trace(to, trace);
+            },
+            |bytes| self.put(bytes),
+        );
+        let of_parent = {
+            let life = parent.life.lock();
+            (life.user.clone(), life.session.clone())
+        };
+        if let (None, None) = of_parent {
+            return trace;
+        }
+        let mut life = self.life.lock();
+        life.user = life.user.take().or(of_parent.0);
+        life.session = life.session.take().or(of_parent.1);
+        trace
+    }
+
+    pub(crate) fn id(&self) -> OperationId {
+        self.page.id()
+    }
+
+    pub(crate) fn trace(&self) -> TraceId {
+        TraceId::from_bits(wide(&self.trace))
+    }
+
+    #[inline]
+    pub(crate) fn bounds(&self) -> Bounds<'_> {
+        Bounds::new(&self.shared.intake)
+    }
+
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Life) -> R) -> Option<R> {
+        let mut life = self.life.lock();
+        if self.is_open.load(Ordering::Relaxed) {
+            return Some(change(&mut life));
+        }
+        drop(life);
+        self.shared.intake.flaw(Flaw::LatePart);
+        None
+    }
+
+    /// Puts in what belongs to no kind, before the operation has started. Only for who alone knows the place.
+    #[inline]
+    fn put(&self, bytes: &[u8]) {
+        if !(self.page.is_own() && self.page.put(bytes)) {
+            self.put_beside(&mut self.life.lock(), bytes);
+        }
+    }
+
+    fn put_beside(&self, life: &mut Life, bytes: &[u8]) {
+        match self.beside(life) {
+            Some(open) => open.put(bytes),
+            None => self.shared.intake.flaw(Flaw::Truncated(1)),
+        }
+    }
+
+    /// Puts a part that is within its bounds into the record.
+    #[inline]
+    pub(crate) fn compose(
+        &self,
+        kind: Kind,
+        bounds: Bounds<'_>,
+        compose: impl FnOnce(&mut Buffer),
+    ) {
+        composed(compose, |part| self.fill(kind, part, bounds));
+    }
+
+    /// As [`compose`](Core::compose), for a part that is bytes already, and [padded](Buffer::padded).
+    #[inline]
+    pub(crate) fn fill(&self, kind: Kind, part: &[u8], mut bounds: Bounds<'_>) {
+        let put = self.page.is_own() && self.page.put_part(kind, part, bounds.limits);
+        if put || self.fill_beside(kind, part, &mut bounds) {
+            bounds.report(&self.shared.intake);
+        }
+    }
+
+    /// Puts a part that needs no closer look into the record.
+    #[inline]
+    pub(crate) fn record(&self, kind: Kind, compose: &impl Compose) {
+        let mut short = Short::new();
+        compose.compose(&mut short);
+        match short.padded() {
+            Some(part) => self.fill_plain(kind, part),
+            None => self.record_long(kind, compose),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_long(&self, kind: Kind, compose: &impl Compose) {
+        composed(|to| compose.compose(to), |part| self.fill_plain(kind, part));
+    }
+
+    /// As [`fill`](Core::fill), for a part that needed no closer look.
+    #[inline]
+    pub(crate) fn fill_plain(&self, kind: Kind, part: &[u8]) {
+        let limits = self.shared.intake.limits();
+        if !(self.page.is_own() && self.page.put_part(kind, part, limits)) {
+            self.fill_plain_beside(kind, part);
+        }
+    }
+
+    #[cold]
+    fn fill_plain_beside(&self, kind: Kind, part: &[u8]) {
+        let mut bounds = self.bounds();
+        if self.fill_beside(kind, part, &mut bounds) {
+            bounds.report(&self.shared.intake);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn plain(&self) -> &Plain {
+        self.shared.intake.plain()
+    }
+
+    /// Puts a part in beside the page; says whether the operation was open.
+    #[inline(never)]
+    fn fill_beside(&self, kind: Kind, part: &[u8], bounds: &mut Bounds<'_>) -> bool {
+        let mut life = self.life.lock();
+        if !self.is_open.load(Ordering::Relaxed) {
+            drop(life);
+            self.shared.intake.flaw(Flaw::LatePart);
+            return false;
+        }
+        match self.beside(&mut life) {
+            Some(open) => open.put_part(kind, part, bounds),
+            None => bounds.left_out(),
+        }
+        true
+    }
+
+    /// What is open beside the page, which nobody writes from here on; it holds all that is known to be written there.
+    /// None where the budget has no memory for it.
+    fn beside<'l>(&self, life: &'l mut Life) -> Option<&'l mut Open> {
+        let memory = life.open.as_ref().map_or(Open::FIRST, |open| open.memory());
+        if !self.charge(memory) {
+            return None;
+        }
+        self.page.close();
+        let open = life.open.get_or_insert_default();
+        open.take_in(&self.page, self.page.written());
+        Some(open)
+    }
+
+    /// Tells the budget how much memory the operation holds beside its page; false where there is no more.
+    fn charge(&self, memory: usize) -> bool {
+        let charged = self.charged.load(Ordering::Relaxed);
+        let needed = (PLACE + memory).saturating_sub(charged);
+        if needed == 0 {
+            return true;
+        }
+        let taken = self.shared.intake.bytes().take(needed);
+        if taken {
+            self.charged.store(charged + needed, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    #[inline]
+    pub(crate) fn since_start(&self, now: Duration) -> u64 {
+        nanos(now).saturating_sub(self.started.load(Ordering::Acquire))
+    }
+
+    /// Ends the operation and hands it in.
+    #[inline(never)]
+    pub(crate) fn finish(self: &Arc<Self>, outcome: Outcome) {
+        if let Some(closed) = self.end(outcome) {
+            self.shared.hand_in(closed, outcome);
+        }
+    }
+
+    /// Ends the operation; gives what it gathered once, to whoever ends it first.
+    #[inline]
+    pub(crate) fn end(self: &Arc<Self>, outcome: Outcome) -> Option<Closed<'_>> {
+        let now = self.shared.time.monotonic(&self.shared.intake);
+        let mut life = self.life.lock();
+        if !self.is_open.load(Ordering::Relaxed) {
+            return None;
+        }
+        if life.user.is_some() || life.session.is_some() {
+            self.tell(&mut life);
+        }
+        self.is_open.store(false, Ordering::Relaxed);
+        self.page.close();
+        let written = self.page.written();
+        life.read = Some(written);
+        let open = life.open.take_if(|open| open.is_used());
+        drop(life);
+        let duration = Duration::from_nanos(self.since_start(now));
+        let (id, started_at) = (self.page.id(), self.page.started_at());
+        Some(Closed::new(self, written, open, &Ended { id, started_at, duration, outcome }))
+    }
+
+    /// Puts user and session in, at the end, when they are known for good.
+    #[cold]
+    fn tell(&self, life: &mut Life) {
+        let (user, session) = (life.user.take(), life.session.take());
+        let compose = |to: &mut Buffer| {
+            user.as_deref().inspect(|user| part::user(to, user));
+            session.as_deref().inspect(|session| part::session(to, session));
+        };
+        composed(compose, |bytes| {
+            if !(self.page.is_own() && self.page.put(bytes)) {
+                self.put_beside(life, bytes);
+            }
+        });
+    }
+
+    /// How many parts came onto the page when the operation had ended and its frame was read. Only for who alone knows
+    /// the place, and so sees all that any thread has written.
+    fn late_parts(&self) -> u64 {
+        if self.is_open.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let read = self.life.lock().read;
+        read.map_or(0, |read| self.page.written().parts_since(read))
+    }
+
+    /// Closes an operation that has been open for too long, as abandoned.
+    fn age(self: &Arc<Self>, now: Duration) {
+        let allowed = self.shared.intake.limits().open_age;
+        if self.is_open.load(Ordering::Acquire)
+            && Duration::from_nanos(self.since_start(now)) > allowed
+            && let Some(closed) = self.end(Outcome::Abandoned)
+        {
+            self.shared.intake.flaw(Flaw::Aged);
+            self.shared.hand_in(closed, Outcome::Abandoned);
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        let late = self.late_parts();
+        (0..late).for_each(|_| self.shared.intake.flaw(Flaw::LatePart));
+        self.shared.give_place_back(self.charged.load(Ordering::Relaxed));
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}
+
+/// Closes what has been open for too long, and forgets places that are gone.
+pub(crate) fn close_aged(places: &Mutex<Vec<Weak<Core>>>, now: impl Fn(&Shared) -> Duration) {
+    lock(places).retain(|place| place.strong_count() > 0);
+    let known = lock(places).clone();
+    for core in known.iter().filter_map(Weak::upgrade) {
+        let now = now(&core.shared);
+        core.age(now);
+    }
+}
+
+/// No more memory is kept for the next part.
+const LARGEST_SCRATCH: usize = 4 << 10;
+
+thread_local! {
+    /// Where parts are put together before they are put in as a whole.
+    static SCRATCH: RefCell<Buffer> = RefCell::default();
+}
+
+/// Puts a part together, and shows it. Neither runs any code of the program's own.
+#[inline]
+pub(crate) fn composed<R>(compose: impl FnOnce(&mut Buffer), show: impl FnOnce(&[u8]) -> R) -> R {
+    let mut scratch = SCRATCH.try_with(RefCell::take).unwrap_or_default();
+    scratch.clear();
+    compose(&mut scratch);
+    let shown = show(scratch.padded());
+    if scratch.memory() <= LARGEST_SCRATCH {
+        // While a thread is torn down there is no such place any more.
+        let _ = SCRATCH.try_with(|place| place.replace(scratch));
+    }
+    shown
+}
+
+fn wide(halves: &[AtomicU64; 2]) -> u128 {
+    let [low, high] = halves.each_ref().map(|half| u128::from(half.load(Ordering::Relaxed)));
+    high << 64 | low
+}
+
+fn put_wide(halves: &[AtomicU64; 2], bits: u128) {
+    let [low, high] = halves;
+    let [low_half, high_half] = frame::halves(bits);
+    low.store(low_half, Ordering::Relaxed);
+    high.store(high_half, Ordering::Relaxed);
+}

@@ -1,0 +1,199 @@
+//! What it costs to read OTLP: spans in, records out, on one core.
+//!
+//! Requests of 512 spans of about 800 bytes each are handed to a receiver, and the records are taken out of it; all of
+//! it happens on the measuring thread, whose CPU time counts. Beside it stands what prost takes to build the same
+//! requests as the structs of `opentelemetry-proto`, and does nothing with them. The cases take turns; the median of
+//! the rounds counts. Nothing is printed before the records were compared with what was sent.
+
+mod input;
+
+use std::env;
+use std::hint::black_box;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cpu_time::ThreadTime;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use prost::Message;
+use taximeter_telemetry::otlp::{Receiver, Request, Settings};
+
+use crate::input::{Batch, SPANS, Shape};
+
+/// Requests of a round.
+const REQUESTS: usize = 20;
+
+/// What must be reached on one core.
+const BOUND: f64 = 150_000.0;
+
+struct Case {
+    what: &'static str,
+    bound: Option<f64>,
+    run: Box<dyn Fn() -> u64>,
+    bytes_per_span: usize,
+}
+
+struct Measured {
+    nanos: Vec<f64>,
+    allocations: f64,
+    allocated: f64,
+}
+
+fn main() {
+    let json = env::args().any(|argument| argument == "--json");
+    let rounds = if env::args().any(|argument| argument == "--quick") { 11 } else { 51 };
+    check();
+    let mut cases = cases();
+    // For a profiler: one case alone, by its name.
+    if let Some(only) = env::args().skip_while(|argument| argument != "--only").nth(1) {
+        cases.retain(|case| case.what == only);
+    }
+    let measured = measure(&cases, rounds);
+    if json {
+        cases.iter().zip(&measured).for_each(|(case, measured)| print_json(case, measured));
+    } else {
+        print_table(&cases, &measured);
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let ours = |what, shape, content_type, gzip| {
+        let batches: Vec<_> = (0..REQUESTS).map(|at| Batch::new(shape, at)).collect();
+        let bytes_per_span = batches[0].protobuf.len() / SPANS;
+        let bodies: Vec<_> = batches.iter().map(|batch| batch.body(content_type, gzip)).collect();
+        let run = move || read(&bodies, content_type, gzip);
+        Case { what, bound: Some(BOUND), run: Box::new(run), bytes_per_span }
+    };
+    let batches: Vec<_> = (0..REQUESTS).map(|at| Batch::new(Shape::Calls, at)).collect();
+    let bytes_per_span = batches[0].protobuf.len() / SPANS;
+    let prost = move || {
+        batches.iter().for_each(|batch| {
+            let request = ExportTraceServiceRequest::decode(batch.protobuf.as_slice());
+            drop(black_box(request.expect("it is what prost wrote")));
+        });
+        0
+    };
+    vec![
+        ours("calls, protobuf", Shape::Calls, input::PROTOBUF, false),
+        ours("calls, protobuf, gzip", Shape::Calls, input::PROTOBUF, true),
+        Case { bound: None, ..ours("calls, JSON", Shape::Calls, input::JSON, false) },
+        ours("agents with calls and tools, protobuf", Shape::Agents, input::PROTOBUF, false),
+        Case {
+            what: "prost alone: structs, and no records",
+            bound: None,
+            run: Box::new(prost),
+            bytes_per_span,
+        },
+    ]
+}
+
+/// Hands the bodies to a receiver, and gives the tokens of all records that come out.
+fn read(bodies: &[Vec<u8>], content_type: &str, gzip: bool) -> u64 {
+    let mut now = DateTime::<Utc>::UNIX_EPOCH;
+    let receiver = Receiver::new(Settings::default(), now);
+    let mut tokens = 0;
+    for body in bodies {
+        let request = Request {
+            method: "POST",
+            path: "/v1/traces",
+            content_type: Some(content_type),
+            content_encoding: gzip.then_some("gzip"),
+            body,
+        };
+        let response = receiver.handle(&request, now);
+        assert_eq!(response.status, 200);
+        now += TimeDelta::seconds(60);
+        for record in receiver.take(now) {
+            tokens += record.usage().total_tokens();
+        }
+    }
+    tokens
+}
+
+fn check() {
+    for shape in [Shape::Calls, Shape::Agents] {
+        for (content_type, gzip) in
+            [(input::PROTOBUF, false), (input::PROTOBUF, true), (input::JSON, false)]
+        {
+            let batches = [Batch::new(shape, 0), Batch::new(shape, 1)];
+            let bodies: Vec<_> =
+                batches.iter().map(|batch| batch.body(content_type, gzip)).collect();
+            let sent: u64 = batches.iter().map(|batch| batch.tokens).sum();
+            assert_eq!(read(&bodies, content_type, gzip), sent, "tokens in and out");
+        }
+    }
+}
+
+fn measure(cases: &[Case], rounds: usize) -> Vec<Measured> {
+    let spans = (REQUESTS * SPANS) as f64;
+    for case in cases {
+        black_box((case.run)());
+    }
+    let mut measured: Vec<_> = cases
+        .iter()
+        .map(|_| Measured { nanos: Vec::new(), allocations: 0.0, allocated: 0.0 })
+        .collect();
+    for _ in 0..rounds {
+        for (case, measured) in cases.iter().zip(&mut measured) {
+            let start = ThreadTime::now();
+            black_box((case.run)());
+            measured.nanos.push(nanos(start.elapsed()) / spans);
+        }
+    }
+    for (case, measured) in cases.iter().zip(&mut measured) {
+        let counted = allocation_counter::measure(|| {
+            black_box((case.run)());
+        });
+        measured.allocations = counted.count_total as f64 / spans;
+        measured.allocated = counted.bytes_total as f64 / spans;
+        measured.nanos.sort_by(f64::total_cmp);
+    }
+    measured
+}
+
+fn nanos(time: Duration) -> f64 {
+    time.as_nanos() as f64
+}
+
+fn at(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share) as usize]
+}
+
+fn print_json(case: &Case, measured: &Measured) {
+    let median = at(&measured.nanos, 0.5);
+    println!(
+        "{}",
+        serde_json::json!({
+            "case": case.what,
+            "bytes_per_span": case.bytes_per_span,
+            "ns_per_span": median,
+            "ns_per_span_least": measured.nanos[0],
+            "ns_per_span_p90": at(&measured.nanos, 0.9),
+            "spans_per_second": 1e9 / median,
+            "bound": case.bound,
+            "allocations": measured.allocations,
+            "bytes": measured.allocated,
+        })
+    );
+}
+
+fn print_table(cases: &[Case], measured: &[Measured]) {
+    println!("OTLP in: CPU time of one core, decode to records\n");
+    println!(
+        "{:<40} {:>7} {:>9} {:>16} {:>10} {:>9} {:>7} {:>7}",
+        "case", "B/span", "ns/span", "[least..p90]", "spans/s", "bound", "allocs", "bytes"
+    );
+    for (case, measured) in cases.iter().zip(measured) {
+        let median = at(&measured.nanos, 0.5);
+        println!(
+            "{:<40} {:>7} {:>9.0} {:>16} {:>10.0} {:>9} {:>7.1} {:>7.0}",
+            case.what,
+            case.bytes_per_span,
+            median,
+            format!("[{:.0}..{:.0}]", measured.nanos[0], at(&measured.nanos, 0.9)),
+            1e9 / median,
+            case.bound.map_or_else(String::new, |bound| format!("{bound:.0}")),
+            measured.allocations,
+            measured.allocated,
+        );
+    }
+}
