@@ -12,10 +12,13 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
 use taximeter::pricing::reprice::{Repricer, Repricing, Target};
 use taximeter::pricing::{Query, Selectors};
+use taximeter::report::Style;
 use taximeter::{CostOutcome, LlmCall, PriceBook, Session, TokenUsage};
 
 use self::files::{SessionAt, Written};
 use crate::book::BookArguments;
+use crate::context::Context;
+use crate::draw::fit;
 use crate::{Ended, price};
 
 #[derive(Args)]
@@ -52,9 +55,6 @@ pub(crate) struct Arguments {
     /// Save the new costs in the session files, and keep each old file beside its new one; not for a what-if
     #[arg(long, conflicts_with_all = ["target", "at"])]
     write: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     book: BookArguments,
 }
@@ -77,11 +77,15 @@ struct Outcome {
     failed: Vec<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
     let book = arguments.book.open()?;
     let target = arguments.target.clone().unwrap_or_default();
-    if let Some(why) = unknown(&book, &target).filter(|_| !arguments.json) {
-        write!(output, "{why}")?;
+    if let Some(why) = unknown(&book, &target, context.style).filter(|_| !context.json) {
+        write!(output, "{}", fit(&why, context.style.width))?;
         return Ok(Ended::NoPrice);
     }
     let mut repricer = Repricer::new(&book).target(target.clone());
@@ -92,10 +96,11 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ende
         repricer = repricer.also_reported();
     }
     let outcome = reprice(arguments, &repricer)?;
-    if arguments.json {
+    if context.json {
         writeln!(output, "{:#}", document::document(&outcome, &target, arguments.write))?;
     } else {
-        write!(output, "{}", tables::text(&outcome, &target, arguments.write))?;
+        let text = tables::text(&outcome, &target, arguments.write, context.style);
+        write!(output, "{}", fit(&text, context.style.width))?;
     }
     Ok(match (outcome.failed.is_empty(), outcome.report.is_complete()) {
         (false, _) => Ended::SomeRowsUnread,
@@ -105,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ende
 }
 
 /// Why nothing at all can be priced as asked: the book knows no such provider or LLM.
-fn unknown(book: &PriceBook, target: &Target) -> Option<String> {
+fn unknown(book: &PriceBook, target: &Target, style: Style) -> Option<String> {
     let Target::At { provider, model } = target else { return None };
     let (usage, selectors) = (TokenUsage::new(1, 1), Selectors::new());
     let query = Query {
@@ -117,7 +122,7 @@ fn unknown(book: &PriceBook, target: &Target) -> Option<String> {
     };
     match book.price(&query) {
         cost @ (CostOutcome::UnknownProvider { .. } | CostOutcome::UnknownModel { .. }) => {
-            Some(price::text(&cost, model))
+            Some(price::text(&cost, model, style))
         }
         _ => None,
     }

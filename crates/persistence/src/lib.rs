@@ -4,6 +4,7 @@
 //! |---|---|
 //! | to save, load and list sessions in a directory | [`SessionFiles`] |
 //! | what is there, and what was passed over | [`SessionList`], of [`SessionFile`] and [`SkippedEntry`] |
+//! | records that are kept for good, and can be asked | [`store::Store`] |
 //! | why it did not work, and what to do | [`PersistenceError`], with [`Action`] and [`NameProblem`] |
 //! | what was recorded elsewhere, as records one by one | [`Importer`], of any [`Format`], with [`ImportOptions`] |
 //! | records as lines, tables or Parquet | [`Exporter`], by [`ExportOptions`] in an [`ExportFormat`] |
@@ -41,6 +42,8 @@ mod import;
 mod list;
 mod name;
 mod read;
+pub mod store;
+mod store_error;
 mod write;
 
 pub use error::{Action, PersistenceError};
@@ -54,3 +57,4 @@ pub use import::{
 };
 pub use list::{SessionFile, SessionList, SkippedEntry};
 pub use name::NameProblem;
+pub use store_error::StoreError;
