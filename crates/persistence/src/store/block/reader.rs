@@ -160,8 +160,8 @@ impl<'f> Reader<'f> {
         column: ColumnId,
         rows: usize,
     ) -> Result<Arc<Numbers>, BlockError> {
-        let numbers = self.numbers(column)?;
-        if numbers.len() == rows { Ok(numbers) } else { Err(OTHER_COUNT.at(Some(column))) }
+        self.expect_count(column, rows)?;
+        self.numbers(column)
     }
 
     /// The texts of a column that every row of a table has.
@@ -170,8 +170,13 @@ impl<'f> Reader<'f> {
         column: ColumnId,
         rows: usize,
     ) -> Result<Arc<Texts>, BlockError> {
-        let texts = self.texts(column)?;
-        if texts.len() == rows { Ok(texts) } else { Err(OTHER_COUNT.at(Some(column))) }
+        self.expect_count(column, rows)?;
+        self.texts(column)
+    }
+
+    /// Whether a column has as many values as there are rows that have one. It is asked before room is made for them.
+    fn expect_count(&self, column: ColumnId, rows: usize) -> Result<(), BlockError> {
+        if self.count(column) == rows { Ok(()) } else { Err(OTHER_COUNT.at(Some(column))) }
     }
 
     /// The numbers of the rows whose mask has a bit.

@@ -10,12 +10,14 @@ const META: &[u8] = include_bytes!("golden/1.meta");
 const COLUMNS: &[u8] = include_bytes!("golden/1.columns");
 
 fn records() -> Vec<OperationRecord> {
-    let mut records = vec![arbitrary::full(); 40];
+    let mut records = vec![arbitrary::full(); 300];
     for (row, record) in (0_u32..).zip(&mut records) {
         record.id =
             taximeter_models::OperationId::from_bits(u128::from(row) << 64 | 0b10 << 62 | 7);
         record.started_at += chrono::TimeDelta::milliseconds(i64::from(row * row));
-        record.duration *= row;
+        let nanos = u64::from(row).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 30;
+        record.duration = std::time::Duration::from_nanos(nanos);
+        record.tool_calls[0].arguments_hash = Some(u64::from(row % 3).wrapping_mul(nanos));
         record.user = Some(format!("user {}", row % 7).as_str().into());
         record.metadata.insert("url".into(), format!("https://example.org/{}", row * 977).into());
         record.components[0].duration *= row + 1;
@@ -41,7 +43,7 @@ fn column(asked: ColumnId) -> Option<Vec<u8>> {
 #[test]
 fn a_block_of_version_1_is_read() {
     let mut reader = Reader::open(META, |asked| column(asked).ok_or("no such column")).unwrap();
-    let back = reader.records(&Rows::All(41)).unwrap();
+    let back = reader.records(&Rows::All(301)).unwrap();
     let expected = records();
     for (back, expected) in back.iter().zip(&expected) {
         assert_eq!(back, expected);
