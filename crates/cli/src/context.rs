@@ -29,7 +29,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(
-        terminal: &Terminal,
+        terminal: Terminal,
         store: Option<PathBuf>,
         json: bool,
         colour: Colour,
@@ -82,6 +82,12 @@ impl Context {
     pub(crate) fn sqlite(&self) -> Result<SqliteStore, Box<dyn Error>> {
         let path = self.store_path(&Settings::load()?);
         Ok(SqliteStore::at(path).summarize(Arc::new(Windows)).open_to_read()?)
+    }
+
+    /// The same, opened to be written.
+    pub(crate) fn sqlite_to_write(&self) -> Result<SqliteStore, Box<dyn Error>> {
+        let path = self.store_path(&Settings::load()?);
+        Ok(SqliteStore::at(path).summarize(Arc::new(Windows)).create(false).open()?)
     }
 
     /// An answer as JSON, or as it is drawn.

@@ -25,7 +25,7 @@ pub(crate) struct Arguments {}
 
 /// What is set up, and what is wrong.
 #[derive(Debug, Serialize)]
-struct Document {
+struct Diagnosis {
     taximeter_version: u32,
     document: &'static str,
     /// The version of this program.
@@ -64,7 +64,7 @@ pub(crate) fn run(
 ) -> Result<Ended, Box<dyn Error>> {
     // Without settings nothing is found; what is wrong with them is the answer.
     let settings = Settings::load()?;
-    let mut document = Document {
+    let mut document = Diagnosis {
         taximeter_version: VERSION,
         document: "doctor",
         version: env!("CARGO_PKG_VERSION"),
@@ -86,7 +86,7 @@ pub(crate) fn run(
     Ok(if document.problems.is_empty() { Ended::Done } else { Ended::CheckFailed })
 }
 
-impl Document {
+impl Diagnosis {
     fn look_at_prices(&mut self, settings: &Settings) {
         if let Err(why) = live_book(settings).build() {
             self.problems.push(format!("{why}; the embedded prices are used until it is right"));
@@ -107,7 +107,7 @@ impl Document {
             }
             Err(why) => return self.problems.push(why.to_string()),
         };
-        self.store = store.path().to_owned();
+        store.path().clone_into(&mut self.store);
         let prices = live_book(settings).build_anyway().in_force();
         let history = History::new(Arc::new(store)).prices(prices);
         match history.health(Period::ALL, context.now) {
@@ -156,7 +156,7 @@ impl Document {
     }
 }
 
-fn draw(screen: &mut Screen, document: &Document) {
+fn draw(screen: &mut Screen, document: &Diagnosis) {
     screen.heading(&format!("taximeter {}", document.version));
     let mut grid = Grid::new([
         Column::name("setting"),

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
     /// In days or hours
     #[arg(long, value_enum, default_value = "day")]
     by: By,
-    /// What: cost, tokens, operations, mean-seconds
+    /// What
     #[arg(long, value_enum, default_value = "cost")]
     of: Of,
     /// How many days or hours
@@ -51,6 +51,8 @@ enum Of {
     Cost,
     Tokens,
     Operations,
+    /// LLM calls
+    Calls,
     MeanSeconds,
 }
 
@@ -68,6 +70,7 @@ pub(crate) fn run(
         Of::Cost => Quantity::CostUsd,
         Of::Tokens => Quantity::Tokens,
         Of::Operations => Quantity::Operations,
+        Of::Calls => Quantity::Calls,
         Of::MeanSeconds => Quantity::MeanSeconds,
     };
     ask.steps = arguments.steps;
@@ -188,6 +191,7 @@ fn named(quantity: Quantity) -> &'static str {
         Quantity::CostUsd => "cost in US dollars",
         Quantity::Tokens => "tokens",
         Quantity::Operations => "operations",
+        Quantity::Calls => "LLM calls",
         Quantity::MeanSeconds => "mean duration",
     }
 }
@@ -198,6 +202,6 @@ fn words(quantity: Quantity, value: f64) -> String {
         Quantity::CostUsd if value.abs() >= 10.0 => format!("${value:.2}"),
         Quantity::CostUsd => format!("${value:.4}"),
         Quantity::MeanSeconds => taximeter::report::seconds(value),
-        Quantity::Tokens | Quantity::Operations => format!("{value:.0}"),
+        Quantity::Tokens | Quantity::Operations | Quantity::Calls => format!("{value:.0}"),
     }
 }

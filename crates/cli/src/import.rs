@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
 
 /// What an import did.
 #[derive(Debug, Default, Serialize)]
-struct Document {
+struct Imported {
     taximeter_version: u32,
     document: &'static str,
     store: Option<PathBuf>,
@@ -83,11 +83,11 @@ pub(crate) fn run(
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
     let began = Instant::now();
-    let mut document = Document {
+    let mut document = Imported {
         taximeter_version: VERSION,
         document: "import",
         dry_run: arguments.dry_run,
-        ..Document::default()
+        ..Imported::default()
     };
     let history = if arguments.dry_run {
         None
@@ -108,6 +108,8 @@ pub(crate) fn run(
     }
     if let Some(history) = &history {
         history.store().flush()?;
+        // What is old is sealed and rolled up now, and not when somebody waits for an answer.
+        while history.store().maintain(context.now)?.more {}
     }
     document.seconds = began.elapsed().as_secs_f64();
     context.print(output, &document, draw)?;
@@ -120,7 +122,7 @@ fn one(
     context: &Context,
     path: &Path,
     history: Option<&History>,
-    document: &mut Document,
+    document: &mut Imported,
 ) -> Result<(), Box<dyn Error>> {
     let mut options = ImportOptions::new().hold_back(!arguments.unfinished).now(context.now);
     if let Some(format) = arguments.format {
@@ -165,7 +167,7 @@ pub(crate) fn in_memory(path: &Path, history: &History) -> Result<History, Box<d
     Ok(read)
 }
 
-impl Document {
+impl Imported {
     fn store(
         &mut self,
         history: Option<&History>,
@@ -204,7 +206,7 @@ fn bar(context: &Context, importer: &Importer) -> ProgressBar {
     bar
 }
 
-fn draw(screen: &mut Screen, document: &Document) {
+fn draw(screen: &mut Screen, document: &Imported) {
     let took = duration(Duration::try_from_secs_f64(document.seconds).unwrap_or_default());
     screen.say(&format!("read {} in {took}", counted(document.records, "record")));
     match &document.store {

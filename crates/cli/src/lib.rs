@@ -40,6 +40,7 @@ mod reprice;
 mod select;
 mod shell;
 mod show;
+mod sql;
 
 mod store;
 mod terminal;
@@ -112,6 +113,8 @@ enum Command {
     Import(import::Arguments),
     /// Writes records of the store to a file
     Export(Box<export::Arguments>),
+    /// Asks the store by SQL
+    Sql(sql::Arguments),
     /// Looks after the store
     Store(store::Arguments),
     /// Shows what a call costs and why, or why that is not known
@@ -168,12 +171,12 @@ pub fn run<A: Into<OsString> + Clone>(
     output: &mut impl Write,
     errors: &mut impl Write,
 ) -> u8 {
-    run_at(&Terminal::none(), arguments, input, output, errors)
+    run_at(Terminal::none(), arguments, input, output, errors)
 }
 
 /// Runs the command line at a terminal: as [`run`], but as wide as it is, and with its colours.
 pub fn run_at<A: Into<OsString> + Clone>(
-    terminal: &Terminal,
+    terminal: Terminal,
     arguments: impl IntoIterator<Item = A>,
     input: &mut impl BufRead,
     output: &mut impl Write,
@@ -208,7 +211,7 @@ pub fn command() -> clap::Command {
 }
 
 fn run_command(
-    terminal: &Terminal,
+    terminal: Terminal,
     arguments: Arguments,
     input: &mut impl BufRead,
     output: &mut impl Write,
@@ -228,6 +231,7 @@ fn run_command(
         Command::Top(arguments) => top::run(arguments, &context, output),
         Command::Import(arguments) => import::run(arguments, &context, input, output),
         Command::Export(arguments) => export::run(arguments, &context, output),
+        Command::Sql(arguments) => sql::run(arguments, &context, output),
         Command::Store(arguments) => store::run(arguments, &context, output),
         Command::Price(arguments) if arguments.batch => batch::run(arguments, input, output),
         Command::Price(arguments) => price::run(arguments, &context, output),
@@ -240,10 +244,13 @@ fn run_command(
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
-    let of_json = || error.downcast_ref::<serde_json::Error>()?.io_error_kind();
-    error.downcast_ref::<io::Error>().is_some_and(pipe)
-        || of_json() == Some(io::ErrorKind::BrokenPipe)
+    let is_pipe = |error: &(dyn Error + 'static)| {
+        let of_json = || error.downcast_ref::<serde_json::Error>()?.io_error_kind();
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or_else(of_json);
+        kind == Some(io::ErrorKind::BrokenPipe)
+    };
+    std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source())
+        .any(is_pipe)
 }
 
 /// An error with what caused it, where that says more.

@@ -8,7 +8,7 @@ use taximeter_cli::Terminal;
 fn main() -> ExitCode {
     let mut output = BufWriter::new(stdout().lock());
     let code = taximeter_cli::run_at(
-        &Terminal::of_process(),
+        Terminal::of_process(),
         std::env::args_os(),
         &mut stdin().lock(),
         &mut output,

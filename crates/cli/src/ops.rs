@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 
 /// A list of operations.
 #[derive(Serialize)]
-struct Document {
+struct Listed {
     taximeter_version: u32,
     document: &'static str,
     #[serde(flatten)]
@@ -64,7 +64,7 @@ pub(crate) fn run(
     };
     let query = only.query(period).order(order).limit(arguments.limit);
     let (operations, looked_at) = context.history()?.operations(&query)?;
-    let document = Document {
+    let document = Listed {
         taximeter_version: VERSION,
         document: "operations",
         period,

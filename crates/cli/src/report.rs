@@ -14,7 +14,7 @@ use taximeter::history::{Ask, By, Report};
 
 use crate::Ended;
 use crate::context::Context;
-use crate::draw::{NONE, Screen, minute};
+use crate::draw::{NONE, Screen, Tone, minute};
 use crate::select::{Filters, PeriodArguments};
 
 pub(crate) use self::people::advised;
@@ -93,6 +93,12 @@ pub(crate) fn run(
 fn draw(screen: &mut Screen, report: &Report, detail: Detail) {
     let only = report.only.as_ref().map_or_else(String::new, |only| format!(", only {only}"));
     screen.heading(&format!("taximeter report: {}{only}", report.period));
+    if let Some(looked_at) = report.looked_at.as_ref().filter(|looked_at| looked_at.more) {
+        screen.say_so(
+            &format!("There are more: this is of {looked_at}. Ask for less time."),
+            Tone::Bad,
+        );
+    }
     if report.totals.operations() == 0 {
         nothing(screen, report);
         return;

@@ -6,13 +6,16 @@ mod tables;
 
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
+use taximeter::history::History;
 use taximeter::pricing::reprice::{Repricer, Repricing, Target};
-use taximeter::pricing::{Query, Selectors};
+use taximeter::pricing::{Query as PriceQuery, Selectors};
 use taximeter::report::Style;
+use taximeter::store::Query;
 use taximeter::{CostOutcome, LlmCall, PriceBook, Session, TokenUsage};
 
 use self::files::{SessionAt, Written};
@@ -28,12 +31,13 @@ use crate::{Ended, price};
     Examples:\n  \
     taximeter reprice data/metrics --book new-book.json\n  \
     taximeter reprice data/metrics --overrides contract.json --from 2026-11-01 --write\n  \
-    taximeter reprice data/metrics --as anthropic/claude-sonnet-5 --at 2026-11-20T00:00:00Z"
+    taximeter reprice data/metrics --as anthropic/claude-sonnet-5 --at 2026-11-20T00:00:00Z\n  \
+    taximeter reprice --as openai/gpt-4o-mini --from 2026-11-01"
 )]
 pub(crate) struct Arguments {
-    /// A session file, or a directory of them
-    #[arg(value_name = "FILE|DIR")]
-    path: PathBuf,
+    /// A session file, or a directory of them [default: the store, of which nothing is written]
+    #[arg(value_name = "FILE|DIR", required_if_eq("write", "true"))]
+    path: Option<PathBuf>,
     /// What if another LLM had been asked: a range, where its tokenizer is another one
     #[arg(long = "as", value_name = "PROVIDER/MODEL", value_parser = target)]
     target: Option<Target>,
@@ -71,7 +75,9 @@ fn target(text: &str) -> Result<Target, String> {
 /// What was done: the report, what was written, and which files could not be read or written.
 #[derive(Default)]
 struct Outcome {
+    /// Sessions of files, or operations of the store.
     sessions: u64,
+    of_store: bool,
     report: Repricing,
     written: Vec<Written>,
     failed: Vec<String>,
@@ -95,7 +101,10 @@ pub(crate) fn run(
     if arguments.reported {
         repricer = repricer.also_reported();
     }
-    let outcome = reprice(arguments, &repricer)?;
+    let outcome = match &arguments.path {
+        Some(path) => reprice(arguments, path, &repricer)?,
+        None => over_store(arguments, &context.history()?, &repricer)?,
+    };
     if context.json {
         writeln!(output, "{:#}", document::document(&outcome, &target, arguments.write))?;
     } else {
@@ -113,7 +122,7 @@ pub(crate) fn run(
 fn unknown(book: &PriceBook, target: &Target, style: Style) -> Option<String> {
     let Target::At { provider, model } = target else { return None };
     let (usage, selectors) = (TokenUsage::new(1, 1), Selectors::new());
-    let query = Query {
+    let query = PriceQuery {
         provider: Some(provider),
         model,
         at: Utc::now(),
@@ -129,9 +138,13 @@ fn unknown(book: &PriceBook, target: &Target, style: Style) -> Option<String> {
 }
 
 /// One session at a time, so that a long history need not be held at once.
-fn reprice(arguments: &Arguments, repricer: &Repricer<'_>) -> Result<Outcome, Box<dyn Error>> {
+fn reprice(
+    arguments: &Arguments,
+    path: &Path,
+    repricer: &Repricer<'_>,
+) -> Result<Outcome, Box<dyn Error>> {
     let mut outcome = Outcome::default();
-    for session in files::sessions(&arguments.path)? {
+    for session in files::sessions(path)? {
         let SessionAt { path, mut session } = match session {
             Ok(session) => session,
             Err(unread) => {
@@ -154,6 +167,38 @@ fn reprice(arguments: &Arguments, repricer: &Repricer<'_>) -> Result<Outcome, Bo
         }
     }
     Ok(outcome)
+}
+
+/// The operations of the store, one at a time. Nothing of them is changed.
+fn over_store(
+    arguments: &Arguments,
+    history: &History,
+    repricer: &Repricer<'_>,
+) -> Result<Outcome, Box<dyn Error>> {
+    let mut outcome = Outcome { of_store: true, ..Outcome::default() };
+    let mut query = Query::default();
+    // A call may begin a day later than its operation.
+    query.since = arguments.from.and_then(|day| day.pred_opt()).map(midnight);
+    query.until = arguments.until.and_then(|day| day.succ_opt()).map(midnight);
+    let scanned = history.store().scan(&query, &mut |record| {
+        outcome.sessions += 1;
+        for call in &record.llm_calls {
+            if arguments.want(call, record.started_at) {
+                repricer.count(&mut outcome.report, call, record.started_at);
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    if scanned.damaged > 0 {
+        outcome
+            .failed
+            .push(format!("{} records cannot be read: taximeter store repair", scanned.damaged));
+    }
+    Ok(outcome)
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
 /// Gives the calls their new costs, and says how many of them have another one now.

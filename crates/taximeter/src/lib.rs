@@ -48,6 +48,7 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `parquet` | no | Parquet in and out of a store |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
 //! | `store` | no | a store in a file, and questions over it |
@@ -104,6 +105,13 @@ pub use taximeter_models::{
 };
 #[cfg(feature = "store")]
 pub use taximeter_persistence::store;
+/// Records into files: JSON lines and tables.
+#[cfg(feature = "store")]
+pub mod export {
+    pub use taximeter_persistence::{
+        ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+    };
+}
 /// Records of files: sessions, JSON lines, logs of other programs.
 #[cfg(feature = "store")]
 pub mod import {

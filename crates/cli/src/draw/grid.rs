@@ -70,6 +70,11 @@ impl Grid {
         self.rows.is_empty()
     }
 
+    /// How many columns there is no room for.
+    pub(crate) fn left_out(&self, style: Style) -> usize {
+        self.widths(usize::from(style.width)).iter().filter(|width| **width == 0).count()
+    }
+
     /// The table as lines of at most the width of the style.
     pub(crate) fn draw(&self, style: Style) -> String {
         let widths = self.widths(usize::from(style.width));
@@ -125,13 +130,11 @@ impl Grid {
             let goes = (0..widths.len())
                 .filter(|at| widths[*at] > 0 && self.columns[*at].rank > 0)
                 .max_by_key(|at| (self.columns[*at].rank, *at));
-            match goes {
-                Some(goes) => widths[goes] = 0,
-                None => {
-                    squeeze(&mut widths, most);
-                    break;
-                }
-            }
+            let Some(goes) = goes else {
+                squeeze(&mut widths, most);
+                break;
+            };
+            widths[goes] = 0;
         }
         widths
     }

@@ -12,6 +12,9 @@ use crate::draw::{Column, Grid, Screen, minute, spark, took};
 /// So many LLMs have a line of their own.
 const LINES: usize = 4;
 
+/// What is read of a step.
+type Measured = fn(&Moment) -> Option<f64>;
+
 /// Columns of a line: what a screen leaves.
 fn room(screen: &Screen) -> usize {
     screen.width().saturating_sub(44).clamp(12, 72)
@@ -71,7 +74,7 @@ pub(super) fn latency(screen: &mut Screen, report: &Report) {
     let room = room(screen);
     let mut grid =
         Grid::new([Column::name(""), Column::number("largest", 0), Column::text("over time", 1)]);
-    let lines: [(&str, fn(&Moment) -> Option<f64>); 5] = [
+    let lines: [(&str, Measured); 5] = [
         ("p50", |at| at.p50_seconds),
         ("p90", |at| at.p90_seconds),
         ("p95", |at| at.p95_seconds),

@@ -41,14 +41,19 @@ pub(super) fn numbers(screen: &mut Screen, report: &Report) {
     ]);
     let cost = &report.totals.cost;
     let unknown = cost.unpriced_calls + cost.calls_without_usage;
-    row(&mut grid, "spend", spend(numbers.spend.now, unknown), &numbers.spend, dollars, |v| {
-        money(*v)
-    });
+    row(
+        &mut grid,
+        "spend",
+        spend(numbers.spend.now, unknown),
+        &numbers.spend,
+        |v| Some(v.to_f64_lossy()),
+        |v| money(*v),
+    );
     grid.row(["this month".to_owned(), month(report), String::new(), String::new(), String::new()]);
     let operations = count(numbers.operations.now);
-    row(&mut grid, "operations", operations, &numbers.operations, float, |v| count(*v));
+    row(&mut grid, "operations", operations, &numbers.operations, |v| float(*v), |v| count(*v));
     let calls = count(numbers.llm_calls.now);
-    row(&mut grid, "LLM calls", calls, &numbers.llm_calls, float, |v| count(*v));
+    row(&mut grid, "LLM calls", calls, &numbers.llm_calls, |v| float(*v), |v| count(*v));
     let interval = numbers.errors_interval_95.map_or_else(String::new, |(low, high)| {
         format!(" ({:.1}–{:.1})", low * 100.0, high * 100.0)
     });
@@ -115,14 +120,10 @@ fn line(values: &Spark) -> String {
     if values.iter().all(Option::is_none) { String::new() } else { spark(values, LINE) }
 }
 
-fn dollars(amount: &Money) -> Option<f64> {
-    Some(amount.to_f64_lossy())
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a change needs no more than 53 bits")]
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as the others are called")]
-fn float(count: &u64) -> Option<f64> {
-    Some(*count as f64)
+#[expect(clippy::unnecessary_wraps, reason = "others may have no number")]
+fn float(count: u64) -> Option<f64> {
+    Some(count as f64)
 }
 
 fn month(report: &Report) -> String {
@@ -130,17 +131,13 @@ fn month(report: &Report) -> String {
         return format!("{NONE} (a forecast needs 14 days)");
     };
     let (low, expected, high) = month.expected();
-    let mut text = format!("${expected:.2} (${low:.2} to ${high:.2})");
-    if let Some(budget) = month.budget {
-        text.push_str(&format!(" of {}", money(budget)));
-    }
-    if let Some(gone) = &month.exhaustion {
-        text.push_str(&match gone.estimate {
-            When::At(at) => format!(", gone on {}", day(at)),
-            When::Never => ", enough".into(),
-        });
-    }
-    text
+    let budget = month.budget.map_or_else(String::new, |budget| format!(" of {}", money(budget)));
+    let gone = match month.exhaustion.as_ref().map(|gone| gone.estimate) {
+        Some(When::At(at)) => format!(", gone on {}", day(at)),
+        Some(When::Never) => ", enough".into(),
+        None => String::new(),
+    };
+    format!("${expected:.2} (${low:.2} to ${high:.2}){budget}{gone}")
 }
 
 pub(super) fn health(screen: &mut Screen, report: &Report) {

@@ -34,7 +34,8 @@ pub(super) fn text(outcome: &Outcome, target: &Target, write: bool, style: Style
 
 fn headline(outcome: &Outcome, target: &Target) -> String {
     let calls = counted(outcome.report.total.calls, "LLM call");
-    let sessions = counted(outcome.sessions, "session");
+    let of = if outcome.of_store { "operation" } else { "session" };
+    let sessions = counted(outcome.sessions, of);
     match target {
         Target::SamePrices => format!("{calls} of {sessions}, priced again\n\n"),
         Target::At { provider, model } => {
@@ -60,7 +61,9 @@ fn table<'g>(
         Column::number("after", 0),
         Column::number("difference", 0),
     ]);
-    rows.into_iter().for_each(|row| grid.row(row));
+    for row in rows {
+        grid.row(row);
+    }
     format!("{}\n", grid.draw(style))
 }
 
@@ -180,6 +183,10 @@ fn endings(outcome: &Outcome, target: &Target, write: bool) -> Vec<String> {
              Nothing was written."
                 .into(),
         );
+        return lines;
+    }
+    if outcome.of_store {
+        lines.push("Nothing was written: records of the store keep the costs of their day.".into());
         return lines;
     }
     if !write {

@@ -83,10 +83,13 @@ fn per_minute(operations: u64, minutes: i64) -> String {
     format!("{:.1} a minute", operations as f64 / minutes as f64)
 }
 
+/// How high the line stands at a step.
+type Height = fn(&Moment) -> u64;
+
 fn over_time(frame: &mut Frame<'_>, seen: &Seen, area: Rect) {
     let areas: [Rect; 3] = Layout::horizontal([Constraint::Fill(1); 3]).areas(area);
     let step = &seen.over_time.step;
-    let lines: [(String, Color, fn(&Moment) -> u64); 3] = [
+    let lines: [(String, Color, Height); 3] = [
         (format!("operations by {step}"), Color::Green, |at| at.operations),
         (format!("cost by {step}"), Color::Yellow, |at| millionths(at.total_cost.to_f64_lossy())),
         (format!("p95 by {step}"), Color::Blue, |at| millionths(at.p95_seconds.unwrap_or(0.0))),

@@ -119,15 +119,20 @@ impl History {
             return Ok(Series::new(ask.now, ask.step, Vec::new()));
         };
         let steps = usize::try_from((end - first) / level.seconds()).unwrap_or_default();
-        let mut values = vec![value(ask.quantity, &Sums::default()); steps];
-        for at in &sums {
+        let mut all = vec![Sums::default(); steps];
+        for at in sums {
             let place = at.start.map(|start| (start.timestamp() - first) / level.seconds());
             let place = place.and_then(|place| usize::try_from(place).ok());
-            if let Some(slot) = place.and_then(|place| values.get_mut(place)) {
-                *slot = value(ask.quantity, &at.sums);
+            if let Some(step) = place.and_then(|place| all.get_mut(place)) {
+                step.merge(&at.sums);
             }
         }
         let start = DateTime::from_timestamp(first, 0).unwrap_or(ask.now);
+        if ask.quantity == Quantity::CostUsd {
+            let costs: Vec<_> = all.iter().map(Sums::known_usd).collect();
+            return Ok(Series::of_costs(start, ask.step, &costs));
+        }
+        let values = all.iter().map(|sums| value(ask.quantity, sums)).collect();
         Ok(Series::new(start, ask.step, values))
     }
 }
@@ -139,13 +144,16 @@ fn level(step: Step) -> Level {
     }
 }
 
-/// A step without operations costs nothing, and has no mean.
+/// A step without operations has no tokens and no mean; one whose calls told no usage is not known.
 #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 53 bits")]
 fn value(quantity: Quantity, sums: &Sums) -> Option<f64> {
+    let calls = sums.cost.calls();
     match quantity {
-        Quantity::CostUsd => Some(sums.cost.usd().to_f64_lossy()),
+        Quantity::CostUsd => sums.known_usd().known().map(Money::to_f64_lossy),
+        Quantity::Tokens if calls > 0 && sums.calls_with_usage == 0 => None,
         Quantity::Tokens => Some(sums.usage.total_tokens() as f64),
         Quantity::Operations => Some(sums.success.of as f64),
+        Quantity::Calls => Some(calls as f64),
         Quantity::MeanSeconds => sums.nanos.distribution(1e-9).map(|took| took.mean),
     }
 }

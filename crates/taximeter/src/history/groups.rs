@@ -1,6 +1,6 @@
 //! The numbers of each group: out of the sums that are kept, or counted over columns where there are none.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
@@ -25,7 +25,7 @@ pub struct Group {
     pub start: Option<DateTime<Utc>>,
     /// Those that succeeded, of all, with an interval.
     pub success: Proportion,
-    /// How long they took. Percentiles are within 0.4 % of the exact ones.
+    /// How long they took. Percentiles are within [`Histogram::ERROR`] of the exact ones.
     pub duration_seconds: Option<Distribution>,
     /// Input tokens of their LLM calls, the cached ones included.
     pub input_tokens: u64,
@@ -81,51 +81,43 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn groups(&self, by: &By, period: Period) -> Result<Vec<Group>, StoreError> {
+        let period = self.whole(period);
         let dimension = match by {
             By::Time(level) => return self.by_time(*level, period),
             By::Dimension(dimension) => dimension,
         };
         let mut groups = match dimension {
+            Dimension::All => self.kept(windows::ALL, period)?,
             Dimension::Operation => self.kept(windows::OPERATION, period)?,
             Dimension::Component => self.kept(windows::COMPONENT, period)?,
             Dimension::Tool => self.kept(windows::TOOL, period)?,
-            Dimension::Provider => self.providers(period)?,
+            Dimension::Provider => self.kept(windows::PROVIDER, period)?,
             Dimension::Llm => self.kept(windows::LLM, period)?,
-            Dimension::User => self.counted(Column::User, period.query())?,
-            Dimension::Session => self.counted(Column::Session, period.query())?,
-            Dimension::Tag(tag) => self.counted(Column::Tag(tag.clone()), period.query())?,
+            Dimension::User => self.counted(Column::User, &period.query())?,
+            Dimension::Session => self.counted(Column::Session, &period.query())?,
+            Dimension::Tag(tag) => self.counted(Column::Tag(tag.clone()), &period.query())?,
             _ => Vec::new(),
         };
-        groups.sort_by(|one, other| {
-            let size = |group: &Group| (group.total_cost, group.count());
-            size(other).cmp(&size(one)).then_with(|| one.key.cmp(&other.key))
-        });
+        sort(&mut groups);
         Ok(groups)
     }
 
+    /// Where the sums of minutes or hours are not kept any more, by hours or days.
     fn by_time(&self, level: Level, period: Period) -> Result<Vec<Group>, StoreError> {
+        let period = self.whole(self.bounded(period)?);
+        let level = level.max(super::levels::finest(period.since, Utc::now()));
         let sums = self.sums(windows::ALL, period, Some(level))?;
         Ok(sums.into_iter().map(|at| Group::of_sums(None, at.start, &at.sums)).collect())
     }
 
-    fn kept(&self, dimension: &str, period: Period) -> Result<Vec<Group>, StoreError> {
+    /// The groups whose sums are kept.
+    pub(super) fn kept(&self, dimension: &str, period: Period) -> Result<Vec<Group>, StoreError> {
         let sums = self.sums(dimension, period, None)?;
         Ok(sums.into_iter().map(|one| Group::of_sums(one.key, None, &one.sums)).collect())
     }
 
-    /// A provider has the calls of all its LLMs.
-    fn providers(&self, period: Period) -> Result<Vec<Group>, StoreError> {
-        let mut providers = BTreeMap::<Name, Sums>::new();
-        for llm in self.sums(windows::LLM, period, None)? {
-            let (provider, _) = windows::provider_and_model(llm.key.as_deref());
-            providers.entry(provider).or_default().merge(&llm.sums);
-        }
-        let group = |(name, sums): (Name, Sums)| Group::of_sums(Some(name), None, &sums);
-        Ok(providers.into_iter().map(group).collect())
-    }
-
     /// Operations told apart by a column of texts.
-    pub(super) fn counted(&self, key: Column, query: Query) -> Result<Vec<Group>, StoreError> {
+    pub(super) fn counted(&self, key: Column, query: &Query) -> Result<Vec<Group>, StoreError> {
         let columns = [
             key,
             Column::Duration,
@@ -137,12 +129,18 @@ impl History {
             Column::Unpriced,
         ];
         let mut counts = Counts::default();
-        self.store.columns(Table::Operations, &query, &columns, &mut |block| {
+        self.store.columns(Table::Operations, query, &columns, &mut |block| {
             counts.add(block, &columns);
             ControlFlow::Continue(())
         })?;
         Ok(counts.groups())
     }
+}
+
+/// Those that cost the most first, then those that are the most.
+pub(super) fn sort(groups: &mut [Group]) {
+    let size = |group: &Group| (group.total_cost, group.count());
+    groups.sort_by(|one, other| size(other).cmp(&size(one)).then_with(|| one.key.cmp(&other.key)));
 }
 
 /// What is counted of one group.

@@ -52,7 +52,7 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn health(&self, period: Period, now: DateTime<Utc>) -> Result<Health, StoreError> {
-        let cost = self.all(period)?.cost;
+        let cost = self.all(self.whole(period))?.cost;
         self.health_of(&cost, now)
     }
 

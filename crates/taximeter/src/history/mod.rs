@@ -45,6 +45,7 @@ mod forecast;
 mod gate;
 mod groups;
 mod health;
+mod levels;
 mod line;
 mod numbers;
 mod over_time;
@@ -59,6 +60,7 @@ mod windows;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use taximeter_analysis::{Sums, Thresholds};
 use taximeter_models::{Name, OperationRecord, Totals};
 use taximeter_persistence::StoreError;
@@ -113,7 +115,7 @@ pub struct LookedAt {
 
 /// The sums of one group over one stretch of time.
 struct Summed {
-    start: Option<chrono::DateTime<chrono::Utc>>,
+    start: Option<DateTime<Utc>>,
     key: Option<Name>,
     sums: Sums,
 }
@@ -163,12 +165,18 @@ impl History {
         self.store.append(&records)
     }
 
-    /// The totals of a period, to the last digit. It begins and ends with whole minutes.
+    /// The totals of a period, to the last digit. It begins and ends with whole minutes; see [`History::whole`].
     ///
     /// # Errors
     /// Where the store cannot be read.
     pub fn totals(&self, period: Period) -> Result<Totals, StoreError> {
-        windows::totals(self, period)
+        windows::totals(self, self.whole(period))
+    }
+
+    /// The same period, so that it begins and ends where sums do: those of minutes are kept for three days, those of hours
+    /// for a hundred. So a period that begins earlier, or the one before it, is taken to whole hours, or days.
+    pub fn whole(&self, period: Period) -> Period {
+        levels::whole(period, Utc::now())
     }
 
     /// The sums of a dimension over a period, for each key, and for each window of a level where one is named.
@@ -178,13 +186,17 @@ impl History {
         period: Period,
         each: Option<Level>,
     ) -> Result<Vec<Summed>, StoreError> {
-        let mut query = RollupQuery::new(dimension);
-        (query.since, query.until, query.each) = (period.since, period.until, each);
-        let summed = |rollup: taximeter_persistence::store::Rollup| {
-            let sums = Sums::from_bytes(&rollup.window.bytes).map_err(windows::damaged)?;
-            Ok(Summed { start: rollup.start, key: rollup.key, sums })
-        };
-        self.store.rollups(&query)?.into_iter().map(summed).collect()
+        let mut all = Vec::new();
+        for (piece, resolution) in levels::pieces(period, each, Utc::now()) {
+            let mut query = RollupQuery::new(dimension);
+            (query.since, query.until) = (piece.since, piece.until);
+            (query.each, query.resolution) = (each, resolution);
+            for rollup in self.store.rollups(&query)? {
+                let sums = Sums::from_bytes(&rollup.window.bytes).map_err(windows::damaged)?;
+                all.push(Summed { start: rollup.start, key: rollup.key, sums });
+            }
+        }
+        Ok(levels::together(all))
     }
 
     /// Whole records: the newest ones, up to a number, the oldest of these first.

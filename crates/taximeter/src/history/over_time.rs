@@ -67,8 +67,8 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn over_time(&self, period: Period) -> Result<OverTime, StoreError> {
-        let period = self.bounded(period)?;
-        let level = level(period);
+        let period = self.whole(self.bounded(period)?);
+        let level = level(period).max(super::levels::finest(period.since, Utc::now()));
         let step = By::Time(level);
         let Some((first, last)) = ends(period, level) else {
             return Ok(OverTime { step, moments: Vec::new() });

@@ -11,7 +11,7 @@ use taximeter_persistence::store::{MemoryStore, Order, Query, Store};
 
 use super::{
     Advised, Attention, By, Group, Health, History, Line, LlmRow, LookedAt, OverTime, Period,
-    Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice,
+    Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, windows,
 };
 
 /// What a report is asked for.
@@ -54,6 +54,10 @@ pub struct Report {
     /// The operations that it is of, as they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
+    /// How many of these were looked at, of this period and the one before; none where the report is of all operations,
+    /// and every one counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<LookedAt>,
     /// The totals.
     #[serde(flatten)]
     pub totals: Totals,
@@ -91,10 +95,10 @@ pub struct Report {
 const NAMED: usize = 5;
 /// So many records are looked at for savings and for where the time goes.
 const RECORDS: usize = 2_000;
-/// Above so many operations users and sessions are not counted on the first screen; `--by user` counts them.
+/// Above so many operations sessions are not counted on the first screen; `--by session` counts them.
 const MOST_COUNTED: u64 = 2_000_000;
-/// So many operations are taken out of the store for a report of a selection.
-const MOST_SELECTED: usize = 500_000;
+/// So many operations are taken out of the store for a report of a selection: the newest ones.
+const MOST_SELECTED: usize = 200_000;
 
 impl History {
     /// The first screen of a period.
@@ -102,14 +106,16 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn report(&self, ask: &Ask) -> Result<Report, StoreError> {
+        let ask = &Ask { period: self.whole(ask.period), ..ask.clone() };
         if ask.only.conditions.is_empty() {
             return self.whole_report(ask);
         }
-        let (part, damaged) = self.part(ask)?;
+        let (part, looked_at) = self.part(ask)?;
         let mut report = part.whole_report(ask)?;
         report.only = Some(ask.only.to_string());
+        report.looked_at = Some(looked_at);
         report.health = self.health_of(&report.totals.cost, ask.now)?;
-        report.health.damaged += damaged;
+        report.health.damaged += looked_at.damaged;
         Ok(report)
     }
 
@@ -125,6 +131,7 @@ impl History {
             document: "report",
             period,
             only: None,
+            looked_at: None,
             attention: self.attention(period, &health)?,
             numbers: self.six_numbers(period, &over_time, ask.now, ask.budget)?,
             over_time,
@@ -146,16 +153,15 @@ impl History {
     }
 
     fn all_spenders(&self, period: Period, operations: u64) -> Result<Vec<Spenders>, StoreError> {
+        let users = self.kept(windows::USER, period)?;
         let mut all = vec![self.spenders(Dimension::Operation, period)?];
+        let mut others = vec![Spenders::of(Dimension::User, users)];
         if operations <= MOST_COUNTED {
-            for by in [Dimension::User, Dimension::Session] {
-                let found = self.spenders(by, period)?;
-                // Where nobody tells it, there is nothing to tell.
-                if found.top.iter().any(|spender| spender.key.is_some()) {
-                    all.push(found);
-                }
-            }
+            others.push(self.spenders(Dimension::Session, period)?);
         }
+        // Where nobody tells it, there is nothing to tell.
+        let told = |found: &Spenders| found.top.iter().any(|spender| spender.key.is_some());
+        all.extend(others.into_iter().filter(told));
         Ok(all)
     }
 
@@ -163,16 +169,15 @@ impl History {
         Ok(self.operations(&period.query().order(order).limit(NAMED))?.0)
     }
 
-    /// The operations of a selection as a history of their own, from the period before on; and how many records could
-    /// not be read.
-    fn part(&self, ask: &Ask) -> Result<(Self, u64), StoreError> {
+    /// The operations of a selection as a history of their own, from the period before on.
+    fn part(&self, ask: &Ask) -> Result<(Self, LookedAt), StoreError> {
         let both = Period {
             since: ask.period.previous().map_or(ask.period.since, |before| before.since),
             until: ask.period.until,
         };
         let mut query: Query = both.query();
         query.conditions.clone_from(&ask.only.conditions);
-        let (records, looked) = self.records(query, MOST_SELECTED)?;
+        let (records, looked_at) = self.records(query, MOST_SELECTED)?;
         let store = MemoryStore::summarizing(Arc::new(Windows));
         store.append(&records)?;
         let part = Self {
@@ -180,7 +185,7 @@ impl History {
             prices: self.prices.clone(),
             thresholds: self.thresholds.clone(),
         };
-        Ok((part, looked.damaged))
+        Ok((part, looked_at))
     }
 }
 

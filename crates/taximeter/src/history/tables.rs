@@ -122,15 +122,21 @@ impl History {
 
     /// Who spends the most.
     pub(super) fn spenders(&self, by: Dimension, period: Period) -> Result<Spenders, StoreError> {
-        let mut groups = self.groups(&By::Dimension(by.clone()), period)?;
+        let groups = self.groups(&By::Dimension(by.clone()), period)?;
+        Ok(Spenders::of(by, groups))
+    }
+}
+
+impl Spenders {
+    pub(super) fn of(by: Dimension, mut groups: Vec<Group>) -> Self {
+        super::groups::sort(&mut groups);
         let others = groups.split_off(groups.len().min(NAMED));
-        let top = groups.iter().map(spender).collect();
-        Ok(Spenders {
+        Self {
             by,
-            top,
+            top: groups.iter().map(spender).collect(),
             others: others.len() as u64,
             others_cost: others.iter().map(|other| other.total_cost).sum(),
-        })
+        }
     }
 }
 

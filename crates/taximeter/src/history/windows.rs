@@ -1,10 +1,9 @@
 //! The windows that a store keeps: sums by operation, component, tool and LLM, and of all together.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use taximeter_analysis::{Sums, SumsError};
+use taximeter_analysis::{RollupConfig, Rollups, Sums, SumsError};
 use taximeter_models::{ComponentTotal, LlmTotals, Name, OperationRecord, ToolTotals, Totals};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Numbers, Place, Summarize, Unreadable, WindowBytes};
@@ -12,8 +11,7 @@ use taximeter_persistence::store::{Numbers, Place, Summarize, Unreadable, Window
 use super::{History, Period};
 
 /// Makes the windows of a store: [`Sums`] of all operations (`all`), of those of each name (`operation`), of each
-/// `component`, and of the calls of each `tool` and `llm`. The key of an LLM is `provider/name`, with `unknown`
-/// for what was not told.
+/// `component` and `user`, and of the calls of each `tool`, `provider` and `llm`, as [`RollupConfig`] has them by default.
 ///
 /// A store is opened with it; another store's windows would be other sums.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,18 +22,23 @@ pub(super) const ALL: &str = "all";
 pub(super) const OPERATION: &str = "operation";
 pub(super) const COMPONENT: &str = "component";
 pub(super) const TOOL: &str = "tool";
+pub(super) const PROVIDER: &str = "provider";
 pub(super) const LLM: &str = "llm";
+pub(super) const USER: &str = "user";
 
 const UNKNOWN: &str = "unknown";
 
 impl Summarize for Windows {
     fn windows(&self, records: &[&OperationRecord], put: &mut dyn FnMut(Place, WindowBytes)) {
-        let mut places = Places::default();
+        let mut rollups = Rollups::new(&RollupConfig::default());
         for record in records {
-            places.add(record);
+            rollups.add(record);
         }
-        for ((dimension, key), sums) in places.0 {
-            put(Place { dimension: dimension.into(), key }, window(&sums));
+        for rollup in rollups.finish() {
+            let dimension = Name::from(rollup.dimension.to_string());
+            for (key, sums) in rollup.keys {
+                put(Place { dimension: dimension.clone(), key }, window(&sums));
+            }
         }
     }
 
@@ -49,33 +52,6 @@ impl Summarize for Windows {
     }
 }
 
-/// The sums of each dimension and key.
-#[derive(Default)]
-struct Places(BTreeMap<(&'static str, Option<Name>), Sums>);
-
-impl Places {
-    /// Counts a record in every place that it belongs to.
-    fn add(&mut self, record: &OperationRecord) {
-        self.of(ALL, None).add_operation(record);
-        self.of(OPERATION, Some(record.name.clone())).add_operation(record);
-        for component in record.component_totals().into_keys() {
-            self.of(COMPONENT, Some(component.clone())).add_component(record, &component);
-        }
-        for call in &record.tool_calls {
-            self.of(TOOL, Some(call.name.clone())).add_tool_call(record, call);
-        }
-        for call in &record.llm_calls {
-            let provider = call.provider.as_deref().unwrap_or(UNKNOWN);
-            let llm = format!("{provider}/{}", call.model());
-            self.of(LLM, Some(llm.into())).add_llm_call(record, call);
-        }
-    }
-
-    fn of(&mut self, dimension: &'static str, key: Option<Name>) -> &mut Sums {
-        self.0.entry((dimension, key)).or_default()
-    }
-}
-
 fn window(sums: &Sums) -> WindowBytes {
     let mut numbers = Numbers::default();
     numbers.count = sums.success.of;
@@ -84,7 +60,7 @@ fn window(sums: &Sums) -> WindowBytes {
     numbers.input_tokens = sums.usage.input_tokens();
     numbers.output_tokens = sums.usage.output_tokens();
     numbers.cost_usd = sums.cost.usd();
-    numbers.unpriced = unpriced(sums);
+    numbers.unpriced = unpriced(sums) + sums.other_currency_calls;
     WindowBytes { bytes: sums.to_bytes(), numbers }
 }
 
@@ -155,9 +131,10 @@ fn llm_totals(sums: &Sums) -> LlmTotals {
     totals
 }
 
-/// The two parts of the key of an LLM. The provider has no slash; the LLM may.
+/// The two parts of the key of an LLM. The provider has no slash, the LLM may; where there is none, no provider was told.
 pub(super) fn provider_and_model(key: Option<&str>) -> (Name, Name) {
-    let (provider, model) = key.and_then(|key| key.split_once('/')).unwrap_or((UNKNOWN, UNKNOWN));
+    let key = key.unwrap_or(UNKNOWN);
+    let (provider, model) = key.split_once('/').unwrap_or((UNKNOWN, key));
     (provider.into(), model.into())
 }
 
