@@ -78,7 +78,7 @@ impl ExportOptions {
     ///
     /// # Errors
     /// Where the file is there and may not be replaced, and where the system refuses.
-    pub fn create(self, path: impl AsRef<Path>) -> Result<Exporter, ExportError> {
+    pub fn create(self, path: impl AsRef<Path>) -> Result<Exporter<'static>, ExportError> {
         let path = path.as_ref();
         let target = Target::new(path, self.overwrite)?;
         let rows = Rows::new(self.format, Box::new(BufWriter::new(target.writer()?)))
@@ -90,7 +90,7 @@ impl ExportOptions {
     ///
     /// # Errors
     /// Where it cannot be written to.
-    pub fn write_to(self, writer: impl Write + Send + 'static) -> Result<Exporter, ExportError> {
+    pub fn write_to<'w>(self, writer: impl Write + 'w) -> Result<Exporter<'w>, ExportError> {
         let rows = Rows::new(self.format, Box::new(BufWriter::new(writer)))
             .map_err(ExportError::io("writing", None))?;
         Ok(Exporter { rows, target: None, written: 0 })
@@ -99,13 +99,13 @@ impl ExportOptions {
 
 /// Writes operations one by one, in memory that does not grow with their number.
 #[must_use = "what was written is in place after `finish`"]
-pub struct Exporter {
-    rows: Rows,
+pub struct Exporter<'w> {
+    rows: Rows<'w>,
     target: Option<Target>,
     written: u64,
 }
 
-impl Exporter {
+impl Exporter<'_> {
     /// Writes an operation.
     ///
     /// # Errors
@@ -145,24 +145,24 @@ impl Exporter {
     }
 }
 
-impl fmt::Debug for Exporter {
+impl fmt::Debug for Exporter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exporter").field("written", &self.written).finish_non_exhaustive()
     }
 }
 
-type Sink = Box<dyn Write + Send>;
+type Sink<'w> = Box<dyn Write + 'w>;
 
 /// Who writes the rows of a form.
-enum Rows {
-    Jsonl(Sink),
-    Csv(Box<CsvRows<Sink>>),
+enum Rows<'w> {
+    Jsonl(Sink<'w>),
+    Csv(Box<CsvRows<Sink<'w>>>),
     #[cfg(feature = "parquet")]
-    Parquet(Box<parquet::ParquetRows<Sink>>),
+    Parquet(Box<parquet::ParquetRows<Sink<'w>>>),
 }
 
-impl Rows {
-    fn new(format: ExportFormat, mut writer: Sink) -> io::Result<Self> {
+impl<'w> Rows<'w> {
+    fn new(format: ExportFormat, mut writer: Sink<'w>) -> io::Result<Self> {
         match format {
             ExportFormat::Jsonl => {
                 serde_json::to_writer(&mut writer, &import::header())?;

@@ -1,7 +1,7 @@
 //! The table of operations as Parquet, with each operation as a whole beside its columns.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::data_type::{
@@ -26,11 +26,34 @@ const MOST_BYTES: usize = 16 << 20;
 const PLACES: u32 = 18;
 
 /// Gathers rows, and writes them as groups of columns.
-pub(crate) struct ParquetRows<W: Write + Send> {
-    writer: SerializedFileWriter<W>,
+pub(crate) struct ParquetRows<W: Write> {
+    sink: W,
+    /// What was written of the file and not yet handed on: a group at most.
+    buffer: Buffer,
+    writer: SerializedFileWriter<Buffer>,
     columns: Vec<Values>,
     records: Vec<ByteArray>,
     bytes: usize,
+}
+
+/// Takes what the writer of Parquet writes, which asks for more of a sink than a stream may be.
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Buffer {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The values of a column that are not null, and which rows have one.
@@ -40,19 +63,21 @@ enum Values {
     Decimal(Vec<FixedLenByteArray>, Vec<i16>),
 }
 
-impl<W: Write + Send> ParquetRows<W> {
-    pub(crate) fn new(writer: W) -> io::Result<Self> {
+impl<W: Write> ParquetRows<W> {
+    pub(crate) fn new(sink: W) -> io::Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::default()))
             .set_created_by("taximeter".into())
             // A whole operation is like no other.
             .set_column_dictionary_enabled(RECORD.into(), false);
         let schema = parse_message_type(&schema()).map_err(other)?;
-        let writer =
-            SerializedFileWriter::new(writer, Arc::new(schema), Arc::new(properties.build()));
+        let buffer = Buffer::default();
+        let properties = Arc::new(properties.build());
+        let writer = SerializedFileWriter::new(buffer.clone(), Arc::new(schema), properties);
         let columns =
             ExportTable::Operations.columns().iter().map(|name| Values::of(name)).collect();
-        Ok(Self { writer: writer.map_err(other)?, columns, records: Vec::new(), bytes: 0 })
+        let writer = writer.map_err(other)?;
+        Ok(Self { sink, buffer, writer, columns, records: Vec::new(), bytes: 0 })
     }
 
     pub(crate) fn write(&mut self, operation: &OperationRecord) -> io::Result<()> {
@@ -80,7 +105,9 @@ impl<W: Write + Send> ParquetRows<W> {
 
     pub(crate) fn finish(mut self) -> io::Result<W> {
         self.write_group()?;
-        self.writer.into_inner().map_err(other)
+        self.writer.finish().map_err(other)?;
+        self.sink.write_all(&self.buffer.take())?;
+        Ok(self.sink)
     }
 
     fn write_group(&mut self) -> io::Result<()> {
@@ -97,7 +124,8 @@ impl<W: Write + Send> ParquetRows<W> {
         group.close().map_err(other)?;
         self.records.clear();
         self.bytes = 0;
-        Ok(())
+        self.writer.flush()?;
+        self.sink.write_all(&self.buffer.take())
     }
 }
 
@@ -168,9 +196,9 @@ impl Values {
         }
     }
 
-    fn write<W: Write + Send>(
+    fn write(
         &mut self,
-        group: &mut SerializedRowGroupWriter<'_, W>,
+        group: &mut SerializedRowGroupWriter<'_, Buffer>,
     ) -> Result<(), ParquetError> {
         let Some(mut column) = group.next_column()? else { return Ok(()) };
         match self {

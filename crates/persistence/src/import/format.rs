@@ -226,7 +226,13 @@ fn format_of(outline: &Outline) -> Option<Format> {
     {
         return Some(Format::Codex);
     }
-    if top("sessionId") && top("type") || top("leafUuid") || CLAUDE_CODE_TYPES.contains(&kind) {
+    let of_message = top("message")
+        && ["sessionId", "requestId", "costUSD", "parentUuid"].iter().any(|key| top(key));
+    if of_message
+        || top("sessionId") && top("type")
+        || top("leafUuid")
+        || CLAUDE_CODE_TYPES.contains(&kind)
+    {
         return Some(Format::ClaudeCode);
     }
     if element("context.span_id")

@@ -13,7 +13,7 @@ use super::Parser;
 use super::error::{ImportError, Why};
 use super::family::Names;
 use super::frame::{Frame, Head};
-use super::json::{Moment, between, count, money, object, shortened};
+use super::json::{Moment, between, count, money, object, shortened, text};
 use super::output::Output;
 use super::parts::{reported, tool_call};
 
@@ -107,9 +107,13 @@ fn record(seen: &Observation, head: &Head) -> Result<OperationRecord, Why> {
     let mut record = OperationRecord::new(name.unwrap_or(&seen.kind));
     record.started_at = began;
     record.duration = seen.end_time.0.and_then(|end| between(began, end)).unwrap_or_default();
-    // An answer for one trace has what is true of all its observations before them.
-    let of_trace =
-        |key: &str| head.get(key).and_then(|text| serde_json::from_str::<String>(text).ok());
+    // What is true of a whole trace stands before its observations, as fields beside them or of a trace of its own.
+    let trace: Value =
+        head.get("trace").and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let of_trace = |key: &str| {
+        let beside = head.get(key).and_then(|text| serde_json::from_str::<String>(text).ok());
+        beside.or_else(|| text(&trace, &format!("/{key}")).map(ToOwned::to_owned))
+    };
     let either = |own: &Option<String>, key: &str| own.clone().or_else(|| of_trace(key));
     record.user = either(&seen.user_id, "userId").map(Into::into);
     record.session = either(&seen.session_id, "sessionId").map(Into::into);
@@ -236,15 +240,20 @@ fn of_details(counts: &BTreeMap<String, u64>) -> Result<TokenUsage, Why> {
 fn bucket(key: &str) -> Option<Unit> {
     Some(match key {
         "total" => return None,
-        "cache_read_input_tokens" | "input_cached_tokens" | "input_cache_read" => Unit::CacheRead,
+        "cache_read_input_tokens"
+        | "input_cached_tokens"
+        | "input_cache_read"
+        | "prompt_details.cache_read" => Unit::CacheRead,
         "input_cache_creation_5m" => Unit::CacheWrite5m,
         "input_cache_creation_1h" => Unit::CacheWrite1h,
         "cache_creation_input_tokens" | "input_cache_creation" | "input_cache_write" => {
             Unit::CacheWrite
         }
-        "input_audio" | "input_audio_tokens" => Unit::InputAudio,
-        "output_audio" | "output_audio_tokens" => Unit::OutputAudio,
-        "output_reasoning" | "output_reasoning_tokens" => Unit::Reasoning,
+        "input_audio" | "input_audio_tokens" | "prompt_details.audio" => Unit::InputAudio,
+        "output_audio" | "output_audio_tokens" | "completion_details.audio" => Unit::OutputAudio,
+        "output_reasoning" | "output_reasoning_tokens" | "completion_details.reasoning" => {
+            Unit::Reasoning
+        }
         _ if key.starts_with("input") => Unit::Input,
         _ if key.starts_with("output") => Unit::Output,
         _ => return None,

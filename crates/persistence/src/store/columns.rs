@@ -32,7 +32,8 @@ pub enum Column {
     Metadata(Name),
     /// The provider. LLM calls.
     Provider,
-    /// The category of its first error. Every table: the row's own; a component has that of its operation.
+    /// The category of its first error. Every table: the row's own; a component's is that of the first error that arose
+    /// in it.
     ErrorCategory,
     /// Input tokens, the cached ones included; 0 where that was not told. Operations (of all their calls together) and
     /// LLM calls.

@@ -353,11 +353,14 @@ impl Seen<'_> {
 
     fn error_category(&self) -> Option<ErrorCategory> {
         match self.row {
-            Row::Operation | Row::Component(_) => {
-                self.record.errors.first().map(|error| error.category)
-            }
+            Row::Operation => self.record.errors.first().map(|error| error.category),
             Row::Tool(call) => call.error_category(),
             Row::Llm(call) => llm_error(call),
+            Row::Component(timing) => {
+                let within = |component: &Option<Name>| component.as_ref() == Some(&timing.name);
+                let mut errors = self.record.errors.iter();
+                errors.find(|error| within(&error.component)).map(|error| error.category)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use taximeter_models::{ErrorCategory, Outcome, ToolStatus, Unit};
-use taximeter_persistence::{Importer, Why};
+use taximeter_persistence::{ImportOptions, Importer, Why};
 
 use crate::support::{all, data, named, totals, usage};
 
@@ -126,4 +126,14 @@ fn the_same_is_found_again_with_the_same_ids_in_whatever_order() {
             ids(&format!("{folder}/5f0c000{session}-0000-4000-8000-00000000000{session}.jsonl"));
         assert!(!part.is_empty() && part.is_subset(&whole), "session {session}");
     }
+}
+
+/// Some tools write lines with the fields that matter alone.
+#[test]
+fn a_line_without_a_type_is_what_the_role_of_its_message_says() {
+    let text = r#"{"timestamp":"2026-01-09T10:00:00Z","sessionId":"s","requestId":"r","costUSD":0.12,"message":{"role":"assistant","id":"m","model":"claude-sonnet-4","usage":{"input_tokens":100,"output_tokens":50}}}"#;
+    let (records, rejected) = all(&mut ImportOptions::new().read(text.as_bytes()).unwrap());
+    assert!(rejected.is_empty(), "{rejected:?}");
+    assert_eq!(usage(&records).total_tokens(), 150);
+    assert_eq!(totals(&records).cost.usd().to_string(), "0.12");
 }

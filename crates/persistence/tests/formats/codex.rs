@@ -99,7 +99,81 @@ fn a_copy_has_the_ids_of_what_it_copies() {
     let archived = ids(&format!("codex/archived_sessions/{file}"));
     assert_eq!(archived, ids(&format!("codex/sessions/2026/03/02/{file}")));
     assert!(archived.iter().all(|id| whole.contains(id)));
-    // The fork alone tells what it copied under the ids that it has in its own session.
+    // What the fork copied is its parent's, also where that is not there to compare.
     let fork = "rollout-2026-03-02T10-00-00-019cb000-0000-7000-8000-00000000000b.jsonl";
-    assert_eq!(ids(&format!("codex/sessions/2026/03/02/{fork}"))[0], archived[0]);
+    let own = ids(&format!("codex/sessions/2026/03/02/{fork}"));
+    assert_eq!(own.len(), 1);
+    assert!(whole.contains(&own[0]) && !archived.contains(&own[0]));
+}
+
+/// A count of tokens, with a total of input and what came last.
+fn count(time: &str, total: u64, last: u64) -> String {
+    let tokens = |input: u64| {
+        format!(r#"{{"input_tokens":{input},"output_tokens":1,"total_tokens":{}}}"#, input + 1)
+    };
+    format!(
+        r#"{{"timestamp":"2026-03-02T{time}Z","type":"event_msg","payload":{{"type":"token_count","info":{{"total_token_usage":{},"last_token_usage":{}}}}}}}"#,
+        tokens(total),
+        tokens(last),
+    )
+}
+
+fn meta(time: &str, id: &str, more: &str) -> String {
+    format!(
+        r#"{{"timestamp":"2026-03-02T{time}Z","type":"session_meta","payload":{{"id":"{id}","timestamp":"2026-03-02T{time}Z"{more}}}}}"#
+    )
+}
+
+/// The input tokens of these files, read as a folder.
+fn input(files: &[&[String]]) -> u64 {
+    let room = tempfile::tempdir().unwrap();
+    for (number, lines) in files.iter().enumerate() {
+        std::fs::write(room.path().join(format!("{number}.jsonl")), lines.join("\n")).unwrap();
+    }
+    let (records, rejected) = all(&mut Importer::open(room.path()).unwrap());
+    assert!(rejected.is_empty(), "{rejected:?}");
+    usage(&records).input_tokens()
+}
+
+#[test]
+fn copies_are_told_by_their_times_where_nothing_else_tells_them() {
+    // No session is named, and the times are kept: 100 and 50 are the first file's, 70 the second's.
+    let first = [count("08:01:00", 100, 100), count("08:02:00", 150, 50)];
+    let second = [&first[..], &[count("08:09:00", 220, 70)]].concat();
+    assert_eq!(input(&[&first, &second]), 220);
+    // Two sessions may begin with the same counts by chance.
+    assert_eq!(input(&[&[count("08:01:00", 100, 100)], &[count("08:07:00", 100, 100)]]), 200);
+    // The parent does not name itself: the burst with which the fork begins is not the fork's.
+    let fork = [
+        meta("08:03:00", "child", r#","forked_from_id":"parent""#),
+        meta("08:03:00.010", "parent", ""),
+        count("08:03:00.020", 100, 100),
+        count("08:03:00.060", 150, 50),
+        count("08:04:00", 220, 70),
+    ];
+    assert_eq!(input(&[&first, &fork]), 220);
+    assert_eq!(input(&[&fork]), 70);
+    // Copies that keep their times are older than the file.
+    let kept = [
+        meta("08:03:00", "child", r#","forked_from_id":"parent""#),
+        count("08:01:00", 100, 100),
+        count("08:02:00", 150, 50),
+        count("08:03:09", 220, 70),
+    ];
+    assert_eq!(input(&[&kept]), 70);
+    // A fork of a fork, whose root is not there.
+    let again = [
+        meta("08:05:00", "grandchild", r#","forked_from_id":"child""#),
+        meta("08:05:00", "child", r#","forked_from_id":"parent""#),
+        meta("08:05:00", "parent", ""),
+        count("08:05:00.020", 100, 100),
+        count("08:05:00.040", 150, 50),
+        count("08:05:00.060", 220, 70),
+        count("08:05:00.900", 230, 10),
+    ];
+    assert_eq!(
+        input(&[&fork, &again]),
+        70 + 10,
+        "what the child has is known, so that no burst is needed"
+    );
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taximeter_models::{CostOutcome, ErrorCategory, OperationRecord, Outcome, Unit};
-use taximeter_persistence::{Importer, Why};
+use taximeter_persistence::{ImportOptions, Importer, Why};
 
 use crate::support::{all, data, totals};
 
@@ -108,6 +108,24 @@ fn a_trace_and_an_export_of_langfuse_are_read_too() {
     assert_eq!(records[0].started_at.to_rfc3339(), "2026-03-02T12:00:00+00:00");
     assert_eq!((records[0].usage().total_tokens(), cost(&records[0]).as_str()), (100, "0.00003"));
     assert_eq!(records[0].llm_calls[0].model(), "gpt-4o-mini");
+}
+
+/// What the screen of Langfuse gives for download: a trace, and its observations beside it.
+#[test]
+fn a_download_of_langfuse_has_its_trace_beside_the_observations() {
+    let text = r#"{"trace": {"id": "t", "name": "tutor", "userId": "ada", "sessionId": "s-9", "timestamp": "2026-03-02T13:00:00Z"},
+        "observations": [{"id": "a", "traceId": "t", "type": "GENERATION", "name": "g", "startTime": "2026-03-02T13:00:01Z",
+        "endTime": "2026-03-02T13:00:02Z", "model": "gemini-2.5-pro", "level": "DEFAULT",
+        "usageDetails": {"input": 6, "output": 2055, "completion_details.reasoning": 1104, "total": 2061}}]}"#;
+    let (records, rejected) = all(&mut ImportOptions::new().read(text.as_bytes()).unwrap());
+    assert!(rejected.is_empty(), "{rejected:?}");
+    let record = &records[0];
+    assert_eq!((record.user.as_deref(), record.session.as_deref()), (Some("ada"), Some("s-9")));
+    assert_eq!(record.tags["trace_name"], "tutor");
+    assert_eq!(
+        (record.usage().output_tokens(), record.usage().get(Unit::Reasoning)),
+        (2_055, 1_104)
+    );
 }
 
 #[test]

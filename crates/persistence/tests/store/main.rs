@@ -14,6 +14,7 @@ mod model;
 #[cfg(unix)]
 mod processes;
 mod records;
+mod sql;
 mod summing;
 #[cfg(unix)]
 mod system;

@@ -11,8 +11,28 @@ use crate::import::json::{Status, Text};
 /// What kind of line it is; the others of its fields are read where the kind is known.
 #[derive(Deserialize)]
 pub(super) struct Kind<'a> {
-    #[serde(rename = "type", borrow)]
-    pub(super) kind: Text<'a>,
+    #[serde(default, rename = "type", borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    message: Option<&'a RawValue>,
+}
+
+impl Kind<'_> {
+    /// The type; without one, the role of the message, if that says what it is.
+    pub(super) fn name(&self) -> String {
+        #[derive(Deserialize)]
+        struct Role<'a> {
+            #[serde(borrow)]
+            role: Text<'a>,
+        }
+
+        let of_role = || serde_json::from_str::<Role<'_>>(self.message?.get()).ok();
+        match (&self.kind, &self.message) {
+            (Some(kind), _) => kind.to_string(),
+            (None, Some(_)) => of_role().map_or_else(String::new, |found| found.role.to_string()),
+            (None, None) => String::new(),
+        }
+    }
 }
 
 /// A line that is part of the conversation.

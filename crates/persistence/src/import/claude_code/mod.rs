@@ -54,13 +54,14 @@ impl Parser for Log {
 impl Log {
     fn line(&mut self, bytes: &[u8], out: &mut Output) -> Result<(), Why> {
         let kind: Kind<'_> = serde_json::from_slice(bytes).map_err(|error| Why::json(&error))?;
-        if !matches!(&*kind.kind, "user" | "assistant" | "system") {
-            out.counts.ignore(&kind.kind);
+        let kind = kind.name();
+        if !matches!(kind.as_str(), "user" | "assistant" | "system") {
+            out.counts.ignore(if kind.is_empty() { "line without a type" } else { &kind });
             return Ok(());
         }
         let line: Line<'_> = serde_json::from_slice(bytes).map_err(|error| Why::json(&error))?;
         let at = line.timestamp.ok_or(Why::NoTime("the field `timestamp` is missing"))?;
-        match (&*kind.kind, &line.message) {
+        match (kind.as_str(), &line.message) {
             ("system", _) if some(line.subtype.as_ref()) == Some("api_error") => {
                 self.refusal(&line, at, out);
             }

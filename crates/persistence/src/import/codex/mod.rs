@@ -1,8 +1,8 @@
 //! Reading the logs of the Codex CLI: each request once, though totals run on and forks repeat their history.
 
 mod line;
+mod lineage;
 
-use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use chrono::{DateTime, Utc};
@@ -20,6 +20,8 @@ use super::turn::{Reply, Tool, Turn, give, give_last};
 use line::{
     EndEvent, Ended, Item, Kind, Line, SessionMeta, TokenCount, Tokens, TurnContext, TurnEvent,
 };
+use lineage::Lineage;
+pub(crate) use lineage::Memory;
 
 /// The most calls of one turn: a log without prompts is given out in pieces.
 const MOST_CALLS: usize = 10_000;
@@ -27,35 +29,19 @@ const MOST_CALLS: usize = 10_000;
 /// The milliseconds of an id that is laid out as a UUID of version 7.
 const MILLIS: Range<usize> = 0..13;
 
-/// What is remembered across files.
-#[derive(Default)]
-pub(crate) struct Memory {
-    /// Requests and calls of tools that were counted, by hashes of their lineage and what names them there.
-    seen: HashSet<u64>,
-    /// The first session of the lineage of each session, by its hash.
-    roots: HashMap<u64, u64>,
-    /// The turns of each session, by when they began: a sub-agent was sent out in the last before it began.
-    turns: HashMap<u64, Vec<(DateTime<Utc>, OperationId, TraceId)>>,
-}
-
 /// One file of a log: one session.
 #[derive(Default)]
 pub(crate) struct Log {
     session: Option<SessionMeta>,
-    /// The session with which its history began: this one, or that of which it was forked, however often.
-    root: u64,
+    lineage: Lineage,
     context: Option<TurnContext>,
     /// What was used in all, as the last event told.
     total: Tokens,
     current: Option<Turn>,
     /// When the last prompt or output of a tool was there.
     asked: Option<DateTime<Utc>>,
-    /// Whether there were requests: what names a session comes before them.
-    begun: bool,
     /// Whether there are events with which turns begin.
     tells_turns: bool,
-    /// Calls of tools of this file: their ids are only compared with those of others.
-    calls: HashSet<u64>,
 }
 
 impl Parser for Log {
@@ -69,7 +55,7 @@ impl Parser for Log {
     fn end(&mut self, out: &mut Output) {
         self.note(out);
         self.current.take().into_iter().for_each(|turn| give_last(turn, out));
-        out.codex.seen.extend(self.calls.drain());
+        self.lineage.end(&mut out.codex);
     }
 }
 
@@ -81,6 +67,7 @@ impl Log {
             out.counts.ignore("line without a payload");
             return Ok(());
         };
+        line.timestamp.into_iter().for_each(|at| self.lineage.line(at));
         match kind {
             "session_meta" => self.session(read(payload)?, line.timestamp, out),
             "turn_context" => self.context(read(payload)?),
@@ -97,20 +84,11 @@ impl Log {
         Ok(())
     }
 
-    /// Takes what names the session. In a fork, the sessions whose history follows come after it, the oldest last.
+    /// Takes what names the session; those that follow name the sessions that were copied into it.
     fn session(&mut self, meta: SessionMeta, at: Option<DateTime<Utc>>, out: &mut Output) {
-        if !self.begun {
-            let own = hash(&[&meta.id]);
-            let before = meta.forked_from_id.as_deref().map(|id| hash(&[id]));
-            let known =
-                before.map(|before| out.codex.roots.get(&before).copied().unwrap_or(before));
-            self.root = known.unwrap_or(own);
-        }
+        self.lineage.session(&meta, &mut out.codex);
         if self.session.is_none() {
             self.session = Some(SessionMeta { timestamp: meta.timestamp.or(at), ..meta });
-        }
-        if let (false, Some(session)) = (self.begun, &self.session) {
-            out.codex.roots.insert(hash(&[&session.id]), self.root);
         }
     }
 
@@ -178,7 +156,6 @@ impl Log {
             out.counts.ignore("token_count without tokens");
             return Ok(());
         };
-        self.begun = true;
         let used = match (info.total_token_usage, info.last_token_usage) {
             (Some(total), _) if total == self.total => {
                 out.counts.duplicates += 1;
@@ -196,13 +173,12 @@ impl Log {
             return Ok(());
         }
         let usage = used.usage()?;
-        let total = info.total_token_usage.unwrap_or_default();
-        // A copy has other times, but the same counts in the same lineage.
-        let key = hash(&["tokens", &self.root.to_string(), &total.as_text(), &used.as_text()]);
-        if !out.codex.seen.insert(key) {
+        let counts = (info.total_token_usage, used);
+        let Some(key) = self.lineage.request(at, counts, out.path.as_deref(), &mut out.codex)
+        else {
             out.counts.duplicates += 1;
             return Ok(());
-        }
+        };
         let asked = self.asked.filter(|asked| *asked <= at);
         let mut call = LlmCall::default().using(usage);
         call.provider =
@@ -247,12 +223,10 @@ impl Log {
     }
 
     fn call(&mut self, item: &Item<'_>, id: &str, at: DateTime<Utc>, out: &mut Output) {
-        let key = hash(&["call", &self.root.to_string(), id]);
-        if out.codex.seen.contains(&key) {
+        if !self.lineage.call(id, &out.codex) {
             out.counts.duplicates += 1;
             return;
         }
-        self.calls.insert(key);
         let own = item.kind.strip_suffix("_call").unwrap_or(&item.kind);
         let name = some(item.name.as_ref()).unwrap_or(own);
         let name = match some(item.namespace.as_ref()) {

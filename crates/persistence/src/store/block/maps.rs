@@ -1,7 +1,6 @@
 //! Maps of keys to values, such as metadata: a column for each key and kind of value, and for each row its shape, which
 //! says what of them it has.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use foldhash::fast::RandomState;
@@ -9,6 +8,7 @@ use serde_json::Value;
 
 use super::bytes::{Cursor, put_number, unzigzag, zigzag};
 use super::error::Broken;
+use super::texts::List;
 
 /// Keys beyond this many in a block go, with their values, into one column of JSON.
 const MOST_COLUMNS: usize = 256;
@@ -119,7 +119,7 @@ pub(super) struct Keyed<'r> {
     pub(super) key: &'r str,
     pub(super) kind: Kind,
     pub(super) numbers: Vec<u64>,
-    pub(super) texts: Vec<Cow<'r, str>>,
+    pub(super) texts: List,
     /// How many rows have it.
     pub(super) rows: usize,
 }
@@ -133,6 +133,8 @@ pub(super) struct MapSheet<'r> {
     shape_places: HashMap<Vec<u16>, u64, RandomState>,
     /// The shape of each row.
     pub(super) rows: Vec<u64>,
+    /// The columns of the row at hand.
+    shape: Vec<u16>,
 }
 
 /// A JSON value that would not be read back: `serde_json` reads up to 127 levels.
@@ -148,17 +150,17 @@ impl<'r> MapSheet<'r> {
         map: impl Iterator<Item = (&'r str, Item<'r>)>,
     ) -> Result<(), TooDeep> {
         let last = self.rows.last().copied();
-        let expected = last.map_or(&[][..], |shape| &self.shapes[as_place(shape)]).to_vec();
-        let mut shape = Vec::with_capacity(expected.len());
+        self.shape.clear();
         let mut rest = BTreeMap::new();
         for (at, (key, item)) in map.enumerate() {
             if matches!(item, Item::Json(value) if levels(value, MOST_LEVELS).is_none()) {
                 return Err(TooDeep);
             }
-            match self.place(key, item.kind(), expected.get(at).copied()) {
+            let expected = last.and_then(|shape| self.shapes[as_place(shape)].get(at).copied());
+            match self.place(key, item.kind(), expected) {
                 Some(place) => {
                     self.columns[usize::from(place)].push(item);
-                    shape.push(place);
+                    self.shape.push(place);
                 }
                 None => {
                     rest.insert(key, item.value());
@@ -168,11 +170,11 @@ impl<'r> MapSheet<'r> {
         if !rest.is_empty() {
             let place = self.add("", Kind::Rest);
             let json = serde_json::to_string(&rest).unwrap_or_default();
-            self.columns[usize::from(place)].push_text(Cow::Owned(json));
-            shape.push(place);
+            self.columns[usize::from(place)].push_text(&json);
+            self.shape.push(place);
         }
-        let same = last.filter(|_| shape == expected);
-        let row = same.unwrap_or_else(|| self.shape(shape));
+        let same = last.filter(|shape| self.shapes[as_place(*shape)] == self.shape);
+        let row = same.unwrap_or_else(|| self.find_shape());
         self.rows.push(row);
         Ok(())
     }
@@ -191,14 +193,14 @@ impl<'r> MapSheet<'r> {
         let columns = &mut self.columns;
         *self.places.entry((key, kind)).or_insert_with(|| {
             let place = u16::try_from(columns.len()).unwrap_or(u16::MAX);
-            columns.push(Keyed { key, kind, numbers: Vec::new(), texts: Vec::new(), rows: 0 });
+            columns.push(Keyed { key, kind, numbers: Vec::new(), texts: List::default(), rows: 0 });
             place
         })
     }
 
-    fn shape(&mut self, shape: Vec<u16>) -> u64 {
+    fn find_shape(&mut self) -> u64 {
         let shapes = &mut self.shapes;
-        *self.shape_places.entry(shape).or_insert_with_key(|shape| {
+        *self.shape_places.entry(self.shape.clone()).or_insert_with_key(|shape| {
             shapes.push(shape.clone());
             shapes.len() as u64 - 1
         })
@@ -217,18 +219,18 @@ impl<'r> MapSheet<'r> {
     }
 }
 
-impl<'r> Keyed<'r> {
-    fn push(&mut self, item: Item<'r>) {
+impl Keyed<'_> {
+    fn push(&mut self, item: Item<'_>) {
         match item {
-            Item::Text(text) => return self.push_text(Cow::Borrowed(text)),
-            Item::Json(value) => return self.push_text(Cow::Owned(value.to_string())),
+            Item::Text(text) => return self.push_text(text),
+            Item::Json(value) => return self.push_text(&value.to_string()),
             Item::Number(_, number) => self.numbers.push(number),
             Item::Fixed(_) => {}
         }
         self.rows += 1;
     }
 
-    fn push_text(&mut self, text: Cow<'r, str>) {
+    fn push_text(&mut self, text: &str) {
         self.texts.push(text);
         self.rows += 1;
     }

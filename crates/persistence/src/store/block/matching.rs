@@ -1,6 +1,7 @@
 //! Which operations of a block fulfil a query, found on columns, without making a record.
 
-use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
 use serde_json::Value;
 use taximeter_models::{ErrorCategory, Outcome, ToolStatus};
 
@@ -8,10 +9,10 @@ use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool
 use super::error::BlockError;
 use super::maps::{Item, Kind};
 use super::presence::{EVERY, Presence, SomeTexts};
-use super::read_maps::{MapColumn, Shapes};
+use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
-use super::sheets::outcome;
-use crate::store::{Condition, Query};
+use super::sheets::{moment, outcome};
+use crate::store::{Block, Condition, Query};
 
 /// Rows of a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +47,19 @@ impl Rows {
     }
 
     fn of(keep: &[bool]) -> Self {
-        if keep.iter().all(|keep| *keep) {
-            return Self::All(keep.len());
+        let count = keep.iter().filter(|keep| **keep).count();
+        if count == keep.len() {
+            return Self::All(count);
         }
-        let kept = (0_u32..).zip(keep).filter(|(_, keep)| **keep);
-        Self::Some(kept.map(|(row, _)| row).collect())
+        // Written without a branch: whether a row is kept, a processor cannot guess.
+        let mut rows = vec![0; keep.len()];
+        let mut next = 0;
+        for (row, keep) in (0_u32..).zip(keep) {
+            rows[next] = row;
+            next += usize::from(*keep);
+        }
+        rows.truncate(count);
+        Self::Some(rows)
     }
 }
 
@@ -81,17 +90,15 @@ impl Reader<'_> {
         if query.since.is_none() && query.until.is_none() {
             return Ok(());
         }
-        let within = |at: DateTime<Utc>| {
-            query.since.is_none_or(|since| at >= since)
-                && query.until.is_none_or(|until| at < until)
-        };
+        // To the nanosecond, as far as 64 bits reach.
+        let [since, until] = [query.since, query.until].map(|at| at.map(|at| moment(at).0));
+        let within =
+            |at: i64| since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until);
         let (first, last) = self.meta.range_ns();
-        let exact = self.count(operation::START.far_seconds()) == 0;
-        let ends = [first, last].map(DateTime::from_timestamp_nanos);
-        if exact && ends.into_iter().all(within) {
+        if within(first) && within(last) {
             return Ok(());
         }
-        for (keep, at) in keep.iter_mut().zip(self.moments()?) {
+        for (keep, at) in keep.iter_mut().zip(self.starts()?) {
             *keep &= within(at);
         }
         Ok(())
@@ -139,7 +146,7 @@ impl Reader<'_> {
 
     fn keep_outcome(&mut self, asked: Outcome, keep: &mut [bool]) -> Result<(), BlockError> {
         let mask = self.numbers_of(operation::MASK, self.meta.rows)?;
-        for (keep, mask) in keep.iter_mut().zip(mask.iter()) {
+        for (keep, mask) in keep.iter_mut().zip(&*mask.each()) {
             *keep &= mask & operation::bit::OUTCOME == outcome(asked);
         }
         Ok(())
@@ -147,8 +154,8 @@ impl Reader<'_> {
 
     fn keep_slow(&mut self, nanos: u64, keep: &mut [bool]) -> Result<(), BlockError> {
         let durations = self.numbers_of(operation::DURATION, self.meta.rows)?;
-        for (keep, duration) in keep.iter_mut().zip(durations.iter()) {
-            *keep &= duration >= nanos;
+        for (keep, duration) in keep.iter_mut().zip(&*durations.each()) {
+            *keep &= (*duration).min(Block::NONE - 1) >= nanos;
         }
         Ok(())
     }
@@ -202,20 +209,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The name that was asked counts, or else the one that answered, as [`LlmCall::model`] says.
-    ///
-    /// [`LlmCall::model`]: taximeter_models::LlmCall::model
+    /// Calls go by the name that `LlmCall::model` gives.
     fn keep_llm(&mut self, name: &str, keep: &mut [bool]) -> Result<(), BlockError> {
-        use llm::bit;
-
-        let rows = self.count(llm::MASK);
-        let mask = self.numbers_of(llm::MASK, rows)?;
-        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, bit::RESPONSE_MODEL)?;
-        let asked = self.some_texts(llm::REQUEST_MODEL, &mask, bit::REQUEST_MODEL)?;
-        let unknown = taximeter_models::LlmCall::default();
-        let is_it =
-            |row| asked.text(row).or_else(|| answered.text(row)).unwrap_or(unknown.model()) == name;
-        let found: Vec<bool> = (0..rows).map(is_it).collect();
+        let (keys, names) = self.llm_keys()?;
+        let found: Vec<bool> = keys.iter().map(|key| names[*key as usize] == *name).collect();
         self.keep_having(&LLMS, &found, keep)
     }
 
@@ -300,18 +297,33 @@ fn inferred(mask: u64) -> Option<ErrorCategory> {
 }
 
 fn keep_equal(texts: &SomeTexts, text: &str, keep: &mut [bool]) {
-    let key = texts.texts.list().iter().position(|known| known == text);
-    for (row, keep) in keep.iter_mut().enumerate() {
-        *keep &= key.is_some() && texts.key(row) == key;
+    let place = texts.texts.list().iter().position(|known| known == text);
+    // No row has the key of no text.
+    let asked = place.and_then(|place| u32::try_from(place).ok());
+    match asked {
+        Some(asked) => {
+            for (keep, key) in keep.iter_mut().zip(&*texts.keys()) {
+                *keep &= *key == asked;
+            }
+        }
+        None => keep.fill(false),
     }
 }
 
 impl MapColumn {
     /// Marks the rows whose key has this value, where this column has the key.
     fn find(&self, key: &str, value: &Value, found: &mut [bool]) {
+        if let (Kind::Text, Some(text), MapValues::Texts(texts)) =
+            (self.kind, value.as_str(), &self.values)
+        {
+            let texts = SomeTexts { presence: self.presence.clone(), texts: Arc::clone(texts) };
+            let mut equal = vec![true; found.len()];
+            keep_equal(&texts, text, &mut equal);
+            found.iter_mut().zip(equal).for_each(|(found, equal)| *found |= equal);
+            return;
+        }
         let is_it = |row: usize| match (self.kind, Item::from(value)) {
             (Kind::Rest, _) => self.value(row).is_some_and(|rest| rest.get(key) == Some(value)),
-            (Kind::Text, Item::Text(text)) => self.text(row) == Some(text),
             (Kind::Text, _) | (_, Item::Text(_)) => false,
             _ => self.presence.place(row).is_some() && self.value(row).as_ref() == Some(value),
         };

@@ -43,6 +43,7 @@ mod matching;
 mod meta;
 mod numbered;
 mod numbers;
+mod packed;
 mod presence;
 mod read_maps;
 mod reader;

@@ -1,14 +1,20 @@
 //! A column of numbers: one number for all rows, or pco over the narrowest type that holds them.
 
+use std::borrow::Cow;
+
 use pco::data_types::Number;
 use pco::standalone::{simple_compress, simple_decompress_into};
 use pco::{ChunkConfig, DeltaSpec};
 
 use super::bytes::{Cursor, put_bytes, put_number};
 use super::error::{Broken, SealError};
+use super::packed;
 
 /// How hard pco tries. Level 4 takes a quarter of the time of its default, 8, for under one per cent more bytes.
 const LEVEL: usize = 4;
+
+/// Numbers are packed where that takes at most nine eighths of what pco makes of them: they are read that much faster.
+const PACKED_BELOW: (usize, usize) = (9, 8);
 
 /// What the first byte of a column of numbers says.
 mod form {
@@ -18,6 +24,7 @@ mod form {
     pub(super) const LONG: u8 = 3;
     pub(super) const FLOAT: u8 = 4;
     pub(super) const REPEATING: u8 = 5;
+    pub(super) const PACKED: u8 = 6;
 }
 
 /// The numbers of a column.
@@ -51,6 +58,14 @@ impl Numbers {
         }
     }
 
+    /// The number of each row.
+    pub(super) fn each(&self) -> Cow<'_, [u64]> {
+        match self {
+            Self::Constant(number, count) => vec![*number; *count].into(),
+            Self::Each(numbers) => numbers.into(),
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = u64> + '_ {
         (0..self.len()).map(|row| self.get(row))
     }
@@ -64,6 +79,20 @@ pub(super) fn encode(to: &mut Vec<u8>, numbers: &[u64]) -> Result<(), SealError>
         put_number(to, first);
         return Ok(());
     }
+    let mut compressed = Vec::new();
+    compress_narrow(&mut compressed, numbers)?;
+    let packed = packed::size(numbers)
+        .filter(|size| *size <= compressed.len() / PACKED_BELOW.1 * PACKED_BELOW.0);
+    if packed.is_some() {
+        to.push(form::PACKED);
+        packed::encode(to, numbers);
+    } else {
+        to.append(&mut compressed);
+    }
+    Ok(())
+}
+
+fn compress_narrow(to: &mut Vec<u8>, numbers: &[u64]) -> Result<(), SealError> {
     let largest = numbers.iter().copied().max().unwrap_or_default();
     #[expect(clippy::cast_possible_truncation, reason = "the largest fits")]
     if u16::try_from(largest).is_ok() {
@@ -124,6 +153,7 @@ pub(super) fn decode(bytes: &[u8], count: usize) -> Result<Numbers, Broken> {
         form::SHORT => Numbers::Each(decompress::<u16, _>(cursor.0, count, u64::from)?),
         form::WORD => Numbers::Each(decompress::<u32, _>(cursor.0, count, u64::from)?),
         form::LONG => Numbers::Each(exactly(cursor.0, count)?),
+        form::PACKED => Numbers::Each(packed::decode(cursor.0, count, |number| number)?),
         form::FLOAT => Numbers::Each(decompress(cursor.0, count, f64::to_bits)?),
         form::REPEATING => {
             let distinct = cursor.at_most(count)?;
@@ -134,6 +164,34 @@ pub(super) fn decode(bytes: &[u8], count: usize) -> Result<Numbers, Broken> {
             Numbers::Each(numbers.collect::<Option<_>>().ok_or(OUTSIDE)?)
         }
         _ => return Err(Broken("its numbers have a form that is not known")),
+    })
+}
+
+/// Numbers of 32 bits at most.
+#[derive(Debug)]
+pub(super) enum Words {
+    Constant(u64, usize),
+    Short(Vec<u16>),
+    Word(Vec<u32>),
+}
+
+/// Reads so many numbers that are at most as large as a count of rows, without making them wider than they are.
+pub(super) fn decode_words(bytes: &[u8], count: usize) -> Result<Words, Broken> {
+    let mut cursor = Cursor(bytes);
+    Ok(match cursor.byte()? {
+        form::CONSTANT => {
+            let number = cursor.number()?;
+            cursor.end()?;
+            Words::Constant(number, count)
+        }
+        form::SHORT => Words::Short(exactly(cursor.0, count)?),
+        form::WORD => Words::Word(exactly(cursor.0, count)?),
+        // What does not fit is a key outside of every list.
+        form::PACKED => {
+            let word = |number| u32::try_from(number).unwrap_or(u32::MAX);
+            Words::Word(packed::decode(cursor.0, count, word)?)
+        }
+        _ => return Err(Broken("its keys have a form that is not known")),
     })
 }
 
@@ -179,7 +237,7 @@ mod tests {
         assert!(
             numbers.is_empty()
                 || bytes[0] == form::CONSTANT
-                || decode(&bytes, numbers.len() + 1).is_err()
+                || decode(&bytes, numbers.len() + 9).is_err()
         );
     }
 
@@ -203,7 +261,7 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(mut bytes: Vec<u8>, form in 0..7_u8, count in 0..2_000_usize) {
+        fn no_bytes_make_it_panic(mut bytes: Vec<u8>, form in 0..8_u8, count in 0..2_000_usize) {
             bytes.insert(0, form);
             let _ = decode(&bytes, count);
         }

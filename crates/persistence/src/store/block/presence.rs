@@ -1,22 +1,23 @@
 //! Which rows have a value, and where it is among those that there are.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use taximeter_models::Name;
 
 use super::error::Broken;
-use super::meta::MOST_VALUES;
 use super::numbers::Numbers;
 use super::texts::Texts;
+use crate::store::Keys;
 
 /// Which rows of a table have a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Presence {
     /// Every one, its own.
     All,
-    /// None.
-    Nothing,
+    /// None of so many.
+    Nothing(usize),
     /// For each row the place of its value, or [`ABSENT`].
     Some(Vec<u32>),
 }
@@ -31,7 +32,7 @@ impl Presence {
         match mask {
             mask if bit == EVERY => (Self::All, mask.len()),
             Numbers::Constant(mask, count) if mask & bit != 0 => (Self::All, *count),
-            Numbers::Constant(..) => (Self::Nothing, 0),
+            Numbers::Constant(_, count) => (Self::Nothing(*count), 0),
             Numbers::Each(mask) => Self::where_it_is(mask.iter().map(|mask| mask & bit != 0)),
         }
     }
@@ -53,7 +54,7 @@ impl Presence {
     pub(super) fn place(&self, row: usize) -> Option<usize> {
         match self {
             Self::All => Some(row),
-            Self::Nothing => None,
+            Self::Nothing(_) => None,
             Self::Some(places) => {
                 let place = places[row];
                 (place != ABSENT).then_some(place as usize)
@@ -70,6 +71,20 @@ pub(super) struct SomeNumbers {
 }
 
 impl SomeNumbers {
+    /// The number of each row, or another one where it has none.
+    pub(super) fn each(&self, absent: u64) -> Cow<'_, [u64]> {
+        match &self.presence {
+            Presence::All => self.numbers.each(),
+            Presence::Nothing(rows) => vec![absent; *rows].into(),
+            Presence::Some(places) => {
+                let numbers = self.numbers.each();
+                let number =
+                    |place: &u32| if *place == ABSENT { absent } else { numbers[*place as usize] };
+                places.iter().map(number).collect()
+            }
+        }
+    }
+
     pub(super) fn get(&self, row: usize) -> Option<u64> {
         self.presence.place(row).map(|place| self.numbers.get(place))
     }
@@ -83,6 +98,19 @@ pub(super) struct SomeTexts {
 }
 
 impl SomeTexts {
+    /// For each row the place of its text in the list of different texts, or [`Keys::NONE`].
+    pub(super) fn keys(&self) -> Cow<'_, [u32]> {
+        let keys = self.texts.keys();
+        match &self.presence {
+            Presence::All => keys,
+            Presence::Nothing(rows) => vec![Keys::NONE; *rows].into(),
+            Presence::Some(places) => places
+                .iter()
+                .map(|place| if *place == ABSENT { Keys::NONE } else { keys[*place as usize] })
+                .collect(),
+        }
+    }
+
     pub(super) fn text(&self, row: usize) -> Option<&str> {
         self.presence.place(row).map(|place| self.texts.text(place))
     }
@@ -99,27 +127,42 @@ impl SomeTexts {
 
 /// Which rows of another table are the parts of each row.
 #[derive(Debug)]
-pub(super) struct Ranges {
+pub(super) enum Ranges {
+    /// So many parts of each row.
+    Same(usize),
     /// Where the parts of each row begin, and where those of the last row end.
-    begins: Vec<u32>,
+    Begins(Vec<u32>),
 }
 
 impl Ranges {
     /// From how many parts each row has; in all there are so many.
     pub(super) fn of(counts: &Numbers, parts: usize) -> Result<Self, Broken> {
+        if let Numbers::Constant(count, rows) = counts {
+            let count = usize::try_from(*count).map_err(|_| OTHER_COUNT)?;
+            let fits = count.checked_mul(*rows) == Some(parts);
+            return if fits { Ok(Self::Same(count)) } else { Err(OTHER_COUNT) };
+        }
         let mut begins = Vec::with_capacity(counts.len() + 1);
         let mut end = 0_u32;
         begins.push(end);
         for count in counts.iter() {
-            let count = u32::try_from(count).ok().filter(|count| *count as usize <= MOST_VALUES);
+            let count = u32::try_from(count).ok();
             end = count.and_then(|count| end.checked_add(count)).ok_or(OTHER_COUNT)?;
             begins.push(end);
         }
-        if end as usize == parts { Ok(Self { begins }) } else { Err(OTHER_COUNT) }
+        if end as usize == parts { Ok(Self::Begins(begins)) } else { Err(OTHER_COUNT) }
     }
 
     pub(super) fn get(&self, row: usize) -> Range<usize> {
-        self.begins[row] as usize..self.begins[row + 1] as usize
+        match self {
+            Self::Same(count) => row * count..(row + 1) * count,
+            Self::Begins(begins) => begins[row] as usize..begins[row + 1] as usize,
+        }
+    }
+
+    /// Whether each row has one part, so that both tables have the same rows.
+    pub(super) fn is_one_each(&self) -> bool {
+        matches!(self, Self::Same(1))
     }
 }
 

@@ -29,8 +29,10 @@ impl Shapes {
         let keys = reader.meta.keys_of(map).into_iter();
         let columns: Vec<_> =
             keys.map(|(column, key)| (column, key.kind, key.name.clone())).collect();
-        let list = reader.payload(map.shapes())?.unwrap_or_default();
-        let shapes = read_shapes(&list.0, list.1, columns.len());
+        let shapes = match reader.payload(map.shapes())? {
+            Some(list) => read_shapes(list.bytes(), list.count, columns.len()),
+            None => Ok(Vec::new()),
+        };
         let shapes = shapes.map_err(|broken| broken.at(Some(map.shapes())))?;
         let rows = reader.numbers_of(map.shape(), rows)?;
         let outside = super::error::Broken("a row has a shape that there is not");
@@ -59,7 +61,7 @@ impl Shapes {
         let having: Vec<u64> = self.list.iter().map(|shape| has(shape).into()).collect();
         let bit = |shape: u64| usize::try_from(shape).map_or(0, |shape| having[shape]);
         match &*self.rows {
-            Numbers::Constant(_, 0) => (Presence::Nothing, 0),
+            Numbers::Constant(_, 0) => (Presence::Nothing(0), 0),
             Numbers::Constant(shape, count) => {
                 Presence::of(&Numbers::Constant(bit(*shape), *count), 1)
             }

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use taximeter_models::OperationId;
 
-use super::column::{ColumnId, operation};
+use super::bytes::unzigzag;
+use super::column::{ColumnId, component, operation};
 use super::error::{BlockError, Broken};
 use super::ids::{Threads, expected_high};
 use super::meta::{Meta, Place, VERSION};
@@ -93,7 +95,30 @@ impl<'f> Reader<'f> {
     pub(super) fn starts(&mut self) -> Result<Vec<i64>, BlockError> {
         let first = self.meta.first_ns;
         let starts = self.numbers_of(operation::START, self.meta.rows)?;
-        Ok(starts.iter().map(|since| first.wrapping_add(since.cast_signed())).collect())
+        Ok(starts.each().iter().map(|since| first.wrapping_add(since.cast_signed())).collect())
+    }
+
+    /// How long after the start of its operation each component began. They are kept as distances from the end of the
+    /// component before.
+    pub(super) fn offsets(&mut self) -> Result<SomeNumbers, BlockError> {
+        let rows = self.count(component::MASK);
+        let ranges = self.ranges(operation::COMPONENTS, self.meta.rows, rows)?;
+        let mask = self.numbers_of(component::MASK, rows)?;
+        let mut offsets = self.some_numbers(component::OFFSET, &mask, component::bit::OFFSET)?;
+        let durations = self.numbers_of(component::DURATION, rows)?;
+        let mut absolute = Vec::with_capacity(offsets.numbers.len());
+        for operation in 0..self.meta.rows {
+            let mut end = 0_u64;
+            for row in ranges.get(operation) {
+                if let Some(since) = offsets.get(row) {
+                    end = end.wrapping_add(unzigzag(since).cast_unsigned());
+                    absolute.push(end);
+                }
+                end = end.wrapping_add(durations.get(row));
+            }
+        }
+        offsets.numbers = Arc::new(Numbers::Each(absolute));
+        Ok(offsets)
     }
 
     /// How many rows the table has of which this is a column that every row has.
@@ -107,7 +132,7 @@ impl<'f> Reader<'f> {
             return Ok(Arc::clone(known));
         }
         let read = match self.payload(column)? {
-            Some((bytes, count)) => numbers::decode(&bytes, count),
+            Some(payload) => numbers::decode(payload.bytes(), payload.count),
             None => Ok(Numbers::default()),
         };
         let read = Arc::new(read.map_err(|broken| broken.at(Some(column)))?);
@@ -121,7 +146,7 @@ impl<'f> Reader<'f> {
             return Ok(Arc::clone(known));
         }
         let read = match self.payload(column)? {
-            Some((bytes, count)) => texts::decode(&bytes, count),
+            Some(payload) => texts::decode(payload.bytes(), payload.count),
             None => Ok(Texts::default()),
         };
         let read = Arc::new(read.map_err(|broken| broken.at(Some(column)))?);
@@ -135,8 +160,8 @@ impl<'f> Reader<'f> {
         column: ColumnId,
         rows: usize,
     ) -> Result<Arc<Numbers>, BlockError> {
-        let numbers = self.numbers(column)?;
-        if numbers.len() == rows { Ok(numbers) } else { Err(OTHER_COUNT.at(Some(column))) }
+        self.expect_count(column, rows)?;
+        self.numbers(column)
     }
 
     /// The texts of a column that every row of a table has.
@@ -145,8 +170,13 @@ impl<'f> Reader<'f> {
         column: ColumnId,
         rows: usize,
     ) -> Result<Arc<Texts>, BlockError> {
-        let texts = self.texts(column)?;
-        if texts.len() == rows { Ok(texts) } else { Err(OTHER_COUNT.at(Some(column))) }
+        self.expect_count(column, rows)?;
+        self.texts(column)
+    }
+
+    /// Whether a column has as many values as there are rows that have one. It is asked before room is made for them.
+    fn expect_count(&self, column: ColumnId, rows: usize) -> Result<(), BlockError> {
+        if self.count(column) == rows { Ok(()) } else { Err(OTHER_COUNT.at(Some(column))) }
     }
 
     /// The numbers of the rows whose mask has a bit.
@@ -182,31 +212,42 @@ impl<'f> Reader<'f> {
         Ranges::of(&counts, parts).map_err(|broken| broken.at(Some(column)))
     }
 
-    /// The payload of a column, checked, and how many values it has; none where the block has no such column.
-    pub(super) fn payload(
-        &mut self,
-        column: ColumnId,
-    ) -> Result<Option<(Vec<u8>, usize)>, BlockError> {
+    /// The payload of a column, checked; none where the block has no such column.
+    pub(super) fn payload(&mut self, column: ColumnId) -> Result<Option<Payload>, BlockError> {
         let Some(entry) = self.meta.directory.get(&column) else { return Ok(None) };
+        let count = entry.count;
         let check = match &entry.place {
-            Place::Inline(bytes) => return Ok(Some((bytes.clone(), entry.count))),
+            Place::Inline(bytes) => {
+                return Ok(Some(Payload { kept: bytes.clone(), within: 0..bytes.len(), count }));
+            }
             Place::Outside { check } => *check,
         };
-        let count = entry.count;
         let fetched = (self.fetch)(column);
-        let bytes = fetched.map_err(|source| BlockError::Fetch { column, source })?;
-        match open(column, check, bytes) {
-            Ok(payload) => Ok(Some((payload, count))),
-            Err(broken) => Err(broken.at(Some(column))),
-        }
+        let kept = fetched.map_err(|source| BlockError::Fetch { column, source })?;
+        let within = open(column, check, &kept).map_err(|broken| broken.at(Some(column)))?;
+        Ok(Some(Payload { kept, within, count }))
+    }
+}
+
+/// The payload of a column, and how many values it has.
+#[derive(Debug)]
+pub(super) struct Payload {
+    kept: Vec<u8>,
+    within: Range<usize>,
+    pub(super) count: usize,
+}
+
+impl Payload {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.kept[self.within.clone()]
     }
 }
 
 const OTHER_COUNT: Broken =
     Broken("it has another count of values than there are rows that have one");
 
-/// What is between version and checksum, if it is this block's.
-fn open(column: ColumnId, check: u32, mut bytes: Vec<u8>) -> Result<Vec<u8>, Broken> {
+/// Where the payload is, between version and checksum, if it is this block's.
+fn open(column: ColumnId, check: u32, bytes: &[u8]) -> Result<Range<usize>, Broken> {
     let Some((body, said)) = bytes.split_last_chunk::<4>() else {
         return Err(Broken("there are too few bytes"));
     };
@@ -217,10 +258,8 @@ fn open(column: ColumnId, check: u32, mut bytes: Vec<u8>) -> Result<Vec<u8>, Bro
     if said != check {
         return Err(Broken("it belongs to another block"));
     }
-    if body.first() != Some(&VERSION) {
-        return Err(Broken("it has another version than its block"));
+    match body.first() {
+        Some(&VERSION) => Ok(1..body.len()),
+        _ => Err(Broken("it has another version than its block")),
     }
-    bytes.truncate(bytes.len() - 4);
-    bytes.remove(0);
-    Ok(bytes)
 }

@@ -52,20 +52,6 @@ impl Reader<'_> {
     }
 }
 
-impl Reader<'_> {
-    /// When each operation began.
-    pub(super) fn moments(&mut self) -> Result<Vec<DateTime<Utc>>, BlockError> {
-        let rows = self.meta.rows;
-        let mask = self.numbers_of(operation::MASK, rows)?;
-        let times = Times::read(self, operation::START, &mask, EVERY, operation::bit::FAR_START)?;
-        let starts = Starts { times, first: self.meta.first_ns };
-        let moments = (0..rows).map(|row| starts.times.moment(row, starts.nanos(row)));
-        moments
-            .collect::<Result<_, Wrong>>()
-            .map_err(|Wrong(column, broken)| broken.at(Some(column)))
-    }
-}
-
 /// A value that no record can have, and its column.
 #[derive(Debug)]
 struct Wrong(ColumnId, Broken);
@@ -262,7 +248,10 @@ impl Components {
         let mask = reader.numbers_of(component::MASK, rows)?;
         Ok(Self {
             name: reader.texts_of(component::NAME, rows)?,
-            offset: Times::read(reader, component::OFFSET, &mask, bit::OFFSET, bit::FAR_OFFSET)?,
+            offset: Times {
+                nanos: reader.offsets()?,
+                ..Times::read(reader, component::OFFSET, &mask, bit::OFFSET, bit::FAR_OFFSET)?
+            },
             duration: Times::read(reader, component::DURATION, &mask, EVERY, bit::FAR_DURATION)?,
             count: reader.numbers_of(component::COUNT, rows)?,
         })

@@ -6,15 +6,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use taximeter_models::{ErrorCategory, Money, Name, Unit};
+use taximeter_models::{ErrorCategory, LlmCall, Money, Name, Unit};
 
 use super::bytes::unzigzag;
-use super::column::{ColumnId, Map, component, llm, operation, tool};
+use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
 use super::costs::Costs;
 use super::error::{BlockError, Broken};
 use super::maps::Kind;
 use super::matching::{COMPONENTS, ERRORS, LLMS, Parts, Rows, TOOLS};
-use super::presence::{EVERY, Ranges, SomeNumbers, SomeTexts};
+use super::presence::{EVERY, Presence, Ranges, SomeNumbers, SomeTexts};
 use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
 use super::texts::Texts;
@@ -104,22 +104,20 @@ impl Reader<'_> {
 
     fn started(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let starts = self.starts()?;
-        let owner = |at: usize| starts[picked.owner(at)];
         let own = match picked.table {
-            Table::ToolCalls => Some(self.child(tool::MASK, tool::START, tool::bit::START)?),
-            Table::LlmCalls => Some(self.child(llm::MASK, llm::START, llm::bit::START)?),
-            Table::Components => {
-                Some(self.child(component::MASK, component::OFFSET, component::bit::OFFSET)?)
+            Table::Operations => {
+                return Ok(Values::Numbers(picked.own(&starts, i64::cast_unsigned)));
             }
-            Table::Operations => None,
+            Table::ToolCalls => self.child(tool::MASK, tool::START, tool::bit::START)?,
+            Table::LlmCalls => self.child(llm::MASK, llm::START, llm::bit::START)?,
+            Table::Components => self.offsets()?,
         };
-        let is_offset = picked.table == Table::Components;
-        let start = |at, row| {
-            let since = own.as_ref().and_then(|own| own.get(row)).unwrap_or_default();
-            if is_offset {
-                owner(at).saturating_add_unsigned(since)
+        let start = |at: usize, row: usize| {
+            let (start, since) = (starts[picked.owner(at)], own.get(row).unwrap_or_default());
+            if picked.table == Table::Components {
+                start.saturating_add_unsigned(since.min(Block::NONE - 1))
             } else {
-                owner(at).wrapping_add(unzigzag(since))
+                start.wrapping_add(unzigzag(since))
             }
         };
         Ok(picked.numbers(|at, row| start(at, row).cast_unsigned()))
@@ -178,22 +176,31 @@ impl Reader<'_> {
             Table::LlmCalls => return self.llm_names(picked),
         };
         let texts = self.texts_of(column, self.rows_of(picked.table))?;
-        Ok(picked.keys(&texts, |_, row| Some(texts.key(row))))
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts) })
     }
 
-    /// The name that was asked, or else the one that answered: that by which calls are grouped.
     fn llm_names(&mut self, picked: &Picked) -> Result<Values, BlockError> {
-        let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
+        let (keys, names) = self.llm_keys()?;
+        Ok(Values::Keys { keys: picked.own(&keys, |key| key), names })
+    }
+
+    /// For each LLM call the place of the name that [`LlmCall::model`] gives, and the names.
+    ///
+    /// [`LlmCall::model`]: taximeter_models::LlmCall::model
+    pub(super) fn llm_keys(&mut self) -> Result<(Vec<u32>, Vec<Name>), BlockError> {
+        let rows = self.count(llm::MASK);
+        let mask = self.numbers_of(llm::MASK, rows)?;
         let asked = self.some_texts(llm::REQUEST_MODEL, &mask, llm::bit::REQUEST_MODEL)?;
         let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, llm::bit::RESPONSE_MODEL)?;
         let mut interner = Interner::default();
         let [questions, answers] = [&asked, &answered].map(|some| interner.all(&some.texts));
-        let unknown = interner.key(taximeter_models::LlmCall::default().model());
-        let key = |_: usize, row: usize| {
-            let question = asked.key(row).map(|key| questions[key]);
-            question.or_else(|| answered.key(row).map(|key| answers[key])).unwrap_or(unknown)
+        let nobody = LlmCall::default();
+        let key = |row: usize| {
+            let key = asked.key(row).map(|key| questions[key]);
+            let key = key.or_else(|| answered.key(row).map(|key| answers[key]));
+            key.unwrap_or_else(|| interner.key(nobody.model()))
         };
-        Ok(Values::Keys { keys: picked.map(key), names: interner.names })
+        Ok(((0..rows).map(key).collect(), interner.names))
     }
 
     fn of_operation(
@@ -213,7 +220,7 @@ impl Reader<'_> {
         }
         let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
         let texts = self.some_texts(llm::PROVIDER, &mask, llm::bit::PROVIDER)?;
-        Ok(picked.keys(&texts.texts, |_, row| texts.key(row)))
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
     }
 
     fn value_keys(&mut self, picked: &Picked, map: Map, key: &str) -> Result<Values, BlockError> {
@@ -255,29 +262,50 @@ impl Reader<'_> {
         Ok(Values::Keys { keys, names: interner.names })
     }
 
-    /// The category of the first error of each row; a component has that of its operation.
+    /// The category of the first error of each row; that of a component is the first that names it.
     fn error_categories(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let categories = match picked.table {
             Table::ToolCalls => self.categories(&TOOLS)?,
             Table::LlmCalls => self.categories(&LLMS)?,
-            Table::Operations | Table::Components => {
-                let all = self.categories(&ERRORS)?;
-                let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
-                let first = |row| ranges.get(row).next().and_then(|first| all[first]);
-                (0..self.meta.rows).map(first).collect()
-            }
+            Table::Operations => self.first_errors()?,
+            Table::Components => self.component_errors(picked)?,
         };
-        let of_owner = matches!(picked.table, Table::Operations | Table::Components);
+        let in_order = picked.table == Table::Components;
         let key = |at: usize, row: usize| {
-            let category = categories[if of_owner { picked.owner(at) } else { row }];
-            category.and_then(|category| {
-                let place = ErrorCategory::ALL.iter().position(|known| *known == category);
-                place.and_then(|place| u32::try_from(place).ok())
-            })
+            let category = categories[if in_order { at } else { row }]?;
+            let place = ErrorCategory::ALL.iter().position(|known| *known == category)?;
+            u32::try_from(place).ok()
         };
         let keys = picked.map(|at, row| key(at, row).unwrap_or(Keys::NONE));
         let names = ErrorCategory::ALL.iter().map(|category| category.as_str().into());
         Ok(Values::Keys { keys, names: names.collect() })
+    }
+
+    fn first_errors(&mut self) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let all = self.categories(&ERRORS)?;
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
+        let first = |row| ranges.get(row).next().and_then(|first| all[first]);
+        Ok((0..self.meta.rows).map(first).collect())
+    }
+
+    /// In the order of the rows that were picked.
+    fn component_errors(
+        &mut self,
+        picked: &Picked,
+    ) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let all = self.categories(&ERRORS)?;
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
+        let columns = ErrorColumns::OPERATIONS;
+        let mask = self.numbers_of(columns.mask(), all.len())?;
+        let within = self.some_texts(columns.component(), &mask, ErrorColumns::COMPONENT_BIT)?;
+        let names = self.texts_of(component::NAME, self.rows_of(Table::Components))?;
+        let category = |at: usize, row: usize| {
+            let mut errors = ranges.get(picked.owner(at));
+            errors
+                .find(|error| within.text(*error) == Some(names.text(row)))
+                .and_then(|error| all[error])
+        };
+        Ok(picked.map(category))
     }
 
     /// The sums of the buckets that count, of each LLM call, or of all of an operation.
@@ -287,17 +315,15 @@ impl Reader<'_> {
         }
         let rows = self.count(llm::MASK);
         let mut sums = vec![0_u64; rows];
-        for (unit, numbers) in self.units()? {
-            if counts(unit) {
-                for (row, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.saturating_add(numbers.get(row).unwrap_or_default());
-                }
+        for (_, numbers) in self.units(counts)? {
+            for (sum, count) in sums.iter_mut().zip(&*numbers.each(0)) {
+                *sum = sum.saturating_add(*count);
             }
         }
-        if picked.table == Table::LlmCalls {
-            return Ok(picked.numbers(|_, row| sums[row]));
-        }
         let ranges = self.llm_ranges()?;
+        if picked.table == Table::LlmCalls || ranges.is_one_each() {
+            return Ok(Values::Numbers(picked.own(&sums, |sum| sum)));
+        }
         let sum =
             |row| sums[ranges.get(row)].iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
         Ok(picked.numbers(|_, row| sum(row)))
@@ -307,17 +333,21 @@ impl Reader<'_> {
         self.ranges(operation::LLM_CALLS, self.meta.rows, self.count(llm::MASK))
     }
 
-    /// The buckets of usage that there are.
-    fn units(&mut self) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
+    /// Those buckets of usage that count, as far as there are any.
+    fn units(&mut self, counts: fn(Unit) -> bool) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
         let shapes = Shapes::read(self, Map::Usage, self.count(llm::MASK))?;
         let mut units = Vec::new();
         for place in 0..shapes.columns.len() {
-            let column = MapColumn::read(self, &shapes, place)?;
-            let (Some(unit), MapValues::Numbers(numbers)) =
-                (Unit::named(&column.key), column.values)
-            else {
-                return Err(Broken("it has a unit that is not known").at(Some(Map::Usage.shape())));
+            let unknown = Broken("it has a unit that is not known").at(Some(Map::Usage.shape()));
+            let (_, kind, key) = &shapes.columns[place];
+            let Some(unit) = Unit::named(key).filter(|_| kind.is_number()) else {
+                return Err(unknown);
             };
+            if !counts(unit) {
+                continue;
+            }
+            let column = MapColumn::read(self, &shapes, place)?;
+            let MapValues::Numbers(numbers) = column.values else { return Err(unknown) };
             units.push((unit, SomeNumbers { presence: column.presence, numbers }));
         }
         Ok(units)
@@ -328,14 +358,8 @@ impl Reader<'_> {
             return Ok(Values::Money(vec![Money::ZERO; picked.rows.len()]));
         }
         let costs = Costs::read(self, self.count(llm::MASK))?;
-        let units = self.units()?;
-        let usd = |row: usize| {
-            let count = |asked| {
-                let bucket = units.iter().find(|(unit, _)| *unit == asked);
-                bucket.and_then(|(_, numbers)| numbers.get(row)).unwrap_or_default()
-            };
-            costs.usd(row, &count)
-        };
+        let units = Units::of(self.units(|_| true)?);
+        let usd = |row: usize| costs.usd(row, &|unit| units.count(unit, row));
         let wrong = || Broken("a cost cannot be counted").at(Some(llm::COST));
         let amounts: Option<Vec<Money>> = if picked.table == Table::LlmCalls {
             picked.rows.iter().map(usd).collect()
@@ -415,22 +439,54 @@ impl Picked {
 
     /// Times, of which the largest number stands for one that was not told.
     fn told(&self, times: &SomeNumbers) -> Values {
-        self.numbers(|_, row| times.get(row).map_or(Block::NONE, |time| time.min(Block::NONE - 1)))
+        let told = |time: u64| time.min(Block::NONE - 1);
+        match times.presence {
+            Presence::All => Values::Numbers(self.own(&times.each(Block::NONE), told)),
+            _ => self.numbers(|_, row| times.get(row).map_or(Block::NONE, told)),
+        }
     }
 
-    fn keys(&self, texts: &Texts, key: impl Fn(usize, usize) -> Option<usize>) -> Values {
-        let key = |at, row| key(at, row).and_then(|key| u32::try_from(key).ok());
-        let names = texts.list().iter().map(Name::from).collect();
-        Values::Keys { keys: self.map(|at, row| key(at, row).unwrap_or(Keys::NONE)), names }
+    /// Those of the rows that were picked, out of those of all rows.
+    fn own<T: Copy, U>(&self, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
+        gather(&self.rows, all, value)
     }
 
     /// The keys of texts of operations.
     fn some_keys(&self, texts: &SomeTexts) -> Values {
-        self.keys(&texts.texts, |at, _| texts.key(self.owner(at)))
+        let owners = self.owners.as_ref().unwrap_or(&self.rows);
+        Values::Keys { keys: gather(owners, &texts.keys(), |key| key), names: names(&texts.texts) }
     }
 
     fn no_keys(&self) -> Values {
         Values::Keys { keys: vec![Keys::NONE; self.rows.len()], names: Vec::new() }
+    }
+}
+
+fn gather<T: Copy, U>(rows: &Rows, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
+    match rows {
+        Rows::All(_) => all.iter().map(|all| value(*all)).collect(),
+        Rows::Some(rows) => rows.iter().map(|row| value(all[*row as usize])).collect(),
+    }
+}
+
+fn names(texts: &Texts) -> Vec<Name> {
+    texts.list().iter().map(Name::from).collect()
+}
+
+/// The buckets of usage, by unit.
+struct Units(Vec<Option<SomeNumbers>>);
+
+impl Units {
+    fn of(units: Vec<(Unit, SomeNumbers)>) -> Self {
+        let mut by_unit: Vec<_> = Unit::ALL.iter().map(|_| None).collect();
+        for (unit, numbers) in units {
+            by_unit[unit as usize] = Some(numbers);
+        }
+        Self(by_unit)
+    }
+
+    fn count(&self, unit: Unit, row: usize) -> u64 {
+        self.0[unit as usize].as_ref().and_then(|numbers| numbers.get(row)).unwrap_or_default()
     }
 }
 

@@ -47,8 +47,7 @@ pub fn seal(records: &[OperationRecord]) -> Result<Sealed, SealError> {
     sealer.fixed(&sheets)?;
     sealer.maps(&sheets)?;
     sealer.costs(&sheets)?;
-    sealer.inferred_errors(&ordered);
-    sealer.unnamed_llms(&ordered);
+    sealer.inferred(&ordered);
     Ok(sealer.finish(&ordered))
 }
 
@@ -71,7 +70,7 @@ impl Sealer {
             if !numbers.is_empty() {
                 self.numbers(column, numbers)?;
             }
-            if !texts.is_empty() {
+            if texts.len() > 0 {
                 let mut bytes = Vec::new();
                 let list = texts::encode(&mut bytes, texts)?;
                 if let Some(dimension) = dimension_of(column) {
@@ -153,8 +152,14 @@ impl Sealer {
         }
     }
 
-    /// A call that failed without a record of its error has a category too, which is in no column.
-    fn inferred_errors(&mut self, records: &[&OperationRecord]) {
+    /// What calls are asked for by though it is in no column: a call of a tool that failed without a record of its error
+    /// has a category, and a call of an LLM that was not named has a name.
+    fn inferred(&mut self, records: &[&OperationRecord]) {
+        let mut llm_calls = records.iter().flat_map(|record| &record.llm_calls);
+        let nameless =
+            llm_calls.find(|call| call.request_model.is_none() && call.response_model.is_none());
+        self.hashes
+            .extend(nameless.map(|call| filter::hash(dimension::LLM.as_bytes(), call.model())));
         let calls = || records.iter().flat_map(|record| &record.tool_calls);
         for status in [ToolStatus::Failure, ToolStatus::Timeout, ToolStatus::Error] {
             let inferred = |call: &&ToolCall| call.status == status && call.error.is_none();
@@ -163,15 +168,6 @@ impl Sealer {
                 filter::hash(dimension::ERROR.as_bytes(), category.as_str())
             }));
         }
-    }
-
-    /// A call that names no LLM is grouped by a name too, which is in no column.
-    fn unnamed_llms(&mut self, records: &[&OperationRecord]) {
-        let mut calls = records.iter().flat_map(|record| &record.llm_calls);
-        let unnamed =
-            calls.find(|call| call.request_model.is_none() && call.response_model.is_none());
-        self.hashes
-            .extend(unnamed.map(|call| filter::hash(dimension::LLM.as_bytes(), call.model())));
     }
 
     fn put(&mut self, column: ColumnId, count: usize, payload: Vec<u8>) -> Result<(), SealError> {

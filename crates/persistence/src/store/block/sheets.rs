@@ -1,6 +1,5 @@
 //! Records taken apart: what goes into each column, in the order of the rows.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +14,7 @@ use super::cost::CostSheet;
 use super::error::SealError;
 use super::ids::{Threads, expected_high};
 use super::maps::{Item, Kind, MapSheet};
+use super::texts::List;
 
 /// The columns of a block, as they grow record by record.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Sheets<'r> {
     /// The columns of numbers, by the number of the column.
     pub(super) numbers: Vec<Vec<u64>>,
     /// The columns of texts, likewise.
-    pub(super) texts: Vec<Vec<Cow<'r, str>>>,
+    pub(super) texts: Vec<List>,
     pub(super) maps: [MapSheet<'r>; Map::ALL.len()],
     pub(super) costs: CostSheet<'r>,
     /// When the first operation began, in nanoseconds since 1970.
@@ -35,7 +35,7 @@ impl<'r> Sheets<'r> {
     pub(super) fn of(records: &[&'r OperationRecord]) -> Result<Self, SealError> {
         let mut sheets = Self {
             numbers: vec![Vec::new(); FIXED],
-            texts: vec![Vec::new(); FIXED],
+            texts: vec![List::default(); FIXED],
             maps: Default::default(),
             costs: CostSheet::default(),
             base: records.first().map_or(0, |record| moment(record.started_at).0),
@@ -52,12 +52,12 @@ impl<'r> Sheets<'r> {
         self.numbers[usize::from(column.get())].push(number);
     }
 
-    fn text(&mut self, column: ColumnId, text: &'r str) {
-        self.texts[usize::from(column.get())].push(Cow::Borrowed(text));
+    fn text(&mut self, column: ColumnId, text: &str) {
+        self.texts[usize::from(column.get())].push(text);
     }
 
     /// Puts a text, if there is one, and hands back the bit that says so.
-    fn optional(&mut self, column: ColumnId, text: Option<&'r str>, bit: u64) -> u64 {
+    fn optional(&mut self, column: ColumnId, text: Option<&str>, bit: u64) -> u64 {
         text.map_or(0, |text| {
             self.text(column, text);
             bit
@@ -105,7 +105,8 @@ impl<'r> Sheets<'r> {
         let tags = record.tags.iter().map(|(key, value)| (key.as_str(), Item::Text(value)));
         self.map(Map::Tags, tags)?;
         self.map(Map::Metadata, items(&record.metadata))?;
-        record.components.iter().for_each(|timing| self.component(timing));
+        let mut end = 0;
+        record.components.iter().for_each(|timing| end = self.component(timing, end));
         record.tool_calls.iter().try_for_each(|call| self.tool(call, start))?;
         record.llm_calls.iter().try_for_each(|call| self.llm(call, start))?;
         record.errors.iter().for_each(|error| self.error(ErrorColumns::OPERATIONS, error));
@@ -154,18 +155,22 @@ impl<'r> Sheets<'r> {
         self.maps[map as usize].push(items).map_err(|_| "JSON that is nested too deep")
     }
 
-    fn component(&mut self, timing: &'r ComponentTiming) {
+    /// Most components begin where the one before ended, so that their offset is kept as its distance from there. Hands
+    /// back where this one ended.
+    fn component(&mut self, timing: &ComponentTiming, end: u64) -> u64 {
         use component::bit;
 
         let (duration, far_duration) = nanos(timing.duration);
         let offset = timing.offset.map(nanos);
-        let mask = self.optional_number(component::OFFSET, offset.map(|(ns, _)| ns), bit::OFFSET)
+        let since = offset.map(|(ns, _)| zigzag(ns.wrapping_sub(end).cast_signed()));
+        let mask = self.optional_number(component::OFFSET, since, bit::OFFSET)
             | self.far(component::OFFSET, offset.and_then(|(_, far)| far), bit::FAR_OFFSET)
             | self.far(component::DURATION, far_duration, bit::FAR_DURATION);
         self.number(component::MASK, mask);
         self.text(component::NAME, &timing.name);
         self.number(component::DURATION, duration);
         self.number(component::COUNT, timing.count);
+        offset.map_or(end, |(ns, _)| ns).wrapping_add(duration)
     }
 
     fn tool(&mut self, call: &'r ToolCall, base: i64) -> Result<(), &'static str> {
@@ -233,7 +238,7 @@ impl<'r> Sheets<'r> {
         self.map(Map::LlmMetadata, items(&call.metadata))
     }
 
-    fn error(&mut self, columns: ErrorColumns, error: &'r ErrorRecord) {
+    fn error(&mut self, columns: ErrorColumns, error: &ErrorRecord) {
         let component = error.component.as_deref();
         let mask = self.optional(columns.component(), component, ErrorColumns::COMPONENT_BIT);
         self.number(columns.mask(), mask);
@@ -243,7 +248,7 @@ impl<'r> Sheets<'r> {
         error.causes.iter().for_each(|cause| self.text(columns.cause(), cause));
     }
 
-    fn warning(&mut self, warning: &'r Warning) {
+    fn warning(&mut self, warning: &Warning) {
         let component = warning.component.as_deref();
         let mask = self.optional(warning::COMPONENT, component, warning::COMPONENT_BIT);
         self.number(warning::MASK, mask);

@@ -2,6 +2,7 @@
 
 mod arbitrary;
 mod damage;
+mod golden;
 mod oracle;
 
 use std::collections::HashMap;
@@ -80,7 +81,7 @@ fn conditions(records: &[OperationRecord]) -> Vec<Condition> {
         asked.extend(record.tool_calls.iter().map(|call| Condition::Tool(call.name.clone())));
         for call in &record.llm_calls {
             asked.extend(call.provider.clone().map(Condition::Provider));
-            asked.extend(call.request_model.clone().map(Condition::Llm));
+            asked.push(Condition::Llm(call.model().into()));
             asked.extend(call.response_model.clone().map(Condition::Llm));
         }
     }

@@ -115,6 +115,7 @@ fn put(
         Extent::add(&mut extent, nanos(record.started_at));
         seq += room;
     }
+    inserts.finish()?;
     extent.write(connection)?;
     connection
         .prepare_cached("UPDATE counters SET value = ?1 WHERE name = 'next_seq'")?

@@ -1,7 +1,9 @@
 //! Rows on their way in and out: bound cell by cell, and summed up, so that a flipped bit does not go unseen.
 
+use std::ops::Range;
+
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Row, Statement};
+use rusqlite::{CachedStatement, Connection, Row, Statement};
 
 /// A cell that holds a number, or nothing.
 pub(super) fn int<'a>(number: impl Into<Option<i64>>) -> ValueRef<'a> {
@@ -41,6 +43,12 @@ impl Sum {
         }
     }
 
+    pub(super) fn add_all(&mut self, cells: &[ValueRef<'_>]) {
+        for cell in cells {
+            self.add(*cell);
+        }
+    }
+
     fn long(&mut self, kind: u8, bytes: &[u8]) {
         self.bytes.push(kind);
         self.bytes.extend((bytes.len() as u64).to_le_bytes());
@@ -77,15 +85,90 @@ pub(super) fn checked(bytes: &[u8]) -> i64 {
     i64::from(crc32fast::hash(bytes).cast_signed())
 }
 
-/// Runs a prepared statement with these cells, and adds them to the sum.
-pub(super) fn insert(
-    statement: &mut Statement<'_>,
-    sum: &mut Sum,
-    cells: &[ValueRef<'_>],
-) -> rusqlite::Result<()> {
+/// Rows on their way into a table, many with one statement: finding the end of a table costs as much as a row does.
+pub(super) struct Rows<'c> {
+    columns: usize,
+    many: CachedStatement<'c>,
+    one: CachedStatement<'c>,
+    cells: Vec<Cell>,
+    /// The texts and bytes of the cells.
+    bytes: Vec<u8>,
+}
+
+/// So many cells are put in with one statement, or a few less.
+const CELLS: usize = 320;
+
+enum Cell {
+    Null,
+    Integer(i64),
+    Text(Range<usize>),
+    Blob(Range<usize>),
+}
+
+impl<'c> Rows<'c> {
+    pub(super) fn into(
+        connection: &'c Connection,
+        table: &str,
+        columns: usize,
+    ) -> rusqlite::Result<Self> {
+        let row = format!("({})", vec!["?"; columns].join(","));
+        let insert = |rows: usize| {
+            let rows = vec![row.as_str(); rows].join(",");
+            connection.prepare_cached(&format!("INSERT INTO {table} VALUES {rows}"))
+        };
+        let (many, one) = (insert(CELLS / columns)?, insert(1)?);
+        Ok(Self { columns, many, one, cells: Vec::new(), bytes: Vec::new() })
+    }
+
+    /// Adds a row.
+    pub(super) fn put(&mut self, cells: &[ValueRef<'_>]) -> rusqlite::Result<()> {
+        for cell in cells {
+            let cell = match cell {
+                ValueRef::Integer(number) => Cell::Integer(*number),
+                ValueRef::Text(text) => Cell::Text(self.keep(text)),
+                ValueRef::Blob(bytes) => Cell::Blob(self.keep(bytes)),
+                ValueRef::Null | ValueRef::Real(_) => Cell::Null,
+            };
+            self.cells.push(cell);
+        }
+        if self.cells.len() / self.columns < CELLS / self.columns {
+            return Ok(());
+        }
+        bind(&mut self.many, &self.cells, &self.bytes)?;
+        self.clear();
+        Ok(())
+    }
+
+    /// Puts in what waits.
+    pub(super) fn finish(&mut self) -> rusqlite::Result<()> {
+        for row in self.cells.chunks(self.columns) {
+            bind(&mut self.one, row, &self.bytes)?;
+        }
+        self.clear();
+        Ok(())
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let from = self.bytes.len();
+        self.bytes.extend(bytes);
+        from..self.bytes.len()
+    }
+
+    fn clear(&mut self) {
+        self.cells.clear();
+        self.bytes.clear();
+    }
+}
+
+fn bind(statement: &mut Statement<'_>, cells: &[Cell], bytes: &[u8]) -> rusqlite::Result<()> {
     for (place, cell) in cells.iter().enumerate() {
-        sum.add(*cell);
-        statement.raw_bind_parameter(place + 1, ToSqlOutput::Borrowed(*cell))?;
+        let value = match cell {
+            Cell::Null => ValueRef::Null,
+            Cell::Integer(number) => ValueRef::Integer(*number),
+            Cell::Text(range) => ValueRef::Text(&bytes[range.clone()]),
+            Cell::Blob(range) => ValueRef::Blob(&bytes[range.clone()]),
+        };
+        statement.raw_bind_parameter(place + 1, ToSqlOutput::Borrowed(value))?;
     }
     statement.raw_execute()?;
     Ok(())

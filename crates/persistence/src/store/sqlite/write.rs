@@ -1,12 +1,12 @@
 //! A record on its way into the tables of hot operations; [`read`](super::read) is the way back.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::Connection;
 use taximeter_models::{
     ErrorRecord, LlmCall, Metadata, Money, OperationRecord, TokenUsage, ToolCall, ToolStatus, Unit,
 };
 
-use super::cells::{self, Sum, blob, int, text};
+use super::cells::{Rows, Sum, blob, int, text};
 use super::more::{Far, MoreOfLlmCall, MoreOfOperation, MoreOfToolCall, json};
 use super::names::Numbers;
 use super::price::Explanations;
@@ -15,14 +15,14 @@ use crate::store::rows::{cost_usd, duration_nanos, nanos, outcome_number};
 /// How many parts of a kind have a place under one number of an operation; above that, it takes several numbers.
 pub(super) const PARTS: i64 = 4_096;
 
-/// The statements that put a record in, prepared once for a batch.
+/// The tables into which records go; what waits is put in by [`finish`](Inserts::finish).
 pub(super) struct Inserts<'c> {
     connection: &'c Connection,
-    operation: CachedStatement<'c>,
-    component: CachedStatement<'c>,
-    tool_call: CachedStatement<'c>,
-    llm_call: CachedStatement<'c>,
-    fault: CachedStatement<'c>,
+    operations: Rows<'c>,
+    components: Rows<'c>,
+    tool_calls: Rows<'c>,
+    llm_calls: Rows<'c>,
+    faults: Rows<'c>,
     sum: Sum,
     parts: Sum,
 }
@@ -36,20 +36,25 @@ pub(super) struct Memory {
 
 impl<'c> Inserts<'c> {
     pub(super) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
-        let insert = |table: &str, columns: usize| {
-            let places = vec!["?"; columns].join(",");
-            connection.prepare_cached(&format!("INSERT INTO {table} VALUES ({places})"))
-        };
         Ok(Self {
             connection,
-            operation: insert("operations", 16)?,
-            component: insert("components", 5)?,
-            tool_call: insert("tool_calls", 10)?,
-            llm_call: insert("llm_calls", 21)?,
-            fault: insert("faults", 7)?,
+            operations: Rows::into(connection, "operations", 16)?,
+            components: Rows::into(connection, "components", 5)?,
+            tool_calls: Rows::into(connection, "tool_calls", 10)?,
+            llm_calls: Rows::into(connection, "llm_calls", 21)?,
+            faults: Rows::into(connection, "faults", 7)?,
             sum: Sum::default(),
             parts: Sum::default(),
         })
+    }
+
+    /// Puts in what waits.
+    pub(super) fn finish(mut self) -> rusqlite::Result<()> {
+        self.operations.finish()?;
+        self.components.finish()?;
+        self.tool_calls.finish()?;
+        self.llm_calls.finish()?;
+        self.faults.finish()
     }
 
     /// Puts a record in under a number, and gives back how many numbers it takes.
@@ -90,7 +95,7 @@ impl<'c> Inserts<'c> {
         let more = json(&MoreOfOperation::of(record, room.cast_unsigned()));
         let cost = cost_of_all(&record.llm_calls);
         self.sum.clear();
-        let cells = [
+        let mut cells = [
             int(seq),
             blob(&id[..]),
             int(name),
@@ -106,15 +111,13 @@ impl<'c> Inserts<'c> {
             text(metadata.as_deref()),
             text(cost.as_deref()),
             text(more.as_deref()),
+            // The checksum, when all else is known.
+            int(None),
         ];
-        for cell in &cells {
-            self.sum.add(*cell);
-        }
+        self.sum.add_all(&cells[..15]);
         self.sum.add_bytes(self.parts.bytes());
-        let checked = int(self.sum.checked());
-        let mut all = cells.to_vec();
-        all.push(checked);
-        cells::insert(&mut self.operation, &mut self.sum, &all)
+        cells[15] = int(self.sum.checked());
+        self.operations.put(&cells)
     }
 
     fn components(
@@ -132,7 +135,8 @@ impl<'c> Inserts<'c> {
                 int(duration_nanos(timing.duration).cast_signed()),
                 int((timing.count != 1).then(|| timing.count.cast_signed())),
             ];
-            cells::insert(&mut self.component, &mut self.parts, &cells)?;
+            self.parts.add_all(&cells);
+            self.components.put(&cells)?;
         }
         Ok(())
     }
@@ -160,7 +164,8 @@ impl<'c> Inserts<'c> {
                 text(metadata.as_deref()),
                 text(more.as_deref()),
             ];
-            cells::insert(&mut self.tool_call, &mut self.parts, &cells)?;
+            self.parts.add_all(&cells);
+            self.tool_calls.put(&cells)?;
         }
         Ok(())
     }
@@ -230,7 +235,8 @@ impl<'c> Inserts<'c> {
             text(metadata.as_deref()),
             text(more.as_deref()),
         ];
-        cells::insert(&mut self.llm_call, &mut self.parts, &cells)
+        self.parts.add_all(&cells);
+        self.llm_calls.put(&cells)
     }
 
     /// Errors and warnings of the operation and of its calls; how many there are.
@@ -256,7 +262,8 @@ impl<'c> Inserts<'c> {
                 text(causes.as_deref()),
                 int(component.transpose()?),
             ];
-            cells::insert(&mut self.fault, &mut self.parts, &cells)
+            self.parts.add_all(&cells);
+            self.faults.put(&cells)
         };
         for (place, error) in record.errors.iter().enumerate() {
             put(0, place, error.into())?;

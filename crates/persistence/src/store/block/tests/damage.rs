@@ -35,13 +35,9 @@ fn read_all(sealed: &Sealed) -> Result<Vec<OperationRecord>, BlockError> {
 }
 
 /// One column, through the one door that all columns come through.
-fn read_column(
-    sealed: &Sealed,
-    meta: &Meta,
-    at: usize,
-) -> Result<Option<(Vec<u8>, usize)>, BlockError> {
+fn read_column(sealed: &Sealed, meta: &Meta, at: usize) -> Result<(), BlockError> {
     let (column, bytes) = &sealed.columns[at];
-    Reader::of(meta.clone(), |_| Ok::<_, &str>(bytes.clone())).payload(*column)
+    Reader::of(meta.clone(), |_| Ok::<_, &str>(bytes.clone())).payload(*column).map(|_| ())
 }
 
 /// The same by its columns; what it answers is not looked at.

@@ -3,14 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use taximeter_models::{
-    ErrorCategory, LlmCall, Money, OperationRecord, Outcome, TokenUsage, ToolCall, Unit,
+    ComponentTiming, ErrorCategory, LlmCall, Money, OperationRecord, Outcome, TokenUsage, ToolCall,
+    Unit,
 };
 
 use crate::store::{Block, Column, Condition, Keys, Query, Table};
 
 pub(super) fn matches(record: &OperationRecord, query: &Query) -> bool {
-    query.since.is_none_or(|since| record.started_at >= since)
-        && query.until.is_none_or(|until| record.started_at < until)
+    query.since.is_none_or(|since| ns(record.started_at) >= ns(since))
+        && query.until.is_none_or(|until| ns(record.started_at) < ns(until))
         && query.conditions.iter().all(|condition| holds(record, condition))
 }
 
@@ -28,7 +29,7 @@ fn holds(record: &OperationRecord, condition: &Condition) -> bool {
         Condition::Provider(name) => {
             record.llm_calls.iter().any(|call| call.provider.as_ref() == Some(name))
         }
-        Condition::Llm(name) => record.llm_calls.iter().any(|call| call.model() == name.as_str()),
+        Condition::Llm(name) => record.llm_calls.iter().any(|call| *name == call.model()),
         Condition::Component(name) => record.components.iter().any(|timing| timing.name == *name),
         Condition::Error(category) => {
             record.errors.iter().any(|error| error.category == *category)
@@ -37,7 +38,7 @@ fn holds(record: &OperationRecord, condition: &Condition) -> bool {
                     call.error.as_ref().is_some_and(|error| error.category == *category)
                 })
         }
-        Condition::AtLeastNanos(nanos) => record.duration.as_nanos() >= u128::from(*nanos),
+        Condition::AtLeastNanos(nanos) => nanos_of(record.duration) >= *nanos,
     }
 }
 
@@ -121,7 +122,7 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
         Column::StartedAt => {
             let own =
                 tool.and_then(|call| call.started_at).or(llm.and_then(|call| call.started_at));
-            let offset = component.and_then(|timing| timing.offset).map_or(0, nanos);
+            let offset = component.and_then(|timing| timing.offset).map_or(0, nanos_of);
             Said::Number(
                 ns(own.unwrap_or(record.started_at))
                     .saturating_add_unsigned(offset)
@@ -135,11 +136,11 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
                 Table::ToolCalls => tool.and_then(|call| call.duration),
                 Table::LlmCalls => llm.and_then(|call| call.duration),
             };
-            Said::Number(told.map_or(Block::NONE, |told| nanos(told).min(Block::NONE - 1)))
+            Said::Number(told.map_or(Block::NONE, nanos_of))
         }
         Column::FirstToken => {
             let told = llm.and_then(|call| call.time_to_first_token);
-            Said::Number(told.map_or(Block::NONE, |told| nanos(told).min(Block::NONE - 1)))
+            Said::Number(told.map_or(Block::NONE, nanos_of))
         }
         Column::Outcome => Said::Number(match (tool, llm) {
             (Some(call), _) => u64::from(!call.is_success()),
@@ -163,9 +164,14 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
         Column::Metadata(key) => Said::Text(record.metadata.get(key.as_str()).map(json)),
         Column::Provider => text(llm.and_then(|call| call.provider.as_deref())),
         Column::ErrorCategory => {
-            let category = match (tool, llm) {
-                (Some(call), _) => call.error_category(),
-                (_, Some(call)) => call.error.as_ref().map(|error| error.category),
+            let within = |timing: &ComponentTiming| {
+                let name = Some(&timing.name);
+                record.errors.iter().find(|error| error.component.as_ref() == name)
+            };
+            let category = match (tool, llm, component) {
+                (Some(call), _, _) => call.error_category(),
+                (_, Some(call), _) => call.error.as_ref().map(|error| error.category),
+                (_, _, Some(timing)) => within(timing).map(|error| error.category),
                 _ => record.errors.first().map(|error| error.category),
             };
             text(category.map(ErrorCategory::as_str))
@@ -226,8 +232,8 @@ fn unpriced(call: &LlmCall) -> bool {
     call.cost.known_usd().is_none()
 }
 
-fn nanos(duration: std::time::Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+fn nanos_of(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(Block::NONE - 1)
 }
 
 fn ns(at: DateTime<Utc>) -> i64 {
