@@ -244,13 +244,27 @@ fn run_command(
 }
 
 fn is_broken_pipe(error: &(dyn Error + 'static)) -> bool {
-    let is_pipe = |error: &(dyn Error + 'static)| {
-        let of_json = || error.downcast_ref::<serde_json::Error>()?.io_error_kind();
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind).or_else(of_json);
-        kind == Some(io::ErrorKind::BrokenPipe)
-    };
-    std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| (*error).source())
-        .any(is_pipe)
+    let mut causes = std::iter::successors(Some(error), |error| cause(*error));
+    causes.any(|error| io_kind(error) == Some(io::ErrorKind::BrokenPipe))
+}
+
+/// What is behind an error; the standard library passes over what an I/O error was made of.
+fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(within) => Some(within),
+        None => error.source(),
+    }
+}
+
+fn io_kind(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return Some(error.kind());
+    }
+    if let Some(error) = error.downcast_ref::<csv::Error>() {
+        let csv::ErrorKind::Io(error) = error.kind() else { return None };
+        return Some(error.kind());
+    }
+    error.downcast_ref::<serde_json::Error>()?.io_error_kind()
 }
 
 /// An error with what caused it, where that says more.

@@ -186,7 +186,7 @@ mod tests {
     fn the_least_important_columns_go_first_and_names_are_cut_last() {
         let wide = grid().draw(Style::plain(80));
         assert!(wide.contains("p95") && wide.contains("2024-07-18"), "{wide}");
-        let narrow = grid().draw(Style::plain(46));
+        let narrow = grid().draw(Style::plain(48));
         assert!(!narrow.contains("p95") && narrow.contains("calls"), "{narrow}");
         let tiny = grid().draw(Style::plain(24));
         assert!(tiny.contains('…') && tiny.contains("$12.3456"), "{tiny}");

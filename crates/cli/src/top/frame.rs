@@ -6,7 +6,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph, Sparkline};
 use taximeter::history::{Group, Moment};
-use taximeter::report::{count, money};
+use taximeter::report::count;
 
 use super::Seen;
 use crate::draw::{Column, Grid, NONE, percent, spend, took, unpriced};
@@ -57,8 +57,8 @@ fn totals(seen: &Seen, width: u16) -> Paragraph<'static> {
             Span::styled(format!("errors {}", percent(errors)), style),
         ]),
         Line::from(vec![
-            Span::styled(money(usd), bold),
-            Span::raw(format!("  {} an hour{lacks}", hour.map_or_else(|| NONE.into(), money))),
+            Span::styled(spend(usd, 0), bold),
+            Span::raw(format!("  {} an hour{lacks}", spend(hour.unwrap_or_default(), 0))),
         ]),
         Line::from(format!(
             "{} tokens ({} in, {} out)  {} LLM calls  {} tool calls",
