@@ -9,6 +9,8 @@
 mod architecture;
 // The command line, as the shell calls it.
 mod cli;
+// The command line over a store: in, out, every question, every width, every exit code.
+mod cli_store;
 // Random sequences of calls against a plain model, alone and from many threads.
 mod collector_model;
 // What becomes of operations when things go wrong: full queues, panicking sinks, late parts, shutdown.

@@ -25,6 +25,15 @@ pub(crate) enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Keeping operations: appending and sealing, bytes, speed, and questions beside DuckDB on Parquet
+    Store {
+        /// Write JSON, an object a line
+        #[arg(long)]
+        json: bool,
+        /// A tenth of the operations
+        #[arg(long)]
+        quick: bool,
+    },
     /// Reading OTLP, beside decoding it with prost alone
     Telemetry {
         /// Write JSON, an object a line
@@ -50,6 +59,7 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
         Task::Analysis { json, quick } => {
             measure("analysis", &[("--json", *json), ("--quick", *quick)])
         }
+        Task::Store { json, quick } => measure("store", &[("--json", *json), ("--quick", *quick)]),
         Task::Telemetry { json, quick } => {
             measure("telemetry", &[("--json", *json), ("--quick", *quick)])
         }

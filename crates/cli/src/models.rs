@@ -8,13 +8,18 @@ use clap::Args;
 use serde_json::{Value, json};
 use taximeter::Unit;
 use taximeter::pricing::{Model, RateCard, Selectors};
-use taximeter::report::Align;
+use taximeter::report::Style;
 
 use crate::Ended;
 use crate::book::BookArguments;
-use crate::price::{style, word};
+use crate::context::Context;
+use crate::draw::{Column, Grid, fit};
+use crate::price::word;
 
 #[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    taximeter models --search opus\n  \
+    taximeter models --provider openai --at 2026-01-01T00:00:00Z --json")]
 pub(crate) struct Arguments {
     /// Only those of this provider
     #[arg(long)]
@@ -25,14 +30,15 @@ pub(crate) struct Arguments {
     /// The prices at this moment [default: now]
     #[arg(long, value_name = "RFC 3339")]
     at: Option<DateTime<Utc>>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     book: BookArguments,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
     let book = arguments.book.open()?;
     let at = arguments.at.unwrap_or_else(Utc::now);
     let provider = arguments.provider.as_ref().map(|provider| provider.to_lowercase());
@@ -45,17 +51,17 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ende
     };
     let mut models: Vec<_> = book.models().filter(wanted).collect();
     models.sort_by_key(|model| (model.provider.clone(), model.id.clone()));
-    if arguments.json {
+    if context.json {
         let rows: Vec<_> = models.iter().map(|model| row(model, at)).collect();
         writeln!(output, "{:#}", Value::from(rows))?;
     } else {
-        writeln!(output, "{}", table(&models, at))?;
+        write!(output, "{}", table(&models, at, context.style))?;
         let as_of = book.as_of().map_or_else(|| "an unknown day".into(), |day| day.to_string());
-        writeln!(
-            output,
-            "\n{} LLMs; prices in US dollars per million tokens, as of {as_of}.",
+        let note = format!(
+            "{} LLMs; prices in US dollars per million tokens, as of {as_of}.",
             models.len()
-        )?;
+        );
+        write!(output, "\n{}", fit(&note, context.style.width))?;
     }
     Ok(Ended::Done)
 }
@@ -64,15 +70,24 @@ fn card(model: &Model, at: DateTime<Utc>) -> Option<&RateCard> {
     model.card_at(at, &Selectors::new())
 }
 
-fn table(models: &[&Model], at: DateTime<Utc>) -> String {
-    let rows = models.iter().map(|model| {
+fn table(models: &[&Model], at: DateTime<Utc>, style: Style) -> String {
+    let mut grid = Grid::new([
+        Column::name("provider"),
+        Column::text("LLM", 0),
+        Column::number("input", 1),
+        Column::number("cache read", 3),
+        Column::number("output", 0),
+        Column::text("since", 4),
+        Column::text("status", 5),
+    ]);
+    for model in models {
         let card = card(model, at);
         let price =
             |unit| card.and_then(|card| per_million(card, unit)).unwrap_or_else(|| "–".into());
         let since = card
             .and_then(|card| card.from)
             .map_or_else(|| "–".into(), |from| from.date_naive().to_string());
-        [
+        grid.row([
             model.provider.to_string(),
             model.id.to_string(),
             price(Unit::Input),
@@ -80,18 +95,9 @@ fn table(models: &[&Model], at: DateTime<Utc>) -> String {
             price(Unit::Output),
             since,
             word(&model.status),
-        ]
-    });
-    let columns = [
-        ("provider", Align::Left),
-        ("LLM", Align::Left),
-        ("input", Align::Right),
-        ("cache read", Align::Right),
-        ("output", Align::Right),
-        ("since", Align::Left),
-        ("status", Align::Left),
-    ];
-    style().table(columns, rows)
+        ]);
+    }
+    grid.draw(style)
 }
 
 /// The price of a million; as a fraction where it is no finite decimal.

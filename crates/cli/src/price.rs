@@ -1,17 +1,19 @@
 //! `taximeter price`: the cost of one call with its lines and its reasons.
 
 use std::error::Error;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 use taximeter::pricing::{Query, Selector, Selectors};
-use taximeter::report::{Align, Style, count};
+use taximeter::report::{Style, count};
 use taximeter::{CostEstimate, CostOutcome, TokenUsage, Unit, UsageBuilder};
 
 use crate::Ended;
 use crate::book::BookArguments;
+use crate::context::Context;
+use crate::draw::{Column, Grid, fit};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -62,9 +64,6 @@ pub(crate) struct Arguments {
     /// Price rows of JSON from standard input, one result a line
     #[arg(long, conflicts_with_all = ["model", "provider"])]
     pub(crate) batch: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     pub(crate) book: BookArguments,
 }
@@ -85,7 +84,11 @@ fn selection(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
     let book = arguments.book.open()?;
     let usage = usage(arguments).build()?;
     let mut selectors = Selectors::new();
@@ -99,10 +102,11 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ende
     let at = arguments.at.unwrap_or_else(Utc::now);
     let provider = arguments.provider.as_deref();
     let cost = book.price(&Query { provider, model, at, usage: &usage, selectors: &selectors });
-    if arguments.json {
+    if context.json {
         writeln!(output, "{:#}", document(&cost))?;
     } else {
-        write!(output, "{}", text(&cost, model))?;
+        let text = text(&cost, model, context.style);
+        write!(output, "{}", fit(&text, context.style.width))?;
     }
     Ok(if cost.is_known() { Ended::Done } else { Ended::NoPrice })
 }
@@ -129,13 +133,17 @@ fn document(cost: &CostOutcome) -> Value {
     document
 }
 
-pub(crate) fn text(cost: &CostOutcome, model: &str) -> String {
+pub(crate) fn text(cost: &CostOutcome, model: &str, style: Style) -> String {
     match cost {
-        CostOutcome::Priced(cost) => explained(cost),
+        CostOutcome::Priced(cost) => explained(cost, style),
         CostOutcome::PartlyUnpriced { priced, missing } => {
             let missing: Vec<_> =
                 missing.iter().map(|(unit, count)| format!("{count} {unit}")).collect();
-            format!("{}Not all of it has a price: {}.\n", explained(priced), missing.join(", "))
+            format!(
+                "{}Not all of it has a price: {}.\n",
+                explained(priced, style),
+                missing.join(", ")
+            )
         }
         CostOutcome::Free { reason } => match reason {
             taximeter::FreeReason::Local => "Free: it runs on a machine of one's own.\n".into(),
@@ -164,7 +172,7 @@ pub(crate) fn text(cost: &CostOutcome, model: &str) -> String {
     }
 }
 
-fn explained(cost: &CostEstimate) -> String {
+fn explained(cost: &CostEstimate, style: Style) -> String {
     let mark = if cost.currency == taximeter::Currency::USD { "$" } else { "" };
     let lines = cost.lines.iter().map(|line| {
         let factor =
@@ -181,14 +189,15 @@ fn explained(cost: &CostEstimate) -> String {
             format!("{mark}{}", line.amount),
         ]
     });
-    let columns = [
-        ("unit", Align::Left),
-        ("quantity", Align::Right),
-        ("rate", Align::Right),
-        ("factor", Align::Right),
-        ("amount", Align::Right),
-    ];
-    let mut text = format!("{}\n", style().table(columns, lines));
+    let mut grid = Grid::new([
+        Column::name("unit"),
+        Column::number("quantity", 1),
+        Column::number("rate", 2),
+        Column::number("factor", 3),
+        Column::number("amount", 0),
+    ]);
+    lines.for_each(|line| grid.row(line));
+    let mut text = grid.draw(style);
     let mut say = |line: String| {
         text.push_str(&line);
         text.push('\n');
@@ -226,9 +235,4 @@ pub(crate) fn word(value: &impl serde::Serialize) -> String {
         .ok()
         .and_then(|value| value.as_str().map(ToOwned::to_owned))
         .unwrap_or_default()
-}
-
-/// Tables of the width that suits where they go.
-pub(crate) fn style() -> Style {
-    Style::plain(if std::io::stdout().is_terminal() { 100 } else { 120 })
 }

@@ -6,16 +6,22 @@ mod tables;
 
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use clap::Args;
+use taximeter::history::History;
 use taximeter::pricing::reprice::{Repricer, Repricing, Target};
-use taximeter::pricing::{Query, Selectors};
+use taximeter::pricing::{Query as PriceQuery, Selectors};
+use taximeter::report::Style;
+use taximeter::store::Query;
 use taximeter::{CostOutcome, LlmCall, PriceBook, Session, TokenUsage};
 
 use self::files::{SessionAt, Written};
 use crate::book::BookArguments;
+use crate::context::Context;
+use crate::draw::fit;
 use crate::{Ended, price};
 
 #[derive(Args)]
@@ -25,12 +31,13 @@ use crate::{Ended, price};
     Examples:\n  \
     taximeter reprice data/metrics --book new-book.json\n  \
     taximeter reprice data/metrics --overrides contract.json --from 2026-11-01 --write\n  \
-    taximeter reprice data/metrics --as anthropic/claude-sonnet-5 --at 2026-11-20T00:00:00Z"
+    taximeter reprice data/metrics --as anthropic/claude-sonnet-5 --at 2026-11-20T00:00:00Z\n  \
+    taximeter reprice --as openai/gpt-4o-mini --from 2026-11-01"
 )]
 pub(crate) struct Arguments {
-    /// A session file, or a directory of them
-    #[arg(value_name = "FILE|DIR")]
-    path: PathBuf,
+    /// A session file, or a directory of them [default: the store, of which nothing is written]
+    #[arg(value_name = "FILE|DIR", required_if_eq("write", "true"))]
+    path: Option<PathBuf>,
     /// What if another LLM had been asked: a range, where its tokenizer is another one
     #[arg(long = "as", value_name = "PROVIDER/MODEL", value_parser = target)]
     target: Option<Target>,
@@ -52,9 +59,6 @@ pub(crate) struct Arguments {
     /// Save the new costs in the session files, and keep each old file beside its new one; not for a what-if
     #[arg(long, conflicts_with_all = ["target", "at"])]
     write: bool,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
     book: BookArguments,
 }
@@ -71,17 +75,23 @@ fn target(text: &str) -> Result<Target, String> {
 /// What was done: the report, what was written, and which files could not be read or written.
 #[derive(Default)]
 struct Outcome {
+    /// Sessions of files, or operations of the store.
     sessions: u64,
+    of_store: bool,
     report: Repricing,
     written: Vec<Written>,
     failed: Vec<String>,
 }
 
-pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ended, Box<dyn Error>> {
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
     let book = arguments.book.open()?;
     let target = arguments.target.clone().unwrap_or_default();
-    if let Some(why) = unknown(&book, &target).filter(|_| !arguments.json) {
-        write!(output, "{why}")?;
+    if let Some(why) = unknown(&book, &target, context.style).filter(|_| !context.json) {
+        write!(output, "{}", fit(&why, context.style.width))?;
         return Ok(Ended::NoPrice);
     }
     let mut repricer = Repricer::new(&book).target(target.clone());
@@ -91,11 +101,15 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ende
     if arguments.reported {
         repricer = repricer.also_reported();
     }
-    let outcome = reprice(arguments, &repricer)?;
-    if arguments.json {
+    let outcome = match &arguments.path {
+        Some(path) => reprice(arguments, path, &repricer)?,
+        None => over_store(arguments, &context.history()?, &repricer)?,
+    };
+    if context.json {
         writeln!(output, "{:#}", document::document(&outcome, &target, arguments.write))?;
     } else {
-        write!(output, "{}", tables::text(&outcome, &target, arguments.write))?;
+        let text = tables::text(&outcome, &target, arguments.write, context.style);
+        write!(output, "{}", fit(&text, context.style.width))?;
     }
     Ok(match (outcome.failed.is_empty(), outcome.report.is_complete()) {
         (false, _) => Ended::SomeRowsUnread,
@@ -105,10 +119,10 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<Ende
 }
 
 /// Why nothing at all can be priced as asked: the book knows no such provider or LLM.
-fn unknown(book: &PriceBook, target: &Target) -> Option<String> {
+fn unknown(book: &PriceBook, target: &Target, style: Style) -> Option<String> {
     let Target::At { provider, model } = target else { return None };
     let (usage, selectors) = (TokenUsage::new(1, 1), Selectors::new());
-    let query = Query {
+    let query = PriceQuery {
         provider: Some(provider),
         model,
         at: Utc::now(),
@@ -117,16 +131,20 @@ fn unknown(book: &PriceBook, target: &Target) -> Option<String> {
     };
     match book.price(&query) {
         cost @ (CostOutcome::UnknownProvider { .. } | CostOutcome::UnknownModel { .. }) => {
-            Some(price::text(&cost, model))
+            Some(price::text(&cost, model, style))
         }
         _ => None,
     }
 }
 
 /// One session at a time, so that a long history need not be held at once.
-fn reprice(arguments: &Arguments, repricer: &Repricer<'_>) -> Result<Outcome, Box<dyn Error>> {
+fn reprice(
+    arguments: &Arguments,
+    path: &Path,
+    repricer: &Repricer<'_>,
+) -> Result<Outcome, Box<dyn Error>> {
     let mut outcome = Outcome::default();
-    for session in files::sessions(&arguments.path)? {
+    for session in files::sessions(path)? {
         let SessionAt { path, mut session } = match session {
             Ok(session) => session,
             Err(unread) => {
@@ -149,6 +167,38 @@ fn reprice(arguments: &Arguments, repricer: &Repricer<'_>) -> Result<Outcome, Bo
         }
     }
     Ok(outcome)
+}
+
+/// The operations of the store, one at a time. Nothing of them is changed.
+fn over_store(
+    arguments: &Arguments,
+    history: &History,
+    repricer: &Repricer<'_>,
+) -> Result<Outcome, Box<dyn Error>> {
+    let mut outcome = Outcome { of_store: true, ..Outcome::default() };
+    let mut query = Query::default();
+    // A call may begin a day later than its operation.
+    query.since = arguments.from.and_then(|day| day.pred_opt()).map(midnight);
+    query.until = arguments.until.and_then(|day| day.succ_opt()).map(midnight);
+    let scanned = history.store().scan(&query, &mut |record| {
+        outcome.sessions += 1;
+        for call in &record.llm_calls {
+            if arguments.want(call, record.started_at) {
+                repricer.count(&mut outcome.report, call, record.started_at);
+            }
+        }
+        ControlFlow::Continue(())
+    })?;
+    if scanned.damaged > 0 {
+        outcome
+            .failed
+            .push(format!("{} records cannot be read: taximeter store repair", scanned.damaged));
+    }
+    Ok(outcome)
+}
+
+fn midnight(day: NaiveDate) -> DateTime<Utc> {
+    day.and_time(chrono::NaiveTime::MIN).and_utc()
 }
 
 /// Gives the calls their new costs, and says how many of them have another one now.

@@ -1,13 +1,14 @@
 //! Finished frames, one behind another in a piece of memory that goes to the worker as a whole.
 
 use std::collections::HashSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use foldhash::fast::RandomState;
 
 use taximeter_models::{Name, OperationId, OperationRecord};
 
 use crate::frame::{self, Buffer};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
 /// So many bytes are handed over at once, unless the budget is small.
@@ -179,6 +180,9 @@ fn make(frame: &[u8]) -> Option<OperationRecord> {
 #[derive(Debug)]
 pub(crate) struct Interner {
     known: Mutex<Known>,
+    /// How often a name was above the limit. Beside the lock, which the worker holds for a whole batch: whoever asks must
+    /// not wait for it, least of all in a forked child, where there is no worker to let it go.
+    overflowed: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -186,8 +190,8 @@ pub(crate) struct Known {
     names: HashSet<Name, RandomState>,
     overflow: Name,
     limit: usize,
-    /// How often a name was above the limit.
-    overflowed: u64,
+    // Relaxed: a number for itself.
+    overflowed: Arc<AtomicU64>,
 }
 
 /// The name that stands for all names above the limit of [`Limits::names`](crate::Limits::names).
@@ -196,13 +200,15 @@ pub const OVERFLOW: &str = "_other";
 impl Interner {
     pub(crate) fn new(limit: usize) -> Self {
         let overflow = Name::from(OVERFLOW);
-        let known = Known { names: HashSet::default(), overflow, limit, overflowed: 0 };
-        Self { known: Mutex::new(known) }
+        let overflowed = Arc::<AtomicU64>::default();
+        let counted = Arc::clone(&overflowed);
+        let known = Known { names: HashSet::default(), overflow, limit, overflowed: counted };
+        Self { known: Mutex::new(known), overflowed }
     }
 
     /// How often a name was above the limit.
     pub(crate) fn overflowed(&self) -> u64 {
-        self.lock().overflowed
+        self.overflowed.load(Ordering::Relaxed)
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Known> {
@@ -216,11 +222,28 @@ impl Known {
             return name.clone();
         }
         if self.names.len() >= self.limit {
-            self.overflowed += 1;
+            self.overflowed.fetch_add(1, Ordering::Relaxed);
             return self.overflow.clone();
         }
         let name = Name::from(text);
         self.names.insert(name.clone());
         name
+    }
+}
+
+#[cfg(all(test, not(taximeter_model)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_above_the_limit_are_counted_and_told_while_the_worker_reads() {
+        let names = Interner::new(1);
+        let mut known = names.lock();
+        assert_eq!(
+            ["a", "b", "a", "b"].map(|name| known.get(name)),
+            ["a", OVERFLOW, "a", OVERFLOW]
+        );
+        // The lock is held as the worker holds it; whoever asks does not wait for it.
+        assert_eq!(names.overflowed(), 2);
     }
 }

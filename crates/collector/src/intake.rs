@@ -453,6 +453,14 @@ impl Intake {
         }
     }
 
+    /// Locks what several threads share; nothing in a forked child where it is taken, for it may never come.
+    pub(crate) fn lock_if_it_comes<'l, T>(&self, mutex: &'l Mutex<T>) -> Option<MutexGuard<'l, T>> {
+        match mutex.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(_) => (!self.in_child()).then(|| lock(mutex)),
+        }
+    }
+
     /// Waits for a lock; not in a forked child, where it may never come.
     #[cold]
     pub(crate) fn wait_for<'l, T>(&self, lock: &'l Brief<T>) -> Option<BriefGuard<'l, T>> {

@@ -11,7 +11,7 @@
 //! Parts begin at words; what is left of a word before is zeros, which stand for nothing in a frame.
 //!
 //! The bytes are there for whoever has read `written` (a release store, an acquire load). The writer may have read that it
-//! is the writer just before it ceased to be: then it writes one more part, behind all that was read before, where it is
+//! is the writer just before it ceased to be: then it writes on for a moment, behind all that was read before, where it is
 //! found by the next look at `written`. A page is begun anew only when nobody holds a handle to it, the writer included.
 
 // In a model too the words are the standard library's: what is read of them is decided by `written` alone, so that to
@@ -49,8 +49,10 @@ pub(crate) enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Written(u64);
 
+/// The low bits are the bytes; above them are so many bits for each kind.
 const LENGTH_BITS: u32 = 10;
 const COUNT_BITS: u32 = 6;
+
 /// So many parts of a kind can be counted.
 const MOST: usize = (1 << COUNT_BITS) - 1;
 
@@ -225,5 +227,69 @@ fn copy(place: &mut [u8], words: &[Word]) {
     let (places, _) = place.as_chunks_mut::<8>();
     for (place, word) in places.iter_mut().zip(words) {
         *place = word.load(Ordering::Relaxed).to_le_bytes();
+    }
+}
+
+#[cfg(all(test, not(taximeter_model)))]
+mod tests {
+    use std::time::Duration;
+
+    use crate::Collector;
+
+    /// Records a hundred parts of two kinds, every tenth of them on another thread; says what is wrong with the record.
+    fn wrong(others: bool, text: &str) -> Option<String> {
+        let collector = Collector::builder().build().expect("a thread");
+        let op = collector.operation("op").start();
+        for number in 0..100_u32 {
+            let record = || {
+                op.add_component(format!("c{number}"), Duration::from_nanos(number.into()));
+                op.set("last", number);
+                op.set(format!("key {}", number % 40), format!("{text}{number}"));
+            };
+            if others && number % 10 == 7 {
+                std::thread::scope(|scope| scope.spawn(record).join().expect("it does not panic"));
+            } else {
+                record();
+            }
+        }
+        let record = op.finish()?;
+        let mut timings = record.components.iter().enumerate();
+        let in_order = timings.all(|(place, timing)| {
+            timing.name == *format!("c{place}")
+                && timing.duration == Duration::from_nanos(place as u64)
+        });
+        let keys = (60..100).all(|number| {
+            record.metadata[&format!("key {}", number % 40)] == format!("{text}{number}")
+        });
+        let whole = in_order && keys && record.components.len() == 100;
+        let counts = collector.counts();
+        (!whole || record.metadata["last"] != 99 || counts.late_parts + counts.truncated > 0)
+            .then(|| format!("{record:?} {counts:?}"))
+    }
+
+    #[test]
+    fn what_has_no_room_on_the_page_stands_beside_it_and_in_order() {
+        for text in ["", "short ", &"long ".repeat(100)] {
+            assert_eq!(wrong(false, text), None);
+            assert_eq!(wrong(true, text), None);
+        }
+    }
+
+    #[test]
+    fn a_place_is_used_again_without_what_the_last_one_left() {
+        let collector = Collector::builder().build().expect("a thread");
+        for number in 0..200_u64 {
+            let op = collector.operation("op").with("number", number).start();
+            if number % 3 == 0 {
+                op.warn("a longer text than that of the next one, which is to leave nothing");
+                std::thread::scope(|scope| {
+                    scope.spawn(|| op.warn("beside")).join().expect("it does not panic");
+                });
+            }
+            let record = op.finish().expect("it is on");
+            assert_eq!(record.metadata["number"], number);
+            assert_eq!(record.warnings.len(), if number % 3 == 0 { 2 } else { 0 });
+            assert_eq!(record.metadata.len(), 1);
+        }
     }
 }

@@ -67,7 +67,10 @@ impl Core {
             trace: [AtomicU64::new(0), AtomicU64::new(0)],
             charged: AtomicUsize::new(PLACE),
         });
-        lock(&shared.places).push(Arc::downgrade(&core));
+        // Without it the operation is never too old; in a child nobody looks.
+        if let Some(mut places) = shared.intake.lock_if_it_comes(&shared.places) {
+            places.push(Arc::downgrade(&core));
+        }
         Some(core)
     }
 

@@ -1,10 +1,13 @@
-//! Records to disk and back: session files, written whole or not at all.
+//! Records to disk and back: session files, written whole or not at all; imports and exports, one record at a time.
 //!
 //! | You want | It is |
 //! |---|---|
 //! | to save, load and list sessions in a directory | [`SessionFiles`] |
 //! | what is there, and what was passed over | [`SessionList`], of [`SessionFile`] and [`SkippedEntry`] |
+//! | records that are kept for good, and can be asked | [`store::Store`] |
 //! | why it did not work, and what to do | [`PersistenceError`], with [`Action`] and [`NameProblem`] |
+//! | what was recorded elsewhere, as records one by one | [`Importer`], of any [`Format`], with [`ImportOptions`] |
+//! | records as lines, tables or Parquet | [`Exporter`], by [`ExportOptions`] in an [`ExportFormat`] |
 //!
 //! A session goes from the facade to [`SessionFiles::save`], which writes it beside its target and renames it into
 //! place, so that a reader sees the old file or the new one and nothing between. What is read is checked by
@@ -33,13 +36,25 @@
 //! ```
 
 mod error;
+mod export;
 mod files;
+mod import;
 mod list;
 mod name;
 mod read;
+pub mod store;
+mod store_error;
 mod write;
 
 pub use error::{Action, PersistenceError};
+pub use export::{
+    ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+};
 pub use files::SessionFiles;
+pub use import::{
+    Checkpoint, Counts, Format, ImportError, ImportOptions, Importer, Position, Rejected,
+    UnknownFormatName, Why,
+};
 pub use list::{SessionFile, SessionList, SkippedEntry};
 pub use name::NameProblem;
+pub use store_error::StoreError;

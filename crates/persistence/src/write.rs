@@ -77,7 +77,7 @@ fn write_beside(
 }
 
 /// The name begins with a dot, so that lists pass over it, should a crash leave it behind.
-fn create_temporary(directory: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn create_temporary(directory: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".taximeter-").suffix(".tmp");
     #[cfg(unix)]
@@ -101,7 +101,7 @@ fn create_directory(directory: &Path) -> Result<(), PersistenceError> {
 }
 
 /// A new name is on disk only when its directory is.
-fn sync_directory(directory: &Path) -> Result<(), PersistenceError> {
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), PersistenceError> {
     let here = if directory == Path::new("") { Path::new(".") } else { directory };
     // Elsewhere a directory cannot be opened as a file, and the system keeps its own order.
     if !cfg!(unix) {
@@ -122,7 +122,7 @@ fn check_depth(session: &Session, path: &Path) -> Result<(), PersistenceError> {
     if !is_shallow(&session.metadata) {
         return Err(too_deep("the session".into()));
     }
-    match session.operations.iter().find(|operation| !has_shallow_parts(operation)) {
+    match session.operations.iter().find(|operation| !has_shallow_metadata(operation)) {
         Some(operation) => {
             Err(too_deep(format!("operation {:?} ({})", operation.name, operation.id)))
         }
@@ -130,7 +130,7 @@ fn check_depth(session: &Session, path: &Path) -> Result<(), PersistenceError> {
     }
 }
 
-fn has_shallow_parts(operation: &OperationRecord) -> bool {
+pub(crate) fn has_shallow_metadata(operation: &OperationRecord) -> bool {
     is_shallow(&operation.metadata)
         && operation.tool_calls.iter().all(|call| is_shallow(&call.metadata))
         && operation.llm_calls.iter().all(|call| is_shallow(&call.metadata))

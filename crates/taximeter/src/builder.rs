@@ -1,7 +1,7 @@
 //! Building a meter: settings, prices, limits, redaction and where everything goes.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +9,12 @@ use taximeter_collector::{
     Clock, Collector, IdSource, Limits, Redaction, Sink, SystemClock, SystemIds,
 };
 use taximeter_models::Metadata;
+use taximeter_persistence::store::{Durability, Store};
 use taximeter_pricing::{LiveBook, LiveBookBuilder, PriceBook, ReadBookError};
 
 use crate::meter::{Meter, State};
 use crate::pipeline::Pipeline;
+use crate::stored::Stored;
 use crate::{Error, PricingSettings, Settings, global};
 
 /// Builds a [`Meter`].
@@ -27,6 +29,7 @@ pub struct MeterBuilder {
     clock: Option<Arc<dyn Clock>>,
     ids: Option<Arc<dyn IdSource>>,
     further: Option<Arc<dyn Sink>>,
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Default for MeterBuilder {
@@ -41,6 +44,7 @@ impl Default for MeterBuilder {
             clock: None,
             ids: None,
             further: None,
+            store: None,
         }
     }
 }
@@ -78,6 +82,49 @@ impl MeterBuilder {
     pub fn data_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.settings.data_dir = directory.into();
         self.settings.set_by_program("data_dir");
+        self
+    }
+
+    /// Where every operation is stored for good: a file, or a folder, in which it is `taximeter.db`. Default: nowhere.
+    /// Needs the feature `store`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "store")] {
+    /// use std::time::Duration;
+    /// use taximeter::Meter;
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// let meter = Meter::builder().store(folder.path()).build()?;
+    /// let op = meter.operation("qa_response").start();
+    /// let id = op.id();
+    /// op.succeed();
+    /// // When this is well, it is stored.
+    /// meter.flush(Duration::from_secs(5))?;
+    /// let store = meter.store().expect("one is set");
+    /// assert_eq!(store.get(id)?.expect("it is there").name, "qa_response");
+    ///
+    /// std::fs::write(folder.path().join("notes.txt"), "no store")?;
+    /// let wrong = Meter::builder().store(folder.path().join("notes.txt")).build();
+    /// assert!(wrong.unwrap_err().to_string().contains("notes.txt"));
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn store(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.store = Some(path.into());
+        self.settings.set_by_program("store");
+        self
+    }
+
+    /// What is safe when [`Meter::flush`] has returned. Default: [`Durability::Os`], it survives the process.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.settings.durability = durability;
+        self.settings.set_by_program("durability");
+        self
+    }
+
+    /// Stores every operation in this store, whatever the settings say. Default: none.
+    pub fn store_in(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
         self
     }
 
@@ -157,12 +204,14 @@ impl MeterBuilder {
     /// Starts the meter.
     ///
     /// # Errors
-    /// Where the operating system gives no thread for its worker, or the prices in a file cannot be read.
+    /// Where the operating system gives no thread for its worker, the prices in a file cannot be read, or the store
+    /// cannot be opened.
     pub fn build(mut self) -> Result<Meter, Error> {
         let prices = self.prices()?;
-        let pipeline =
-            Arc::new(Pipeline::new(prices, self.settings.recent_operations, self.further));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let stored = self.open_store()?.map(|store| Stored::new(store, Arc::clone(&clock)));
+        let recent = self.settings.recent_operations;
+        let pipeline = Arc::new(Pipeline::new(prices, recent, stored, self.further));
         let started_at = clock.wall();
         let made = || {
             let ids = self.ids.as_deref().unwrap_or(&SystemIds);
@@ -206,6 +255,18 @@ impl MeterBuilder {
         }
     }
 
+    /// Who is switched off, or may save nothing, opens nothing.
+    fn open_store(&mut self) -> Result<Option<Arc<dyn Store>>, Error> {
+        if !self.settings.enabled || !self.settings.persistence {
+            return Ok(None);
+        }
+        match (self.store.take(), &self.settings.store) {
+            (Some(store), _) => Ok(Some(store)),
+            (None, None) => Ok(None),
+            (None, Some(path)) => open(path, self.settings.durability).map(Some),
+        }
+    }
+
     fn live_book(&mut self) -> LiveBookBuilder {
         let PricingSettings { book, overrides, reload_seconds } = &self.settings.pricing;
         let every = Some(*reload_seconds).filter(|seconds| *seconds > 0).map(Duration::from_secs);
@@ -222,6 +283,20 @@ impl MeterBuilder {
         }
         live
     }
+}
+
+#[cfg(feature = "store")]
+fn open(path: &Path, durability: Durability) -> Result<Arc<dyn Store>, Error> {
+    use taximeter_persistence::store::SqliteStore;
+
+    let store = SqliteStore::at(path).durability(durability);
+    let store = store.summarize(Arc::new(crate::history::Windows)).open()?;
+    Ok(Arc::new(store))
+}
+
+#[cfg(not(feature = "store"))]
+fn open(path: &Path, _: Durability) -> Result<Arc<dyn Store>, Error> {
+    Err(Error::NoStore { path: path.to_owned() })
 }
 
 impl fmt::Debug for MeterBuilder {

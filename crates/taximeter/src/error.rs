@@ -1,7 +1,7 @@
 //! The one error of the facade: what was being done, and the cause from the room in which it failed.
 
 use taximeter_collector::{CollectorError, FlushError};
-use taximeter_persistence::PersistenceError;
+use taximeter_persistence::{PersistenceError, StoreError};
 use taximeter_pricing::ReadBookError;
 use thiserror::Error;
 
@@ -26,4 +26,16 @@ pub enum Error {
     /// A session could not be saved or loaded.
     #[error(transparent)]
     Persistence(#[from] PersistenceError),
+    /// A store could not be opened, written or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A store is set, and this program was built without one.
+    #[error(
+        "opening the store {path:?}: this program was built without the feature `store` of taximeter; \
+         build it with that, or leave the setting `store` out"
+    )]
+    NoStore {
+        /// The store that is set.
+        path: std::path::PathBuf,
+    },
 }

@@ -36,6 +36,7 @@
 //! | what stands out, what to do, what it saves | [`Meter::bottlenecks`], [`Meter::advice`] |
 //! | to keep a session | [`Meter::save`], [`Meter::load`] |
 //! | settings | [`Settings`] |
+//! | a store of all that was ever metered, and questions over it | `store` and `history`, by the feature `store` |
 //! | prices | [`PriceBook`], and all of [`pricing`] |
 //! | prices of one's own | [`MeterBuilder::price_overrides`], [`Meter::prices`] |
 //!
@@ -47,8 +48,10 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `parquet` | no | Parquet in and out of a store |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
+//! | `store` | no | a store in a file, and questions over it |
 //! | `system-metrics` | no | CPU, memory and disk of the machine |
 
 #[cfg(feature = "macros")]
@@ -58,12 +61,15 @@ pub mod __private;
 mod builder;
 mod error;
 mod global;
+#[cfg(feature = "store")]
+pub mod history;
 mod meter;
 mod pipeline;
 mod questions;
 #[cfg(feature = "report")]
 pub mod report;
 mod settings;
+mod stored;
 #[cfg(feature = "system-metrics")]
 mod system;
 
@@ -97,7 +103,24 @@ pub use taximeter_models::{
     Rate, ReportedCost, Saving, Session, SpanId, TokenUsage, ToolCall, ToolStatus, ToolTotals,
     Totals, TraceId, TrendDirection, Unit, UsageBuilder, UsageError, Warning,
 };
-pub use taximeter_persistence::{PersistenceError, SessionFiles};
+#[cfg(feature = "store")]
+pub use taximeter_persistence::store;
+/// Records into files: JSON lines and tables.
+#[cfg(feature = "store")]
+pub mod export {
+    pub use taximeter_persistence::{
+        ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+    };
+}
+/// Records of files: sessions, JSON lines, logs of other programs.
+#[cfg(feature = "store")]
+pub mod import {
+    pub use taximeter_persistence::{
+        Checkpoint, Counts, Format, ImportError, ImportOptions, Importer, Position, Rejected,
+        UnknownFormatName, Why,
+    };
+}
+pub use taximeter_persistence::{PersistenceError, SessionFiles, StoreError};
 pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;
 #[cfg(feature = "reply")]

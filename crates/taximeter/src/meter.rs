@@ -14,6 +14,7 @@ use taximeter_models::{
     LlmCall, Metadata, Name, OperationId, OperationRecord, Session, ToolCall, Totals,
 };
 use taximeter_persistence::SessionFiles;
+use taximeter_persistence::store::Store;
 use taximeter_pricing::{BookRef, LiveBook, LiveState};
 
 use crate::pipeline::{self, Pipeline};
@@ -66,7 +67,7 @@ impl Meter {
     /// A meter that is switched off: it has the same API and does nothing.
     pub fn off() -> Self {
         let clock = Arc::new(SystemClock::default());
-        let pipeline = Arc::new(Pipeline::new(LiveBook::default(), 0, None));
+        let pipeline = Arc::new(Pipeline::new(LiveBook::default(), 0, None, None));
         let mut settings = Settings::default();
         settings.enabled = false;
         let (session_id, started_at) = ("off".into(), clock.wall());
@@ -221,7 +222,8 @@ impl Meter {
         self.collector.end_operation(id, success, error_count, warning_count, metadata)
     }
 
-    /// Waits until every operation that has ended is priced and observed.
+    /// Waits until every operation that has ended is priced, stored where there is a store, and observed. When this is
+    /// well, they are as safe as the store's durability says.
     ///
     /// # Errors
     /// Where that takes longer than the timeout, or a further sink failed.
@@ -313,6 +315,12 @@ impl Meter {
 
 /// Saving and loading.
 impl Meter {
+    /// The store to which every operation goes, to be asked; none where there is none. What has ended just now may be on
+    /// its way there: [`flush`](Meter::flush) waits for it.
+    pub fn store(&self) -> Option<Arc<dyn Store>> {
+        self.state.pipeline.store()
+    }
+
     /// Saves the session as JSON in the directory of the settings, under that file name, or under one that no other
     /// session has. Gives the path, or none where persistence is switched off.
     ///

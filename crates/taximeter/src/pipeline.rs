@@ -1,4 +1,4 @@
-//! The one place where the rooms meet: every finished operation is priced, then observed.
+//! The one place where the rooms meet: every finished operation is priced, then stored, then observed.
 //!
 //! Live operations come from the collector's worker, loaded ones from a file; both take the same road.
 
@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use taximeter_collector::{Batch, PackedRecords, Sink, SinkError};
 use taximeter_models::{CostOutcome, OperationId, OperationRecord, Totals};
+use taximeter_persistence::store::Store;
 use taximeter_pricing::{BookRef, LiveBook, PriceBook};
+
+use crate::stored::Stored;
 
 /// Prices and keeps what the collector hands over.
 pub(crate) struct Pipeline {
@@ -15,6 +18,7 @@ pub(crate) struct Pipeline {
     prices: LiveBook,
     observed: Mutex<Observed>,
     recent: usize,
+    stored: Option<Stored>,
     further: Option<Arc<dyn Sink>>,
 }
 
@@ -84,8 +88,17 @@ impl Observed {
 }
 
 impl Pipeline {
-    pub(crate) fn new(prices: LiveBook, recent: usize, further: Option<Arc<dyn Sink>>) -> Self {
-        Self { prices, observed: Mutex::default(), recent, further }
+    pub(crate) fn new(
+        prices: LiveBook,
+        recent: usize,
+        stored: Option<Stored>,
+        further: Option<Arc<dyn Sink>>,
+    ) -> Self {
+        Self { prices, observed: Mutex::default(), recent, stored, further }
+    }
+
+    pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
+        self.stored.as_ref().map(Stored::store)
     }
 
     pub(crate) fn prices(&self) -> &LiveBook {
@@ -155,33 +168,51 @@ impl Sink for Pipeline {
         for record in &mut batch {
             price(record, &book);
         }
+        let stored = self.append(&batch);
         self.observe(&batch);
-        self.further.as_ref().map_or(Ok(()), |sink| sink.accept(batch))
+        let taken = self.further.as_ref().map_or(Ok(()), |sink| sink.accept(batch));
+        stored.and(taken)
     }
 
     fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
         let book = self.prices.book();
-        let mut observed = self.observed();
-        let mut further = Vec::new();
-        if self.further.is_some() {
-            for mut record in batch.records() {
-                price(&mut record, &book);
-                observed.totals.add(&record);
-                further.push(record);
+        let mut records = Vec::new();
+        // Who neither stores nor hands on needs no records.
+        if self.stored.is_some() || self.further.is_some() {
+            records.extend(batch.records());
+            for record in &mut records {
+                price(record, &book);
             }
-        } else {
+        }
+        let stored = self.append(&records);
+        let mut observed = self.observed();
+        if records.is_empty() {
             batch.for_each_lean(|record| {
                 price(record, &book);
                 observed.totals.add(record);
             });
+        } else {
+            for record in &records {
+                observed.totals.add(record);
+            }
         }
         observed.keep(batch.to_packed(), book, self.recent);
         drop(observed);
-        self.further.as_ref().map_or(Ok(()), |sink| sink.accept(further))
+        let taken = self.further.as_ref().map_or(Ok(()), |sink| sink.accept(records));
+        stored.and(taken)
     }
 
     fn flush(&self) -> Result<(), SinkError> {
-        self.further.as_ref().map_or(Ok(()), Sink::flush)
+        let stored = self.stored.as_ref().map_or(Ok(()), Stored::flush);
+        let flushed = self.further.as_ref().map_or(Ok(()), Sink::flush);
+        stored.and(flushed)
+    }
+}
+
+impl Pipeline {
+    /// What the store does not take is lost for it, and counted; the totals of this session hold it all the same.
+    fn append(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
+        self.stored.as_ref().map_or(Ok(()), |stored| stored.append(batch))
     }
 }
 

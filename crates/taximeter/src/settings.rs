@@ -8,6 +8,7 @@ use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 use taximeter_analysis::Thresholds;
 use taximeter_collector::{Limits, Redaction};
+use taximeter_persistence::store::Durability;
 use thiserror::Error;
 
 /// The settings of a [`Meter`](crate::Meter).
@@ -18,6 +19,8 @@ use thiserror::Error;
 /// | `persistence` | `TAXIMETER_PERSISTENCE`, `ENABLE_METRICS_PERSISTENCE` | `true` |
 /// | `session_id` | `TAXIMETER_SESSION_ID`, `METRICS_SESSION_ID` | made anew for each run |
 /// | `data_dir` | `TAXIMETER_DATA_DIR` | `data/metrics` |
+/// | `store` | `TAXIMETER_STORE` | none for a meter; for who asks, the file `taximeter.db` in `data_dir` |
+/// | `durability` | `TAXIMETER_DURABILITY` | `os`: what is stored survives the process; or `fsync`: the power, too |
 /// | `recent_operations` | `TAXIMETER_RECENT_OPERATIONS` | 50,000 |
 /// | `queued_records` | `TAXIMETER_QUEUED_RECORDS` | 262,144 |
 /// | `queued_bytes` | `TAXIMETER_QUEUED_BYTES` | 67,108,864 |
@@ -55,6 +58,11 @@ pub struct Settings {
     pub session_id: Option<String>,
     /// Where session files go.
     pub data_dir: PathBuf,
+    /// The store: its file, or the folder that it is in. None means that a meter stores nothing, and that who asks looks
+    /// in `data_dir`.
+    pub store: Option<PathBuf>,
+    /// What is safe when the store has taken it.
+    pub durability: Durability,
     /// How many finished operations are kept in memory in full; totals hold all.
     pub recent_operations: usize,
     /// How many ended operations may wait for the worker.
@@ -153,11 +161,13 @@ pub enum SettingsError {
 }
 
 /// Every key, in the order of the documentation.
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 15] = [
     "enabled",
     "persistence",
     "session_id",
     "data_dir",
+    "store",
+    "durability",
     "recent_operations",
     "queued_records",
     "queued_bytes",
@@ -170,7 +180,7 @@ const KEYS: [&str; 13] = [
 ];
 
 /// The variables of the environment and the key that each sets; of one key, the first that is set counts.
-const VARIABLES: [(&str, &str); 15] = [
+const VARIABLES: [(&str, &str); 17] = [
     ("TAXIMETER_ENABLED", "enabled"),
     ("ENABLE_METRICS", "enabled"),
     ("TAXIMETER_PERSISTENCE", "persistence"),
@@ -178,6 +188,8 @@ const VARIABLES: [(&str, &str); 15] = [
     ("TAXIMETER_SESSION_ID", "session_id"),
     ("METRICS_SESSION_ID", "session_id"),
     ("TAXIMETER_DATA_DIR", "data_dir"),
+    ("TAXIMETER_STORE", "store"),
+    ("TAXIMETER_DURABILITY", "durability"),
     ("TAXIMETER_RECENT_OPERATIONS", "recent_operations"),
     ("TAXIMETER_QUEUED_RECORDS", "queued_records"),
     ("TAXIMETER_QUEUED_BYTES", "queued_bytes"),
@@ -199,6 +211,8 @@ impl Default for Settings {
             persistence: true,
             session_id: None,
             data_dir: PathBuf::from("data/metrics"),
+            store: None,
+            durability: Durability::default(),
             recent_operations: 50_000,
             queued_records: limits.queued_records,
             queued_bytes: limits.queued_bytes,
@@ -270,6 +284,8 @@ impl Settings {
             "persistence" => self.persistence = boolean(value)?,
             "session_id" => self.session_id = Some(typed(value)?),
             "data_dir" => self.data_dir = typed(value)?,
+            "store" => self.store = Some(typed(value)?),
+            "durability" => self.durability = typed(value)?,
             "recent_operations" => self.recent_operations = typed(value)?,
             "queued_records" => self.queued_records = typed(value)?,
             "queued_bytes" => self.queued_bytes = typed(value)?,
@@ -287,6 +303,11 @@ impl Settings {
         Ok(())
     }
 
+    /// Where the store is: the setting `store`, or else `data_dir`.
+    pub fn store_path(&self) -> PathBuf {
+        self.store.clone().unwrap_or_else(|| self.data_dir.clone())
+    }
+
     /// Where the setting of that key comes from.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or_default()
@@ -302,6 +323,8 @@ impl Settings {
             "persistence" => self.persistence.to_string(),
             "session_id" => self.session_id.clone().unwrap_or_else(|| "(made anew)".into()),
             "data_dir" => self.data_dir.display().to_string(),
+            "store" => path(&self.store, "(none)"),
+            "durability" => format!("{:?}", self.durability).to_lowercase(),
             "recent_operations" => self.recent_operations.to_string(),
             "queued_records" => self.queued_records.to_string(),
             "queued_bytes" => self.queued_bytes.to_string(),

@@ -1,30 +1,30 @@
 //! A repriced history as text: totals, tables, and what had to be assumed.
 
 use taximeter::pricing::reprice::{Change, Group, Kind, Span, Spread, Target};
-use taximeter::report::{Align, count, counted, money};
+use taximeter::report::{Style, count, counted, money};
 use taximeter::{Currency, Money};
 
 use super::Outcome;
-use crate::price::style;
+use crate::draw::{Column, Grid};
 
 const NONE: &str = "–";
 
-pub(super) fn text(outcome: &Outcome, target: &Target, write: bool) -> String {
+pub(super) fn text(outcome: &Outcome, target: &Target, write: bool, style: Style) -> String {
     let report = &outcome.report;
     let mut text = headline(outcome, target);
     let kinds = report.by_kind.iter().map(|(kind, group)| (words(*kind).to_owned(), group));
     let all = [("all".to_owned(), &report.total)];
-    text.push_str(&table("calls", kinds.chain(all)));
+    text.push_str(&table(style, "calls", kinds.chain(all)));
     let models = report.by_model.iter();
     let models = models.map(|((provider, model), group)| (format!("{provider}/{model}"), group));
-    text.push_str(&table("LLM", models));
+    text.push_str(&table(style, "LLM", models));
     let days = report.by_day.iter().map(|(day, group)| (day.to_string(), group));
-    text.push_str(&table("day (UTC)", days));
+    text.push_str(&table(style, "day (UTC)", days));
     let classes = report.by_class.iter().map(|(unit, group)| {
         let name = unit.map_or_else(|| "not told apart".to_owned(), |unit| unit.to_string());
         (name, group)
     });
-    text.push_str(&table("token class", classes));
+    text.push_str(&table(style, "token class", classes));
     for line in notes(outcome).into_iter().chain(endings(outcome, target, write)) {
         text.push_str(&line);
         text.push('\n');
@@ -34,7 +34,8 @@ pub(super) fn text(outcome: &Outcome, target: &Target, write: bool) -> String {
 
 fn headline(outcome: &Outcome, target: &Target) -> String {
     let calls = counted(outcome.report.total.calls, "LLM call");
-    let sessions = counted(outcome.sessions, "session");
+    let of = if outcome.of_store { "operation" } else { "session" };
+    let sessions = counted(outcome.sessions, of);
     match target {
         Target::SamePrices => format!("{calls} of {sessions}, priced again\n\n"),
         Target::At { provider, model } => {
@@ -44,19 +45,26 @@ fn headline(outcome: &Outcome, target: &Target) -> String {
 }
 
 /// A table with a row for each group and currency, and an empty line behind it; nothing for no groups.
-fn table<'g>(title: &str, groups: impl IntoIterator<Item = (String, &'g Group)>) -> String {
+fn table<'g>(
+    style: Style,
+    title: &str,
+    groups: impl IntoIterator<Item = (String, &'g Group)>,
+) -> String {
     let rows: Vec<_> = groups.into_iter().flat_map(|(name, group)| rows(&name, group)).collect();
     if rows.is_empty() {
         return String::new();
     }
-    let columns = [
-        (title, Align::Left),
-        ("calls", Align::Right),
-        ("before", Align::Right),
-        ("after", Align::Right),
-        ("difference", Align::Right),
-    ];
-    format!("{}\n\n", style().table(columns, rows))
+    let mut grid = Grid::new([
+        Column::name(title),
+        Column::number("calls", 2),
+        Column::number("before", 1),
+        Column::number("after", 0),
+        Column::number("difference", 0),
+    ]);
+    for row in rows {
+        grid.row(row);
+    }
+    format!("{}\n", grid.draw(style))
 }
 
 fn rows(name: &str, group: &Group) -> Vec<[String; 5]> {
@@ -175,6 +183,10 @@ fn endings(outcome: &Outcome, target: &Target, write: bool) -> Vec<String> {
              Nothing was written."
                 .into(),
         );
+        return lines;
+    }
+    if outcome.of_store {
+        lines.push("Nothing was written: records of the store keep the costs of their day.".into());
         return lines;
     }
     if !write {

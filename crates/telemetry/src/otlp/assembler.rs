@@ -61,8 +61,8 @@ impl Default for Window {
 pub struct Counts {
     /// Spans that were taken.
     pub spans: u64,
-    /// Spans that were refused because of their ids.
-    pub bad_spans: u64,
+    /// Spans, records and points that were refused: spans because of their ids, all of them where too many came at once.
+    pub rejected: u64,
     /// Spans that came again.
     pub duplicate_spans: u64,
     /// Log records that stand for a call.
@@ -200,12 +200,13 @@ impl Assembler {
 
     /// The records of all traces that are whole enough by now.
     pub(crate) fn take(&mut self, now: DateTime<Utc>) -> Vec<OperationRecord> {
-        let whole: Vec<_> = self
+        let mut whole: Vec<_> = self
             .open
             .iter()
             .filter(|(_, held)| held.is_whole(&self.window, now))
             .map(|(trace, _)| *trace)
             .collect();
+        whole.sort_unstable();
         for trace in whole {
             self.close(trace);
         }
@@ -217,7 +218,6 @@ impl Assembler {
     /// The records of all that is held, whole or not.
     pub(crate) fn finish(&mut self) -> Vec<OperationRecord> {
         let mut all: Vec<_> = self.open.keys().copied().collect();
-        // Whole traces first would be nicer, but what matters is that the same input gives the same records.
         all.sort_unstable();
         for trace in all {
             self.close(trace);
@@ -314,7 +314,7 @@ impl Memory {
 
     fn has(&self, trace: u128, span: u64) -> bool {
         let ghosts = self.traces.get(&trace);
-        ghosts.is_some_and(|ghosts| ghosts.iter().any(|ghost| ghost.id == span))
+        ghosts.is_some_and(|ghosts| ghosts.binary_search_by_key(&span, |ghost| ghost.id).is_ok())
     }
 
     fn take(&mut self, trace: u128) -> Ghosts {
@@ -323,7 +323,8 @@ impl Memory {
         ghosts
     }
 
-    fn remember(&mut self, trace: u128, ghosts: Ghosts, most: usize) {
+    fn remember(&mut self, trace: u128, mut ghosts: Ghosts, most: usize) {
+        ghosts.sort_unstable_by_key(|ghost| ghost.id);
         self.ghosts += ghosts.len();
         self.traces.insert(trace, ghosts);
         self.by_age.push_back(trace);

@@ -12,13 +12,16 @@ pub struct Limits {
     /// How many attributes of a span, a log record or a point are read. Further ones are passed over, which the
     /// response and the record say. Default 128, as OpenTelemetry's SDKs have it.
     pub attributes: usize,
+    /// How many spans, log records or points of one request are taken; further ones are refused, and counted in the
+    /// response. Default 50,000: SDKs send 512 at once, collectors 8,192.
+    pub items: usize,
     /// How many bytes of a text are kept: a name, an error's message. The rest is cut off. Default 1,024.
     pub text: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: 16 << 20, nesting: 64, attributes: 128, text: 1_024 }
+        Self { body: 16 << 20, nesting: 64, attributes: 128, items: 50_000, text: 1_024 }
     }
 }
 

@@ -233,42 +233,36 @@ impl Receiver {
         now: DateTime<Utc>,
     ) -> Result<Taken, DecodeError> {
         let limits = &self.settings.limits;
-        let (mut spans, mut notes) = (Vec::<Span>::new(), Taken::default());
+        let (mut spans, mut taken) = (Vec::<Span>::new(), Taken::default());
         let mut reader = Reader::new(limits);
-        let each = |resource: &_, scope: &_, raw: &_| match span::read(
-            raw,
-            resource,
-            scope,
-            &mut reader,
-        ) {
-            Ok(span) => {
-                skipped(&mut notes, span.notes.attributes_skipped, limits);
-                spans.push(span);
-            }
-            Err(span::BadIds(why)) => {
-                notes.rejected += 1;
-                why.clone_into(&mut notes.message);
+        let each = |resource: &_, scope: &_, raw: &_| {
+            if has_room(&spans, &mut taken, limits) {
+                match span::read(raw, resource, scope, &mut reader) {
+                    Ok(span) => {
+                        warn_of_skipped(&mut taken, span.notes.attributes_skipped, limits);
+                        spans.push(span);
+                    }
+                    Err(span::BadIds(why)) => reject(&mut taken, why.to_owned()),
+                }
             }
         };
         match format {
             Format::Protobuf => protobuf::traces(body, limits, each)?,
             Format::Json => json::traces(body, limits, each)?,
         }
-        let mut assembler = self.lock();
-        assembler.count_mut().bad_spans += notes.rejected;
-        for span in spans {
-            assembler.push(span, now);
-        }
-        Ok(notes)
+        self.hold(spans, &taken, |assembler, span| assembler.push(span, now));
+        Ok(taken)
     }
 
     fn logs(&self, format: Format, body: &[u8], now: DateTime<Utc>) -> Result<Taken, DecodeError> {
         let limits = &self.settings.limits;
-        let (mut calls, mut notes) = (Vec::<Span>::new(), Taken::default());
+        let (mut calls, mut taken) = (Vec::<Span>::new(), Taken::default());
         let mut reader = Reader::new(limits);
         let each = |resource: &_, scope: &_, raw: &_| {
-            if let Some(call) = log::read(raw, resource, scope, &mut reader) {
-                skipped(&mut notes, call.notes.attributes_skipped, limits);
+            if let Some(call) = log::read(raw, resource, scope, &mut reader)
+                && has_room(&calls, &mut taken, limits)
+            {
+                warn_of_skipped(&mut taken, call.notes.attributes_skipped, limits);
                 calls.push(call);
             }
         };
@@ -276,11 +270,8 @@ impl Receiver {
             Format::Protobuf => protobuf::logs(body, limits, each)?,
             Format::Json => json::logs(body, limits, each)?,
         }
-        let mut assembler = self.lock();
-        for call in calls {
-            assembler.push(call, now);
-        }
-        Ok(notes)
+        self.hold(calls, &taken, |assembler, call| assembler.push(call, now));
+        Ok(taken)
     }
 
     fn metrics(
@@ -290,26 +281,50 @@ impl Receiver {
         now: DateTime<Utc>,
     ) -> Result<Taken, DecodeError> {
         let limits = &self.settings.limits;
-        let mut increments = Vec::<Increment>::new();
+        let (mut increments, mut taken) = (Vec::<Increment>::new(), Taken::default());
         let each = |resource: &_, scope: &_, raw: &_| {
-            increments.extend(usage_metrics::read(raw, resource, scope));
+            if let Some(increment) = usage_metrics::read(raw, resource, scope)
+                && has_room(&increments, &mut taken, limits)
+            {
+                increments.push(increment);
+            }
         };
         match format {
             Format::Protobuf => protobuf::metrics(body, limits, each)?,
             Format::Json => json::metrics(body, limits, each)?,
-        };
-        let mut assembler = self.lock();
-        for increment in increments {
-            assembler.push_point(increment, now);
         }
-        Ok(Taken::default())
+        self.hold(increments, &taken, |assembler, increment| assembler.push_point(increment, now));
+        Ok(taken)
+    }
+
+    /// Puts in what was read, all of it at once: a request that could not be read to its end left nothing behind.
+    fn hold<T>(&self, items: Vec<T>, taken: &Taken, mut put: impl FnMut(&mut Assembler, T)) {
+        let mut assembler = self.lock();
+        assembler.count_mut().rejected += taken.rejected;
+        for item in items {
+            put(&mut assembler, item);
+        }
     }
 }
 
+/// Whether another item of a request is taken; if not, it is counted as refused.
+fn has_room<T>(items: &[T], taken: &mut Taken, limits: &Limits) -> bool {
+    let has_room = items.len() < limits.items;
+    if !has_room {
+        reject(taken, format!("more than {} came at once; send smaller batches", limits.items));
+    }
+    has_room
+}
+
+fn reject(taken: &mut Taken, why: String) {
+    taken.rejected += 1;
+    taken.message = why;
+}
+
 /// Says in the response that attributes were passed over, unless something worse is said already.
-fn skipped(notes: &mut Taken, skipped: usize, limits: &Limits) {
-    if skipped > 0 && notes.message.is_empty() {
-        notes.message = format!(
+fn warn_of_skipped(taken: &mut Taken, skipped: usize, limits: &Limits) {
+    if skipped > 0 && taken.message.is_empty() {
+        taken.message = format!(
             "more than {} attributes were sent of one span or record; those beyond were not read",
             limits.attributes
         );

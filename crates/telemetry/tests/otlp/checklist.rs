@@ -143,7 +143,7 @@ fn partial_success() {
     let partial = &json_of(&response)["partialSuccess"];
     assert_eq!((response.status, &partial["rejectedSpans"]), (200, &json!("1")));
     assert!(partial["errorMessage"].as_str().unwrap().contains("8 bytes"));
-    assert_eq!((receiver.finish().len(), receiver.counts().bad_spans), (1, 1));
+    assert_eq!((receiver.finish().len(), receiver.counts().rejected), (1, 1));
 
     // Two spans without ids, in protobuf.
     let spans = [0x0a, 6, 0x12, 4, 0x12, 0, 0x12, 0];
@@ -151,6 +151,15 @@ fn partial_success() {
     let partial =
         ExportTraceServiceResponse::decode(response.body.as_slice()).unwrap().partial_success;
     assert_eq!(partial.unwrap().rejected_spans, 2);
+
+    let mut settings = Settings::default();
+    settings.limits.items = 3;
+    let small = Receiver::new(settings, before());
+    let spans: Vec<_> = (1..=5).map(|at| chat(&format!("{at:016x}"), None)).collect();
+    let response =
+        small.handle(&post("/v1/traces", JSON, json_request(&spans).as_bytes()), before());
+    assert_eq!(json_of(&response)["partialSuccess"]["rejectedSpans"], "2");
+    assert_eq!(small.finish().len(), 3);
 
     let many: Vec<_> = (0..200).map(|at| json!({"key": format!("k{at}"), "value": {}})).collect();
     let mut span = chat("00f067aa0ba902b7", None);

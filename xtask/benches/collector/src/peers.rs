@@ -64,10 +64,7 @@ fn fastrace_run_time() -> Case {
         }
         for (tool, url) in words.tools.iter().zip(&input.urls) {
             let _span = LocalSpan::enter_with_local_parent(tool.clone()).with_properties(|| {
-                [
-                    (words.url.clone(), url.clone()),
-                    (words.hits.clone(), input.number.to_string()),
-                ]
+                [(words.url.clone(), url.clone()), (words.hits.clone(), input.number.to_string())]
             });
         }
     };

@@ -70,15 +70,14 @@ struct Point<'a> {
     flags: Unsigned,
 }
 
-/// Walks the points of those metrics that are read, and gives the number of all points.
+/// Walks the points of those metrics that are read.
 pub(crate) fn metrics<'a>(
     body: &'a [u8],
     limits: &Limits,
     mut each: impl FnMut(&Arc<Resource>, &Scope, &RawPoint<'a>),
-) -> Result<u64, DecodeError> {
+) -> Result<(), DecodeError> {
     let Request { spans, metrics, logs } = Request::<'a>::read(body, limits)?;
     let list = Request::only(metrics, "metrics", [("spans", &spans), ("logs", &logs)])?;
-    let mut points = 0;
     for resource_metrics in list {
         let resource_metrics: ResourceMetrics<'a> = item(resource_metrics)?;
         let resource = resource(resource_metrics.resource, limits)?;
@@ -86,18 +85,18 @@ pub(crate) fn metrics<'a>(
             let scope_metrics: ScopeMetrics<'a> = item(scope_metrics)?;
             let scope = scope(scope_metrics.scope)?;
             for raw in scope_metrics.metrics.unwrap_or_default() {
-                points += metric(item(raw)?, limits, |point| each(&resource, &scope, point))?;
+                metric(item(raw)?, limits, |point| each(&resource, &scope, point))?;
             }
         }
     }
-    Ok(points)
+    Ok(())
 }
 
 fn metric<'a>(
     metric: Metric<'a>,
     limits: &Limits,
     mut each: impl FnMut(&RawPoint<'a>),
-) -> Result<u64, DecodeError> {
+) -> Result<(), DecodeError> {
     let data = [
         (Kind::Gauge, metric.gauge),
         (Kind::Sum, metric.sum),
@@ -107,14 +106,14 @@ fn metric<'a>(
     ];
     let name = metric.name.0;
     let Some((kind, data)) = data.into_iter().find_map(|(kind, data)| Some((kind, data?))) else {
-        return Ok(0);
+        return Ok(());
     };
     let cumulative = data.aggregation_temporality.is(2, "AGGREGATION_TEMPORALITY_CUMULATIVE");
     let points = data.data_points.unwrap_or_default();
     for &raw in points.iter().filter(|_| is_read(&name, kind)) {
         each(&point(&name, kind, cumulative, &item(raw)?, limits)?);
     }
-    Ok(points.len() as u64)
+    Ok(())
 }
 
 fn point<'a>(

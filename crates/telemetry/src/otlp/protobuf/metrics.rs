@@ -10,30 +10,24 @@ use crate::otlp::slots::Slots;
 use crate::otlp::wire::{Message, Payload};
 use crate::otlp::{DecodeError, Limits};
 
-/// Walks the points of those metrics that are read, and gives the number of all points.
+/// Walks the points of those metrics that are read.
 pub(crate) fn metrics<'a>(
     body: &'a [u8],
     limits: &Limits,
     mut each: impl FnMut(&Arc<Resource>, &Scope, &RawPoint<'a>),
-) -> Result<u64, DecodeError> {
-    let mut points = 0;
+) -> Result<(), DecodeError> {
     for resource_metrics in within(body, 1) {
         scopes(resource_metrics?, limits, |resource, scope, bytes| {
-            metric(bytes, limits, |point| {
-                points += 1;
-                if let Some(point) = point {
-                    each(resource, scope, point);
-                }
-            })
+            metric(bytes, limits, |point| each(resource, scope, point))
         })?;
     }
-    Ok(points)
+    Ok(())
 }
 
 fn metric<'a>(
     bytes: &'a [u8],
     limits: &Limits,
-    mut each: impl FnMut(Option<&RawPoint<'a>>),
+    mut each: impl FnMut(&RawPoint<'a>),
 ) -> Result<(), DecodeError> {
     let (mut name, mut data) = (Cow::default(), None);
     for field in Message::new(bytes) {
@@ -47,7 +41,7 @@ fn metric<'a>(
             _ => {}
         }
     }
-    let Some((kind, data)) = data else { return Ok(()) };
+    let Some((kind, data)) = data.filter(|(kind, _)| is_read(&name, *kind)) else { return Ok(()) };
     let mut temporality = 0;
     for field in Message::new(data) {
         if let (2, Payload::Varint(value)) = field? {
@@ -55,8 +49,7 @@ fn metric<'a>(
         }
     }
     for bytes in within(data, 1) {
-        let point = point(&name, kind, temporality == 2, bytes?, limits)?;
-        each(Some(&point).filter(|_| is_read(&name, kind)));
+        each(&point(&name, kind, temporality == 2, bytes?, limits)?);
     }
     Ok(())
 }

@@ -1,0 +1,126 @@
+//! Numbers in few words.
+
+use chrono::{DateTime, Utc};
+use taximeter::report::{count, counted, money, seconds};
+use taximeter::{CostTotals, Currency, Money, Rate};
+
+use super::NONE;
+
+/// Seconds with the unit that suits them, or that they are not known.
+pub(crate) fn took(value: Option<f64>) -> String {
+    value.map_or_else(|| NONE.into(), seconds)
+}
+
+/// A share in percent; its denominator stands in another column.
+pub(crate) fn percent(rate: Rate) -> String {
+    rate.percent().map_or_else(|| NONE.into(), |percent| format!("{percent:.1} %"))
+}
+
+/// A share from 0 to 1 in percent.
+pub(crate) fn share(value: Option<f64>) -> String {
+    value.map_or_else(|| NONE.into(), |share| format!("{:.1} %", share * 100.0))
+}
+
+/// A mean amount, or that there is none.
+pub(crate) fn each(amount: Option<Money>) -> String {
+    amount.map_or_else(|| NONE.into(), money)
+}
+
+/// An amount; one of which some is not known has a plus behind it, and what is not known at all is no zero.
+pub(crate) fn spend(amount: Money, unpriced: u64) -> String {
+    match (amount.is_zero(), unpriced > 0) {
+        (true, true) => "unpriced".into(),
+        (true, false) => "$0.00".into(),
+        (false, true) => format!("{}+", money(amount)),
+        (false, false) => money(amount),
+    }
+}
+
+/// An amount with its sign.
+pub(crate) fn signed(amount: Money) -> String {
+    let (sign, size) = if amount.is_negative() { ("-", -amount) } else { ("+", amount) };
+    // What is less than a ten-thousandth of a cent rounds to nothing.
+    let text = money(size);
+    if text.trim_start_matches(['$', '0', '.']).is_empty() {
+        "$0.00".into()
+    } else {
+        format!("{sign}{text}")
+    }
+}
+
+/// What a cost does not know, or only assumes; empty where all is exact.
+pub(crate) fn unpriced(cost: &CostTotals) -> String {
+    let mut parts = Vec::new();
+    for (currency, amounts) in &cost.amounts {
+        if *currency != Currency::USD {
+            parts.push(format!("{} {currency} beside it", amounts.total().rounded(4)));
+        } else if !amounts.estimated.is_zero() {
+            parts.push(format!("{} of it estimated", money(amounts.estimated)));
+        }
+    }
+    if cost.unpriced_calls > 0 {
+        parts.push(format!("{} unpriced", counted(cost.unpriced_calls, "call")));
+    }
+    if cost.calls_without_usage > 0 {
+        parts.push(format!("{} told no usage", counted(cost.calls_without_usage, "call")));
+    }
+    parts.join(", ")
+}
+
+/// The change from one number to another in percent; nothing where the first is none or zero.
+pub(crate) fn change(before: Option<f64>, now: f64) -> String {
+    match before {
+        Some(before) if before > 0.0 => {
+            let percent = (now / before - 1.0) * 100.0;
+            if percent.abs() >= 1_000.0 {
+                format!("×{}", count(rounded(now / before)))
+            } else {
+                format!("{percent:+.0} %")
+            }
+        }
+        _ => String::new(),
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a factor above ten, cut where it is beyond all sense"
+)]
+fn rounded(value: f64) -> u64 {
+    value.round() as u64
+}
+
+/// A moment to the minute.
+pub(crate) fn minute(at: DateTime<Utc>) -> String {
+    at.format("%F %H:%M").to_string()
+}
+
+/// The day of a moment.
+pub(crate) fn day(at: DateTime<Utc>) -> String {
+    at.format("%F").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_against_something() {
+        assert_eq!(change(Some(2.0), 3.0), "+50 %");
+        assert_eq!(change(Some(2.0), 1.0), "-50 %");
+        assert_eq!(change(Some(1.0), 25.0), "×25");
+        assert_eq!((change(Some(0.0), 1.0), change(None, 1.0)), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn amounts_say_what_they_lack() {
+        assert_eq!(spend("1.5".parse().unwrap(), 2), "$1.5000+");
+        assert_eq!(
+            (spend(Money::ZERO, 2), spend(Money::ZERO, 0)),
+            ("unpriced".into(), "$0.00".into())
+        );
+        assert_eq!(signed("-0.25".parse().unwrap()), "-$0.2500");
+        assert_eq!(unpriced(&CostTotals::default()), "");
+    }
+}

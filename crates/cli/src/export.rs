@@ -1,0 +1,181 @@
+//! `taximeter export`: records of the store as JSON lines, a session document, or tables.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::{Args, ValueEnum};
+use taximeter::export::{ExportFormat, ExportOptions, ExportTable, Exporter};
+use taximeter::history::{History, Period};
+use taximeter::store::Query;
+use taximeter::{OperationRecord, Session};
+
+use crate::Ended;
+use crate::context::Context;
+use crate::select::{Filters, PeriodArguments};
+
+#[derive(Args)]
+#[command(
+    after_help = "JSON lines and session documents hold everything, and are imported again as they were. CSV is flat: a row for \
+    each operation, tool call, LLM call or component.\n\n\
+    Examples:\n  \
+    taximeter export --since all > operations.jsonl\n  \
+    taximeter export --format csv --since 7d --output week.csv\n  \
+    taximeter export --format csv --table llm_calls --since 7d > calls.csv\n  \
+    taximeter export --format json --session s1 --since all --output session.json"
+)]
+pub(crate) struct Arguments {
+    /// As what
+    #[arg(long, value_enum, default_value = "jsonl")]
+    format: As,
+    /// Which table, of CSV: operations, `tool_calls`, `llm_calls`, components
+    #[arg(long, default_value = "operations")]
+    table: ExportTable,
+    /// Into this file, which is there when all is written [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file where it is there
+    #[arg(long, requires = "output")]
+    overwrite: bool,
+    #[command(flatten)]
+    period: PeriodArguments,
+    #[command(flatten)]
+    only: Filters,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum As {
+    /// One operation a line, as in a session document
+    Jsonl,
+    /// One session document
+    Json,
+    /// A table
+    Csv,
+    /// The operations as Parquet, where it was built with that feature
+    Parquet,
+}
+
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
+    let period = arguments.period.read(context.now)?;
+    let query = arguments.only.read()?.query(period);
+    let history = context.history()?;
+    let format = match arguments.format {
+        As::Jsonl => ExportFormat::Jsonl,
+        As::Csv => ExportFormat::Csv(arguments.table),
+        As::Parquet => ExportFormat::Parquet,
+        As::Json => return session(arguments, &history, &query, period, output),
+    };
+    let options = ExportOptions::new(format).overwrite(arguments.overwrite);
+    let damaged = match &arguments.output {
+        Some(path) => {
+            let mut exporter = options.create(path)?;
+            let damaged = each(&history, &query, |record| Ok(exporter.write(record)?))?;
+            exporter.finish()?;
+            damaged
+        }
+        None => to_stream(options, &history, &query, output)?,
+    };
+    Ok(ended(damaged))
+}
+
+fn ended(damaged: u64) -> Ended {
+    if damaged > 0 { Ended::SomeRowsUnread } else { Ended::Done }
+}
+
+/// What an exporter has written and nobody has taken yet: it wants to own where it writes to.
+#[derive(Clone, Default)]
+struct Between(Arc<Mutex<Vec<u8>>>);
+
+impl Between {
+    fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Write for Between {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn to_stream(
+    options: ExportOptions,
+    history: &History,
+    query: &Query,
+    output: &mut impl Write,
+) -> Result<u64, Box<dyn Error>> {
+    let between = Between::default();
+    let mut exporter: Exporter = options.write_to(between.clone())?;
+    let damaged = each(history, query, |record| {
+        exporter.write(record)?;
+        Ok(output.write_all(&between.take())?)
+    })?;
+    exporter.finish()?;
+    output.write_all(&between.take())?;
+    Ok(damaged)
+}
+
+/// A document has its totals before its end, so that its operations are held.
+fn session(
+    arguments: &Arguments,
+    history: &History,
+    query: &Query,
+    period: Period,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
+    let mut session = Session::new("export", period.since.unwrap_or_default());
+    let damaged = each(history, query, |record| {
+        session.operations.push(record.clone());
+        Ok(())
+    })?;
+    if let Some(first) = session.operations.first() {
+        session.started_at = first.started_at;
+    }
+    session.ended_at = session.operations.iter().map(OperationRecord::ended_at).max();
+    let Some(path) = &arguments.output else {
+        serde_json::to_writer_pretty(&mut *output, &session)?;
+        writeln!(output)?;
+        return Ok(ended(damaged));
+    };
+    if path.exists() && !arguments.overwrite {
+        return Err(format!(
+            "exporting to {}: it is there already; --overwrite replaces it",
+            path.display()
+        )
+        .into());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut beside = tempfile::NamedTempFile::new_in(folder.unwrap_or(std::path::Path::new(".")))?;
+    serde_json::to_writer_pretty(io::BufWriter::new(&mut beside), &session)?;
+    beside.as_file().sync_all()?;
+    beside.persist(path)?;
+    Ok(ended(damaged))
+}
+
+/// Writes record after record, and says how many could not be read.
+fn each(
+    history: &History,
+    query: &Query,
+    mut write: impl FnMut(&OperationRecord) -> Result<(), Box<dyn Error>>,
+) -> Result<u64, Box<dyn Error>> {
+    let mut failed = None;
+    let scanned = history.store().scan(query, &mut |record| match write(&record) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
+        }
+    })?;
+    failed.map_or(Ok(scanned.damaged), Err)
+}

@@ -1,0 +1,243 @@
+//! `taximeter import`: records of files into the store, each once, with what did not fit and why.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+use taximeter::history::{History, VERSION};
+use taximeter::import::{Format, ImportOptions, Importer, Rejected};
+use taximeter::report::{count, counted, duration};
+use taximeter::store::MemoryStore;
+
+use crate::Ended;
+use crate::context::Context;
+use crate::draw::{Screen, Tone};
+
+#[derive(Args)]
+#[command(
+    after_help = "Formats are told apart by what is in the file: session documents, JSON lines, logs of Claude Code and the Codex \
+    CLI and so on. A record that is in the store already changes nothing, so an import may be repeated. What has no cost yet \
+    is priced by the prices of its day. What does not fit is shown and counted; the rest is imported (exit code 4).\n\n\
+    Examples:\n  \
+    taximeter import ~/.claude/projects --store data/metrics\n  \
+    taximeter import metrics_demo.json operations.jsonl\n  \
+    taximeter import - --format jsonl < operations.jsonl"
+)]
+pub(crate) struct Arguments {
+    /// Files, folders, or - for standard input
+    #[arg(value_name = "FILE|DIR", required = true)]
+    paths: Vec<PathBuf>,
+    /// Read everything as this format, such as session, jsonl, claude-code, codex [default: as it looks]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Import turns of logs too that may still go on
+    #[arg(long)]
+    unfinished: bool,
+    /// Read and count, and store nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What an import did.
+#[derive(Debug, Default, Serialize)]
+struct Imported {
+    taximeter_version: u32,
+    document: &'static str,
+    store: Option<PathBuf>,
+    dry_run: bool,
+    bytes_read: u64,
+    /// Records that were read.
+    records: u64,
+    /// Those of them that are new in the store.
+    stored: u64,
+    /// Those that were there already.
+    known: u64,
+    /// Lines that told again of what had been counted.
+    duplicates: u64,
+    /// Turns of logs that may still go on, and are left for the next import.
+    held_back: u64,
+    /// Lines and elements that did not fit.
+    rejected: u64,
+    /// The first of them, with their place and why.
+    first_rejected: Vec<String>,
+    /// Lines of which nothing is taken, by their kind.
+    ignored: BTreeMap<String, u64>,
+    seconds: f64,
+}
+
+/// So many records go into the store at once.
+const BATCH: usize = 1_000;
+/// So many rejected lines are shown.
+const SHOWN: usize = 10;
+
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    input: &mut impl BufRead,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
+    let began = Instant::now();
+    let mut document = Imported {
+        taximeter_version: VERSION,
+        document: "import",
+        dry_run: arguments.dry_run,
+        ..Imported::default()
+    };
+    let history = if arguments.dry_run {
+        None
+    } else {
+        let (history, path) = context.writable(true)?;
+        document.store = Some(path);
+        Some(history)
+    };
+    for path in &arguments.paths {
+        if path.as_os_str() == "-" {
+            // A stream is put down first, so that its format can be told by its beginning.
+            let mut file = tempfile::NamedTempFile::new()?;
+            std::io::copy(input, &mut file)?;
+            one(arguments, context, file.path(), history.as_ref(), &mut document)?;
+        } else {
+            one(arguments, context, path, history.as_ref(), &mut document)?;
+        }
+    }
+    if let Some(history) = &history {
+        history.store().flush()?;
+        // What is old is sealed and rolled up now, and not when somebody waits for an answer.
+        while history.store().maintain(context.now)?.more {}
+    }
+    document.seconds = began.elapsed().as_secs_f64();
+    context.print(output, &document, draw)?;
+    Ok(if document.rejected > 0 { Ended::SomeRowsUnread } else { Ended::Done })
+}
+
+/// One file or folder.
+fn one(
+    arguments: &Arguments,
+    context: &Context,
+    path: &Path,
+    history: Option<&History>,
+    document: &mut Imported,
+) -> Result<(), Box<dyn Error>> {
+    let mut options = ImportOptions::new().hold_back(!arguments.unfinished).now(context.now);
+    if let Some(format) = arguments.format {
+        options = options.format(format);
+    }
+    let mut importer = options.open(path)?;
+    let bar = bar(context, &importer);
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(item) = importer.next() {
+        match item? {
+            Ok(record) => batch.push(record),
+            Err(rejected) => document.reject(&rejected),
+        }
+        if batch.len() >= BATCH {
+            document.store(history, &mut batch)?;
+            bar.set_position(importer.position().bytes_read);
+            bar.set_message(format!("{} records", count(document.records)));
+        }
+    }
+    document.store(history, &mut batch)?;
+    bar.finish_and_clear();
+    let counts = importer.counts();
+    document.duplicates += counts.duplicates;
+    document.held_back += counts.held_back;
+    document.bytes_read += importer.position().bytes_read;
+    for (kind, lines) in &counts.ignored {
+        *document.ignored.entry(kind.clone()).or_default() += lines;
+    }
+    Ok(())
+}
+
+/// The records of a file in a store in memory, priced by the prices of the history.
+pub(crate) fn in_memory(path: &Path, history: &History) -> Result<History, Box<dyn Error>> {
+    let store = Arc::new(MemoryStore::new());
+    let read = History::new(store).prices(history.prices_in_force());
+    let mut records = Vec::new();
+    for item in &mut Importer::open(path)? {
+        // What does not fit would be missing in silence.
+        records.push(item?.map_err(|rejected| rejected.to_string())?);
+    }
+    read.append(records)?;
+    Ok(read)
+}
+
+impl Imported {
+    fn store(
+        &mut self,
+        history: Option<&History>,
+        batch: &mut Vec<taximeter::OperationRecord>,
+    ) -> Result<(), Box<dyn Error>> {
+        self.records += batch.len() as u64;
+        let batch = std::mem::take(batch);
+        if let Some(history) = history {
+            let appended = history.append(batch)?;
+            self.stored += appended.stored;
+            self.known += appended.known;
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, rejected: &Rejected) {
+        self.rejected += 1;
+        if self.first_rejected.len() < SHOWN {
+            self.first_rejected.push(rejected.to_string());
+        }
+    }
+}
+
+/// A bar on a terminal, and nothing elsewhere.
+fn bar(context: &Context, importer: &Importer) -> ProgressBar {
+    let Some(bytes) = importer.position().bytes.filter(|_| context.progress && !context.json)
+    else {
+        return ProgressBar::hidden();
+    };
+    let bar = ProgressBar::new(bytes);
+    let template = "{bar:30} {percent:>3} % {bytes}/{total_bytes} {bytes_per_sec} {msg}";
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(250));
+    bar
+}
+
+fn draw(screen: &mut Screen, document: &Imported) {
+    let took = duration(Duration::try_from_secs_f64(document.seconds).unwrap_or_default());
+    screen.say(&format!("read {} in {took}", counted(document.records, "record")));
+    match &document.store {
+        Some(store) => screen.say_so(
+            &format!(
+                "stored {} in {}; {} there already",
+                count(document.stored),
+                store.display(),
+                count(document.known)
+            ),
+            Tone::Good,
+        ),
+        None => screen.say("stored none: a dry run"),
+    }
+    for (number, what) in [
+        (document.duplicates, "told again of what had been counted"),
+        (document.held_back, "held back: turns that may still go on (--unfinished imports them)"),
+        (document.ignored.values().sum(), "lines of which nothing is taken"),
+    ] {
+        if number > 0 {
+            screen.say(&format!("{} {what}", count(number)));
+        }
+    }
+    if document.rejected > 0 {
+        screen.say_so(&format!("rejected {}:", count(document.rejected)), Tone::Bad);
+        for line in &document.first_rejected {
+            screen.say(&format!("  {line}"));
+        }
+        let more = document.rejected.saturating_sub(document.first_rejected.len() as u64);
+        if more > 0 {
+            screen.say(&format!("  and {} more", count(more)));
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `taximeter report`: the first screen of a period.
+
+mod over_time;
+mod people;
+mod tables;
+mod top;
+
+use std::error::Error;
+use std::io::Write;
+
+use clap::Args;
+use taximeter::Money;
+use taximeter::history::{Ask, By, Report};
+
+use crate::Ended;
+use crate::context::Context;
+use crate::draw::{NONE, Screen, Tone, minute};
+use crate::select::{Filters, PeriodArguments};
+
+pub(crate) use self::people::advised;
+
+#[derive(Args)]
+#[command(
+    after_help = "The screen begins with what needs attention against the period of the same length before. Numbers come \
+    from the sums that the store keeps of every minute; with a filter they are counted over the operations.\n\n\
+    Examples:\n  \
+    taximeter report\n  \
+    taximeter report --since 7d --budget 500\n  \
+    taximeter report --since 2026-11-01 --until 2026-11-08 --by day\n  \
+    taximeter report --by tag:team --since 30d\n  \
+    taximeter report --operation qa_response --verbose\n  \
+    taximeter report --since all --json"
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    period: PeriodArguments,
+    #[command(flatten)]
+    only: Filters,
+    /// A table of the numbers by operation, component, tool, provider, model, user, session, tag:NAME, minute, hour or day
+    #[arg(long, value_name = "WHAT")]
+    by: Option<By>,
+    /// What may be spent in this month, in US dollars
+    #[arg(long, value_name = "DOLLARS")]
+    budget: Option<Money>,
+    /// Tell more: every spender, component, error and advice
+    #[arg(long, short)]
+    verbose: bool,
+    /// Tell all: the newest operations too
+    #[arg(long)]
+    debug: bool,
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    Brief,
+    Verbose,
+    Debug,
+}
+
+/// So many operations are listed where all is told.
+const NEWEST: usize = 20;
+
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
+    let mut ask = Ask::new(arguments.period.read(context.now)?, context.now);
+    ask.only = arguments.only.read()?;
+    ask.by.clone_from(&arguments.by);
+    ask.budget = arguments.budget;
+    let history = context.history()?;
+    let report = history.report(&ask)?;
+    let detail = match (arguments.verbose, arguments.debug) {
+        (_, true) => Detail::Debug,
+        (true, false) => Detail::Verbose,
+        (false, false) => Detail::Brief,
+    };
+    context.print(output, &report, |screen, report| draw(screen, report, detail))?;
+    if detail == Detail::Debug && !context.json {
+        let query = ask.only.query(ask.period);
+        let query = query.order(taximeter::store::Order::NewestFirst).limit(NEWEST);
+        let mut screen = context.screen();
+        screen.heading("The newest operations");
+        crate::ops::list(&mut screen, &history.operations(&query)?.0);
+        write!(output, "\n{}", screen.into_text())?;
+    }
+    Ok(Ended::Done)
+}
+
+/// The screen of field order: what needs attention first, how far to trust it last.
+fn draw(screen: &mut Screen, report: &Report, detail: Detail) {
+    let only = report.only.as_ref().map_or_else(String::new, |only| format!(", only {only}"));
+    screen.heading(&format!("taximeter report: {}{only}", report.period));
+    if let Some(looked_at) = report.looked_at.as_ref().filter(|looked_at| looked_at.more) {
+        screen.say_so(
+            &format!("There are more: this is of {looked_at}. Ask for less time."),
+            Tone::Bad,
+        );
+    }
+    if report.totals.operations() == 0 {
+        nothing(screen, report);
+        return;
+    }
+    top::attention(screen, report);
+    top::numbers(screen, report);
+    if report.by.is_some() {
+        tables::groups(screen, report);
+    } else {
+        over_time::spend(screen, report, detail);
+        over_time::latency(screen, report);
+        over_time::requests(screen, report);
+        tables::time(screen, report, detail);
+        tables::llms(screen, report);
+        tables::tools(screen, report);
+        people::spenders(screen, report, detail);
+        people::operations(screen, report, detail);
+        people::tokens(screen, report);
+        people::savings(screen, report, detail);
+        if detail >= Detail::Verbose {
+            tables::components(screen, report);
+        }
+    }
+    top::health(screen, report);
+}
+
+/// An empty report says what is missing, and how it comes.
+fn nothing(screen: &mut Screen, report: &Report) {
+    let health = &report.health;
+    screen.say("No operation began in this period.");
+    match (health.first_at, health.last_at) {
+        (Some(first), Some(last)) if health.operations > 0 => {
+            screen.say(&format!(
+                "The store has {} operations, from {} to {} UTC: taximeter report --since all",
+                health.operations,
+                minute(first),
+                minute(last)
+            ));
+        }
+        _ => {
+            screen.say("The store is empty. To fill it:");
+            screen.lines("  taximeter import FILE");
+            screen.lines("  let op = taximeter::operation(\"answer\").start(); op.succeed();");
+        }
+    }
+    top::health(screen, report);
+}
+
+/// A note that a part of the screen is empty, and the line of code that fills it.
+fn missing(screen: &mut Screen, what: &str, code: &str) {
+    screen.say(&format!("{NONE} {what}:"));
+    screen.lines(&format!("  {code}"));
+}

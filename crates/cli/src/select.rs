@@ -1,0 +1,114 @@
+//! Which operations a command is about: a period, and what must be true of them.
+
+use std::error::Error;
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use taximeter::history::{Period, PeriodError, Selection, SelectionError};
+
+/// When they began.
+#[derive(Args)]
+pub(crate) struct PeriodArguments {
+    /// Those that began at this time or later: a time ago (90s, 30m, 24h, 7d), a day, a moment, or `all`
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub(crate) since: String,
+    /// Those that began before this time [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+impl PeriodArguments {
+    pub(crate) fn read(&self, now: DateTime<Utc>) -> Result<Period, PeriodError> {
+        let until = self.until.as_deref().unwrap_or("now");
+        if self.since == "all" && self.until.is_none() {
+            return Ok(Period::ALL);
+        }
+        Ok(Period::new(Period::moment(&self.since, now)?, Period::moment(until, now)?))
+    }
+}
+
+/// What must be true of them.
+#[derive(Args)]
+pub(crate) struct Filters {
+    /// Only operations of this name
+    #[arg(long, value_name = "NAME")]
+    operation: Option<String>,
+    /// Only those for this user
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// Only those of this conversation
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Only those with this tag
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
+    tags: Vec<(String, String)>,
+    /// Only those with this metadata; a value that is no JSON is a text
+    #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = pair)]
+    metadata: Vec<(String, String)>,
+    /// Only those that called this tool
+    #[arg(long, value_name = "NAME")]
+    tool: Option<String>,
+    /// Only those that asked an LLM of this provider
+    #[arg(long, value_name = "NAME")]
+    provider: Option<String>,
+    /// Only those that asked this LLM
+    #[arg(long, value_name = "[PROVIDER/]NAME", alias = "model")]
+    llm: Option<String>,
+    /// Only those with this component
+    #[arg(long, value_name = "NAME")]
+    component: Option<String>,
+    /// Only those that ended so: success, failure, abandoned
+    #[arg(long, value_name = "OUTCOME", conflicts_with = "failed")]
+    outcome: Option<String>,
+    /// Only those that failed
+    #[arg(long)]
+    failed: bool,
+    /// Only those with an error of this category, such as timeout or `rate_limit`
+    #[arg(long, value_name = "CATEGORY")]
+    error: Option<String>,
+    /// Only those that took so long or longer: 250ms, 2s, 5m
+    #[arg(long, value_name = "TIME")]
+    longer: Option<String>,
+}
+
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE expected, such as team=search")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Filters {
+    pub(crate) fn read(&self) -> Result<Selection, SelectionError> {
+        let plain = [
+            ("operation", &self.operation),
+            ("user", &self.user),
+            ("session", &self.session),
+            ("tool", &self.tool),
+            ("provider", &self.provider),
+            ("llm", &self.llm),
+            ("component", &self.component),
+            ("outcome", &self.outcome),
+            ("error", &self.error),
+            ("longer", &self.longer),
+        ];
+        let mut selection = Selection::default();
+        for (key, value) in plain {
+            if let Some(value) = value {
+                selection = selection.with(key, value)?;
+            }
+        }
+        for (kind, pairs) in [("tag", &self.tags), ("metadata", &self.metadata)] {
+            for (name, value) in pairs {
+                selection = selection.with(&format!("{kind}:{name}"), value)?;
+            }
+        }
+        if self.failed { selection.with("outcome", "failure") } else { Ok(selection) }
+    }
+}
+
+/// A moment as of which something is told.
+pub(crate) fn at(text: Option<&str>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Box<dyn Error>> {
+    match text {
+        Some(text) => Ok(Period::moment(text, now)?.unwrap_or(now)),
+        None => Ok(now),
+    }
+}

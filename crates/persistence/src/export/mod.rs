@@ -1,0 +1,205 @@
+//! Export: operations as lines of JSON, as tables of CSV, as Parquet, written as they come and put in place when whole.
+
+mod columns;
+pub(crate) mod csv;
+mod error;
+mod file;
+#[cfg(feature = "parquet")]
+pub(crate) mod parquet;
+
+use std::fmt;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use taximeter_models::OperationRecord;
+
+pub use columns::{ExportTable, UnknownExportTable};
+pub use error::ExportError;
+
+use crate::import;
+use crate::write::has_shallow_metadata;
+use csv::CsvRows;
+use file::Target;
+
+/// In which form operations are exported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ExportFormat {
+    /// An operation a line, in the JSON that it has in a session, after a line that names the format and its version.
+    /// Everything comes back as it was.
+    Jsonl,
+    /// A table as CSV. It is flat: what comes back of operations are sums.
+    Csv(ExportTable),
+    /// The table of operations as Parquet, with each operation as a whole in a further column, so that everything
+    /// comes back as it was. Writing it takes the feature `parquet`.
+    Parquet,
+}
+
+/// How operations are exported.
+///
+/// ```
+/// use taximeter_models::OperationRecord;
+/// use taximeter_persistence::{ExportFormat, ExportOptions, Importer};
+///
+/// # let folder = tempfile::tempdir()?;
+/// let path = folder.path().join("operations.jsonl");
+/// let options = ExportOptions::new(ExportFormat::Jsonl);
+/// let mut exporter = options.create(&path)?;
+/// exporter.write(&OperationRecord::new("qa"))?;
+/// assert!(!path.exists()); // it is put in place when it is whole
+/// assert_eq!(exporter.finish()?, 1);
+///
+/// assert_eq!(Importer::open(&path)?.count(), 1);
+/// let error = options.create(&path).unwrap_err(); // nothing is overwritten unless that is asked for
+/// assert!(error.is_taken());
+/// options.overwrite(true).create(&path)?.finish()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "an export begins with `create` or `write_to`"]
+pub struct ExportOptions {
+    format: ExportFormat,
+    overwrite: bool,
+}
+
+impl ExportOptions {
+    /// The defaults, in this form.
+    pub const fn new(format: ExportFormat) -> Self {
+        Self { format, overwrite: false }
+    }
+
+    /// Whether a file that is there is replaced. Default: false.
+    pub const fn overwrite(mut self, overwrite: bool) -> Self {
+        self.overwrite = overwrite;
+        self
+    }
+
+    /// Begins to write a file. It is put in place by [`Exporter::finish`], whole; without that, nothing is left.
+    ///
+    /// # Errors
+    /// Where the file is there and may not be replaced, and where the system refuses.
+    pub fn create(self, path: impl AsRef<Path>) -> Result<Exporter<'static>, ExportError> {
+        let path = path.as_ref();
+        let target = Target::new(path, self.overwrite)?;
+        let rows = Rows::new(self.format, Box::new(BufWriter::new(target.writer()?)))
+            .map_err(ExportError::io("writing", Some(path)))?;
+        Ok(Exporter { rows, target: Some(target), written: 0 })
+    }
+
+    /// Begins to write to a stream, such as standard output.
+    ///
+    /// # Errors
+    /// Where it cannot be written to.
+    pub fn write_to<'w>(self, writer: impl Write + 'w) -> Result<Exporter<'w>, ExportError> {
+        let rows = Rows::new(self.format, Box::new(BufWriter::new(writer)))
+            .map_err(ExportError::io("writing", None))?;
+        Ok(Exporter { rows, target: None, written: 0 })
+    }
+}
+
+/// Writes operations one by one, in memory that does not grow with their number.
+#[must_use = "what was written is in place after `finish`"]
+pub struct Exporter<'w> {
+    rows: Rows<'w>,
+    target: Option<Target>,
+    written: u64,
+}
+
+impl Exporter<'_> {
+    /// Writes an operation.
+    ///
+    /// # Errors
+    /// Where its metadata is nested so deep that it could not be read again, and where the system refuses.
+    pub fn write(&mut self, operation: &OperationRecord) -> Result<(), ExportError> {
+        if !has_shallow_metadata(operation) {
+            return Err(ExportError::TooDeep {
+                of: format!("{:?} ({})", operation.name, operation.id),
+            });
+        }
+        let path = self.target.as_ref().map(Target::path);
+        self.rows.write(operation).map_err(ExportError::io("writing", path))?;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Writes all of these operations.
+    ///
+    /// # Errors
+    /// As for [`Exporter::write`].
+    pub fn write_all<'a>(
+        &mut self,
+        operations: impl IntoIterator<Item = &'a OperationRecord>,
+    ) -> Result<(), ExportError> {
+        operations.into_iter().try_for_each(|operation| self.write(operation))
+    }
+
+    /// Brings everything to disk, puts the file in place, and says how many operations are in it.
+    ///
+    /// # Errors
+    /// Where the system refuses, and where somebody else made the file meanwhile.
+    pub fn finish(self) -> Result<u64, ExportError> {
+        let path = self.target.as_ref().map(Target::path);
+        self.rows.finish().map_err(ExportError::io("writing", path))?;
+        self.target.map_or(Ok(()), Target::put_in_place)?;
+        Ok(self.written)
+    }
+}
+
+impl fmt::Debug for Exporter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exporter").field("written", &self.written).finish_non_exhaustive()
+    }
+}
+
+type Sink<'w> = Box<dyn Write + 'w>;
+
+/// Who writes the rows of a form.
+enum Rows<'w> {
+    Jsonl(Sink<'w>),
+    Csv(Box<CsvRows<Sink<'w>>>),
+    #[cfg(feature = "parquet")]
+    Parquet(Box<parquet::ParquetRows<Sink<'w>>>),
+}
+
+impl<'w> Rows<'w> {
+    fn new(format: ExportFormat, mut writer: Sink<'w>) -> io::Result<Self> {
+        match format {
+            ExportFormat::Jsonl => {
+                serde_json::to_writer(&mut writer, &import::header())?;
+                writer.write_all(b"\n")?;
+                Ok(Self::Jsonl(writer))
+            }
+            ExportFormat::Csv(table) => Ok(Self::Csv(Box::new(CsvRows::new(writer, table)?))),
+            #[cfg(feature = "parquet")]
+            ExportFormat::Parquet => {
+                Ok(Self::Parquet(Box::new(parquet::ParquetRows::new(writer)?)))
+            }
+            #[cfg(not(feature = "parquet"))]
+            ExportFormat::Parquet => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "Parquet is written where taximeter-persistence is built with its feature `parquet`",
+            )),
+        }
+    }
+
+    fn write(&mut self, operation: &OperationRecord) -> io::Result<()> {
+        match self {
+            Self::Jsonl(writer) => {
+                serde_json::to_writer(&mut *writer, operation)?;
+                writer.write_all(b"\n")
+            }
+            Self::Csv(rows) => rows.write(operation),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows) => rows.write(operation),
+        }
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Jsonl(mut writer) => writer.flush(),
+            Self::Csv(rows) => rows.finish()?.flush(),
+            #[cfg(feature = "parquet")]
+            Self::Parquet(rows) => rows.finish()?.flush(),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Sealed blocks: some ten thousand operations as a set of compressed columns, of which each is read by itself.
+//!
+//! | You want | It is |
+//! |---|---|
+//! | to seal records | [`seal`], which makes a [`Sealed`] |
+//! | to know without reading it whether a block is worth reading | [`Meta`] |
+//! | to read ids, records or columns of a block | [`Reader`] |
+//! | which rows fulfil a query | [`Reader::matching`], which makes [`Rows`] |
+//! | why it did not work | [`SealError`], [`BlockError`] |
+//!
+//! Pure functions: where the bytes lie, and in what transaction they are written, is the caller's business. The layout
+//! stands in `docs/FORMATS.md`, "Sealed blocks".
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use taximeter_models::OperationRecord;
+//! use taximeter_persistence::store::block::{BlockError, ColumnId, Reader, Rows, seal};
+//!
+//! let records = vec![OperationRecord::new("qa_response"); 3];
+//! let sealed = seal(&records).expect("nothing in it is out of range");
+//!
+//! let columns: HashMap<ColumnId, Vec<u8>> = sealed.columns.into_iter().collect();
+//! let fetch = |column| columns.get(&column).cloned().ok_or("it is not there");
+//! let mut reader = Reader::open(&sealed.meta, fetch)?;
+//! assert_eq!(reader.records(&Rows::All(3))?, records);
+//!
+//! // A bit that is not as it was is an error, and never another number.
+//! let mut damaged = sealed.meta.clone();
+//! damaged[7] ^= 1;
+//! assert!(Reader::open(&damaged, fetch).is_err_and(|error| error.is_damaged()));
+//! # Ok::<(), BlockError>(())
+//! ```
+
+mod bytes;
+mod column;
+mod cost;
+mod costs;
+mod error;
+mod filter;
+mod ids;
+mod maps;
+mod matching;
+mod meta;
+mod numbered;
+mod numbers;
+mod packed;
+mod presence;
+mod read_maps;
+mod reader;
+mod records;
+mod scan;
+mod seal;
+mod sheets;
+mod squeeze;
+#[cfg(test)]
+mod tests;
+mod texts;
+
+pub use column::ColumnId;
+pub use error::{BlockError, SealError};
+pub use matching::Rows;
+pub use meta::{MOST_RECORDS, Meta};
+pub use reader::Reader;
+pub use seal::{Sealed, seal};

@@ -1,0 +1,515 @@
+//! Columns of a block as the store shows them: numbers, amounts and keys of texts.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use taximeter_models::{ErrorCategory, LlmCall, Money, Name, Unit};
+
+use super::bytes::unzigzag;
+use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
+use super::costs::Costs;
+use super::error::{BlockError, Broken};
+use super::maps::Kind;
+use super::matching::{COMPONENTS, ERRORS, LLMS, Parts, Rows, TOOLS};
+use super::presence::{EVERY, Presence, Ranges, SomeNumbers, SomeTexts};
+use super::read_maps::{MapColumn, MapValues, Shapes};
+use super::reader::Reader;
+use super::texts::Texts;
+use crate::store::columns::Values;
+use crate::store::{Block, Column, Keys, Query, Scanned, Table};
+
+impl Reader<'_> {
+    /// Shows columns of what a query asks for, as one block. Only the columns that are needed are fetched. Says what was
+    /// looked at, and whether there is to be more.
+    ///
+    /// # Errors
+    /// Where a column is damaged or cannot be fetched.
+    pub fn scan(
+        &mut self,
+        table: Table,
+        query: &Query,
+        columns: &[Column],
+        each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
+    ) -> Result<(Scanned, ControlFlow<()>), BlockError> {
+        let operations = self.matching(query)?;
+        let picked = self.pick(table, operations)?;
+        let mut scanned = Scanned { rows: self.rows_of(table) as u64, ..Scanned::default() };
+        scanned.shown = picked.rows.len() as u64;
+        if picked.rows.is_empty() {
+            return Ok((scanned, ControlFlow::Continue(())));
+        }
+        let values =
+            columns.iter().map(|column| Ok((column.clone(), self.values(&picked, column)?)));
+        let values = values.collect::<Result<Vec<_>, BlockError>>()?;
+        Ok((scanned, each(&Block::new(picked.rows.len(), &values))))
+    }
+
+    fn rows_of(&self, table: Table) -> usize {
+        parts(table).map_or(self.meta.rows, |parts| self.count(parts.mask))
+    }
+
+    /// The rows of a table that are, or belong to, these operations.
+    fn pick(&mut self, table: Table, operations: Rows) -> Result<Picked, BlockError> {
+        let Some(parts) = parts(table) else {
+            return Ok(Picked { table, rows: operations, owners: None });
+        };
+        let rows = self.count(parts.mask);
+        let ranges = self.ranges(parts.count, self.meta.rows, rows)?;
+        let owned = |row: usize| {
+            let row_number = u32::try_from(row).unwrap_or(u32::MAX);
+            ranges.get(row).map(move |_| row_number)
+        };
+        let owners = operations.iter().flat_map(owned).collect();
+        let rows = match &operations {
+            Rows::All(_) => Rows::All(rows),
+            Rows::Some(_) => Rows::Some(
+                operations
+                    .iter()
+                    .flat_map(|row| ranges.get(row))
+                    .filter_map(|row| u32::try_from(row).ok())
+                    .collect(),
+            ),
+        };
+        Ok(Picked { table, rows, owners: Some(Rows::Some(owners)) })
+    }
+
+    /// The values of a column of the rows that were picked.
+    fn values(&mut self, picked: &Picked, column: &Column) -> Result<Values, BlockError> {
+        match column {
+            Column::StartedAt => self.started(picked),
+            Column::Duration => self.durations(picked),
+            Column::Outcome => self.outcomes(picked),
+            Column::Name => self.row_names(picked),
+            Column::Operation => self.of_operation(picked, operation::NAME, EVERY),
+            Column::User => self.of_operation(picked, operation::USER, operation::bit::USER),
+            Column::Session => {
+                self.of_operation(picked, operation::SESSION, operation::bit::SESSION)
+            }
+            Column::Tag(key) => self.value_keys(picked, Map::Tags, key),
+            Column::Metadata(key) => self.value_keys(picked, Map::Metadata, key),
+            Column::Provider => self.providers(picked),
+            Column::ErrorCategory => self.error_categories(picked),
+            Column::InputTokens => self.tokens(picked, Unit::is_input_tokens),
+            Column::CacheReadTokens => self.tokens(picked, is_cache_read),
+            Column::OutputTokens => self.tokens(picked, Unit::is_output_tokens),
+            Column::FirstToken => self.first_tokens(picked),
+            Column::CostUsd => self.costs(picked),
+            Column::Unpriced => self.unpriced(picked),
+            Column::Attempt => self.attempts(picked),
+        }
+    }
+
+    fn started(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let starts = self.starts()?;
+        let own = match picked.table {
+            Table::Operations => {
+                return Ok(Values::Numbers(picked.own(&starts, i64::cast_unsigned)));
+            }
+            Table::ToolCalls => self.child(tool::MASK, tool::START, tool::bit::START)?,
+            Table::LlmCalls => self.child(llm::MASK, llm::START, llm::bit::START)?,
+            Table::Components => self.offsets()?,
+        };
+        let start = |at: usize, row: usize| {
+            let (start, since) = (starts[picked.owner(at)], own.get(row).unwrap_or_default());
+            if picked.table == Table::Components {
+                start.saturating_add_unsigned(since.min(Block::NONE - 1))
+            } else {
+                start.wrapping_add(unzigzag(since))
+            }
+        };
+        Ok(picked.numbers(|at, row| start(at, row).cast_unsigned()))
+    }
+
+    fn child(
+        &mut self,
+        mask: ColumnId,
+        column: ColumnId,
+        bit: u64,
+    ) -> Result<SomeNumbers, BlockError> {
+        let mask = self.numbers_of(mask, self.count(mask))?;
+        self.some_numbers(column, &mask, bit)
+    }
+
+    fn durations(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let durations = match picked.table {
+            Table::Operations => self.child(operation::MASK, operation::DURATION, EVERY),
+            Table::Components => self.child(component::MASK, component::DURATION, EVERY),
+            Table::ToolCalls => self.child(tool::MASK, tool::DURATION, tool::bit::DURATION),
+            Table::LlmCalls => self.child(llm::MASK, llm::DURATION, llm::bit::DURATION),
+        }?;
+        Ok(picked.told(&durations))
+    }
+
+    fn first_tokens(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::LlmCalls {
+            return Ok(picked.numbers(|_, _| Block::NONE));
+        }
+        let times = self.child(llm::MASK, llm::FIRST_TOKEN, llm::bit::FIRST_TOKEN)?;
+        Ok(picked.told(&times))
+    }
+
+    fn outcomes(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let (mask, bits) = match picked.table {
+            Table::Operations | Table::Components => (operation::MASK, operation::bit::OUTCOME),
+            Table::ToolCalls => (tool::MASK, tool::bit::STATUS),
+            Table::LlmCalls => (llm::MASK, llm::bit::ERROR),
+        };
+        let mask = self.numbers_of(mask, self.count(mask))?;
+        Ok(match picked.table {
+            Table::Operations | Table::Components => {
+                picked.numbers(|at, _| mask.get(picked.owner(at)) & bits)
+            }
+            Table::ToolCalls | Table::LlmCalls => {
+                picked.numbers(|_, row| u64::from(mask.get(row) & bits != 0))
+            }
+        })
+    }
+
+    fn row_names(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let column = match picked.table {
+            Table::Operations => return self.of_operation(picked, operation::NAME, EVERY),
+            Table::Components => component::NAME,
+            Table::ToolCalls => tool::NAME,
+            Table::LlmCalls => return self.llm_names(picked),
+        };
+        let texts = self.texts_of(column, self.rows_of(picked.table))?;
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts) })
+    }
+
+    fn llm_names(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let (keys, names) = self.llm_keys()?;
+        Ok(Values::Keys { keys: picked.own(&keys, |key| key), names })
+    }
+
+    /// For each LLM call the place of the name that [`LlmCall::model`] gives, and the names.
+    ///
+    /// [`LlmCall::model`]: taximeter_models::LlmCall::model
+    pub(super) fn llm_keys(&mut self) -> Result<(Vec<u32>, Vec<Name>), BlockError> {
+        let rows = self.count(llm::MASK);
+        let mask = self.numbers_of(llm::MASK, rows)?;
+        let asked = self.some_texts(llm::REQUEST_MODEL, &mask, llm::bit::REQUEST_MODEL)?;
+        let answered = self.some_texts(llm::RESPONSE_MODEL, &mask, llm::bit::RESPONSE_MODEL)?;
+        let mut interner = Interner::default();
+        let [questions, answers] = [&asked, &answered].map(|some| interner.all(&some.texts));
+        let nobody = LlmCall::default();
+        let key = |row: usize| {
+            let key = asked.key(row).map(|key| questions[key]);
+            let key = key.or_else(|| answered.key(row).map(|key| answers[key]));
+            key.unwrap_or_else(|| interner.key(nobody.model()))
+        };
+        Ok(((0..rows).map(key).collect(), interner.names))
+    }
+
+    fn of_operation(
+        &mut self,
+        picked: &Picked,
+        column: ColumnId,
+        bit: u64,
+    ) -> Result<Values, BlockError> {
+        let mask = self.numbers_of(operation::MASK, self.meta.rows)?;
+        let texts = self.some_texts(column, &mask, bit)?;
+        Ok(picked.some_keys(&texts))
+    }
+
+    fn providers(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::LlmCalls {
+            return Ok(picked.no_keys());
+        }
+        let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
+        let texts = self.some_texts(llm::PROVIDER, &mask, llm::bit::PROVIDER)?;
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
+    }
+
+    fn value_keys(&mut self, picked: &Picked, map: Map, key: &str) -> Result<Values, BlockError> {
+        let shapes = Shapes::read(self, map, self.meta.rows)?;
+        let asked =
+            |(_, kind, known): &&(ColumnId, Kind, String)| *kind == Kind::Rest || known == key;
+        let places: Vec<usize> =
+            (0..shapes.columns.len()).filter(|place| asked(&&shapes.columns[*place])).collect();
+        let columns = places.iter().map(|place| MapColumn::read(self, &shapes, *place));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        if let [MapColumn { kind: Kind::Text, presence, values: MapValues::Texts(texts), .. }] =
+            &columns[..]
+        {
+            let texts = SomeTexts { presence: presence.clone(), texts: Arc::clone(texts) };
+            return Ok(picked.some_keys(&texts));
+        }
+        let mut interner = Interner::default();
+        let mut known: HashMap<(usize, u64), u32, RandomState> = HashMap::default();
+        let keys = picked.map(|at, _| {
+            let row = picked.owner(at);
+            let found = columns.iter().enumerate().find_map(|(place, column)| {
+                let entry = column.number(row).map(|number| known.entry((place, number)));
+                if let Some(Entry::Occupied(key)) = entry {
+                    return Some(*key.get());
+                }
+                let value = column.value(row).filter(|_| column.presence.place(row).is_some())?;
+                let value = if column.kind == Kind::Rest { value.get(key)?.clone() } else { value };
+                let new = match value {
+                    serde_json::Value::String(text) => interner.key(&text),
+                    other => interner.key(&other.to_string()),
+                };
+                if let Some(Entry::Vacant(place)) = entry {
+                    place.insert(new);
+                }
+                Some(new)
+            });
+            found.unwrap_or(Keys::NONE)
+        });
+        Ok(Values::Keys { keys, names: interner.names })
+    }
+
+    /// The category of the first error of each row; that of a component is the first that names it.
+    fn error_categories(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let categories = match picked.table {
+            Table::ToolCalls => self.categories(&TOOLS)?,
+            Table::LlmCalls => self.categories(&LLMS)?,
+            Table::Operations => self.first_errors()?,
+            Table::Components => self.component_errors(picked)?,
+        };
+        let in_order = picked.table == Table::Components;
+        let key = |at: usize, row: usize| {
+            let category = categories[if in_order { at } else { row }]?;
+            let place = ErrorCategory::ALL.iter().position(|known| *known == category)?;
+            u32::try_from(place).ok()
+        };
+        let keys = picked.map(|at, row| key(at, row).unwrap_or(Keys::NONE));
+        let names = ErrorCategory::ALL.iter().map(|category| category.as_str().into());
+        Ok(Values::Keys { keys, names: names.collect() })
+    }
+
+    fn first_errors(&mut self) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let all = self.categories(&ERRORS)?;
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
+        let first = |row| ranges.get(row).next().and_then(|first| all[first]);
+        Ok((0..self.meta.rows).map(first).collect())
+    }
+
+    /// In the order of the rows that were picked.
+    fn component_errors(
+        &mut self,
+        picked: &Picked,
+    ) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let all = self.categories(&ERRORS)?;
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
+        let columns = ErrorColumns::OPERATIONS;
+        let mask = self.numbers_of(columns.mask(), all.len())?;
+        let within = self.some_texts(columns.component(), &mask, ErrorColumns::COMPONENT_BIT)?;
+        let names = self.texts_of(component::NAME, self.rows_of(Table::Components))?;
+        let category = |at: usize, row: usize| {
+            let mut errors = ranges.get(picked.owner(at));
+            errors
+                .find(|error| within.text(*error) == Some(names.text(row)))
+                .and_then(|error| all[error])
+        };
+        Ok(picked.map(category))
+    }
+
+    /// The sums of the buckets that count, of each LLM call, or of all of an operation.
+    fn tokens(&mut self, picked: &Picked, counts: fn(Unit) -> bool) -> Result<Values, BlockError> {
+        if !matches!(picked.table, Table::Operations | Table::LlmCalls) {
+            return Ok(picked.numbers(|_, _| Block::NONE));
+        }
+        let rows = self.count(llm::MASK);
+        let mut sums = vec![0_u64; rows];
+        for (_, numbers) in self.units(counts)? {
+            for (sum, count) in sums.iter_mut().zip(&*numbers.each(0)) {
+                *sum = sum.saturating_add(*count);
+            }
+        }
+        let ranges = self.llm_ranges()?;
+        if picked.table == Table::LlmCalls || ranges.is_one_each() {
+            return Ok(Values::Numbers(picked.own(&sums, |sum| sum)));
+        }
+        let sum =
+            |row| sums[ranges.get(row)].iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
+        Ok(picked.numbers(|_, row| sum(row)))
+    }
+
+    fn llm_ranges(&mut self) -> Result<Ranges, BlockError> {
+        self.ranges(operation::LLM_CALLS, self.meta.rows, self.count(llm::MASK))
+    }
+
+    /// Those buckets of usage that count, as far as there are any.
+    fn units(&mut self, counts: fn(Unit) -> bool) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
+        let shapes = Shapes::read(self, Map::Usage, self.count(llm::MASK))?;
+        let mut units = Vec::new();
+        for place in 0..shapes.columns.len() {
+            let unknown = Broken("it has a unit that is not known").at(Some(Map::Usage.shape()));
+            let (_, kind, key) = &shapes.columns[place];
+            let Some(unit) = Unit::named(key).filter(|_| kind.is_number()) else {
+                return Err(unknown);
+            };
+            if !counts(unit) {
+                continue;
+            }
+            let column = MapColumn::read(self, &shapes, place)?;
+            let MapValues::Numbers(numbers) = column.values else { return Err(unknown) };
+            units.push((unit, SomeNumbers { presence: column.presence, numbers }));
+        }
+        Ok(units)
+    }
+
+    fn costs(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if !matches!(picked.table, Table::Operations | Table::LlmCalls) {
+            return Ok(Values::Money(vec![Money::ZERO; picked.rows.len()]));
+        }
+        let costs = Costs::read(self, self.count(llm::MASK))?;
+        let units = Units::of(self.units(|_| true)?);
+        let usd = |row: usize| costs.usd(row, &|unit| units.count(unit, row));
+        let wrong = || Broken("a cost cannot be counted").at(Some(llm::COST));
+        let amounts: Option<Vec<Money>> = if picked.table == Table::LlmCalls {
+            picked.rows.iter().map(usd).collect()
+        } else {
+            let ranges = self.llm_ranges()?;
+            let sum = |row: usize| ranges.get(row).map(usd).sum::<Option<Money>>();
+            picked.rows.iter().map(sum).collect()
+        };
+        amounts.map(Values::Money).ok_or_else(wrong)
+    }
+
+    fn unpriced(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if !matches!(picked.table, Table::Operations | Table::LlmCalls) {
+            return Ok(picked.numbers(|_, _| Block::NONE));
+        }
+        let costs = Costs::read(self, self.count(llm::MASK))?;
+        if picked.table == Table::LlmCalls {
+            return Ok(picked.numbers(|_, row| costs.is_unpriced(row).into()));
+        }
+        let ranges = self.llm_ranges()?;
+        let count = |row| ranges.get(row).filter(|call| costs.is_unpriced(*call)).count() as u64;
+        Ok(picked.numbers(|_, row| count(row)))
+    }
+
+    fn attempts(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let column = match picked.table {
+            Table::ToolCalls => tool::ATTEMPT,
+            Table::LlmCalls => llm::ATTEMPT,
+            Table::Operations | Table::Components => return Ok(picked.numbers(|_, _| Block::NONE)),
+        };
+        let attempts = self.numbers_of(column, self.rows_of(picked.table))?;
+        Ok(picked.numbers(|_, row| attempts.get(row)))
+    }
+}
+
+fn parts(table: Table) -> Option<&'static Parts> {
+    match table {
+        Table::Operations => None,
+        Table::ToolCalls => Some(&TOOLS),
+        Table::LlmCalls => Some(&LLMS),
+        Table::Components => Some(&COMPONENTS),
+    }
+}
+
+fn is_cache_read(unit: Unit) -> bool {
+    use Unit::{CacheRead, CacheReadAudio, CacheReadExplicit, CacheReadImage, CacheReadVideo};
+
+    matches!(unit, CacheRead | CacheReadExplicit | CacheReadAudio | CacheReadImage | CacheReadVideo)
+}
+
+/// Rows of a table, and the operations that they belong to.
+struct Picked {
+    table: Table,
+    rows: Rows,
+    /// The operation of each row that was picked; none where the rows are operations.
+    owners: Option<Rows>,
+}
+
+impl Picked {
+    /// The operation of the row at a place of those that were picked.
+    fn owner(&self, at: usize) -> usize {
+        let place = |rows: &Rows| match rows {
+            Rows::All(_) => at,
+            Rows::Some(rows) => rows[at] as usize,
+        };
+        place(self.owners.as_ref().unwrap_or(&self.rows))
+    }
+
+    /// Of each row, by its place among those that were picked and its place in the table.
+    fn map<T>(&self, mut value: impl FnMut(usize, usize) -> T) -> Vec<T> {
+        self.rows.iter().enumerate().map(|(at, row)| value(at, row)).collect()
+    }
+
+    fn numbers(&self, number: impl FnMut(usize, usize) -> u64) -> Values {
+        Values::Numbers(self.map(number))
+    }
+
+    /// Times, of which the largest number stands for one that was not told.
+    fn told(&self, times: &SomeNumbers) -> Values {
+        let told = |time: u64| time.min(Block::NONE - 1);
+        match times.presence {
+            Presence::All => Values::Numbers(self.own(&times.each(Block::NONE), told)),
+            _ => self.numbers(|_, row| times.get(row).map_or(Block::NONE, told)),
+        }
+    }
+
+    /// Those of the rows that were picked, out of those of all rows.
+    fn own<T: Copy, U>(&self, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
+        gather(&self.rows, all, value)
+    }
+
+    /// The keys of texts of operations.
+    fn some_keys(&self, texts: &SomeTexts) -> Values {
+        let owners = self.owners.as_ref().unwrap_or(&self.rows);
+        Values::Keys { keys: gather(owners, &texts.keys(), |key| key), names: names(&texts.texts) }
+    }
+
+    fn no_keys(&self) -> Values {
+        Values::Keys { keys: vec![Keys::NONE; self.rows.len()], names: Vec::new() }
+    }
+}
+
+fn gather<T: Copy, U>(rows: &Rows, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
+    match rows {
+        Rows::All(_) => all.iter().map(|all| value(*all)).collect(),
+        Rows::Some(rows) => rows.iter().map(|row| value(all[*row as usize])).collect(),
+    }
+}
+
+fn names(texts: &Texts) -> Vec<Name> {
+    texts.list().iter().map(Name::from).collect()
+}
+
+/// The buckets of usage, by unit.
+struct Units(Vec<Option<SomeNumbers>>);
+
+impl Units {
+    fn of(units: Vec<(Unit, SomeNumbers)>) -> Self {
+        let mut by_unit: Vec<_> = Unit::ALL.iter().map(|_| None).collect();
+        for (unit, numbers) in units {
+            by_unit[unit as usize] = Some(numbers);
+        }
+        Self(by_unit)
+    }
+
+    fn count(&self, unit: Unit, row: usize) -> u64 {
+        self.0[unit as usize].as_ref().and_then(|numbers| numbers.get(row)).unwrap_or_default()
+    }
+}
+
+/// Gives texts their place in a list of different ones.
+#[derive(Default)]
+struct Interner {
+    places: HashMap<Name, u32, RandomState>,
+    names: Vec<Name>,
+}
+
+impl Interner {
+    fn key(&mut self, text: &str) -> u32 {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        let place = u32::try_from(self.names.len()).unwrap_or(Keys::NONE);
+        let name = Name::from(text);
+        self.names.push(name.clone());
+        self.places.insert(name, place);
+        place
+    }
+
+    fn all(&mut self, texts: &Texts) -> Vec<u32> {
+        texts.list().iter().map(|text| self.key(text)).collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! Where records are kept for good: the small trait behind which every engine stands, and its twin in memory.
+//!
+//! A store takes records in batches, each record once by its id, and keeps the sums of every minute, hour and day beside
+//! them in the same transaction. It is asked in three ways: for whole records ([`Store::scan`], [`Store::get`]), for
+//! columns of what was recorded ([`Store::columns`]), and for sums ([`Store::rollups`]).
+
+#[cfg(feature = "sealed")]
+pub mod block;
+mod columns;
+mod memory;
+mod query;
+mod rollup;
+mod rows;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use chrono::{DateTime, Utc};
+use taximeter_models::{OperationId, OperationRecord};
+
+pub use columns::{Block, Column, Keys};
+pub use memory::MemoryStore;
+pub use query::{Condition, Order, Query, Table};
+pub use rollup::{
+    Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,
+};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Answer, Checked, Keep, OpenSqlite, Repaired, Sql, SqliteStore};
+
+use crate::StoreError;
+
+/// Keeps records for good. All methods may be called from any thread.
+///
+/// What an engine promises when `append` and `flush` return is its durability, which it documents.
+pub trait Store: Send + Sync + fmt::Debug {
+    /// Takes a batch. A record whose id is there already changes nothing, and is counted. Either the whole batch is
+    /// taken or none of it.
+    ///
+    /// # Errors
+    /// Where the batch was not taken; it may be offered again.
+    fn append(&self, records: &[OperationRecord]) -> Result<Appended, StoreError>;
+
+    /// Makes everything that was taken so far as safe as the durability of the store says.
+    ///
+    /// # Errors
+    /// Where that failed.
+    fn flush(&self) -> Result<(), StoreError>;
+
+    /// One record; none where there is none of that id.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn get(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError>;
+
+    /// Shows the records that a query asks for, one by one, in constant memory but for what its order needs.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn scan(
+        &self,
+        query: &Query,
+        each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError>;
+
+    /// Shows columns of what a query asks for, block by block; only the blocks and columns that are needed are read.
+    /// A row is an operation, or one of its calls or components, as `table` says. The order of the rows is that in which
+    /// they are stored: the query's order and limit are not looked at.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn columns(
+        &self,
+        table: Table,
+        query: &Query,
+        columns: &[Column],
+        each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError>;
+
+    /// The sums of whole minutes, hours or days, merged to what the query asks for.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or a window was made by a newer version.
+    fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError>;
+
+    /// Does a small piece of what is to be done by and by, as of a moment: sums up further, seals, removes what is too
+    /// old, gives room back. Says what was done and whether there is more. It is called from the thread that appends,
+    /// when nothing waits. Default: there is nothing to do.
+    ///
+    /// # Errors
+    /// Where the store cannot be written. What was done before stays done.
+    fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
+        let _ = now;
+        Ok(Maintained::default())
+    }
+
+    /// What is there: how many records from when to when, and what they take.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn stats(&self) -> Result<StoreStats, StoreError>;
+}
+
+/// What is safe when [`append`](Store::append) has returned.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// The operating system has it: it survives the end of the process, however that comes. When the power goes, the
+    /// last batches may be lost; what is there is whole. SQLite's `synchronous = NORMAL`.
+    #[default]
+    Os,
+    /// The disk has it: it survives when the power goes, as far as the disk says the truth. SQLite's
+    /// `synchronous = FULL`.
+    Fsync,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Appended {
+    /// Records that are new.
+    pub stored: u64,
+    /// Records whose id was there already.
+    pub known: u64,
+}
+
+/// What was done by [`Store::maintain`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// Rows of sums that are in the next level now too.
+    pub rolled_up: u64,
+    /// Operations that were sealed.
+    pub sealed: u64,
+    /// Operations that were removed.
+    pub removed_operations: u64,
+    /// Rows of sums that were removed.
+    pub removed_sums: u64,
+    /// Bytes that were given back to the file system.
+    pub freed_bytes: u64,
+    /// Whether there is more to do.
+    pub more: bool,
+}
+
+/// What a question touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Scanned {
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Rows that the query asked for and that were shown.
+    pub shown: u64,
+    /// Operations that could not be read because their bytes are damaged. They are in no answer; a repair says which.
+    pub damaged: u64,
+}
+
+/// What a store holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// Operations in rows that can be read one by one.
+    pub hot_operations: u64,
+    /// Operations in sealed columns.
+    pub sealed_operations: u64,
+    /// When the first operation began, in nanoseconds since 1970; none where there is none.
+    pub first_ns: Option<i64>,
+    /// When the last operation began, likewise.
+    pub last_ns: Option<i64>,
+    /// Sums of minutes, hours and days.
+    pub rollups: u64,
+    /// Bytes on disk, the log of what is not yet in its place included; 0 in memory.
+    pub bytes: u64,
+    /// Bytes of the sealed columns alone.
+    pub sealed_bytes: u64,
+    /// Operations that were refused because their id was there already, since the store was made.
+    pub known: u64,
+}

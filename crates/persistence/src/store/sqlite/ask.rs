@@ -1,0 +1,289 @@
+//! Answering questions about records: the pieces that may hold what is meant are read one after the other.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use rusqlite::OptionalExtension;
+use taximeter_models::{OperationId, OperationRecord};
+
+use super::Reader;
+use super::blocks::{self, Sheet};
+use super::error::{damaged, failed};
+use super::extents::{self, Extent};
+use super::open::with_suffix;
+use super::read;
+use crate::StoreError;
+use crate::store::block::{self, BlockError, Rows};
+use crate::store::rows::{Best, Gather, Rank};
+use crate::store::{Block, Column, Order, Query, Scanned, StoreStats, Table};
+
+/// A piece of the store.
+#[derive(Debug, Clone)]
+struct Piece {
+    /// When its first operation began, in nanoseconds since 1970.
+    from_ns: i64,
+    /// When its last operation began, likewise.
+    to_ns: i64,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Hot(Extent),
+    Sealed(Sheet),
+}
+
+pub(super) fn get(
+    reader: &mut Reader,
+    id: OperationId,
+    path: &Path,
+) -> Result<Option<OperationRecord>, StoreError> {
+    let said = failed("reading", path);
+    let Reader { connection, texts, blocks } = reader;
+    let seq: Option<i64> = connection
+        .prepare_cached("SELECT seq FROM operations WHERE id = ?1")
+        .and_then(|mut select| {
+            select.query_row([&id.bits().to_be_bytes()[..]], |row| row.get(0)).optional()
+        })
+        .map_err(said)?;
+    if let Some(seq) = seq {
+        let mut read = read::range(connection, texts, (seq, seq)).map_err(said)?;
+        let record = read.pop().map(|read| read.record).transpose();
+        return record
+            .map_err(|wrong| damaged("reading", path, format!("operation {id}: {wrong}")));
+    }
+    for sheet in blocks::all(connection, blocks, path)? {
+        let Some(meta) = sheet.meta.filter(|meta| meta.may_have_id(id)) else { continue };
+        let mut block = blocks::reader(connection, sheet.id, meta.as_ref().clone());
+        let found = block.position(id).and_then(|row| {
+            row.map_or_else(|| Ok(Vec::new()), |row| block.records(&Rows::Some(vec![row])))
+        });
+        if let Some(record) = found.map_err(|error| blocks::refused(error, path))?.pop() {
+            return Ok(Some(record));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn scan(
+    reader: &mut Reader,
+    query: &Query,
+    each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
+    path: &Path,
+) -> Result<Scanned, StoreError> {
+    let mut pieces = pieces(reader, query, path)?;
+    match query.order {
+        Order::OldestFirst => pieces.sort_by_key(|piece| piece.from_ns),
+        Order::NewestFirst => pieces.sort_by_key(|piece| std::cmp::Reverse(piece.to_ns)),
+        Order::Slowest | Order::Dearest => return best(reader, &pieces, query, each, path),
+    }
+    in_time(reader, &pieces, query, each, path)
+}
+
+/// Shows operations in the order of time. Pieces overlap little, so that few operations wait for those of other pieces.
+fn in_time(
+    reader: &mut Reader,
+    pieces: &[Piece],
+    query: &Query,
+    each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
+    path: &Path,
+) -> Result<Scanned, StoreError> {
+    let mut scanned = Scanned::default();
+    let mut waiting = BTreeMap::<Rank, OperationRecord>::new();
+    for (place, piece) in pieces.iter().enumerate() {
+        for record in meant(reader, piece, query, &mut scanned, path)? {
+            waiting.insert(Rank::of(&record, query.order), record);
+        }
+        let next = pieces.get(place + 1);
+        while let Some(first) = waiting.first_entry() {
+            let is_next = next.is_none_or(|next| match query.order {
+                Order::NewestFirst => first.key().started_ns() > next.to_ns,
+                _ => first.key().started_ns() < next.from_ns,
+            });
+            if !is_next {
+                break;
+            }
+            if query.limit.is_some_and(|limit| scanned.shown >= limit as u64) {
+                return Ok(scanned);
+            }
+            scanned.shown += 1;
+            if each(first.remove()).is_break() {
+                return Ok(scanned);
+            }
+        }
+    }
+    Ok(scanned)
+}
+
+/// Shows operations in another order: as many as are shown are kept meanwhile.
+fn best(
+    reader: &mut Reader,
+    pieces: &[Piece],
+    query: &Query,
+    each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
+    path: &Path,
+) -> Result<Scanned, StoreError> {
+    let (mut scanned, mut best) = (Scanned::default(), Best::new(query.limit));
+    for piece in pieces {
+        for record in meant(reader, piece, query, &mut scanned, path)? {
+            best.offer(Rank::of(&record, query.order), || record);
+        }
+    }
+    for record in best.into_sorted() {
+        scanned.shown += 1;
+        if each(record).is_break() {
+            break;
+        }
+    }
+    Ok(scanned)
+}
+
+pub(super) fn columns(
+    reader: &mut Reader,
+    (table, columns): (Table, &[Column]),
+    query: &Query,
+    each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
+    path: &Path,
+) -> Result<Scanned, StoreError> {
+    let mut scanned = Scanned::default();
+    for piece in pieces(reader, query, path)? {
+        let going = match &piece.what {
+            What::Hot(_) => {
+                let mut gather = Gather::new(table, columns);
+                for record in meant(reader, &piece, query, &mut scanned, path)? {
+                    gather.add(&record);
+                }
+                let (rows, values) = gather.take();
+                scanned.shown += rows as u64;
+                if rows > 0 { each(&Block::new(rows, &values)) } else { ControlFlow::Continue(()) }
+            }
+            What::Sealed(sheet) => {
+                let ask = |block: &mut block::Reader<'_>| block.scan(table, query, columns, each);
+                let answer = sealed(reader, sheet, &mut scanned, ask, path)?;
+                answer.map_or(ControlFlow::Continue(()), |(of_block, going)| {
+                    scanned.rows += of_block.rows;
+                    scanned.shown += of_block.shown;
+                    going
+                })
+            }
+        };
+        if going.is_break() {
+            break;
+        }
+    }
+    Ok(scanned)
+}
+
+/// Asks a block; none where it is damaged, which is counted.
+fn sealed<T>(
+    reader: &Reader,
+    sheet: &Sheet,
+    scanned: &mut Scanned,
+    ask: impl FnOnce(&mut block::Reader<'_>) -> Result<T, BlockError>,
+    path: &Path,
+) -> Result<Option<T>, StoreError> {
+    let answer = sheet
+        .meta
+        .as_ref()
+        .map(|meta| ask(&mut blocks::reader(&reader.connection, sheet.id, meta.as_ref().clone())));
+    match answer {
+        Some(Ok(answer)) => Ok(Some(answer)),
+        Some(Err(error)) if !blocks::is_damage(&error) => Err(blocks::refused(error, path)),
+        _ => {
+            scanned.damaged += sheet.operations;
+            Ok(None)
+        }
+    }
+}
+
+/// The pieces in which there may be what a query means.
+fn pieces(reader: &mut Reader, query: &Query, path: &Path) -> Result<Vec<Piece>, StoreError> {
+    let Reader { connection, blocks, .. } = reader;
+    let extents = extents::all(connection).map_err(failed("reading", path))?;
+    let hot = extents.into_iter().map(|extent| Piece {
+        from_ns: extent.from_ns,
+        to_ns: extent.to_ns,
+        what: What::Hot(extent),
+    });
+    let mut pieces: Vec<Piece> =
+        hot.filter(|piece| query.touches(piece.from_ns, piece.to_ns)).collect();
+    for sheet in blocks::all(connection, blocks, path)? {
+        // What is damaged is asked too, so that it is counted.
+        let (from_ns, to_ns) =
+            sheet.meta.as_ref().map_or((i64::MIN, i64::MAX), |meta| meta.range_ns());
+        if sheet.meta.as_ref().is_none_or(|meta| meta.may_match(query)) {
+            pieces.push(Piece { from_ns, to_ns, what: What::Sealed(sheet) });
+        }
+    }
+    Ok(pieces)
+}
+
+fn meant(
+    reader: &mut Reader,
+    piece: &Piece,
+    query: &Query,
+    scanned: &mut Scanned,
+    path: &Path,
+) -> Result<Vec<OperationRecord>, StoreError> {
+    match &piece.what {
+        What::Hot(extent) => hot(reader, *extent, query, scanned, path),
+        What::Sealed(sheet) => {
+            let ask = |block: &mut block::Reader<'_>| {
+                let rows = block.matching(query)?;
+                let looked_at = block.meta().rows() as u64;
+                Ok((looked_at, block.records(&rows)?))
+            };
+            let answer = sealed(reader, sheet, scanned, ask, path)?;
+            let (rows, records) = answer.unwrap_or_default();
+            scanned.rows += rows;
+            Ok(records)
+        }
+    }
+}
+
+fn hot(
+    reader: &mut Reader,
+    extent: Extent,
+    query: &Query,
+    scanned: &mut Scanned,
+    path: &Path,
+) -> Result<Vec<OperationRecord>, StoreError> {
+    let Reader { connection, texts, .. } = reader;
+    let read = read::range(connection, texts, extent.numbers()).map_err(failed("reading", path))?;
+    scanned.rows += read.len() as u64;
+    let mut records = Vec::new();
+    for read in read {
+        match read.record {
+            Ok(record) if query.holds(&record) => records.push(record),
+            Ok(_) => {}
+            Err(_) => scanned.damaged += 1,
+        }
+    }
+    Ok(records)
+}
+
+pub(super) fn stats(
+    connection: &rusqlite::Connection,
+    path: &Path,
+) -> Result<StoreStats, StoreError> {
+    let said = failed("reading", path);
+    let mut stats = StoreStats::default();
+    let count = |sql: &str| {
+        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+    };
+    let extents = extents::all(connection).map_err(said)?;
+    stats.hot_operations = count("SELECT count(*) FROM operations").map_err(said)?;
+    let (operations, bytes, first_ns, last_ns) = blocks::totals(connection).map_err(said)?;
+    stats.sealed_operations = operations.max(0).cast_unsigned();
+    stats.sealed_bytes = bytes.max(0).cast_unsigned();
+    stats.first_ns = extents.iter().map(|extent| extent.from_ns).chain(first_ns).min();
+    stats.last_ns = extents.iter().map(|extent| extent.to_ns).chain(last_ns).max();
+    stats.rollups = count("SELECT count(*) FROM rollups").map_err(said)?;
+    stats.known = count("SELECT value FROM counters WHERE name = 'known'").map_err(said)?;
+    let size = |suffix: &str| {
+        std::fs::metadata(with_suffix(path, suffix)).map_or(0, |metadata| metadata.len())
+    };
+    stats.bytes = size("") + size("-wal");
+    Ok(stats)
+}

@@ -1,0 +1,230 @@
+//! Sealed blocks in their tables: a row for the metadata of each, and a row for each column.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use rusqlite::{Connection, OptionalExtension};
+use taximeter_models::OperationId;
+
+use super::error::{damaged, failed};
+use crate::StoreError;
+use crate::store::block::{BlockError, ColumnId, Meta, Reader, Sealed};
+
+/// A sealed block. What is damaged has no metadata.
+#[derive(Debug, Clone)]
+pub(super) struct Sheet {
+    pub(super) id: i64,
+    pub(super) meta: Option<Arc<Meta>>,
+    /// How many operations are said to be in it.
+    pub(super) operations: u64,
+}
+
+/// The metadata of blocks, which never change, and the ids in those that were looked into.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    metas: HashMap<i64, Arc<Meta>, RandomState>,
+    ids: HashMap<i64, Arc<[OperationId]>, RandomState>,
+}
+
+/// The ids of so many blocks are remembered.
+const MOST_IDS: usize = 32;
+
+/// Every block.
+pub(super) fn all(
+    connection: &Connection,
+    known: &mut Known,
+    path: &Path,
+) -> Result<Vec<Sheet>, StoreError> {
+    let said = failed("reading", path);
+    let mut select =
+        connection.prepare_cached("SELECT id, operations FROM blocks ORDER BY id").map_err(said)?;
+    let listed = select
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, i64)>>>)
+        .map_err(said)?;
+    if known.metas.len() > listed.len() {
+        known.metas.retain(|id, _| listed.binary_search_by_key(id, |(id, _)| *id).is_ok());
+    }
+    let sheet = |(id, operations): (i64, i64)| {
+        let meta = match known.metas.get(&id) {
+            Some(meta) => Some(Arc::clone(meta)),
+            None => meta(connection, id, path)?.map(Arc::new),
+        };
+        if let Some(meta) = &meta {
+            known.metas.insert(id, Arc::clone(meta));
+        }
+        Ok(Sheet { id, meta, operations: operations.max(0).cast_unsigned() })
+    };
+    listed.into_iter().map(sheet).collect()
+}
+
+fn meta(connection: &Connection, id: i64, path: &Path) -> Result<Option<Meta>, StoreError> {
+    let bytes: Vec<u8> = connection
+        .prepare_cached("SELECT meta FROM blocks WHERE id = ?1")
+        .and_then(|mut select| select.query_row([id], |row| row.get(0)))
+        .map_err(failed("reading", path))?;
+    match Meta::read(&bytes) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(error) if error.is_damaged() => Ok(None),
+        Err(error) => Err(refused(error, path)),
+    }
+}
+
+/// Reads a block; what it needs of it is fetched when it is needed.
+pub(super) fn reader(connection: &Connection, id: i64, meta: Meta) -> Reader<'_> {
+    let fetch = move |column: ColumnId| {
+        let mut select =
+            connection.prepare_cached("SELECT bytes FROM block_columns WHERE part = ?1")?;
+        select.query_row([part(id, column)], |row| row.get::<_, Vec<u8>>(0))
+    };
+    Reader::of(meta, fetch)
+}
+
+/// A column has the number of its block times 65,536, plus its own.
+fn part(block: i64, column: ColumnId) -> i64 {
+    (block << 16) | i64::from(column.get())
+}
+
+/// Whether what a block could not be read for is damage of its bytes. A column that is missing is.
+pub(super) fn is_damage(error: &BlockError) -> bool {
+    let lost = |source: &(dyn std::error::Error + 'static)| {
+        matches!(source.downcast_ref(), Some(rusqlite::Error::QueryReturnedNoRows))
+    };
+    match error {
+        BlockError::Fetch { source, .. } => lost(source.as_ref()),
+        other => other.is_damaged(),
+    }
+}
+
+/// Makes an error of the store of what a block could not be read for.
+pub(super) fn refused(error: BlockError, path: &Path) -> StoreError {
+    match error {
+        BlockError::Newer { version, reads_up_to } => StoreError::NewerVersion {
+            path: path.to_owned(),
+            version: version.into(),
+            reads_up_to: reads_up_to.into(),
+        },
+        BlockError::Fetch { source, .. } => match source.downcast::<rusqlite::Error>() {
+            Ok(source) => failed("reading", path)(*source),
+            Err(source) => StoreError::Failed { doing: "reading", path: path.to_owned(), source },
+        },
+        other => damaged("reading", path, other.to_string()),
+    }
+}
+
+/// Which of these ids, in rising order, are in blocks. A block that cannot be read has none: who offers what was in it
+/// again brings it back.
+pub(super) fn having(
+    connection: &Connection,
+    known: &mut Known,
+    ids: &[OperationId],
+    path: &Path,
+) -> Result<Vec<bool>, StoreError> {
+    let mut found = vec![false; ids.len()];
+    let (Some(first), Some(last)) = (ids.first(), ids.last()) else { return Ok(found) };
+    for sheet in all(connection, known, path)? {
+        let Some(meta) = sheet.meta else { continue };
+        let (least, largest) = meta.ids();
+        if *first > largest || *last < least {
+            continue;
+        }
+        let within =
+            ids.partition_point(|id| *id < least)..ids.partition_point(|id| *id <= largest);
+        if within.is_empty() {
+            continue;
+        }
+        let there = sorted_ids(connection, known, sheet.id, &meta, path)?;
+        for place in within {
+            found[place] = found[place] || there.binary_search(&ids[place]).is_ok();
+        }
+    }
+    Ok(found)
+}
+
+fn sorted_ids(
+    connection: &Connection,
+    known: &mut Known,
+    id: i64,
+    meta: &Meta,
+    path: &Path,
+) -> Result<Arc<[OperationId]>, StoreError> {
+    if let Some(ids) = known.ids.get(&id) {
+        return Ok(Arc::clone(ids));
+    }
+    let mut ids = match reader(connection, id, meta.clone()).ids() {
+        Ok(ids) => ids,
+        Err(error) if is_damage(&error) => Vec::new(),
+        Err(error) => return Err(refused(error, path)),
+    };
+    ids.sort_unstable();
+    let ids: Arc<[OperationId]> = ids.into();
+    if known.ids.len() >= MOST_IDS {
+        known.ids.clear();
+    }
+    known.ids.insert(id, Arc::clone(&ids));
+    Ok(ids)
+}
+
+/// Puts a block in.
+pub(super) fn insert(
+    connection: &Connection,
+    sealed: &Sealed,
+    meta: &Meta,
+) -> rusqlite::Result<()> {
+    let id: i64 = connection
+        .prepare_cached(
+            "SELECT max(coalesce((SELECT value FROM counters WHERE name = 'next_block'), 1),
+                        coalesce((SELECT max(id) FROM blocks), 0) + 1)",
+        )?
+        .query_row([], |row| row.get(0))?;
+    connection.execute("UPDATE counters SET value = ?1 WHERE name = 'next_block'", [id + 1])?;
+    let (from_ns, to_ns) = meta.range_ns();
+    let operations = i64::try_from(meta.rows()).unwrap_or(i64::MAX);
+    connection.prepare_cached("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)")?.execute((
+        id,
+        from_ns,
+        to_ns,
+        operations,
+        &sealed.meta,
+    ))?;
+    let mut insert = connection.prepare_cached("INSERT INTO block_columns VALUES (?, ?)")?;
+    for (column, bytes) in &sealed.columns {
+        insert.execute((part(id, *column), bytes))?;
+    }
+    Ok(())
+}
+
+/// Removes a block; how many operations it had.
+pub(super) fn remove(connection: &Connection, id: i64) -> rusqlite::Result<u64> {
+    let operations: i64 =
+        connection
+            .query_row("SELECT operations FROM blocks WHERE id = ?1", [id], |row| row.get(0))?;
+    connection
+        .prepare_cached("DELETE FROM block_columns WHERE part BETWEEN ?1 AND ?2")?
+        .execute([id << 16, (id << 16) | 0xffff])?;
+    connection.execute("DELETE FROM blocks WHERE id = ?1", [id])?;
+    Ok(operations.max(0).cast_unsigned())
+}
+
+/// The block whose last operation began first, with when that was.
+pub(super) fn oldest(connection: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
+    connection
+        .prepare_cached("SELECT to_ns, id FROM blocks ORDER BY to_ns LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// How many operations and bytes are in blocks, and when the first and the last began.
+pub(super) fn totals(
+    connection: &Connection,
+) -> rusqlite::Result<(i64, i64, Option<i64>, Option<i64>)> {
+    connection.query_row(
+        "SELECT coalesce(sum(operations), 0),
+                coalesce(sum(length(meta)), 0) + (SELECT coalesce(sum(length(bytes)), 0) FROM block_columns),
+                min(from_ns), max(to_ns) FROM blocks",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )
+}

@@ -1,0 +1,282 @@
+//! The store in one file of SQLite.
+//!
+//! Recent operations are rows of ordinary tables, which everybody can read; older ones are sealed in columns. The sums
+//! of minutes, hours and days stand beside them. A batch, its rows and its sums are one transaction.
+
+mod append;
+mod ask;
+mod blocks;
+mod cells;
+mod check;
+mod error;
+mod extents;
+mod fit;
+mod maintain;
+mod more;
+mod names;
+mod open;
+mod price;
+mod read;
+mod repair;
+mod schema;
+mod seal;
+mod sql;
+mod sums;
+mod write;
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use taximeter_models::{OperationId, OperationRecord};
+
+pub use self::check::Checked;
+use self::error::failed;
+pub use self::maintain::Keep;
+use self::names::Texts;
+pub use self::repair::Repaired;
+pub use self::sql::{Answer, Sql};
+use super::{
+    Appended, Block, Column, Durability, Maintained, Query, Rollup, RollupQuery, Scanned, Store,
+    StoreStats, Summarize, Table,
+};
+use crate::StoreError;
+
+/// Keeps records in one file of SQLite.
+///
+/// ```
+/// use taximeter_models::OperationRecord;
+/// use taximeter_persistence::StoreError;
+/// use taximeter_persistence::store::{Durability, SqliteStore, Store};
+///
+/// # let room = tempfile::tempdir().expect("a temporary directory");
+/// # let folder = room.path();
+/// let store = SqliteStore::at(folder).durability(Durability::Fsync).open()?;
+/// let record = OperationRecord::new("qa_response");
+/// store.append(std::slice::from_ref(&record))?;
+/// assert_eq!(store.get(record.id)?, Some(record));
+/// assert!(store.path().ends_with("taximeter.db"));
+///
+/// // A store that is not there is made only where that was asked for.
+/// let missing = SqliteStore::at(folder.join("elsewhere.db")).create(false).open();
+/// assert!(matches!(missing, Err(StoreError::NotFound { .. })));
+/// # Ok::<(), StoreError>(())
+/// ```
+#[derive(Debug)]
+pub struct SqliteStore {
+    path: PathBuf,
+    how: open::How,
+    keep: Keep,
+    summarize: Option<Arc<dyn Summarize>>,
+    /// None where the store may only be read.
+    writer: Option<Mutex<Writer>>,
+    /// Those that nobody is reading with just now.
+    readers: Mutex<Vec<Reader>>,
+}
+
+/// The one connection that writes.
+#[derive(Debug)]
+struct Writer {
+    connection: Connection,
+    memory: write::Memory,
+    blocks: blocks::Known,
+    /// Extents of which some operations cannot be sealed.
+    stuck: HashSet<i64>,
+}
+
+/// A connection that reads.
+#[derive(Debug)]
+struct Reader {
+    connection: Connection,
+    texts: Texts,
+    blocks: blocks::Known,
+}
+
+impl Reader {
+    fn new(connection: Connection) -> Self {
+        Self { connection, texts: Texts::default(), blocks: blocks::Known::default() }
+    }
+}
+
+/// Opens a [`SqliteStore`].
+#[derive(Debug)]
+#[must_use = "the store is there after `open()`"]
+pub struct OpenSqlite {
+    path: PathBuf,
+    how: open::How,
+    keep: Keep,
+    summarize: Option<Arc<dyn Summarize>>,
+}
+
+impl OpenSqlite {
+    /// What is safe when `append` has returned. Default: [`Durability::Os`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.how.durability = durability;
+        self
+    }
+
+    /// How the sums of minutes, hours and days are made. Default: none are.
+    pub fn summarize(mut self, summarize: Arc<dyn Summarize>) -> Self {
+        self.summarize = Some(summarize);
+        self
+    }
+
+    /// What is kept, where and for how long. Default: [`Keep::default`].
+    pub fn keep(mut self, keep: Keep) -> Self {
+        self.keep = keep;
+        self
+    }
+
+    /// How long another process is waited for that holds the store. Default: five seconds.
+    pub fn wait(mut self, timeout: Duration) -> Self {
+        self.how.busy = timeout;
+        self
+    }
+
+    /// Whether a store is made where there is none. Default: yes.
+    pub fn create(mut self, create: bool) -> Self {
+        self.how.create = create;
+        self
+    }
+
+    /// Opens the store for writing and reading. Where it is made, the file is for this user alone, and so are the
+    /// folders that were missing. A store of an older version is brought to this one.
+    ///
+    /// # Errors
+    /// Where there is none and none was to be made, where what is there is no store, damaged or newer, is a link or
+    /// another user's, and where the system refuses.
+    pub fn open(self) -> Result<SqliteStore, StoreError> {
+        let connection = open::for_writing(&self.path, &self.how)?;
+        let writer = Writer {
+            connection,
+            memory: write::Memory::default(),
+            blocks: blocks::Known::default(),
+            stuck: HashSet::new(),
+        };
+        Ok(self.finish(Some(Mutex::new(writer))))
+    }
+
+    /// Opens the store for reading alone: nothing is made, and nothing changed.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_to_read(self) -> Result<SqliteStore, StoreError> {
+        let connection = open::for_reading(&self.path, &self.how)?;
+        let store = self.finish(None);
+        store.readers().push(Reader::new(connection));
+        Ok(store)
+    }
+
+    fn finish(self, writer: Option<Mutex<Writer>>) -> SqliteStore {
+        let Self { path, how, keep, summarize } = self;
+        SqliteStore { path, how, keep, summarize, writer, readers: Mutex::default() }
+    }
+}
+
+impl SqliteStore {
+    /// The store in this file; or in the file `taximeter.db` where this is a folder, or is not there and has no
+    /// extension.
+    pub fn at(path: impl AsRef<Path>) -> OpenSqlite {
+        let how = open::How {
+            durability: Durability::default(),
+            busy: Duration::from_secs(5),
+            create: true,
+        };
+        OpenSqlite { path: open::file(path.as_ref()), how, keep: Keep::default(), summarize: None }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is safe when `append` has returned.
+    pub fn durability(&self) -> Durability {
+        self.how.durability
+    }
+
+    fn writer(&self, doing: &'static str) -> Result<MutexGuard<'_, Writer>, StoreError> {
+        let read_only = || StoreError::ReadOnly { doing, path: self.path.clone() };
+        let writer = self.writer.as_ref().ok_or_else(read_only)?;
+        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Reader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads in one transaction, so that what others write meanwhile is seen whole or not at all. The connection is
+    /// nobody else's while that lasts, so that who looks at what was read may ask on.
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let free = self.readers().pop();
+        let mut reader = match free {
+            Some(reader) => reader,
+            None => Reader::new(open::for_reading(&self.path, &self.how)?),
+        };
+        let said = failed(doing, &self.path);
+        reader.connection.execute_batch("BEGIN").map_err(said)?;
+        let done = work(&mut reader);
+        let ended = reader.connection.execute_batch("ROLLBACK").map_err(said);
+        if ended.is_ok() {
+            self.readers().push(reader);
+        }
+        done
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&self, records: &[OperationRecord]) -> Result<Appended, StoreError> {
+        let mut writer = self.writer("writing")?;
+        append::append(&mut writer, records, self.summarize.as_deref(), &self.path)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        // A batch is as safe as it gets when its transaction is over.
+        Ok(())
+    }
+
+    fn get(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        self.read("reading", |reader| ask::get(reader, id, &self.path))
+    }
+
+    fn scan(
+        &self,
+        query: &Query,
+        each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        self.read("reading", |reader| ask::scan(reader, query, each, &self.path))
+    }
+
+    fn columns(
+        &self,
+        table: Table,
+        query: &Query,
+        columns: &[Column],
+        each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        self.read("reading", |reader| {
+            ask::columns(reader, (table, columns), query, each, &self.path)
+        })
+    }
+
+    fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        let Some(summarize) = self.summarize.as_deref() else { return Ok(Vec::new()) };
+        self.read("reading", |reader| sums::ask(&reader.connection, query, summarize, &self.path))
+    }
+
+    fn stats(&self) -> Result<StoreStats, StoreError> {
+        self.read("reading", |reader| ask::stats(&reader.connection, &self.path))
+    }
+
+    fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
+        self.do_step(now)
+    }
+}

@@ -1,0 +1,133 @@
+//! Sealing: the oldest hot operations become a block, and their rows go, in one transaction.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use taximeter_models::OperationRecord;
+
+use super::append::transaction;
+use super::blocks;
+use super::error::{damaged, failed};
+use super::extents::{self, Extent};
+use super::maintain::{remove_extent, remove_numbers};
+use super::{SqliteStore, read};
+use crate::StoreError;
+use crate::store::block::{self, Meta, SealError, Sealed};
+use crate::store::rows::nanos;
+
+/// A record that cannot be sealed as it is stays hot; so many of one lot are put aside before it is given up.
+const MOST_ASIDE: usize = 64;
+
+/// What is to be sealed.
+struct Lot {
+    extents: Vec<Extent>,
+    records: Vec<(i64, OperationRecord)>,
+}
+
+/// Seals one block, where there are enough old operations; how many it holds.
+pub(super) fn step(store: &SqliteStore, now: DateTime<Utc>) -> Result<Option<u64>, StoreError> {
+    let stuck = store.writer("maintaining")?.stuck.clone();
+    let Some(mut lot) = lot(store, now, &stuck)? else { return Ok(None) };
+    let chunks: Vec<i64> = lot.extents.iter().map(|extent| extent.chunk).collect();
+    let sealed = seal(&mut lot, store)?;
+    let mut writer = store.writer("maintaining")?;
+    // What is left of these after this stays hot: trying again would change nothing.
+    writer.stuck.extend(chunks);
+    let Some((sealed, meta)) = sealed else { return Ok(None) };
+    let said = failed("maintaining", &store.path);
+    transaction(&mut writer, &store.path, |connection, _| {
+        for extent in &lot.extents {
+            // Another process may have sealed or removed them meanwhile, or put more there.
+            if extents::of(connection, extent.numbers().0).map_err(said)? != *extent {
+                return Ok(None);
+            }
+        }
+        blocks::insert(connection, &sealed, &meta).map_err(said)?;
+        remove(connection, &lot).map_err(said)?;
+        Ok(Some(meta.rows() as u64))
+    })
+}
+
+/// The oldest hot operations, where they fill a block and are old, or too many are hot.
+fn lot(
+    store: &SqliteStore,
+    now: DateTime<Utc>,
+    stuck: &HashSet<i64>,
+) -> Result<Option<Lot>, StoreError> {
+    let said = failed("maintaining", &store.path);
+    let keep = &store.keep;
+    store.read("maintaining", |reader| {
+        let mut all = extents::all(&reader.connection).map_err(said)?;
+        let hot: i64 = all.iter().map(|extent| extent.operations).sum();
+        all.retain(|extent| !stuck.contains(&extent.chunk) && extent.operations > 0);
+        all.sort_by_key(|extent| extent.to_ns);
+        let wanted = i64::try_from(keep.block_operations.max(1)).unwrap_or(i64::MAX);
+        let mut many = 0;
+        let enough = all.iter().position(|extent| {
+            many += extent.operations;
+            many >= wanted
+        });
+        let Some(last) = enough else { return Ok(None) };
+        all.truncate(last + 1);
+        let old = nanos(now)
+            .saturating_sub_unsigned(u64::try_from(keep.hot_for.as_nanos()).unwrap_or(u64::MAX));
+        let is_old = all.iter().all(|extent| extent.to_ns <= old);
+        let too_many = (hot - many).max(0).cast_unsigned() >= keep.hot_operations;
+        if !is_old && !too_many {
+            return Ok(None);
+        }
+        let mut lot = Lot { extents: all, records: Vec::new() };
+        for extent in &lot.extents {
+            let read = read::range(&reader.connection, &mut reader.texts, extent.numbers());
+            let whole = read.map_err(said)?.into_iter();
+            lot.records.extend(whole.filter_map(|read| Some((read.seq, read.record.ok()?))));
+        }
+        Ok(Some(lot))
+    })
+}
+
+/// Seals what can be sealed, and leaves the rest out of the lot.
+fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, StoreError> {
+    for _ in 0..MOST_ASIDE {
+        if lot.records.is_empty() {
+            return Ok(None);
+        }
+        let (_, records): (Vec<i64>, Vec<OperationRecord>) = lot.records.iter().cloned().unzip();
+        match block::seal(&records) {
+            Ok(sealed) => {
+                let meta = Meta::read(&sealed.meta)
+                    .map_err(|error| damaged("sealing in", &store.path, error.to_string()))?;
+                return Ok(Some((sealed, meta)));
+            }
+            Err(SealError::NotExact { id, .. }) => {
+                lot.records.retain(|(_, record)| record.id != id);
+            }
+            Err(SealError::TooMany { .. }) if lot.extents.len() > 1 => {
+                let half = lot.extents.len() / 2;
+                lot.extents.truncate(half);
+                let within = |seq: i64| lot.extents.iter().any(|extent| extent.has(seq));
+                lot.records.retain(|(seq, _)| within(*seq));
+            }
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// Removes the rows of what was sealed. What was put aside or is damaged stays.
+fn remove(connection: &rusqlite::Connection, lot: &Lot) -> rusqlite::Result<()> {
+    for extent in &lot.extents {
+        let sealed = lot.records.iter().filter(|(seq, _)| extent.has(*seq));
+        if i64::try_from(sealed.clone().count()) == Ok(extent.operations) {
+            remove_extent(connection, extent)?;
+            continue;
+        }
+        let mut left = *extent;
+        for (seq, _) in sealed {
+            remove_numbers(connection, (*seq, *seq))?;
+            left.operations -= 1;
+        }
+        left.write(connection)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,312 @@
+//! Questions in SQL over everything, hot and sealed: what is asked about is laid out in tables for as long as it takes.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, params};
+use serde_json::Value;
+use taximeter_models::{OperationRecord, TokenUsage};
+
+use super::error::failed;
+use super::{SqliteStore, open};
+use crate::StoreError;
+use crate::store::rows::{duration_nanos, nanos};
+use crate::store::{Query, Store};
+
+/// A question in SQL, with its limits.
+///
+/// The tables `operations`, `components`, `tool_calls` and `llm_calls` hold everything that began within the time, hot and
+/// sealed; they are made for the question, and only those that it names. The tables and views of the file are there too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Sql {
+    /// One statement that reads.
+    pub text: String,
+    /// The first moment; none is the beginning.
+    pub since: Option<DateTime<Utc>>,
+    /// The moment after the last; none is the end.
+    pub until: Option<DateTime<Utc>>,
+    /// How many rows are given at most. Default: 10,000.
+    pub rows: usize,
+    /// How long it may take, the tables aside. Default: ten seconds.
+    pub timeout: Duration,
+}
+
+impl Sql {
+    /// This question over all of time, with the usual limits.
+    pub fn new(text: impl Into<String>) -> Self {
+        let timeout = Duration::from_secs(10);
+        Self { text: text.into(), since: None, until: None, rows: 10_000, timeout }
+    }
+}
+
+/// The answer to a question in SQL.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Answer {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// The rows; bytes are hexadecimal text.
+    pub rows: Vec<Vec<Value>>,
+    /// Whether there were more rows than are given.
+    pub cut: bool,
+    /// Operations that could not be read, and are in no table.
+    pub damaged: u64,
+}
+
+const TABLES: &str = include_str!("sql.sql");
+
+impl SqliteStore {
+    /// Answers a question in SQL. Nothing can be changed by it, whatever it says, and no other file be opened.
+    ///
+    /// # Errors
+    /// Where the question is no SQL that reads, takes too long, or the store cannot be read; the cause says which.
+    pub fn sql(&self, question: &Sql) -> Result<Answer, StoreError> {
+        let said = failed("asking", &self.path);
+        let mut connection = open::for_reading(&self.path, &self.how)?;
+        connection.execute_batch(TABLES).map_err(said)?;
+        let damaged = self.lay_out(&connection, question)?;
+        fence(&mut connection, question.timeout).map_err(said)?;
+        let mut answer = ask(&connection, question, &self.path)?;
+        answer.damaged = damaged;
+        Ok(answer)
+    }
+
+    /// Fills the tables that the question names.
+    fn lay_out(&self, connection: &Connection, question: &Sql) -> Result<u64, StoreError> {
+        let said = failed("asking", &self.path);
+        let text = question.text.to_lowercase();
+        let names = |table: &str| {
+            // A view of hot rows has the name of the table in its own.
+            text.match_indices(table).any(|(at, _)| !text[..at].ends_with("hot_"))
+        };
+        let wanted = ["operations", "components", "tool_calls", "llm_calls"].map(names);
+        if !wanted.contains(&true) {
+            return Ok(0);
+        }
+        let mut query = Query::default();
+        (query.since, query.until) = (question.since, question.until);
+        connection.execute_batch("BEGIN").map_err(said)?;
+        let mut problem = None;
+        let scanned = self.scan(&query, &mut |record| {
+            problem = insert(connection, &record, wanted).err();
+            if problem.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        problem.map_or(Ok(()), Err).map_err(said)?;
+        connection.execute_batch("COMMIT").map_err(said)?;
+        Ok(scanned.damaged)
+    }
+}
+
+fn insert(
+    connection: &Connection,
+    record: &OperationRecord,
+    [operations, components, tool_calls, llm_calls]: [bool; 4],
+) -> rusqlite::Result<()> {
+    let id = record.id.to_string();
+    if operations {
+        insert_operation(connection, record, &id)?;
+    }
+    if components {
+        insert_components(connection, record, &id)?;
+    }
+    if tool_calls {
+        insert_tool_calls(connection, record, &id)?;
+    }
+    if llm_calls {
+        insert_llm_calls(connection, record, &id)?;
+    }
+    Ok(())
+}
+
+fn big(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn insert_operation(
+    connection: &Connection,
+    record: &OperationRecord,
+    id: &str,
+) -> rusqlite::Result<()> {
+    let started_ns = nanos(record.started_at);
+    let usage = record.usage();
+    let unpriced = record.llm_calls.iter().filter(|call| call.cost.known_usd().is_none());
+    let error = record.errors.first();
+    connection
+        .prepare_cached("INSERT INTO temp.operations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?
+        .execute(params![
+            id,
+            &*record.name,
+            record.started_at.to_rfc3339_opts(SecondsFormat::Nanos, true),
+            started_ns,
+            big(duration_nanos(record.duration)),
+            record.outcome.as_str(),
+            record.parent.map(|parent| parent.to_string()),
+            record.trace_id.to_string(),
+            record.user.as_deref(),
+            record.session.as_deref(),
+            json(&record.tags),
+            json(&record.metadata),
+            big(usage.input_tokens()),
+            big(usage.output_tokens()),
+            record.cost().usd().to_string(),
+            big(unpriced.count() as u64),
+            error.map(|error| error.category.as_str()),
+            error.map(|error| error.message.as_str()),
+        ])?;
+    Ok(())
+}
+
+fn insert_components(
+    connection: &Connection,
+    record: &OperationRecord,
+    id: &str,
+) -> rusqlite::Result<()> {
+    let started_ns = nanos(record.started_at);
+    let mut put =
+        connection.prepare_cached("INSERT INTO temp.components VALUES (?,?,?,?,?,?,?)")?;
+    for timing in &record.components {
+        let offset = timing.offset.map(|offset| big(duration_nanos(offset)));
+        let began = started_ns.saturating_add(offset.unwrap_or(0));
+        let duration = big(duration_nanos(timing.duration));
+        put.execute(params![
+            id,
+            &*record.name,
+            &*timing.name,
+            began,
+            offset,
+            duration,
+            big(timing.count)
+        ])?;
+    }
+    Ok(())
+}
+
+fn insert_tool_calls(
+    connection: &Connection,
+    record: &OperationRecord,
+    id: &str,
+) -> rusqlite::Result<()> {
+    let started_ns = nanos(record.started_at);
+    let mut put =
+        connection.prepare_cached("INSERT INTO temp.tool_calls VALUES (?,?,?,?,?,?,?,?,?,?,?)")?;
+    for call in &record.tool_calls {
+        put.execute(params![
+            id,
+            &*record.name,
+            &*call.name,
+            call.status.as_str(),
+            call.started_at.map_or(started_ns, nanos),
+            call.duration.map(|duration| big(duration_nanos(duration))),
+            call.attempt,
+            call.arguments_hash.map(u64::cast_signed),
+            call.error_category().map(taximeter_models::ErrorCategory::as_str),
+            call.error.as_ref().map(|error| error.message.as_str()),
+            json(&call.metadata),
+        ])?;
+    }
+    Ok(())
+}
+
+fn insert_llm_calls(
+    connection: &Connection,
+    record: &OperationRecord,
+    id: &str,
+) -> rusqlite::Result<()> {
+    let started_ns = nanos(record.started_at);
+    let mut put = connection.prepare_cached(
+        "INSERT INTO temp.llm_calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    )?;
+    for call in &record.llm_calls {
+        let usage = call.usage.as_ref();
+        let tokens = |count: fn(&TokenUsage) -> u64| usage.map(|usage| big(count(usage)));
+        let amount = call.cost.amount();
+        put.execute(params![
+            id,
+            &*record.name,
+            call.provider.as_deref(),
+            call.model(),
+            call.request_model.as_deref(),
+            call.response_model.as_deref(),
+            call.finish_reason.as_deref(),
+            call.started_at.map_or(started_ns, nanos),
+            call.duration.map(|duration| big(duration_nanos(duration))),
+            call.time_to_first_token.map(|time| big(duration_nanos(time))),
+            call.streamed,
+            call.attempt,
+            tokens(TokenUsage::input_tokens),
+            usage.map(|usage| big(usage.get(taximeter_models::Unit::CacheRead))),
+            tokens(TokenUsage::output_tokens),
+            amount.map(|(amount, _)| amount.to_string()),
+            amount.map(|(_, currency)| currency.to_string()),
+            call.cost.as_str(),
+            call.error.as_ref().map(|error| error.category.as_str()),
+            call.error.as_ref().map(|error| error.message.as_str()),
+            json(&call.metadata),
+        ])?;
+    }
+    Ok(())
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// From here on, the connection reads and does nothing else, and not for ever.
+fn fence(connection: &mut Connection, timeout: Duration) -> rusqlite::Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, 1 << 24)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_SQL_LENGTH, 1 << 20)?;
+    connection.authorizer(Some(|context: AuthContext<'_>| match context.action {
+        AuthAction::Select | AuthAction::Read { .. } | AuthAction::Recursive => {
+            Authorization::Allow
+        }
+        AuthAction::Function { function_name } if function_name != "load_extension" => {
+            Authorization::Allow
+        }
+        _ => Authorization::Deny,
+    }))?;
+    let began = Instant::now();
+    connection.progress_handler(1_000, Some(move || began.elapsed() > timeout))
+}
+
+fn ask(connection: &Connection, question: &Sql, path: &Path) -> Result<Answer, StoreError> {
+    let said = failed("asking", path);
+    let mut select = connection.prepare(&question.text).map_err(said)?;
+    let columns = select.column_names().map(str::to_owned).collect::<Vec<_>>();
+    let mut answer = Answer { columns, ..Answer::default() };
+    let mut rows = select.query([]).map_err(said)?;
+    while let Some(row) = rows.next().map_err(said)? {
+        if answer.rows.len() >= question.rows {
+            answer.cut = true;
+            break;
+        }
+        let cells = (0..answer.columns.len()).map(|place| row.get_ref(place).map(value));
+        answer.rows.push(cells.collect::<rusqlite::Result<_>>().map_err(said)?);
+    }
+    Ok(answer)
+}
+
+fn value(cell: ValueRef<'_>) -> Value {
+    match cell {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(number) => number.into(),
+        ValueRef::Real(number) => number.into(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+        ValueRef::Blob(bytes) => {
+            let mut text = String::with_capacity(2 * bytes.len());
+            for byte in bytes {
+                text.extend(
+                    [byte >> 4, byte & 15]
+                        .map(|digit| char::from_digit(digit.into(), 16).unwrap_or('?')),
+                );
+            }
+            text.into()
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The sums of minutes, hours and days.
+//!
+//! A batch is summed into the rows of its minutes. What is rolled up stays where it is and is marked, so that at every
+//! instant an hour is the sum of its row and of the minutes in it that are not marked; see [`SqliteStore::maintain`].
+//!
+//! [`SqliteStore::maintain`]: super::SqliteStore
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::DateTime;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row};
+use taximeter_models::{Name, OperationRecord};
+
+use super::cells::{Sum, blob, int, text};
+use super::error::{damaged, failed};
+use crate::StoreError;
+use crate::store::memory::by_minute;
+use crate::store::{Level, Place, Rollup, RollupQuery, Summarize, WindowBytes};
+
+/// Not in a row of the next level yet.
+pub(super) const OPEN: i64 = 0;
+/// In a row of the next level too.
+pub(super) const ROLLED: i64 = 1;
+/// As `OPEN`, beside a row of this place that could not be read: what is wrong there loses nothing that comes later.
+pub(super) const BESIDE: i64 = 2;
+
+/// Where a row of sums stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct At {
+    pub(super) level: i64,
+    pub(super) start: i64,
+    pub(super) place: Place,
+    pub(super) rolled: i64,
+}
+
+/// Adds records to the sums of their minutes.
+pub(super) fn add(
+    connection: &Connection,
+    records: &[&OperationRecord],
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<(), StoreError> {
+    for (start, records) in by_minute(records) {
+        let mut made = Vec::new();
+        summarize.windows(&records, &mut |place, window| made.push((place, window)));
+        for (place, window) in made {
+            let at = At { level: number(Level::Minute), start, place, rolled: OPEN };
+            merge(connection, at, window, summarize, path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a window to the row of its place.
+pub(super) fn merge(
+    connection: &Connection,
+    mut at: At,
+    window: WindowBytes,
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let said = failed("summing up in", path);
+    let sum = match read(connection, &at).map_err(said)? {
+        None => window,
+        Some(old) => match old.and_then(|old| together(summarize, &[&old, &window.bytes])) {
+            Ok(sum) => sum,
+            Err(wrong) if at.rolled != OPEN => return Err(damaged("summing up in", path, wrong)),
+            Err(_) => {
+                at.rolled = BESIDE;
+                return merge(connection, at, window, summarize, path);
+            }
+        },
+    };
+    write(connection, &at, &sum).map_err(said)
+}
+
+fn together(summarize: &dyn Summarize, windows: &[&[u8]]) -> Result<WindowBytes, String> {
+    summarize.merge(windows).map_err(|unreadable| unreadable.to_string())
+}
+
+type Bytes = Result<Vec<u8>, String>;
+
+fn read(connection: &Connection, at: &At) -> rusqlite::Result<Option<Bytes>> {
+    let sql = "SELECT window, checked FROM rollups
+               WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
+    connection
+        .prepare_cached(sql)?
+        .query_row((at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled), |row| {
+            Ok(verified(at, row.get(0)?, row.get(1)?))
+        })
+        .optional()
+}
+
+fn verified(at: &At, window: Vec<u8>, sum: i64) -> Bytes {
+    if checked(at, &window) == sum {
+        Ok(window)
+    } else {
+        Err(format!("the sums of {} do not fit their checksum", at.place.dimension))
+    }
+}
+
+pub(super) fn write(
+    connection: &Connection,
+    at: &At,
+    window: &WindowBytes,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let numbers = &window.numbers;
+    let readable = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    connection.prepare_cached(sql)?.execute(rusqlite::params![
+        at.level,
+        at.start,
+        &*at.place.dimension,
+        key(&at.place),
+        at.rolled,
+        readable(numbers.count),
+        readable(numbers.failed),
+        readable(numbers.duration_ns),
+        readable(numbers.input_tokens),
+        readable(numbers.output_tokens),
+        numbers.cost_usd.to_string(),
+        readable(numbers.unpriced),
+        window.bytes,
+        checked(at, &window.bytes),
+    ])?;
+    Ok(())
+}
+
+fn checked(at: &At, window: &[u8]) -> i64 {
+    let mut sum = Sum::default();
+    for cell in [int(at.level), int(at.start), text(&*at.place.dimension), cell(&at.place)] {
+        sum.add(cell);
+    }
+    sum.add(int(at.rolled));
+    sum.add(blob(window));
+    sum.checked()
+}
+
+fn key(place: &Place) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(cell(place))
+}
+
+/// No key is no text, and an empty one is: so it is no bytes at all.
+fn cell(place: &Place) -> ValueRef<'_> {
+    place.key.as_deref().map_or(blob(&[][..]), text)
+}
+
+pub(super) fn number(level: Level) -> i64 {
+    match level {
+        Level::Minute => 0,
+        Level::Hour => 1,
+        Level::Day => 2,
+    }
+}
+
+/// A row of sums as it was read.
+pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<(At, Bytes)> {
+    // What is no text any more does not fit the checksum either.
+    let name = |bytes: &[u8]| Name::from(String::from_utf8_lossy(bytes).into_owned());
+    let key = match row.get_ref(3)? {
+        ValueRef::Text(bytes) => Some(name(bytes)),
+        _ => None,
+    };
+    let dimension = row.get_ref(2)?.as_bytes().map(name).unwrap_or_default();
+    let place = Place { dimension, key };
+    let at = At { level: row.get(0)?, start: row.get(1)?, place, rolled: row.get(4)? };
+    let window = verified(&at, row.get(5)?, row.get(6)?);
+    Ok((at, window))
+}
+
+/// Answers a question about sums.
+pub(super) fn ask(
+    connection: &Connection,
+    query: &RollupQuery,
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<Vec<Rollup>, StoreError> {
+    let said = failed("reading", path);
+    let (from, to) = query.seconds();
+    let level = number(query.level());
+    // The windows of the level, and what is below it and in none of them yet.
+    let sql = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups
+               WHERE level = ?1 AND dimension = ?2 AND start >= ?3 AND start < ?4 AND (?5 OR rolled <> 1)";
+    let mut select = connection.prepare_cached(sql).map_err(said)?;
+    let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Vec<Vec<u8>>>::new();
+    for below in 0..=level {
+        let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+        let mut rows =
+            select.query((below, &*query.dimension, from, to, below == level)).map_err(said)?;
+        while let Some(found) = rows.next().map_err(said)? {
+            let (at, window) = row(found).map_err(said)?;
+            if query.means(&at.place) {
+                let window = window.map_err(|wrong| damaged("reading", path, wrong))?;
+                groups.entry((query.group(at.start), at.place.key)).or_default().push(window);
+            }
+        }
+    }
+    let mut rollups = Vec::with_capacity(groups.len());
+    for ((start, key), windows) in groups {
+        let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+        let window =
+            together(summarize, &windows).map_err(|wrong| damaged("reading", path, wrong))?;
+        let start = start.and_then(|start| DateTime::from_timestamp(start, 0));
+        rollups.push(Rollup { start, key, window });
+    }
+    Ok(rollups)
+}
+
+/// Adds open rows of a level, the oldest first and so many at most, to the rows of the next, and marks them.
+pub(super) fn roll_up(
+    connection: &Connection,
+    (level, next): (Level, Level),
+    before: i64,
+    most: u32,
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<u32, StoreError> {
+    let said = failed("maintaining", path);
+    let wrong = |wrong| damaged("maintaining", path, wrong);
+    let mut groups = BTreeMap::<(i64, Place), Vec<Vec<u8>>>::new();
+    let mut rolled = 0;
+    for (at, window) in open(connection, level, before, most).map_err(said)? {
+        // What cannot be read stays where it is, for a repair.
+        let Ok(window) = window else { continue };
+        mark(connection, &at, &window, summarize, path)?;
+        groups.entry((next.start(at.start), at.place)).or_default().push(window);
+        rolled += 1;
+    }
+    for ((start, place), windows) in groups {
+        let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+        let window = together(summarize, &windows).map_err(wrong)?;
+        let at = At { level: number(next), start, place, rolled: OPEN };
+        merge(connection, at, window, summarize, path)?;
+    }
+    Ok(rolled)
+}
+
+fn open(
+    connection: &Connection,
+    level: Level,
+    before: i64,
+    most: u32,
+) -> rusqlite::Result<Vec<(At, Bytes)>> {
+    let sql = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups
+               WHERE level = ?1 AND rolled IN (0, 2) AND start < ?2 ORDER BY start LIMIT ?3";
+    let mut select = connection.prepare_cached(sql)?;
+    select.query_map((number(level), before, most), row)?.collect()
+}
+
+/// Marks a row as rolled up; where one of its place is already, they become one.
+fn mark(
+    connection: &Connection,
+    at: &At,
+    window: &[u8],
+    summarize: &dyn Summarize,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let said = failed("maintaining", path);
+    let sql = "DELETE FROM rollups
+               WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
+    connection
+        .prepare_cached(sql)
+        .and_then(|mut delete| {
+            delete.execute((at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled))
+        })
+        .map_err(said)?;
+    let window =
+        together(summarize, &[window]).map_err(|wrong| damaged("maintaining", path, wrong))?;
+    merge(connection, At { rolled: ROLLED, ..at.clone() }, window, summarize, path)
+}
+
+/// Removes rows of a level that are older, so many at most; those that are in no row of the next level stay.
+pub(super) fn remove(
+    connection: &Connection,
+    level: Level,
+    before: i64,
+    most: u32,
+) -> rusqlite::Result<u64> {
+    let sql = "DELETE FROM rollups WHERE (level, dimension, start, key, rolled) IN (
+                 SELECT level, dimension, start, key, rolled FROM rollups
+                 WHERE level = ?1 AND rolled = ?2 AND start < ?3 LIMIT ?4)";
+    // There is no level above the days.
+    let rolled = if level == Level::Day { OPEN } else { ROLLED };
+    let removed = connection.prepare_cached(sql)?.execute((number(level), rolled, before, most))?;
+    Ok(removed as u64)
+}
+
+const EVERY: &str = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups";
+
+/// How many rows do not fit their checksums.
+pub(super) fn unreadable(connection: &Connection) -> rusqlite::Result<u64> {
+    let mut select = connection.prepare(EVERY)?;
+    let mut rows = select.query([])?;
+    let mut wrong = 0;
+    while let Some(found) = rows.next()? {
+        wrong += u64::from(row(found)?.1.is_err());
+    }
+    Ok(wrong)
+}
+
+/// Copies every row that can be read, as it is.
+pub(super) fn copy(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
+    let mut select = from.prepare("SELECT * FROM rollups")?;
+    let mut insert =
+        to.prepare("INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        for place in 0..14 {
+            let cell = ToSqlOutput::Borrowed(row.get_ref(place)?);
+            insert.raw_bind_parameter(place + 1, cell)?;
+        }
+        insert.raw_execute()?;
+    }
+    Ok(())
+}
+
+/// Every dimension of which there are sums.
+pub(super) fn dimensions(connection: &Connection) -> rusqlite::Result<Vec<Name>> {
+    let mut select = connection.prepare("SELECT DISTINCT dimension FROM rollups")?;
+    let name = |row: &Row<'_>| Ok(row.get_ref(0)?.as_str().unwrap_or_default().into());
+    select.query_map([], name)?.collect()
+}

@@ -1,0 +1,171 @@
+//! What is done by and by: sealing, rolling up, removing, giving room back.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use taximeter_models::{Money, OperationId, OperationRecord};
+use taximeter_persistence::store::{
+    Keep, Level, Maintained, Query, RollupQuery, SqliteStore, Store,
+};
+
+use crate::records::{all, scanned};
+use crate::summing::summing;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+pub(crate) fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_760_000_000 + second, 0).unwrap()
+}
+
+/// Operations one second apart.
+pub(crate) fn operations(from: i64, count: i64) -> Vec<OperationRecord> {
+    let operation = |number: i64| {
+        let mut record = OperationRecord::new(if number % 3 == 0 { "a" } else { "b" });
+        record.id = OperationId::from_bits(u128::from(number.unsigned_abs()) << 70 | 1);
+        record.trace_id = record.id.into();
+        record.started_at = at(number);
+        record.duration = Duration::from_millis(5);
+        record.metadata.insert("number".into(), number.into());
+        record
+    };
+    (from..from + count).map(operation).collect()
+}
+
+/// Does all there is to do.
+pub(crate) fn maintain(store: &SqliteStore, now: DateTime<Utc>) -> Maintained {
+    let mut all = Maintained::default();
+    for _ in 0..1_000 {
+        let done = store.maintain(now).unwrap();
+        all.rolled_up += done.rolled_up;
+        all.sealed += done.sealed;
+        all.removed_operations += done.removed_operations;
+        all.removed_sums += done.removed_sums;
+        all.freed_bytes += done.freed_bytes;
+        if !done.more {
+            return all;
+        }
+    }
+    panic!("there is no end to it");
+}
+
+#[test]
+fn old_operations_are_sealed_and_nothing_changes() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(5_000).hot_operations(6_000).hot_for(100 * HOUR);
+    let store = SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
+    let operations = operations(0, 20_000);
+    for batch in operations.chunks(999) {
+        store.append(batch).unwrap();
+    }
+    let done = maintain(&store, at(20_000));
+    let stats = store.stats().unwrap();
+    assert_eq!(done.sealed, stats.sealed_operations);
+    assert_eq!(stats.hot_operations + stats.sealed_operations, 20_000);
+    assert!((6_000..14_192).contains(&stats.hot_operations), "{stats:?}");
+    assert!(stats.sealed_bytes > 0 && stats.sealed_bytes < 60 * stats.sealed_operations);
+    assert_eq!(all(&store), operations);
+    // What is sealed is known, too.
+    let appended = store.append(&operations).unwrap();
+    assert_eq!((appended.stored, appended.known), (0, 20_000));
+    assert_eq!(store.get(operations[0].id).unwrap(), Some(operations[0].clone()));
+    let middle = Query::default().since(at(1_000)).until(at(1_010));
+    assert_eq!(scanned(&store, &middle), operations[1_000..1_010]);
+    drop(store);
+    // Without the writer's memory of blocks it is the same.
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    assert_eq!(store.append(&operations[..10]).unwrap().known, 10);
+}
+
+#[test]
+fn an_hour_is_the_same_before_and_after_it_is_rolled_up() {
+    let room = tempfile::tempdir().unwrap();
+    let store = SqliteStore::at(room.path()).summarize(summing()).open().unwrap();
+    let operations = operations(0, 20_000);
+    let (late, timely): (Vec<_>, Vec<_>) = operations
+        .into_iter()
+        .partition(|record| record.metadata["number"].as_i64().unwrap() % 7 == 0);
+    store.append(&timely).unwrap();
+    let sums = || {
+        let mut sums = Vec::new();
+        for each in [None, Some(Level::Minute), Some(Level::Hour), Some(Level::Day)] {
+            let mut query = RollupQuery::new("operation");
+            query.each = each;
+            query.resolution = each.unwrap_or(Level::Day);
+            sums.push(store.rollups(&query).unwrap());
+        }
+        sums
+    };
+    let before = sums();
+    assert_eq!(before[1].len(), 2 * 334);
+    assert_eq!(before[0].iter().map(|sum| sum.window.numbers.count).sum::<u64>(), 17_142);
+    let done = maintain(&store, at(100_000));
+    assert!(done.rolled_up > 668, "{done:?}");
+    assert_eq!(sums(), before);
+    store.append(&late).unwrap();
+    let after = sums();
+    assert_eq!(after[0].iter().map(|sum| sum.window.numbers.count).sum::<u64>(), 20_000);
+    assert!(maintain(&store, at(100_000)).rolled_up > 0);
+    assert_eq!(sums(), after);
+    assert_eq!(maintain(&store, at(100_000)), Maintained::default());
+    // Those that come again change nothing.
+    store.append(&timely).unwrap();
+    assert_eq!(sums(), after);
+    // The minutes are removed when they are old; the hours stay exact.
+    assert!(maintain(&store, at(10 * 86_400)).removed_sums >= 668);
+    let left = sums();
+    assert_eq!((&left[0], left[1].len()), (&after[0], 0));
+    assert_eq!(left[2], after[2]);
+}
+
+#[test]
+fn what_is_too_old_or_too_much_is_removed_and_its_room_given_back() {
+    let room = tempfile::tempdir().unwrap();
+    let keep =
+        Keep::default().block_operations(4_096).hot_operations(8_192).operations_for(5 * HOUR);
+    let store = SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
+    store.append(&operations(0, 40_000)).unwrap();
+    let whole = store.stats().unwrap();
+    let done = maintain(&store, at(40_000));
+    let left = all(&store);
+    assert_eq!(left.len() as u64 + done.removed_operations, 40_000);
+    assert!(left[0].started_at >= at(40_000 - 5 * 3_600 - 4_096), "{}", left[0].started_at);
+    assert!(done.freed_bytes > 1 << 20, "{done:?}");
+    drop(store);
+
+    let keep = Keep::default().bytes(1 << 20);
+    let store = SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
+    let done = maintain(&store, at(40_000));
+    assert!(done.removed_operations > 0);
+    let stats = store.stats().unwrap();
+    assert!(stats.bytes < whole.bytes * 3 / 4, "{stats:?} of {whole:?}");
+    assert!(stats.hot_operations + stats.sealed_operations > 0);
+    let count: u64 = store
+        .rollups(&RollupQuery::new("all"))
+        .unwrap()
+        .iter()
+        .map(|sum| sum.window.numbers.count)
+        .sum();
+    assert_eq!(count, 40_000, "sums stay");
+}
+
+#[test]
+fn what_cannot_be_sealed_stays_in_rows() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(1).hot_operations(0).hot_for(Duration::ZERO);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    let mut records = operations(0, 100);
+    let mut call = taximeter_models::LlmCall::new("a", "b");
+    call.cost = taximeter_models::CostOutcome::Recorded(taximeter_models::ReportedCost {
+        total: Money::from_ticks(-i128::MAX),
+        input: None,
+        output: None,
+        currency: taximeter_models::Currency::USD,
+    });
+    records[50].llm_calls.push(call);
+    store.append(&records).unwrap();
+    let before = all(&store);
+    maintain(&store, at(100_000));
+    let stats = store.stats().unwrap();
+    assert_eq!(stats.hot_operations + stats.sealed_operations, 100);
+    assert_eq!(all(&store), before);
+}

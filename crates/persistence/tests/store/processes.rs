@@ -1,0 +1,167 @@
+//! Several processes at one store, and processes that are killed.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use taximeter_models::OperationId;
+use taximeter_persistence::store::{Durability, Level, RollupQuery, SqliteStore, Store};
+
+use crate::maintaining::{at, operations};
+use crate::records::all;
+use crate::summing::summing;
+
+/// Starts this program again, as a process that appends batch by batch and says each that was taken.
+fn appending(folder: &Path, from: i64, batches: i64, durability: &str, with: &[&str]) -> Child {
+    let exe = std::env::current_exe().unwrap();
+    let mut command = match with {
+        [] => Command::new(exe),
+        [program, arguments @ ..] => {
+            let mut command = Command::new(program);
+            command.args(arguments).arg(exe);
+            command
+        }
+    };
+    command
+        .args(["--exact", "processes::the_other_process", "--nocapture", "--test-threads=1"])
+        .env("TAXIMETER_CHILD", format!("{from} {batches} {durability}"))
+        .env("TAXIMETER_FOLDER", folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// So many operations in a batch of the other process.
+const BATCH: i64 = 20;
+
+#[test]
+fn the_other_process() {
+    let Ok(order) = std::env::var("TAXIMETER_CHILD") else { return };
+    let folder = std::env::var("TAXIMETER_FOLDER").unwrap();
+    let words: Vec<&str> = order.split(' ').collect();
+    let (from, batches): (i64, i64) = (words[0].parse().unwrap(), words[1].parse().unwrap());
+    let durability = if words[2] == "fsync" { Durability::Fsync } else { Durability::Os };
+    let wait = Duration::from_secs(60);
+    let open = SqliteStore::at(folder).durability(durability).wait(wait);
+    let store = open.summarize(summing()).open().unwrap();
+    for batch in 0..batches {
+        let first = from + batch * BATCH;
+        store.append(&operations(first, BATCH)).unwrap();
+        // One write, so that what is read of it is whole.
+        std::io::stdout().write_all(format!("\nacknowledged {first}\n").as_bytes()).unwrap();
+        if batch % 8 == 7 {
+            store.maintain(at(1_000_000)).unwrap();
+        }
+    }
+}
+
+/// The batches that a process said were taken.
+fn acknowledged(child: &mut Child) -> Vec<i64> {
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let lines = output.lines().map_while(Result::ok);
+    lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse().ok()).collect()
+}
+
+/// How many operations there are by the sums of days: those of minutes are removed when they are old.
+fn summed(store: &SqliteStore) -> u64 {
+    let mut query = RollupQuery::new("all");
+    query.resolution = Level::Day;
+    store.rollups(&query).unwrap().first().map_or(0, |sum| sum.window.numbers.count)
+}
+
+fn ids(first: i64) -> impl Iterator<Item = OperationId> {
+    operations(first, BATCH).into_iter().map(|record| record.id)
+}
+
+#[test]
+fn two_processes_make_one_store_and_both_write_it() {
+    let room = tempfile::tempdir().unwrap();
+    let mut children: Vec<Child> =
+        (0..3).map(|number| appending(room.path(), number * 10_000, 20, "os", &[])).collect();
+    let said: Vec<i64> = children.iter_mut().flat_map(acknowledged).collect();
+    assert_eq!(said.len(), 60);
+    assert!(children.iter_mut().all(|child| child.wait().unwrap().success()));
+    let store = SqliteStore::at(room.path()).summarize(summing()).open().unwrap();
+    let there: HashSet<OperationId> = all(&store).iter().map(|record| record.id).collect();
+    assert_eq!(there.len(), 1_200);
+    assert!(said.into_iter().flat_map(ids).all(|id| there.contains(&id)));
+    assert_eq!(summed(&store), 1_200);
+    assert!(store.check().unwrap().is_sound());
+}
+
+#[test]
+fn what_was_acknowledged_is_there_when_the_process_is_killed() {
+    let kills: u32 = std::env::var("TAXIMETER_KILLS").ok().map_or(12, |text| text.parse().unwrap());
+    let room = tempfile::tempdir().unwrap();
+    let (mut said, mut from) = (Vec::new(), 0);
+    for kill in 0..kills {
+        let mut child = appending(room.path(), from, 1_000_000, "os", &[]);
+        std::thread::sleep(Duration::from_micros(40_000 + u64::from(kill) * 7_919 % 60_000));
+        child.kill().unwrap();
+        said.extend(acknowledged(&mut child));
+        child.wait().unwrap();
+        from += 1_000_000;
+        if !room.path().join("taximeter.db").exists() {
+            continue;
+        }
+        let store = SqliteStore::at(room.path()).summarize(summing()).open().unwrap();
+        let records = all(&store);
+        let there: HashSet<OperationId> = records.iter().map(|record| record.id).collect();
+        assert_eq!(there.len(), records.len(), "each once");
+        assert_eq!(records.len() % 20, 0, "batches whole or not at all");
+        assert!(said.iter().copied().flat_map(ids).all(|id| there.contains(&id)));
+        assert_eq!(summed(&store), records.len() as u64);
+    }
+    println!("{kills} kills, {} batches were acknowledged", said.len());
+    let store = SqliteStore::at(room.path()).summarize(summing()).open().unwrap();
+    let checked = store.check().unwrap();
+    assert!(checked.is_sound(), "{checked:?}");
+    // What an interrupted making leaves beside is hidden, and little.
+    let names = std::fs::read_dir(room.path()).unwrap();
+    let left = names
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".tmp"));
+    assert!(left.count() <= kills as usize * 3);
+}
+
+#[test]
+fn fsync_acknowledges_when_the_disk_has_it() {
+    let room = tempfile::tempdir().unwrap();
+    let trace = room.path().join("trace");
+    let arguments = [
+        "strace",
+        "-f",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        "trace=pwrite64,write,fdatasync,fsync",
+    ];
+    if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: there is no strace");
+        return;
+    }
+    let folder = room.path().join("store");
+    let mut child = appending(&folder, 0, 5, "fsync", &arguments);
+    let said = acknowledged(&mut child);
+    if !child.wait().unwrap().success() || said.is_empty() {
+        println!("skipped: strace may not trace here");
+        return;
+    }
+    assert_eq!(said.len(), 5);
+    let calls = std::fs::read_to_string(&trace).unwrap();
+    let (mut unsynced, mut synced, mut acknowledged) = (0, 0, 0);
+    for call in calls.lines() {
+        if call.contains("pwrite64(") {
+            unsynced += 1;
+        } else if (call.contains("fdatasync(") || call.contains("fsync(")) && call.ends_with("= 0")
+        {
+            (unsynced, synced) = (0, synced + 1);
+        } else if call.contains("write(1") && call.contains("acknowledged") {
+            assert_eq!(unsynced, 0, "a batch was acknowledged before it was on the disk");
+            assert!(synced > 0);
+            (synced, acknowledged) = (0, acknowledged + 1);
+        }
+    }
+    assert_eq!(acknowledged, 5, "{calls}");
+}

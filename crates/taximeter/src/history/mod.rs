@@ -1,0 +1,228 @@
+//! Questions over a store: what was spent, how fast, what failed, where it is going and why. The command line and the
+//! page in the browser draw the same answers.
+//!
+//! | You want | Ask | You get |
+//! |---|---|---|
+//! | the first screen of a period | [`History::report`] | [`Report`] |
+//! | the numbers of each operation, LLM, tool, user, tag, day and so on | [`History::groups`], by a [`By`] | [`Group`]s |
+//! | single operations | [`History::operations`] | [`Line`]s |
+//! | one operation with all that ran within it | [`History::show`] | [`Shown`] |
+//! | whether an operation gets slower, and why | [`History::trend`] | [`Trend`] |
+//! | what stands out, what to do, what it saves | [`History::advice`] | [`Advised`] |
+//! | what comes, and when a budget is gone | [`History::forecast`] | [`Outlook`] |
+//! | two periods, versions or LLMs side by side | [`History::compare`], of two [`Selection`]s | [`Compared`] |
+//! | whether a change may go out | [`History::gate`] | [`Gated`] |
+//!
+//! Totals, tables and lines over time come from the sums that the store keeps of every minute, hour and day; what they do
+//! not know is counted over columns, and what needs whole records looks at the newest ones, and says how many.
+//!
+//! ```
+//! use std::sync::Arc;
+//! use taximeter::history::{Ask, History, Period, Windows};
+//! use taximeter::store::MemoryStore;
+//! use taximeter::{LlmCall, OperationRecord, TokenUsage};
+//!
+//! let store = Arc::new(MemoryStore::summarizing(Arc::new(Windows)));
+//! let history = History::new(store);
+//! let mut answer = OperationRecord::new("qa_response");
+//! answer.started_at = "2026-11-23T12:00:00Z".parse()?;
+//! answer.llm_calls.push(LlmCall::new("openai", "gpt-4o").using(TokenUsage::new(1_000, 100)));
+//! history.append(vec![answer])?; // priced by the prices of that day
+//!
+//! let now = "2026-11-23T18:00:00Z".parse()?;
+//! let report = history.report(&Ask::new(Period::read("24h", now)?, now))?;
+//! assert_eq!(report.totals.cost.usd().to_string(), "0.0035");
+//! assert!(Period::read("soon", now).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod advice;
+mod attention;
+mod by;
+mod compare;
+mod error;
+mod forecast;
+mod gate;
+mod groups;
+mod health;
+mod levels;
+mod line;
+mod numbers;
+mod over_time;
+mod period;
+mod report;
+mod selection;
+mod show;
+mod tables;
+mod trend;
+mod windows;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use taximeter_analysis::{Sums, Thresholds};
+use taximeter_models::{Name, OperationRecord, Totals};
+use taximeter_persistence::StoreError;
+use taximeter_persistence::store::{Appended, Level, Query, RollupQuery, Scanned, Store};
+use taximeter_pricing::{BookRef, LiveBook, PriceBook};
+
+pub use advice::{Advised, PerMonth};
+pub use attention::{Attention, Concern};
+pub use by::{By, UnknownBy};
+pub use compare::{Compared, Measured};
+pub use error::HistoryError;
+pub use forecast::{Outlook, OutlookAsk};
+pub use gate::{GateAsk, Gated, GatedMeasure, Limit, LimitError};
+pub use groups::Group;
+pub use health::{Health, LateBook};
+pub use line::Line;
+pub use numbers::{Cache, Change, Month, SixNumbers, Spark};
+pub use over_time::{Moment, OverTime};
+pub use period::{Period, PeriodError};
+pub use report::{Ask, Report};
+pub use selection::{Selection, SelectionError};
+pub use show::{Shown, Waterfall, WaterfallKind};
+pub use tables::{LlmRow, Spender, Spenders, ToolRow};
+pub use trend::Trend;
+pub use windows::Windows;
+
+/// The version of the documents of this module, as `taximeter_version` in each of them.
+pub const VERSION: u32 = 1;
+
+/// So many records are looked at where whole records are needed: the newest ones.
+const MOST_RECORDS: usize = 20_000;
+
+/// A store, and what is needed to answer by: prices and thresholds.
+#[derive(Debug, Clone)]
+pub struct History {
+    store: Arc<dyn Store>,
+    prices: BookRef,
+    thresholds: Thresholds,
+}
+
+/// How many records an answer looked at that needs whole records, of all that were meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct LookedAt {
+    /// The records that were looked at: the newest ones.
+    pub records: u64,
+    /// Whether there are more.
+    pub more: bool,
+    /// Records that could not be read because their bytes are damaged.
+    pub damaged: u64,
+}
+
+/// The sums of one group over one stretch of time.
+struct Summed {
+    start: Option<DateTime<Utc>>,
+    key: Option<Name>,
+    sums: Sums,
+}
+
+impl History {
+    /// The history in a store, with the embedded price book.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        let prices = LiveBook::default().in_force();
+        Self { store, prices, thresholds: Thresholds::default() }
+    }
+
+    /// Prices by this book. Default: the embedded one.
+    pub fn prices(mut self, prices: BookRef) -> Self {
+        self.prices = prices;
+        self
+    }
+
+    /// By these thresholds something stands out. Default: [`Thresholds::default`].
+    pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
+        self.thresholds = thresholds;
+        self
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The prices.
+    pub fn price_book(&self) -> &PriceBook {
+        &self.prices
+    }
+
+    /// The prices, to be used by another.
+    pub fn prices_in_force(&self) -> BookRef {
+        self.prices.clone()
+    }
+
+    /// Prices what is not priced yet, each call by the prices of its moment, and keeps the records.
+    ///
+    /// # Errors
+    /// Where the store did not take them.
+    pub fn append(&self, mut records: Vec<OperationRecord>) -> Result<Appended, StoreError> {
+        for record in &mut records {
+            crate::pipeline::price(record, &self.prices);
+        }
+        self.store.append(&records)
+    }
+
+    /// The totals of a period, to the last digit. It begins and ends with whole minutes; see [`History::whole`].
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn totals(&self, period: Period) -> Result<Totals, StoreError> {
+        windows::totals(self, self.whole(period))
+    }
+
+    /// The same period, so that it begins and ends where sums do: those of minutes are kept for three days, those of hours
+    /// for a hundred. So a period that begins earlier, or the one before it, is taken to whole hours, or days.
+    pub fn whole(&self, period: Period) -> Period {
+        levels::whole(period, Utc::now())
+    }
+
+    /// The sums of a dimension over a period, for each key, and for each window of a level where one is named.
+    fn sums(
+        &self,
+        dimension: &str,
+        period: Period,
+        each: Option<Level>,
+    ) -> Result<Vec<Summed>, StoreError> {
+        let mut all = Vec::new();
+        for (piece, resolution) in levels::pieces(period, each, Utc::now()) {
+            let mut query = RollupQuery::new(dimension);
+            (query.since, query.until) = (piece.since, piece.until);
+            (query.each, query.resolution) = (each, resolution);
+            for rollup in self.store.rollups(&query)? {
+                let sums = Sums::from_bytes(&rollup.window.bytes).map_err(windows::damaged)?;
+                all.push(Summed { start: rollup.start, key: rollup.key, sums });
+            }
+        }
+        Ok(levels::together(all))
+    }
+
+    /// Whole records: the newest ones, up to a number, the oldest of these first.
+    fn records(
+        &self,
+        query: Query,
+        most: usize,
+    ) -> Result<(Vec<OperationRecord>, LookedAt), StoreError> {
+        let query = query.order(taximeter_persistence::store::Order::NewestFirst).limit(most + 1);
+        let mut records = Vec::new();
+        let scanned = self.scan(&query, |record| records.push(record))?;
+        let more = records.len() > most;
+        records.truncate(most);
+        records.reverse();
+        let looked = LookedAt { records: records.len() as u64, more, damaged: scanned.damaged };
+        Ok((records, looked))
+    }
+
+    fn scan(
+        &self,
+        query: &Query,
+        mut each: impl FnMut(OperationRecord),
+    ) -> Result<Scanned, StoreError> {
+        self.store.scan(query, &mut |record| {
+            each(record);
+            ControlFlow::Continue(())
+        })
+    }
+}

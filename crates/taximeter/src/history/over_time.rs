@@ -1,0 +1,168 @@
+//! A period in steps of equal length: what each of them spent, how long operations took, how many failed.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use taximeter_analysis::Sums;
+use taximeter_models::{ErrorCategory, Money, Name};
+use taximeter_persistence::StoreError;
+use taximeter_persistence::store::Level;
+
+use super::windows::{self, unpriced};
+use super::{By, History, Period};
+
+/// A period in steps. Steps without operations are there too, with nothing in them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct OverTime {
+    /// How long a step is: minutes up to three hours, hours up to two weeks, else days.
+    pub step: By,
+    /// The steps in their order.
+    pub moments: Vec<Moment>,
+}
+
+/// One step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Moment {
+    /// When it begins.
+    pub start: DateTime<Utc>,
+    /// Operations that began in it.
+    pub operations: u64,
+    /// Those of them that did not succeed.
+    pub failed: u64,
+    /// Errors by category, as far as they were kept.
+    pub errors_by_category: BTreeMap<ErrorCategory, u64>,
+    /// What is known of the cost, in US dollars.
+    pub total_cost: Money,
+    /// The same by LLM.
+    pub cost_by_llm: BTreeMap<Name, Money>,
+    /// LLM calls whose cost is not known.
+    pub unpriced_calls: u64,
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Input tokens that were read from a cache.
+    pub cache_read_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// Half of the operations did not take longer, in seconds; none of none.
+    pub p50_seconds: Option<f64>,
+    /// 90 % did not.
+    pub p90_seconds: Option<f64>,
+    /// 95 % did not.
+    pub p95_seconds: Option<f64>,
+    /// 99 % did not.
+    pub p99_seconds: Option<f64>,
+    /// 95 % of the first tokens did not take longer, in seconds; none where none told.
+    pub first_token_p95_seconds: Option<f64>,
+}
+
+/// More steps than this are not made: the beginning of such a period is left out.
+const MOST_STEPS: i64 = 1_500;
+
+impl History {
+    /// A period in steps; one that has no beginning or end begins and ends with the operations that there are.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn over_time(&self, period: Period) -> Result<OverTime, StoreError> {
+        let period = self.whole(self.bounded(period)?);
+        let level = level(period).max(super::levels::finest(period.since, Utc::now()));
+        let step = By::Time(level);
+        let Some((first, last)) = ends(period, level) else {
+            return Ok(OverTime { step, moments: Vec::new() });
+        };
+        let mut moments: BTreeMap<i64, Moment> = (first..last)
+            .step_by(usize::try_from(level.seconds()).unwrap_or(1))
+            .filter_map(|second| Some((second, Moment::new(DateTime::from_timestamp(second, 0)?))))
+            .collect();
+        for all in self.sums(windows::ALL, period, Some(level))? {
+            let start = all.start.map(|start| start.timestamp());
+            if let Some(moment) = start.and_then(|start| moments.get_mut(&start)) {
+                moment.fill(&all.sums);
+            }
+        }
+        for llm in self.sums(windows::LLM, period, Some(level))? {
+            let start = llm.start.map(|start| start.timestamp());
+            let usd = llm.sums.cost.usd();
+            if let Some(moment) = start.and_then(|start| moments.get_mut(&start))
+                && !usd.is_zero()
+            {
+                let key = llm.key.unwrap_or_else(|| "unknown".into());
+                *moment.cost_by_llm.entry(key).or_default() += usd;
+            }
+        }
+        Ok(OverTime { step, moments: moments.into_values().collect() })
+    }
+
+    /// The same period with a beginning and an end: those of what is stored, where it has none.
+    pub(super) fn bounded(&self, period: Period) -> Result<Period, StoreError> {
+        if period.since.is_some() && period.until.is_some() {
+            return Ok(period);
+        }
+        let stats = self.store.stats()?;
+        let at = |nanos: Option<i64>| nanos.map(DateTime::from_timestamp_nanos);
+        let last =
+            at(stats.last_ns).and_then(|last| last.checked_add_signed(TimeDelta::seconds(1)));
+        Ok(Period::new(period.since.or(at(stats.first_ns)), period.until.or(last)))
+    }
+}
+
+impl Moment {
+    fn new(start: DateTime<Utc>) -> Self {
+        Self {
+            start,
+            operations: 0,
+            failed: 0,
+            errors_by_category: BTreeMap::new(),
+            total_cost: Money::ZERO,
+            cost_by_llm: BTreeMap::new(),
+            unpriced_calls: 0,
+            input_tokens: 0,
+            cache_read_tokens: 0,
+            output_tokens: 0,
+            p50_seconds: None,
+            p90_seconds: None,
+            p95_seconds: None,
+            p99_seconds: None,
+            first_token_p95_seconds: None,
+        }
+    }
+
+    fn fill(&mut self, sums: &Sums) {
+        self.operations = sums.success.of;
+        self.failed = sums.success.complement().hits;
+        self.errors_by_category.clone_from(&sums.errors_by_category);
+        self.total_cost = sums.cost.usd();
+        self.unpriced_calls = unpriced(sums);
+        let tokens = taximeter_analysis::TokenSummary::of(&sums.usage);
+        self.input_tokens = tokens.input_tokens;
+        self.cache_read_tokens = tokens.cache_read.hits;
+        self.output_tokens = tokens.output_tokens;
+        if let Some(took) = sums.nanos.distribution(1e-9) {
+            self.p50_seconds = Some(took.p50);
+            self.p90_seconds = Some(took.p90);
+            self.p95_seconds = Some(took.p95);
+            self.p99_seconds = Some(took.p99);
+        }
+        let first = sums.first_token_nanos.distribution(1e-9);
+        self.first_token_p95_seconds = first.map(|first| first.p95);
+    }
+}
+
+fn level(period: Period) -> Level {
+    match period.length() {
+        Some(length) if length <= TimeDelta::hours(3) => Level::Minute,
+        Some(length) if length <= TimeDelta::weeks(2) => Level::Hour,
+        _ => Level::Day,
+    }
+}
+
+/// The seconds in which the first step begins and the last one ends.
+fn ends(period: Period, level: Level) -> Option<(i64, i64)> {
+    let (since, until) = (period.since?.timestamp(), period.until?.timestamp());
+    let last = level.start(until - 1) + level.seconds();
+    let first = level.start(since).max(last - MOST_STEPS * level.seconds());
+    (until > since).then_some((first, last))
+}

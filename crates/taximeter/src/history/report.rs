@@ -1,0 +1,199 @@
+//! The first screen of a period, as one document.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use taximeter_analysis::{Dimension, TimeSpent};
+use taximeter_models::{Money, Totals};
+use taximeter_persistence::StoreError;
+use taximeter_persistence::store::{MemoryStore, Order, Query, Store};
+
+use super::{
+    Advised, Attention, By, Group, Health, History, Line, LlmRow, LookedAt, OverTime, Period,
+    Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, windows,
+};
+
+/// What a report is asked for.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Ask {
+    /// The period.
+    pub period: Period,
+    /// Now: what a month will come to is told from here on.
+    pub now: DateTime<Utc>,
+    /// Only these operations. Default: all. Their numbers are counted and not kept, which takes longer.
+    pub only: Selection,
+    /// A table of the numbers told apart by this. Default: none.
+    pub by: Option<By>,
+    /// What may be spent in a month, in US dollars. Default: none.
+    pub budget: Option<Money>,
+}
+
+impl Ask {
+    /// The report of a period.
+    pub fn new(period: Period, now: DateTime<Utc>) -> Self {
+        Self { period, now, only: Selection::default(), by: None, budget: None }
+    }
+}
+
+/// The first screen of a period, in the order in which it is read.
+///
+/// As JSON its totals have the names of the original session: `total_operations`, `successful_operations`, `total_cost`
+/// and so on; money is exact decimal text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// The version of the document.
+    pub taximeter_version: u32,
+    /// `report`.
+    pub document: &'static str,
+    /// The period.
+    #[serde(flatten)]
+    pub period: Period,
+    /// The operations that it is of, as they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
+    /// How many of these were looked at, of this period and the one before; none where the report is of all operations,
+    /// and every one counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<LookedAt>,
+    /// The totals.
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// What needs attention, the worst first; at most five.
+    pub attention: Vec<Attention>,
+    /// The six numbers.
+    pub numbers: SixNumbers,
+    /// The period in steps.
+    pub over_time: OverTime,
+    /// Where the time of the operations goes that take the most of it.
+    pub time_spent: Vec<TimeSpent>,
+    /// A row for each LLM, the dearest first.
+    pub by_llm: Vec<LlmRow>,
+    /// A row for each tool.
+    pub by_tool: Vec<ToolRow>,
+    /// Who spends the most: by operation, user and session.
+    pub spenders: Vec<Spenders>,
+    /// The dearest operations.
+    pub dearest: Vec<Line>,
+    /// The slowest operations.
+    pub slowest: Vec<Line>,
+    /// What to do, and what it would save.
+    pub savings: Advised,
+    /// How far the numbers can be trusted.
+    pub health: Health,
+    /// By what the groups are told apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<By>,
+    /// The numbers of each group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<Group>>,
+}
+
+/// So many dearest and slowest operations are named.
+const NAMED: usize = 5;
+/// So many records are looked at for savings and for where the time goes.
+const RECORDS: usize = 2_000;
+/// Above so many operations sessions are not counted on the first screen; `--by session` counts them.
+const MOST_COUNTED: u64 = 2_000_000;
+/// So many operations are taken out of the store for a report of a selection: the newest ones.
+const MOST_SELECTED: usize = 200_000;
+
+impl History {
+    /// The first screen of a period.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn report(&self, ask: &Ask) -> Result<Report, StoreError> {
+        let ask = &Ask { period: self.whole(ask.period), ..ask.clone() };
+        if ask.only.conditions.is_empty() {
+            return self.whole_report(ask);
+        }
+        let (part, looked_at) = self.part(ask)?;
+        let mut report = part.whole_report(ask)?;
+        report.only = Some(ask.only.to_string());
+        report.looked_at = Some(looked_at);
+        report.health = self.health_of(&report.totals.cost, ask.now)?;
+        report.health.damaged += looked_at.damaged;
+        Ok(report)
+    }
+
+    fn whole_report(&self, ask: &Ask) -> Result<Report, StoreError> {
+        let period = ask.period;
+        let totals = self.totals(period)?;
+        let (records, looked_at) = self.records(period.query(), RECORDS)?;
+        let over_time = self.over_time(period)?;
+        let mut health = self.health_of(&totals.cost, ask.now)?;
+        health.damaged = looked_at.damaged;
+        Ok(Report {
+            taximeter_version: VERSION,
+            document: "report",
+            period,
+            only: None,
+            looked_at: None,
+            attention: self.attention(period, &health)?,
+            numbers: self.six_numbers(period, &over_time, ask.now, ask.budget)?,
+            over_time,
+            time_spent: advice::where_time_goes(&records, 3),
+            by_llm: self.llm_rows(period)?,
+            by_tool: self.tool_rows(period, &self.all(period)?)?,
+            spenders: self.all_spenders(period, totals.operations())?,
+            dearest: self.first(period, Order::Dearest)?,
+            slowest: self.first(period, Order::Slowest)?,
+            savings: self.advice_of(&records, looked_at, period),
+            health,
+            groups: match &ask.by {
+                Some(by) => Some(self.groups(by, period)?),
+                None => None,
+            },
+            by: ask.by.clone(),
+            totals,
+        })
+    }
+
+    fn all_spenders(&self, period: Period, operations: u64) -> Result<Vec<Spenders>, StoreError> {
+        let users = self.kept(windows::USER, period)?;
+        let mut all = vec![self.spenders(Dimension::Operation, period)?];
+        let mut others = vec![Spenders::of(Dimension::User, users)];
+        if operations <= MOST_COUNTED {
+            others.push(self.spenders(Dimension::Session, period)?);
+        }
+        // Where nobody tells it, there is nothing to tell.
+        let told = |found: &Spenders| found.top.iter().any(|spender| spender.key.is_some());
+        all.extend(others.into_iter().filter(told));
+        Ok(all)
+    }
+
+    fn first(&self, period: Period, order: Order) -> Result<Vec<Line>, StoreError> {
+        Ok(self.operations(&period.query().order(order).limit(NAMED))?.0)
+    }
+
+    /// The operations of a selection as a history of their own, from the period before on.
+    fn part(&self, ask: &Ask) -> Result<(Self, LookedAt), StoreError> {
+        let both = Period {
+            since: ask.period.previous().map_or(ask.period.since, |before| before.since),
+            until: ask.period.until,
+        };
+        let mut query: Query = both.query();
+        query.conditions.clone_from(&ask.only.conditions);
+        let (records, looked_at) = self.records(query, MOST_SELECTED)?;
+        let store = MemoryStore::summarizing(Arc::new(Windows));
+        store.append(&records)?;
+        let part = Self {
+            store: Arc::new(store),
+            prices: self.prices.clone(),
+            thresholds: self.thresholds.clone(),
+        };
+        Ok((part, looked_at))
+    }
+}
+
+/// Records that an answer looked at, in words: how many, and whether there are more.
+impl std::fmt::Display for LookedAt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let newest = if self.more { "the newest " } else { "" };
+        let s = if self.records == 1 { "" } else { "s" };
+        write!(f, "{newest}{} operation{s}", self.records)
+    }
+}

@@ -1,0 +1,88 @@
+//! How an operation did over a window, since when it is another, and why.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use taximeter_analysis::{
+    CostChange, DurationChange, TimeSpent, TrendConfig, Window, time_spent, trend, why_cost,
+    why_duration,
+};
+use taximeter_models::PerformanceTrend;
+use taximeter_persistence::StoreError;
+use taximeter_persistence::store::Condition;
+
+use super::{History, LookedAt, Period, Selection, VERSION};
+
+/// How an operation did.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Trend {
+    /// The version of the document.
+    pub taximeter_version: u32,
+    /// `trend`.
+    pub document: &'static str,
+    /// The operations that were looked at.
+    pub looked_at: LookedAt,
+    /// The trend, with the fields of the original system.
+    #[serde(flatten)]
+    pub trend: PerformanceTrend,
+    /// The seconds that operations took, each with its moment: at most 500 of them, evenly taken.
+    pub points: Vec<(DateTime<Utc>, f64)>,
+    /// Where the time goes; none where there are no operations.
+    pub time_spent: Option<TimeSpent>,
+    /// Why it takes longer, or less long, since the last change; none where there is none.
+    pub why_duration: Option<DurationChange>,
+    /// Why it costs more, or less, since then.
+    pub why_cost: Option<CostChange>,
+}
+
+/// So many points are handed on for drawing.
+const POINTS: usize = 500;
+
+impl History {
+    /// How the operations of a name did over a window that ends at a moment.
+    ///
+    /// # Errors
+    /// Where the store cannot be read. That there is too little to say is an answer.
+    pub fn trend(
+        &self,
+        operation: &str,
+        window: &Window,
+        only: &Selection,
+        now: DateTime<Utc>,
+    ) -> Result<Trend, StoreError> {
+        let since = chrono::TimeDelta::from_std(window.length()).ok();
+        let since = since.and_then(|length| now.checked_sub_signed(length));
+        let selection = only.clone().and(Condition::Operation(operation.into()));
+        let query = selection.query(Period::new(since, Some(now)));
+        let (records, looked_at) = self.records(query, super::MOST_RECORDS)?;
+        let mut config = TrendConfig::default();
+        config.thresholds = self.thresholds.clone();
+        let found = trend(&records, operation, window, now, &config);
+        let (why_duration, why_cost) = match found.changes.last() {
+            Some(change) => {
+                let since = change.since;
+                let (before, after): (Vec<_>, Vec<_>) =
+                    records.iter().partition(|record| record.started_at < since);
+                let before = before.into_iter();
+                let (one, other): (Vec<_>, Vec<_>) = (before.collect(), after);
+                (
+                    why_duration(one.iter().copied(), other.iter().copied(), operation),
+                    Some(why_cost(one.iter().copied(), other.iter().copied())),
+                )
+            }
+            None => (None, None),
+        };
+        let every = records.len().div_ceil(POINTS).max(1);
+        let points = records.iter().step_by(every);
+        Ok(Trend {
+            taximeter_version: VERSION,
+            document: "trend",
+            looked_at,
+            points: points.map(|r| (r.started_at, r.duration.as_secs_f64())).collect(),
+            time_spent: time_spent(&records, operation),
+            trend: found,
+            why_duration,
+            why_cost,
+        })
+    }
+}

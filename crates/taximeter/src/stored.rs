@@ -1,0 +1,83 @@
+//! The store behind the pipeline: batches go in on the worker's thread, and so does what is done by and by.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use taximeter_collector::{Clock, LossReason, SinkError};
+use taximeter_models::OperationRecord;
+use taximeter_persistence::StoreError;
+use taximeter_persistence::store::{Maintained, Store};
+
+use crate::global;
+
+/// Stores what the pipeline hands over.
+pub(crate) struct Stored {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    /// When the store is looked after again.
+    next: Mutex<DateTime<Utc>>,
+}
+
+/// How often the store is looked after where there was nothing to do the last time.
+const EVERY: TimeDelta = TimeDelta::seconds(10);
+
+impl Stored {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock, next: Mutex::new(DateTime::<Utc>::MIN_UTC) }
+    }
+
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// Stores a batch, and does a small piece of what is to be done by and by.
+    pub(crate) fn append(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
+        let appended = self.store.append(batch);
+        if appended.is_ok() {
+            self.maintain();
+        }
+        // What is wrong with one operation is not so with the others.
+        match appended {
+            Err(StoreError::Unstorable { .. }) => self.append_each(batch),
+            other => other.map(drop).map_err(|error| lost(batch.len(), error)),
+        }
+    }
+
+    fn append_each(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
+        let mut failures = Vec::new();
+        for record in batch {
+            failures.extend(self.store.append(std::slice::from_ref(record)).err());
+        }
+        let many = failures.len();
+        failures.pop().map_or(Ok(()), |error| Err(lost(many, error)))
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), SinkError> {
+        self.store.flush().map_err(|error| lost(0, error))
+    }
+
+    /// What fails here fails again at the next batch, or was passing; nothing is lost by it.
+    fn maintain(&self) {
+        let now = self.clock.wall();
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        // A clock that was set back does not keep the store waiting.
+        if now < *next && *next - now <= EVERY {
+            return;
+        }
+        let done = self.store.maintain(now);
+        let more = matches!(done, Ok(Maintained { more: true, .. }));
+        *next = if more { now } else { now + EVERY };
+        if let Err(error) = done {
+            global::warn(&format!("{error}; it is tried again"));
+        }
+    }
+}
+
+fn lost(records: usize, error: StoreError) -> SinkError {
+    let reason = match &error {
+        StoreError::Unstorable { .. } => LossReason::Invalid,
+        full if full.is_full() => LossReason::DiskFull,
+        _ => LossReason::IoError,
+    };
+    SinkError { lost: records as u64, reason, source: Box::new(error) }
+}
