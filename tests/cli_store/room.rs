@@ -44,7 +44,7 @@ pub(super) fn planted(count: u32, over: TimeDelta) -> Vec<OperationRecord> {
 fn question(at: u32, count: u32, started_at: DateTime<Utc>) -> OperationRecord {
     let late = at >= count - count / 10;
     let mut record =
-        OperationRecord::new(if at % 5 == 0 { "index_documents" } else { "qa_response" });
+        OperationRecord::new(if at.is_multiple_of(5) { "index_documents" } else { "qa_response" });
     let millis = u128::from(started_at.timestamp_millis().unsigned_abs());
     record.id =
         OperationId::from_bits(millis << 80 | 0x7abc << 64 | 2 << 62 | u128::from(at * 7_919));
@@ -70,7 +70,7 @@ fn question(at: u32, count: u32, started_at: DateTime<Utc>) -> OperationRecord {
     let mut call = LlmCall::new(provider, model).using(usage.build().unwrap());
     call.duration = Some(record.duration / 2);
     call.time_to_first_token = Some(record.duration / 8);
-    call.finish_reason = Some(if at % 9 == 0 { "length" } else { "stop" }.into());
+    call.finish_reason = Some(if at.is_multiple_of(9) { "length" } else { "stop" }.into());
     record.llm_calls.push(call);
     if failed {
         record.outcome = Outcome::Failure;

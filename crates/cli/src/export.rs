@@ -4,10 +4,9 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
-use taximeter::export::{ExportFormat, ExportOptions, ExportTable, Exporter};
+use taximeter::export::{ExportFormat, ExportOptions, ExportTable};
 use taximeter::history::{History, Period};
 use taximeter::store::Query;
 use taximeter::{OperationRecord, Session};
@@ -73,57 +72,17 @@ pub(crate) fn run(
         As::Json => return session(arguments, &history, &query, period, output),
     };
     let options = ExportOptions::new(format).overwrite(arguments.overwrite);
-    let damaged = match &arguments.output {
-        Some(path) => {
-            let mut exporter = options.create(path)?;
-            let damaged = each(&history, &query, |record| Ok(exporter.write(record)?))?;
-            exporter.finish()?;
-            damaged
-        }
-        None => to_stream(options, &history, &query, output)?,
+    let mut exporter = match &arguments.output {
+        Some(path) => options.create(path)?,
+        None => options.write_to(output)?,
     };
+    let damaged = each(&history, &query, |record| Ok(exporter.write(record)?))?;
+    exporter.finish()?;
     Ok(ended(damaged))
 }
 
 fn ended(damaged: u64) -> Ended {
     if damaged > 0 { Ended::SomeRowsUnread } else { Ended::Done }
-}
-
-/// What an exporter has written and nobody has taken yet: it wants to own where it writes to.
-#[derive(Clone, Default)]
-struct Between(Arc<Mutex<Vec<u8>>>);
-
-impl Between {
-    fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Write for Between {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn to_stream(
-    options: ExportOptions,
-    history: &History,
-    query: &Query,
-    output: &mut impl Write,
-) -> Result<u64, Box<dyn Error>> {
-    let between = Between::default();
-    let mut exporter: Exporter = options.write_to(between.clone())?;
-    let damaged = each(history, query, |record| {
-        exporter.write(record)?;
-        Ok(output.write_all(&between.take())?)
-    })?;
-    exporter.finish()?;
-    output.write_all(&between.take())?;
-    Ok(damaged)
 }
 
 /// A document has its totals before its end, so that its operations are held.

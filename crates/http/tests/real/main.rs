@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets with an error shall panic")]
 #![cfg(all(feature = "tower", feature = "reqwest"))]
 
+mod by_hand;
 mod served;
 mod through_reqwest;
 mod through_tower;
