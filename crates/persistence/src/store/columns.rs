@@ -5,8 +5,6 @@ use taximeter_models::{Money, Name};
 /// A column that can be asked for. Which table has it is said with each; in the other tables it is empty ([`Block::NONE`],
 /// no money, [`Keys::NONE`]), but for those of the operation, which every table has: there they are those of the row's
 /// operation.
-///
-/// [`LlmCall::model`]: taximeter_models::LlmCall::model
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Column {
@@ -18,7 +16,8 @@ pub enum Column {
     /// How it ended: 0 success, 1 failure, 2 abandoned; for calls 0 or 1; a component has that of its operation. Every
     /// table.
     Outcome,
-    /// Its name. Every table: the row's own; an LLM call's is that by which calls are grouped, [`LlmCall::model`].
+    /// Its name. Every table: the row's own; an LLM call's is that by which calls are grouped; see
+    /// [`LlmCall::model`](taximeter_models::LlmCall::model).
     Name,
     /// The name of the row's operation.
     Operation,

@@ -9,6 +9,7 @@
 
 mod arbitrary;
 mod damage;
+mod golden;
 mod maintaining;
 mod model;
 #[cfg(unix)]

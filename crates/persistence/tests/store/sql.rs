@@ -8,7 +8,7 @@ use taximeter_persistence::store::{Keep, Sql, SqliteStore, Store};
 use crate::maintaining::{at, maintain, operations};
 use crate::summing::summing;
 
-fn records() -> Vec<OperationRecord> {
+pub(crate) fn records() -> Vec<OperationRecord> {
     let mut records = operations(0, 100);
     for (number, record) in records.iter_mut().enumerate() {
         record.user = Some(if number % 4 == 0 { "ann" } else { "bob" }.into());

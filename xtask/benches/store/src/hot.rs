@@ -86,7 +86,9 @@ fn grow(durability: Durability, sums: bool, most: usize, json: bool) {
     let (mut took, mut size, mut look) = (Took::default(), 0, 10_000);
     while size < most {
         let batch = standard.batch(BATCH.min(most - size));
-        took.batch(&batch, |batch| drop(store.append(batch).expect("there is room").stored));
+        took.batch(&batch, |batch| {
+            store.append(batch).expect("there is room");
+        });
         size += batch.len();
         if size >= look {
             let with = if sums { " with sums" } else { "" };
