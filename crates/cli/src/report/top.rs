@@ -35,9 +35,9 @@ pub(super) fn numbers(screen: &mut Screen, report: &Report) {
     let mut grid = Grid::new([
         Column::name(""),
         Column::name("now"),
-        Column::number("before", 2),
+        Column::number("before", 3),
         Column::number("change", 1),
-        Column::text("over time", 3),
+        Column::text("over time", 2),
     ]);
     let cost = &report.totals.cost;
     let unknown = cost.unpriced_calls + cost.calls_without_usage;
