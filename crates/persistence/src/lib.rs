@@ -1,4 +1,4 @@
-//! Records to disk and back: session files, written whole or not at all; imports and exports, one record at a time.
+//! Records to disk and back: session files, the store, imports and exports, one record at a time.
 //!
 //! | You want | It is |
 //! |---|---|
