@@ -96,7 +96,7 @@ impl MeterBuilder {
     /// let folder = tempfile::tempdir()?;
     /// let meter = Meter::builder().store(folder.path()).build()?;
     /// let op = meter.operation("qa_response").start();
-    /// let id = op.id();
+    /// let id = op.id().expect("the meter is on");
     /// op.succeed();
     /// // When this is well, it is stored.
     /// meter.flush(Duration::from_secs(5))?;
