@@ -197,7 +197,7 @@ fn refusals() {
 fn json_in_all_its_forms() {
     let span = json!({
         "traceId": "5B8EFFF798038103D269B633813FC60C", "spanId": "eee19b7EC3C1B174",
-        "name": "caf\u{e9} \"x\"", "kind": "SPAN_KIND_CLIENT", "flags": 257,
+        "name": "na\u{ef}ve \"x\"", "kind": "SPAN_KIND_CLIENT", "flags": 257,
         "startTimeUnixNano": 1_795_471_675_000_000_000_u64, "endTimeUnixNano": "1795471676000000000",
         "status": {"code": "STATUS_CODE_ERROR", "message": null},
         "somethingNew": {"a": [1, {"b": null}]},
@@ -221,7 +221,7 @@ fn json_in_all_its_forms() {
     let records = receiver.finish();
     let (record, call) = (&records[0], &records[0].llm_calls[0]);
     assert_eq!(record.trace_id.to_string(), "5b8efff798038103d269b633813fc60c");
-    assert_eq!((record.name.as_str(), record.duration.as_secs()), ("caf\u{e9} \"x\"", 1));
+    assert_eq!((record.name.as_str(), record.duration.as_secs()), ("na\u{ef}ve \"x\"", 1));
     let usage = call.usage.as_ref().unwrap();
     assert_eq!((usage.input_tokens(), usage.output_tokens()), (1_200, 300));
     assert_eq!(call.finish_reason.as_deref(), Some("stop"));
