@@ -21,7 +21,7 @@ use taximeter::{
 const SOON: Duration = Duration::from_secs(5);
 
 /// A test takes seconds where the machine does much else besides; what takes a minute hangs.
-const HANGS: Duration = Duration::from_secs(60);
+const HANGS: Duration = Duration::from_mins(1);
 
 /// Runs a piece of a test that may hang.
 fn watched(work: impl FnOnce() + Send + 'static) {
