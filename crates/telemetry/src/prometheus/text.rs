@@ -67,7 +67,7 @@ impl Writer<'_, '_> {
             match point {
                 Point::Value { amount, exemplar } => {
                     let ending = if *self.family.kind() == Kind::Counter { "_total" } else { "" };
-                    self.sample(ending, &labels, None, *amount, exemplar.as_ref());
+                    self.sample(ending, &labels, *amount, exemplar.as_ref());
                 }
                 Point::Histogram(histogram) => self.histogram(&labels, histogram),
             }
@@ -107,20 +107,13 @@ impl Writer<'_, '_> {
             put!(self.text, "{below}");
             self.end_of_line(exemplar);
         }
-        self.sample("_sum", labels, None, histogram.sum, None);
+        self.sample("_sum", labels, histogram.sum, None);
         self.line("_count", labels, None);
         put!(self.text, "{}\n", histogram.count);
     }
 
-    fn sample(
-        &mut self,
-        ending: &str,
-        labels: &str,
-        bound: Option<f64>,
-        amount: Amount,
-        exemplar: Option<&Exemplar>,
-    ) {
-        self.line(ending, labels, bound);
+    fn sample(&mut self, ending: &str, labels: &str, amount: Amount, exemplar: Option<&Exemplar>) {
+        self.line(ending, labels, None);
         let _ = amount.write(self.family.scale(), self.text);
         self.end_of_line(exemplar);
     }
