@@ -1,6 +1,6 @@
 //! What an operation costs in the mean, over those of which that is known.
 
-use taximeter_models::{CostTotals, Currency, LlmCall, Money, OperationRecord};
+use taximeter_models::{CostTotals, Currency, Money, OperationRecord};
 
 /// The cost of an operation in US dollars; none where the cost of a call is not known or is in another currency. An
 /// operation without LLM calls costs nothing.
@@ -29,11 +29,6 @@ impl KnownCosts {
 
     pub(crate) fn add(&mut self, cost: &CostTotals) {
         self.add_known(known_usd(cost));
-    }
-
-    /// As [`add`](Self::add) of their sum, which needs no memory.
-    pub(crate) fn add_calls(&mut self, calls: &[LlmCall]) {
-        self.add_known(calls.iter().map(|call| call.cost.known_usd()).sum());
     }
 
     /// Counts an operation, if its cost is known.

@@ -1,21 +1,16 @@
 //! The numbers of each group of operations or calls: by name, component, tool, provider, LLM, user, session or tag.
 
 mod dimension;
-mod tally;
+mod keys;
 
-use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use foldhash::fast::RandomState;
 use serde::Serialize;
-use taximeter_models::{
-    ComponentTiming, CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord,
-};
+use taximeter_models::{CostTotals, ErrorCategory, Money, Name, OperationRecord};
 
 pub use self::dimension::{Dimension, UnknownDimension};
-use self::tally::Tally;
-pub(crate) use self::tally::per_hour;
+pub(crate) use self::keys::{Counted, Keys, llm_key};
 use crate::statistics::{Distribution, Proportion};
 use crate::summary::TokenSummary;
 
@@ -76,9 +71,8 @@ pub struct GroupSummary {
 #[derive(Debug, Clone)]
 pub struct Groups {
     dimension: Dimension,
-    tallies: Tallies,
-    /// The key that was asked for last; its memory is used again.
-    key: String,
+    keys: Keys,
+    counted: Counted,
 }
 
 /// The numbers of each group of these operations, by key; what has none comes first.
@@ -108,7 +102,7 @@ pub fn group<'a>(
 impl Groups {
     /// Groups by this dimension, with nothing in them yet.
     pub fn by(dimension: Dimension) -> Self {
-        Self { dimension, tallies: Tallies::default(), key: String::new() }
+        Self { dimension, keys: Keys::default(), counted: Counted::default() }
     }
 
     /// What they are by.
@@ -118,45 +112,10 @@ impl Groups {
 
     /// Puts one operation, or what it called, into its groups.
     pub fn add(&mut self, operation: &OperationRecord) {
-        let Self { dimension, tallies, key } = self;
-        match dimension {
-            Dimension::All => tallies.of(None).add_operation(operation),
-            Dimension::Operation => tallies.of(Some(&operation.name)).add_operation(operation),
-            Dimension::User => tallies.of(operation.user.as_deref()).add_operation(operation),
-            Dimension::Session => tallies.of(operation.session.as_deref()).add_operation(operation),
-            Dimension::Tag(tag) => {
-                let value = operation.tags.get(tag.as_str()).map(String::as_str);
-                tallies.of(value).add_operation(operation);
-            }
-            Dimension::Component => {
-                for (at, timing) in operation.components.iter().enumerate() {
-                    let (before, from_here) = operation.components.split_at(at);
-                    let is_same = |other: &&ComponentTiming| other.name == timing.name;
-                    if before.iter().any(|other| is_same(&other)) {
-                        continue;
-                    }
-                    let times = from_here.iter().filter(is_same).map(|other| other.duration);
-                    let time = times.fold(Duration::ZERO, Duration::saturating_add);
-                    tallies.of(Some(&timing.name)).add_component(operation, &timing.name, time);
-                }
-            }
-            Dimension::Tool => {
-                for call in &operation.tool_calls {
-                    tallies.of(Some(&call.name)).add_tool_call(operation, call);
-                }
-            }
-            Dimension::Provider => {
-                for call in &operation.llm_calls {
-                    tallies.of(call.provider.as_deref()).add_llm_call(operation, call);
-                }
-            }
-            Dimension::Llm => {
-                for call in &operation.llm_calls {
-                    put_llm_key(call, key);
-                    tallies.of(Some(key)).add_llm_call(operation, call);
-                }
-            }
+        if self.dimension.counts_llm_calls() {
+            self.counted.look_at(operation);
         }
+        self.keys.add(&self.dimension, operation, &mut self.counted);
     }
 
     /// Puts all that another has seen into the groups; it must be by the same dimension.
@@ -168,48 +127,13 @@ impl Groups {
             let (ours, theirs) = (self.dimension.clone(), other.dimension.clone());
             return Err(OtherDimension { ours, theirs });
         }
-        self.tallies.unnamed.merge(&other.tallies.unnamed);
-        for (key, tally) in other.tallies.named() {
-            self.tallies.of(Some(key)).merge(tally);
-        }
+        self.keys.merge(&other.keys);
         Ok(())
     }
 
     /// The numbers of each group so far, by key; what has none comes first.
     pub fn finish(&self) -> Vec<GroupSummary> {
-        let named = self.tallies.named();
-        let named = named.filter_map(|(key, tally)| tally.summary(Some(key.clone())));
-        self.tallies.unnamed.summary(None).into_iter().chain(named).collect()
-    }
-}
-
-/// The groups by key.
-#[derive(Debug, Clone, Default)]
-struct Tallies {
-    /// Where the tally of a key stands.
-    places: HashMap<Name, usize, RandomState>,
-    named: Vec<Tally>,
-    /// Of what has no key.
-    unnamed: Tally,
-}
-
-impl Tallies {
-    /// A key becomes a name, which costs memory, only where it is new.
-    fn of(&mut self, key: Option<&str>) -> &mut Tally {
-        let Some(key) = key else { return &mut self.unnamed };
-        let place = self.places.get(key).copied().unwrap_or_else(|| {
-            self.places.insert(key.into(), self.named.len());
-            self.named.push(Tally::default());
-            self.named.len() - 1
-        });
-        &mut self.named[place]
-    }
-
-    /// By key.
-    fn named(&self) -> impl Iterator<Item = (&Name, &Tally)> {
-        let mut places: Vec<_> = self.places.iter().collect();
-        places.sort_unstable_by_key(|(key, _)| *key);
-        places.into_iter().map(|(key, place)| (key, &self.named[*place]))
+        self.keys.sorted().filter_map(|(key, sums)| sums.summary(key.cloned())).collect()
     }
 }
 
@@ -219,20 +143,4 @@ impl Tallies {
 pub struct OtherDimension {
     ours: Dimension,
     theirs: Dimension,
-}
-
-/// The LLM of a call with its provider, such as `openai/gpt-4o`.
-pub(crate) fn llm_key(call: &LlmCall) -> String {
-    let mut key = String::new();
-    put_llm_key(call, &mut key);
-    key
-}
-
-pub(crate) fn put_llm_key(call: &LlmCall, key: &mut String) {
-    key.clear();
-    if let Some(provider) = &call.provider {
-        key.push_str(provider);
-        key.push('/');
-    }
-    key.push_str(call.model());
 }

@@ -1,15 +1,11 @@
 //! The sums of a batch of operations, for each dimension and each key in it: what a store keeps of every minute.
 
-use std::collections::HashMap;
-use std::time::Duration;
-
-use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use taximeter_models::{Name, OperationRecord};
 use thiserror::Error;
 
-use crate::groups::{Dimension, put_llm_key};
-use crate::sums::{CountedCall, Sums};
+use crate::groups::{Counted, Dimension, Keys};
+use crate::sums::Sums;
 
 /// The key under which those stand together that are too many for keys of their own. Names that a collector has no room for
 /// stand under the same.
@@ -118,63 +114,21 @@ pub struct Rollup {
 pub struct Rollups {
     by: Vec<(Dimension, Keys)>,
     most_keys: usize,
-    /// The key of the LLM that was asked last; its memory is used again.
-    llm: String,
-}
-
-/// The sums by key.
-#[derive(Debug, Clone, Default)]
-struct Keys {
-    places: HashMap<Name, usize, RandomState>,
-    named: Vec<Sums>,
-    unnamed: Sums,
+    counted: Counted,
 }
 
 impl Rollups {
     /// Sums of nothing yet.
     pub fn new(config: &RollupConfig) -> Self {
         let by = config.dimensions.iter().map(|by| (by.clone(), Keys::default())).collect();
-        Self { by, most_keys: config.most_keys.max(1), llm: String::new() }
+        Self { by, most_keys: config.most_keys.max(1), counted: Counted::default() }
     }
 
     /// Counts an operation, its components and its calls, in every dimension.
     pub fn add(&mut self, operation: &OperationRecord) {
-        let Self { by, llm, .. } = self;
-        let calls: Vec<_> = operation.llm_calls.iter().map(CountedCall::of).collect();
-        for (dimension, keys) in by {
-            match dimension {
-                Dimension::All => keys.unnamed.add_operation_with(operation, &calls),
-                Dimension::Operation => {
-                    keys.of(Some(&operation.name)).add_operation_with(operation, &calls);
-                }
-                Dimension::User => {
-                    keys.of(operation.user.as_deref()).add_operation_with(operation, &calls);
-                }
-                Dimension::Session => {
-                    keys.of(operation.session.as_deref()).add_operation_with(operation, &calls);
-                }
-                Dimension::Tag(tag) => {
-                    let value = operation.tags.get(tag.as_str()).map(String::as_str);
-                    keys.of(value).add_operation_with(operation, &calls);
-                }
-                Dimension::Component => keys.add_components(operation),
-                Dimension::Tool => {
-                    for call in &operation.tool_calls {
-                        keys.of(Some(&call.name)).add_tool_call(operation, call);
-                    }
-                }
-                Dimension::Provider => {
-                    for call in &calls {
-                        keys.of(call.call.provider.as_deref()).add_counted(operation, call);
-                    }
-                }
-                Dimension::Llm => {
-                    for call in &calls {
-                        put_llm_key(call.call, llm);
-                        keys.of(Some(llm)).add_counted(operation, call);
-                    }
-                }
-            }
+        self.counted.look_at(operation);
+        for (dimension, keys) in &mut self.by {
+            keys.add(dimension, operation, &mut self.counted);
         }
     }
 
@@ -235,44 +189,5 @@ impl Rollup {
         kept.append(&mut own);
         kept.sort_by(|(one, _), (other, _)| one.cmp(other));
         self.keys = kept;
-    }
-}
-
-impl Keys {
-    /// A key becomes a name, which costs memory, only where it is new.
-    fn of(&mut self, key: Option<&str>) -> &mut Sums {
-        let Some(key) = key else { return &mut self.unnamed };
-        let place = self.places.get(key).copied().unwrap_or_else(|| {
-            self.places.insert(key.into(), self.named.len());
-            self.named.push(Sums::default());
-            self.named.len() - 1
-        });
-        &mut self.named[place]
-    }
-
-    /// The runs of a component in one operation are one case.
-    fn add_components(&mut self, operation: &OperationRecord) {
-        for (at, timing) in operation.components.iter().enumerate() {
-            let (before, from_here) = operation.components.split_at(at);
-            if before.iter().any(|other| other.name == timing.name) {
-                continue;
-            }
-            let (mut time, mut runs) = (Duration::ZERO, 0_u64);
-            for own in from_here.iter().filter(|other| other.name == timing.name) {
-                time = time.saturating_add(own.duration);
-                runs = runs.saturating_add(own.count);
-            }
-            self.of(Some(&timing.name)).add_runs(operation, &timing.name, time, runs);
-        }
-    }
-
-    fn into_sorted(self) -> Vec<(Option<Name>, Sums)> {
-        let mut named: Vec<_> = self.places.into_iter().collect();
-        named.sort_unstable_by_key(|(_, place)| *place);
-        let named = named.into_iter().map(|(key, _)| Some(key)).zip(self.named);
-        let unnamed = Some((None, self.unnamed)).filter(|(_, sums)| sums.count() > 0);
-        let mut keys: Vec<_> = unnamed.into_iter().chain(named).collect();
-        keys.sort_by(|(one, _), (other, _)| one.cmp(other));
-        keys
     }
 }

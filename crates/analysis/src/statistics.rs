@@ -10,7 +10,6 @@ mod kendall;
 mod least_squares;
 mod quantile;
 mod rank_sum;
-mod spread;
 pub(crate) mod tails;
 mod theil_sen;
 mod wilson;
@@ -24,7 +23,6 @@ pub use least_squares::{LeastSquares, least_squares};
 pub(crate) use quantile::Place;
 pub use quantile::quantile;
 pub use rank_sum::{RankSum, Shift, rank_sum, shift};
-pub use spread::{SKETCH_ERROR, Spread};
 pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_interval};
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 

@@ -6,9 +6,10 @@ mod histogram;
 mod varint;
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_models::{
     CostTotals, Coverage, ErrorCategory, KnownUsd, LlmCall, Money, Name, OperationRecord, Outcome,
     Rate, TokenUsage, ToolCall, ToolStatus,
@@ -20,7 +21,6 @@ use self::call::nanos;
 pub use self::histogram::Histogram;
 use crate::cost::KnownCosts;
 use crate::groups::GroupSummary;
-use crate::groups::per_hour;
 use crate::statistics::Proportion;
 use crate::summary::TokenSummary;
 
@@ -101,7 +101,7 @@ impl Sums {
     pub(crate) fn add_operation_with(
         &mut self,
         operation: &OperationRecord,
-        calls: &[CountedCall<'_>],
+        calls: &[CountedCall],
     ) {
         self.record(operation.started_at, operation.is_success(), 1, Some(operation.duration));
         self.abandoned += u64::from(operation.outcome == Outcome::Abandoned);
@@ -110,7 +110,7 @@ impl Sums {
         for error in &operation.errors {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
-        self.add_calls(calls, operation.is_success());
+        self.add_calls(&operation.llm_calls, calls, operation.is_success());
     }
 
     /// Counts an operation that has this component.
@@ -150,16 +150,20 @@ impl Sums {
 
     /// Counts an LLM call of an operation.
     pub fn add_llm_call(&mut self, operation: &OperationRecord, call: &LlmCall) {
-        self.add_counted(operation, &CountedCall::of(call));
+        self.add_counted(operation, call, &CountedCall::of(call));
     }
 
-    pub(crate) fn add_counted(&mut self, operation: &OperationRecord, counted: &CountedCall<'_>) {
-        let call = counted.call;
+    pub(crate) fn add_counted(
+        &mut self,
+        operation: &OperationRecord,
+        call: &LlmCall,
+        counted: &CountedCall,
+    ) {
         self.record(operation.started_at, call.is_success(), 1, call.duration);
         if let Some(error) = &call.error {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
-        self.add_calls(std::slice::from_ref(counted), call.is_success());
+        self.add_calls(from_ref(call), from_ref(counted), call.is_success());
     }
 
     fn record(&mut self, at: DateTime<Utc>, success: bool, runs: u64, time: Option<Duration>) {
@@ -172,8 +176,16 @@ impl Sums {
     }
 
     fn put_period(&mut self, (first, last): (DateTime<Utc>, DateTime<Utc>)) {
-        let (from, to) = self.period.unwrap_or((first, last));
-        self.period = Some((from.min(first), to.max(last)));
+        let Some((from, to)) = &mut self.period else {
+            self.period = Some((first, last));
+            return;
+        };
+        if first < *from {
+            *from = first;
+        }
+        if last > *to {
+            *to = last;
+        }
     }
 
     /// Adds all that another has counted. Counts that do not fit stay at the largest.
@@ -235,8 +247,7 @@ impl Sums {
         Duration::from_nanos(u64::try_from(self.nanos.sum()).unwrap_or(u64::MAX))
     }
 
-    /// The numbers of the group, as [`group`](crate::group) gives them; none where it is empty. Percentiles are within
-    /// [`Histogram::ERROR`] of the exact ones.
+    /// The numbers of the group, as [`group`](crate::group) gives them; none where it is empty.
     pub fn summary(&self, key: Option<Name>) -> Option<GroupSummary> {
         let (first_at, last_at) = self.period?;
         Some(GroupSummary {
@@ -254,6 +265,13 @@ impl Sums {
             output_tokens_per_second: self.milli_tokens_per_second.distribution(1e-3),
         })
     }
+}
+
+/// The first is where the count begins, so that it is not counted itself.
+#[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 53 bits")]
+fn per_hour(count: u64, period: TimeDelta) -> Option<f64> {
+    let hours = period.to_std().ok()?.as_secs_f64() / 3_600.0;
+    (hours > 0.0).then(|| count.saturating_sub(1) as f64 / hours)
 }
 
 #[cfg(test)]

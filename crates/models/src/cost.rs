@@ -303,6 +303,15 @@ impl CostEstimate {
         self.lines.iter().map(|line| line.amount).sum()
     }
 
+    fn amount(&self) -> Amount {
+        let (mut input, mut output) = (Money::ZERO, Money::ZERO);
+        for line in &self.lines {
+            *(if is_output(line.unit) { &mut output } else { &mut input }) += line.amount;
+        }
+        let (currency, is_estimate) = (self.currency, self.is_estimate());
+        Amount { total: input + output, input, output, currency, is_estimate }
+    }
+
     /// The cost of all that came out.
     pub fn output(&self) -> Money {
         self.lines.iter().filter(|line| is_output(line.unit)).map(|line| line.amount).sum()
@@ -386,31 +395,134 @@ impl Amounts {
     }
 }
 
+impl AddAssign for Amounts {
+    fn add_assign(&mut self, more: Self) {
+        self.exact += more.exact;
+        self.estimated += more.estimated;
+        self.input += more.input;
+        self.output += more.output;
+    }
+}
+
+/// What one call adds to the [totals](CostTotals) of all in which it counts: found once, however many these are.
+///
+/// ```
+/// use taximeter_models::{Charge, CostOutcome, CostTotals, FreeReason, Money};
+///
+/// let charge = Charge::of(&CostOutcome::Free { reason: FreeReason::Local }, None);
+/// let (mut session, mut llm) = (CostTotals::default(), CostTotals::default());
+/// session.add_charge(&charge);
+/// llm.add_charge(&charge);
+/// assert_eq!((session.free_calls, llm.free_calls), (1, 1));
+/// assert_eq!(charge.known_usd(), Some(Money::ZERO));
+/// assert_eq!(Charge::of(&CostOutcome::NoUsage, None).known_usd(), None); // which is not zero
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charge {
+    kind: ChargeKind,
+    /// What is known of the cost, if something is and it is not free.
+    amount: Option<Amount>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ChargeKind {
+    Exact,
+    Estimated,
+    Free,
+    Unpriced { tokens: u64 },
+    WithoutUsage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Amount {
+    total: Money,
+    /// Zero, both, where they are not told apart.
+    input: Money,
+    output: Money,
+    currency: Currency,
+    is_estimate: bool,
+}
+
+impl Charge {
+    /// What a call with this cost and usage adds.
+    pub fn of(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
+        let unpriced =
+            || ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
+        match cost {
+            CostOutcome::Free { .. } => Self { kind: ChargeKind::Free, amount: None },
+            CostOutcome::Priced(estimate) => Self::known(estimate.amount()),
+            CostOutcome::ProviderReported(cost) => Self::known(cost.amount(false)),
+            CostOutcome::Recorded(cost) => Self::known(cost.amount(true)),
+            CostOutcome::PartlyUnpriced { priced, .. } => {
+                Self { kind: unpriced(), amount: Some(priced.amount()) }
+            }
+            unknown if unknown.is_without_usage(usage) => {
+                Self { kind: ChargeKind::WithoutUsage, amount: None }
+            }
+            _ => Self { kind: unpriced(), amount: None },
+        }
+    }
+
+    fn known(amount: Amount) -> Self {
+        let kind = if amount.is_estimate { ChargeKind::Estimated } else { ChargeKind::Exact };
+        Self { kind, amount: Some(amount) }
+    }
+
+    /// As [`CostOutcome::known_usd`]: the whole cost in US dollars, if it is known.
+    #[inline]
+    pub fn known_usd(&self) -> Option<Money> {
+        match (self.kind, &self.amount) {
+            (ChargeKind::Free, _) => Some(Money::ZERO),
+            (ChargeKind::Exact | ChargeKind::Estimated, Some(amount)) => {
+                (amount.currency == Currency::USD).then_some(amount.total)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the whole cost is known, but in another currency than the US dollar.
+    #[inline]
+    pub fn is_in_another_currency(&self) -> bool {
+        let is_known = matches!(self.kind, ChargeKind::Exact | ChargeKind::Estimated);
+        is_known && self.amount.is_some_and(|amount| amount.currency != Currency::USD)
+    }
+}
+
+impl ReportedCost {
+    fn amount(&self, is_estimate: bool) -> Amount {
+        let (input, output) = self.input.zip(self.output).unwrap_or_default();
+        Amount { total: self.total, input, output, currency: self.currency, is_estimate }
+    }
+}
+
 impl CostTotals {
     /// Counts one call.
     pub fn add(&mut self, cost: &CostOutcome, usage: Option<&TokenUsage>) {
-        match cost {
-            CostOutcome::Free { .. } => self.free_calls += 1,
-            known if known.is_known() && known.is_estimated() => self.estimated_calls += 1,
-            known if known.is_known() => self.exact_calls += 1,
-            unknown if unknown.is_without_usage(usage) => self.calls_without_usage += 1,
-            _ => {
-                self.unpriced_calls += 1;
-                let tokens = usage.map_or(0, TokenUsage::total_tokens);
+        self.add_charge(&Charge::of(cost, usage));
+    }
+
+    /// Counts one call, of which is known what it adds.
+    pub fn add_charge(&mut self, charge: &Charge) {
+        let calls = match charge.kind {
+            ChargeKind::Exact => &mut self.exact_calls,
+            ChargeKind::Estimated => &mut self.estimated_calls,
+            ChargeKind::Free => &mut self.free_calls,
+            ChargeKind::Unpriced { tokens } => {
                 self.unpriced_tokens = self.unpriced_tokens.saturating_add(tokens);
+                &mut self.unpriced_calls
             }
-        }
-        let (Some((amount, currency)), false) =
-            (cost.amount(), matches!(cost, CostOutcome::Free { .. }))
-        else {
-            return;
+            ChargeKind::WithoutUsage => &mut self.calls_without_usage,
         };
-        let sums = self.amounts.entry(currency).or_default();
-        *(if cost.is_estimated() { &mut sums.estimated } else { &mut sums.exact }) += amount;
-        if let Some((input, output)) = cost.input_and_output() {
-            sums.input += input;
-            sums.output += output;
-        }
+        *calls = calls.saturating_add(1);
+        let Some(amount) = &charge.amount else { return };
+        // Nearly always the currency is there.
+        let sums = match self.amounts.get_mut(&amount.currency) {
+            Some(sums) => sums,
+            None => self.amounts.entry(amount.currency).or_default(),
+        };
+        *(if amount.is_estimate { &mut sums.estimated } else { &mut sums.exact }) += amount.total;
+        sums.input += amount.input;
+        sums.output += amount.output;
     }
 
     /// The amount in US dollars, exact and estimated together.
@@ -440,11 +552,7 @@ impl CostTotals {
 impl AddAssign<&Self> for CostTotals {
     fn add_assign(&mut self, other: &Self) {
         for (currency, more) in &other.amounts {
-            let sums = self.amounts.entry(*currency).or_default();
-            sums.exact += more.exact;
-            sums.estimated += more.estimated;
-            sums.input += more.input;
-            sums.output += more.output;
+            *self.amounts.entry(*currency).or_default() += *more;
         }
         for (ours, theirs) in [
             (&mut self.exact_calls, other.exact_calls),

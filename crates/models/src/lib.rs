@@ -52,8 +52,8 @@ mod usage;
 
 pub use call::{LlmCall, Metadata, ToolCall, ToolStatus};
 pub use cost::{
-    Amounts, CardBasis, CostEstimate, CostLine, CostOutcome, CostTotals, FreeReason, MatchKind,
-    RateCardRef, ReportedCost, TierHit,
+    Amounts, CardBasis, Charge, CostEstimate, CostLine, CostOutcome, CostTotals, FreeReason,
+    MatchKind, RateCardRef, ReportedCost, TierHit,
 };
 pub use coverage::{Coverage, KnownUsd};
 pub use error::{Categorized, ErrorCategory, ErrorRecord, UnknownCategory};

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::{
-    ComponentTotal, CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord, Outcome,
-    Rate, TokenUsage, ToolCall,
+    Charge, ComponentTotal, CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord,
+    Outcome, Rate, TokenUsage, ToolCall,
 };
 
 /// The totals of a session, or of any other set of operations.
@@ -139,16 +139,20 @@ impl Totals {
         if let Some(usage) = &call.usage {
             self.usage += usage;
         }
-        self.cost.add(&call.cost, call.usage.as_ref());
+        let charge = Charge::of(&call.cost, call.usage.as_ref());
+        self.cost.add_charge(&charge);
         let provider = call.provider.as_deref().unwrap_or(NO_PROVIDER);
         let model = call.request_model.as_ref().or(call.response_model.as_ref());
         let model = model.map_or(NO_MODEL, Name::as_str);
         // A map is asked for an owned key; as long as there are few, looking at each costs less than making one.
         let mut known =
             (self.llms.len() <= FEW).then(|| self.llms.iter_mut()).into_iter().flatten();
-        match known.find(|((p, m), _)| **m == *model && **p == *provider) {
-            Some((_, totals)) => totals.add(call),
-            None => self.llms.entry((provider.into(), model.into())).or_default().add(call),
+        let is_same = |(p, m): &(Name, Name)| **m == *model && **p == *provider;
+        if let Some((_, totals)) = known.find(|(key, _)| is_same(key)) {
+            totals.add(call, &charge);
+        } else {
+            let totals = self.llms.entry((provider.into(), model.into())).or_default();
+            totals.add(call, &charge);
         }
     }
 
@@ -242,7 +246,7 @@ impl AddAssign<&Self> for ToolTotals {
 }
 
 impl LlmTotals {
-    fn add(&mut self, call: &LlmCall) {
+    fn add(&mut self, call: &LlmCall, charge: &Charge) {
         self.success.record(call.is_success());
         if let Some(duration) = call.duration {
             self.duration = self.duration.saturating_add(duration);
@@ -252,7 +256,7 @@ impl LlmTotals {
             self.usage += usage;
             self.calls_with_usage += 1;
         }
-        self.cost.add(&call.cost, call.usage.as_ref());
+        self.cost.add_charge(charge);
         if let Some(error) = &call.error {
             *self.errors.entry(error.category).or_default() += 1;
         }

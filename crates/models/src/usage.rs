@@ -324,12 +324,13 @@ impl TokenUsage {
 
     /// All tokens that went in: uncached, cached, written to a cache, of every modality.
     pub fn input_tokens(&self) -> u64 {
-        self.sum(Unit::is_input_tokens)
+        let text = self.uncached_input.saturating_add(self.cache_read);
+        text.saturating_add(self.more(Unit::is_input_tokens))
     }
 
     /// All tokens that came out, of every modality, reasoning included.
     pub fn output_tokens(&self) -> u64 {
-        self.sum(Unit::is_output_tokens)
+        self.output.saturating_add(self.more(Unit::is_output_tokens))
     }
 
     /// Input and output tokens together.
@@ -339,7 +340,7 @@ impl TokenUsage {
 
     /// All tokens written to a cache, of every time to live.
     pub fn cache_write_tokens(&self) -> u64 {
-        self.sum(|unit| {
+        self.more(|unit| {
             matches!(
                 unit,
                 Unit::CacheWrite
@@ -356,10 +357,10 @@ impl TokenUsage {
         self.iter().next().is_none()
     }
 
-    fn sum(&self, counts: impl Fn(Unit) -> bool) -> u64 {
-        self.iter()
-            .filter(|(unit, _)| counts(*unit))
-            .fold(0, |sum, (_, count)| sum.saturating_add(count))
+    /// Of what most calls have none of.
+    fn more(&self, counts: impl Fn(Unit) -> bool) -> u64 {
+        let counted = self.more.iter().filter(|(unit, _)| counts(*unit));
+        counted.fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
     fn add(&mut self, unit: Unit, count: u64) {
@@ -382,9 +383,13 @@ impl TokenUsage {
 
 /// Sums saturate at 2⁶⁴ − 1 tokens in a bucket.
 impl AddAssign<&Self> for TokenUsage {
+    #[inline]
     fn add_assign(&mut self, other: &Self) {
-        for (unit, count) in other.iter() {
-            self.add(unit, count);
+        self.uncached_input = self.uncached_input.saturating_add(other.uncached_input);
+        self.cache_read = self.cache_read.saturating_add(other.cache_read);
+        self.output = self.output.saturating_add(other.output);
+        for (unit, count) in &other.more {
+            self.add(*unit, *count);
         }
     }
 }

@@ -329,11 +329,11 @@ fn take_period(from: &mut Reader<'_>) -> Option<Option<(DateTime<Utc>, DateTime<
 /// Each bucket by how many lie between it and the one before, with a bit that says whether there are more values than one in
 /// it. Of two values at most, the sums follow from the smallest and the largest.
 fn put_histogram(to: &mut Writer, histogram: &Histogram) {
-    let Histogram { sum, squares, min, max, counts } = histogram;
+    let (Histogram { sum, squares, min, max, .. }, counts) = (histogram, histogram.counts());
     to.number(counts.len() as u64);
     let (Some(first), Some(last)) = (counts.first(), counts.last()) else { return };
     let mut next = 0;
-    for (bucket, count) in counts {
+    for (bucket, count) in counts.iter() {
         to.number(u64::from(bucket - next) << 1 | u64::from(*count > 1));
         if *count > 1 {
             to.number(*count);
@@ -353,7 +353,7 @@ fn put_histogram(to: &mut Writer, histogram: &Histogram) {
 
 fn take_histogram(from: &mut Reader<'_>) -> Option<Histogram> {
     let buckets = from.number()?;
-    let mut histogram = Histogram::default();
+    let mut counts = Vec::new();
     let mut next = 0_u16;
     for _ in 0..buckets {
         let step = from.number()?;
@@ -362,14 +362,15 @@ fn take_histogram(from: &mut Reader<'_>) -> Option<Histogram> {
             return None;
         }
         let count = if step & 1 == 1 { from.number().filter(|count| *count > 1)? } else { 1 };
-        histogram.counts.push((bucket, count));
+        counts.push((bucket, count));
         next = bucket + 1;
     }
-    let (Some(first), Some(last)) = (histogram.counts.first(), histogram.counts.last()) else {
-        return Some(histogram);
+    let (Some(first), Some(last)) = (counts.first(), counts.last()) else {
+        return Some(Histogram::default());
     };
     let ((smallest, below), (from_here, largest)) =
         (Histogram::ends(first.0), Histogram::ends(last.0));
+    let mut histogram = Histogram::of_counts(counts);
     let count = histogram.count();
     let min = smallest.checked_add(from.number()?)?;
     let max = if count > 1 { largest.checked_sub(from.number()?)? } else { min };

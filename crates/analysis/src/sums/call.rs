@@ -2,42 +2,32 @@
 
 use std::time::Duration;
 
-use taximeter_models::{CostOutcome, CostTotals, Currency, LlmCall, Money};
+use taximeter_models::{Charge, LlmCall, Money};
 
 use super::Sums;
 use crate::bottlenecks::is_cut_off;
 
-/// An LLM call with what has to be computed of it.
-#[derive(Debug)]
-pub(crate) struct CountedCall<'a> {
-    pub(crate) call: &'a LlmCall,
-    cost: CostTotals,
-    /// None where it is not known in whole, or in another currency.
-    known_usd: Option<Money>,
-    is_in_another_currency: bool,
+/// What has to be computed of an LLM call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct CountedCall {
+    charge: Charge,
     first_token_nanos: Option<u64>,
     milli_tokens_per_second: Option<u64>,
     is_truncated: Option<bool>,
     is_tool_reply: bool,
 }
 
-impl<'a> CountedCall<'a> {
+impl CountedCall {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a speed is not negative, and what no machine reaches is cut"
     )]
-    pub(crate) fn of(call: &'a LlmCall) -> Self {
-        let mut cost = CostTotals::default();
-        cost.add(&call.cost, call.usage.as_ref());
+    pub(crate) fn of(call: &LlmCall) -> Self {
         let speed = call.output_tokens_per_second();
         let reason = call.finish_reason.as_deref();
         Self {
-            call,
-            known_usd: (cost.is_complete() && !is_in_another_currency(&call.cost))
-                .then(|| cost.usd()),
-            is_in_another_currency: is_in_another_currency(&call.cost),
-            cost,
+            charge: Charge::of(&call.cost, call.usage.as_ref()),
             first_token_nanos: call.time_to_first_token.map(nanos),
             milli_tokens_per_second: speed.map(|speed| (speed * 1e3).round() as u64),
             is_truncated: reason.map(is_cut_off),
@@ -47,37 +37,38 @@ impl<'a> CountedCall<'a> {
 }
 
 impl Sums {
-    /// What belongs together is known only as a whole.
-    pub(super) fn add_calls(&mut self, calls: &[CountedCall<'_>], success: bool) {
-        for counted in calls {
-            if let Some(usage) = &counted.call.usage {
-                self.usage += usage;
-                self.calls_with_usage += 1;
-            }
-            self.cost += &counted.cost;
-            self.other_currency_calls += u64::from(counted.is_in_another_currency);
-            if let (false, Some(usd)) = (success, counted.known_usd) {
-                self.failed_usd += usd;
-            }
-            self.retries += u64::from(counted.call.attempt > 1);
-            if let Some(nanos) = counted.first_token_nanos {
-                self.first_token_nanos.add(nanos);
-            }
-            if let Some(speed) = counted.milli_tokens_per_second {
-                self.milli_tokens_per_second.add(speed);
-            }
-            if let Some(truncated) = counted.is_truncated {
-                self.truncated.record(truncated);
-            }
-            self.tool_replies += u64::from(counted.is_tool_reply);
+    /// The calls of an operation, of which is known only as a whole what it cost.
+    pub(super) fn add_calls(&mut self, calls: &[LlmCall], counted: &[CountedCall], success: bool) {
+        let mut known = Some(Money::ZERO);
+        for (call, counted) in calls.iter().zip(counted) {
+            self.add_call(call, counted, success);
+            known = known.zip(counted.charge.known_usd()).map(|(sum, usd)| sum + usd);
         }
-        let known = calls.iter().map(|counted| counted.known_usd).sum::<Option<Money>>();
         self.known_costs.add_known(known);
     }
-}
 
-fn is_in_another_currency(cost: &CostOutcome) -> bool {
-    cost.is_known() && cost.amount().is_some_and(|(_, currency)| currency != Currency::USD)
+    fn add_call(&mut self, call: &LlmCall, counted: &CountedCall, success: bool) {
+        if let Some(usage) = &call.usage {
+            self.usage += usage;
+            self.calls_with_usage += 1;
+        }
+        self.cost.add_charge(&counted.charge);
+        self.other_currency_calls += u64::from(counted.charge.is_in_another_currency());
+        if !success {
+            self.failed_usd += counted.charge.known_usd().unwrap_or_default();
+        }
+        self.retries += u64::from(call.attempt > 1);
+        if let Some(nanos) = counted.first_token_nanos {
+            self.first_token_nanos.add(nanos);
+        }
+        if let Some(speed) = counted.milli_tokens_per_second {
+            self.milli_tokens_per_second.add(speed);
+        }
+        if let Some(truncated) = counted.is_truncated {
+            self.truncated.record(truncated);
+        }
+        self.tool_replies += u64::from(counted.is_tool_reply);
+    }
 }
 
 fn is_tool_reply(reason: &str) -> bool {

@@ -1,0 +1,149 @@
+//! The sums of each key of a dimension: what the groups of a live window and the rollups of a store both add up.
+
+use std::collections::HashMap;
+
+use foldhash::fast::RandomState;
+use taximeter_models::{ComponentTiming, LlmCall, Name, OperationRecord};
+
+use super::Dimension;
+use crate::sums::{CountedCall, Sums};
+
+/// The sums by key.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keys {
+    /// Where the sums of a key stand.
+    places: HashMap<Name, usize, RandomState>,
+    named: Vec<Sums>,
+    /// Of what has no key.
+    unnamed: Sums,
+}
+
+/// What has to be computed of an operation, once for all dimensions. Its memory is used again for the next one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Counted {
+    /// Of each LLM call.
+    calls: Vec<CountedCall>,
+    /// The key of an LLM.
+    llm: String,
+}
+
+impl Counted {
+    /// Looks at the LLM calls of an operation.
+    pub(crate) fn look_at(&mut self, operation: &OperationRecord) {
+        self.calls.clear();
+        self.calls.extend(operation.llm_calls.iter().map(CountedCall::of));
+    }
+}
+
+impl Keys {
+    /// Counts an operation, or what of it stands in this dimension; its LLM calls have been looked at.
+    pub(crate) fn add(
+        &mut self,
+        dimension: &Dimension,
+        operation: &OperationRecord,
+        counted: &mut Counted,
+    ) {
+        let Counted { calls, llm } = counted;
+        let key = match dimension {
+            Dimension::All => None,
+            Dimension::Operation => Some(operation.name.as_str()),
+            Dimension::User => operation.user.as_deref(),
+            Dimension::Session => operation.session.as_deref(),
+            Dimension::Tag(tag) => operation.tags.get(tag.as_str()).map(String::as_str),
+            Dimension::Component => return self.add_components(operation),
+            Dimension::Tool => {
+                for call in &operation.tool_calls {
+                    self.of(Some(&call.name)).add_tool_call(operation, call);
+                }
+                return;
+            }
+            Dimension::Provider => {
+                for (call, counted) in operation.llm_calls.iter().zip(calls) {
+                    self.of(call.provider.as_deref()).add_counted(operation, call, counted);
+                }
+                return;
+            }
+            Dimension::Llm => {
+                for (call, counted) in operation.llm_calls.iter().zip(calls) {
+                    put_llm_key(call, llm);
+                    self.of(Some(llm)).add_counted(operation, call, counted);
+                }
+                return;
+            }
+        };
+        self.of(key).add_operation_with(operation, calls);
+    }
+
+    /// A key becomes a name, which costs memory, only where it is new.
+    fn of(&mut self, key: Option<&str>) -> &mut Sums {
+        let Some(key) = key else { return &mut self.unnamed };
+        let place = self.places.get(key).copied().unwrap_or_else(|| {
+            self.places.insert(key.into(), self.named.len());
+            self.named.push(Sums::default());
+            self.named.len() - 1
+        });
+        &mut self.named[place]
+    }
+
+    /// The runs of a component in one operation are one case.
+    fn add_components(&mut self, operation: &OperationRecord) {
+        for (at, timing) in operation.components.iter().enumerate() {
+            let is_same = |other: &&ComponentTiming| other.name == timing.name;
+            if operation.components[..at].iter().any(|other| is_same(&other)) {
+                continue;
+            }
+            let (mut time, mut runs) = (timing.duration, timing.count);
+            for own in operation.components[at + 1..].iter().filter(is_same) {
+                time = time.saturating_add(own.duration);
+                runs = runs.saturating_add(own.count);
+            }
+            self.of(Some(&timing.name)).add_runs(operation, &timing.name, time, runs);
+        }
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.unnamed.merge(&other.unnamed);
+        for (key, place) in &other.places {
+            self.of(Some(key)).merge(&other.named[*place]);
+        }
+    }
+
+    /// By key; what has none comes first, where there is such.
+    pub(crate) fn sorted(&self) -> impl Iterator<Item = (Option<&Name>, &Sums)> {
+        let mut places: Vec<_> = self.places.iter().collect();
+        places.sort_unstable_by_key(|(key, _)| *key);
+        let named = places.into_iter().map(|(key, place)| (Some(key), &self.named[*place]));
+        self.unnamed().into_iter().chain(named)
+    }
+
+    fn unnamed(&self) -> Option<(Option<&Name>, &Sums)> {
+        (self.unnamed.count() > 0).then_some((None, &self.unnamed))
+    }
+
+    /// As [`sorted`](Self::sorted), to be kept.
+    pub(crate) fn into_sorted(self) -> Vec<(Option<Name>, Sums)> {
+        let mut named: Vec<_> = self.places.into_iter().collect();
+        named.sort_unstable_by_key(|(_, place)| *place);
+        let named = named.into_iter().map(|(key, _)| Some(key)).zip(self.named);
+        let unnamed = Some((None, self.unnamed)).filter(|(_, sums)| sums.count() > 0);
+        let mut keys: Vec<_> = unnamed.into_iter().chain(named).collect();
+        keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+        keys
+    }
+}
+
+/// The LLM of a call with its provider, such as `openai/gpt-4o`.
+pub(crate) fn llm_key(call: &LlmCall) -> String {
+    let mut key = String::new();
+    put_llm_key(call, &mut key);
+    key
+}
+
+fn put_llm_key(call: &LlmCall, key: &mut String) {
+    key.clear();
+    if let Some(provider) = &call.provider {
+        key.push_str(provider);
+        key.push('/');
+    }
+    key.push_str(call.model());
+}
