@@ -23,7 +23,7 @@ pub use least_squares::{LeastSquares, least_squares};
 pub(crate) use quantile::Place;
 pub use quantile::quantile;
 pub use rank_sum::{RankSum, Shift, rank_sum, shift};
-pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, theil_sen, theil_sen_interval};
+pub use theil_sen::{MOST_THEIL_SEN_POINTS, RobustLine, TheilSen, theil_sen, theil_sen_interval};
 pub use wilson::{Interval, Proportion, Z_95, wilson};
 
 /// The mean of values in any order; none of no values.
@@ -34,6 +34,11 @@ pub(crate) fn mean(values: &[f64]) -> Option<f64> {
 
 /// The median of values in any order, in linear time; none of no values.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    settle_median(&mut values)
+}
+
+/// The median, and puts what is not larger before the middle and what is not smaller behind it.
+fn settle_median(values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }

@@ -1,6 +1,6 @@
 //! A straight line through points that a few wild ones cannot bend.
 
-use super::{finite, median, sorted_points};
+use super::{Place, finite, median, settle_median, sorted_points};
 
 /// With more points than this, [`theil_sen`] works on the medians of so many groups of them.
 pub const MOST_THEIL_SEN_POINTS: usize = 300;
@@ -40,10 +40,7 @@ pub struct RobustLine {
 /// assert_eq!((line.slope, line.intercept), (0.5, 1.0));
 /// ```
 pub fn theil_sen(points: &[(f64, f64)]) -> Option<RobustLine> {
-    let sorted = sorted_points(points)?;
-    let slope = median(slopes(&reduced(&sorted, MOST_THEIL_SEN_POINTS)))?;
-    let rests = sorted.iter().map(|(x, y)| finite(y - slope * x)).collect();
-    Some(RobustLine { slope, intercept: median(rests)? })
+    TheilSen::of(points).map(|slopes| slopes.line())
 }
 
 /// Between which slopes the true one lies, with a confidence that `z` standard deviations give (1.96 for 95 %); none
@@ -64,25 +61,78 @@ pub fn theil_sen(points: &[(f64, f64)]) -> Option<RobustLine> {
 /// assert!(low < slope && slope < high && high - low < 0.2);
 /// assert_eq!(theil_sen_interval(&points[..3], Z_95, 1.0), None);
 /// ```
-#[expect(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "ranks of pairs of at most 300 points"
-)]
 pub fn theil_sen_interval(points: &[(f64, f64)], z: f64, inflation: f64) -> Option<(f64, f64)> {
-    let points = reduced(&sorted_points(points)?, MOST_THEIL_SEN_POINTS);
-    let test = super::mann_kendall(&points)?.inflated(inflation);
-    let mut slopes = slopes(&points);
-    let pairs = slopes.len() as f64;
-    let half = z * test.variance.sqrt() / 2.0;
-    let low = (pairs / 2.0 - half).round() - 1.0;
-    let high = (pairs / 2.0 + half).round();
-    let bounded = low >= 0.0 && high < pairs;
-    bounded.then(|| (nth(&mut slopes, low as usize), nth(&mut slopes, high as usize)))
+    TheilSen::of(points)?.interval(z, inflation)
 }
 
-/// The value that stands at this place when they are sorted, without sorting them.
+/// The [line](theil_sen) of Theil and Sen and its [interval](theil_sen_interval), for who wants both: the slopes of all pairs
+/// are computed once.
+///
+/// ```
+/// use taximeter_analysis::statistics::{TheilSen, Z_95, theil_sen, theil_sen_interval};
+///
+/// let points: Vec<_> = (0..30).map(|at| (f64::from(at), f64::from(at) + f64::from(at * 7 % 5))).collect();
+/// let mut both = TheilSen::of(&points).unwrap();
+/// assert_eq!(Some(both.line()), theil_sen(&points));
+/// assert_eq!(both.interval(Z_95, 1.0), theil_sen_interval(&points, Z_95, 1.0));
+/// assert!(TheilSen::of(&points[..1]).is_none());
+/// ```
+#[derive(Debug, Clone)]
+pub struct TheilSen {
+    line: RobustLine,
+    /// The points, or the medians of their groups, by `x`.
+    points: Vec<(f64, f64)>,
+    /// The slopes of all pairs of these, of which none that stands before the middle is larger than the middle one, and none
+    /// behind it is smaller.
+    slopes: Vec<f64>,
+}
+
+impl TheilSen {
+    /// Looks at points `(x, y)`, in any order; none where fewer than two `x` differ, or where a coordinate is not finite.
+    pub fn of(points: &[(f64, f64)]) -> Option<Self> {
+        let sorted = sorted_points(points)?;
+        let points = reduced(&sorted, MOST_THEIL_SEN_POINTS);
+        let mut slopes = slopes(&points);
+        let slope = settle_median(&mut slopes)?;
+        let rests = sorted.iter().map(|(x, y)| finite(y - slope * x)).collect();
+        let line = RobustLine { slope, intercept: median(rests)? };
+        Some(Self { line, points, slopes })
+    }
+
+    /// The line.
+    pub fn line(&self) -> RobustLine {
+        self.line
+    }
+
+    /// Between which slopes the true one lies; none where so few points do not bound it.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "ranks of pairs of at most 300 points"
+    )]
+    pub fn interval(&mut self, z: f64, inflation: f64) -> Option<(f64, f64)> {
+        let test = super::mann_kendall(&self.points)?.inflated(inflation);
+        let pairs = self.slopes.len() as f64;
+        let half = z * test.variance.sqrt() / 2.0;
+        let low = (pairs / 2.0 - half).round() - 1.0;
+        let high = (pairs / 2.0 + half).round();
+        let bounded = low >= 0.0 && high < pairs;
+        bounded.then(|| (self.nth(low as usize), self.nth(high as usize)))
+    }
+
+    /// The slope that stands at this place when they are sorted, without sorting them: only the half is looked at in which it
+    /// lies.
+    fn nth(&mut self, place: usize) -> f64 {
+        let middle = self.slopes.len() / 2;
+        if place < middle {
+            nth(&mut self.slopes[..middle], place)
+        } else {
+            nth(&mut self.slopes[middle..], place - middle)
+        }
+    }
+}
+
 fn nth(values: &mut [f64], place: usize) -> f64 {
     *values.select_nth_unstable_by(place, f64::total_cmp).1
 }
@@ -90,8 +140,11 @@ fn nth(values: &mut [f64], place: usize) -> f64 {
 fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
     let mut slopes = Vec::with_capacity(points.len() * points.len().saturating_sub(1) / 2);
     for (at, (x, y)) in points.iter().enumerate() {
-        let later = points[at + 1..].iter().filter(|(later, _)| later > x);
-        slopes.extend(later.map(|(later_x, later_y)| finite((later_y - y) / (later_x - x))));
+        // They are sorted, so that those of the same `x` come first.
+        let later = &points[at + 1..];
+        let same = later.iter().take_while(|(later, _)| later <= x).count();
+        let slope = |(later_x, later_y): &(f64, f64)| finite((later_y - y) / (later_x - x));
+        slopes.extend(later[same..].iter().map(slope));
     }
     slopes
 }
@@ -102,25 +155,26 @@ fn reduced(sorted: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
     if count <= most {
         return sorted.to_vec();
     }
+    let mut centers = Vec::with_capacity(most);
+    let (mut begin, mut end, mut group) = (0, 0, 0);
     // The points of one x go where the first of them goes.
-    let same_x: Vec<&[(f64, f64)]> =
-        sorted.chunk_by(|left, right| left.0.total_cmp(&right.0).is_eq()).collect();
-    let mut first = 0;
-    let mut groups: Vec<(usize, Vec<(f64, f64)>)> = Vec::with_capacity(most);
-    for points in same_x {
-        let group = first * most / count;
-        match groups.last_mut() {
-            Some((last, members)) if *last == group => members.extend_from_slice(points),
-            _ => groups.push((group, points.to_vec())),
+    for points in sorted.chunk_by(|left, right| left.0.total_cmp(&right.0).is_eq()) {
+        let own = end * most / count;
+        if own != group {
+            centers.extend(center(&sorted[begin..end]));
+            (begin, group) = (end, own);
         }
-        first += points.len();
+        end += points.len();
     }
-    groups.into_iter().filter_map(|(_, members)| center(&members)).collect()
+    centers.extend(center(&sorted[begin..]));
+    centers
 }
 
+/// The medians of points that are sorted by `x`.
 fn center(points: &[(f64, f64)]) -> Option<(f64, f64)> {
-    let (x, y) = points.iter().copied().unzip();
-    Some((median(x)?, median(y)?))
+    let middle = Place::of(0.5, points.len())?;
+    let x = middle.between(points[middle.below].0, points[middle.above].0);
+    Some((x, median(points.iter().map(|(_, y)| *y).collect())?))
 }
 
 #[cfg(test)]

@@ -6,8 +6,7 @@ use taximeter_models::{LevelChange, Measure, MeasureTrend, OperationRecord, Tren
 use crate::TrendConfig;
 use crate::cost::known_usd;
 use crate::statistics::{
-    Z_95, change_points, least_squares, mann_kendall, theil_sen, theil_sen_interval,
-    variance_inflation,
+    RobustLine, TheilSen, Z_95, change_points, least_squares, mann_kendall, variance_inflation,
 };
 
 /// Whether a measure of these operations grows or shrinks with time, and since when it is another.
@@ -90,22 +89,12 @@ impl Series {
     fn line(&self) -> Option<Line> {
         if self.is_share {
             let line = least_squares(&self.points)?;
-            return Some(Line {
-                slope: line.slope,
-                intercept: line.intercept,
-                error: line.slope_error,
-            });
+            let doubt = Doubt::Error(line.slope_error);
+            return Some(Line { slope: line.slope, intercept: line.intercept, doubt });
         }
-        let line = theil_sen(&self.points)?;
-        Some(Line { slope: line.slope, intercept: line.intercept, error: None })
-    }
-
-    fn slope_interval(&self, line: Line, inflation: f64) -> Option<(f64, f64)> {
-        let Some(error) = line.error else {
-            return theil_sen_interval(&self.points, Z_95, inflation).filter(|_| !self.is_share);
-        };
-        let reach = Z_95 * error * inflation.sqrt();
-        Some((line.slope - reach, line.slope + reach))
+        let slopes = TheilSen::of(&self.points)?;
+        let RobustLine { slope, intercept, .. } = slopes.line();
+        Some(Line { slope, intercept, doubt: Doubt::Slopes(slopes) })
     }
 
     /// The least that a level can be said to be: no clock tells less than a nanosecond, and of so many operations one
@@ -117,12 +106,30 @@ impl Series {
 }
 
 /// `value = intercept + slope × hours`.
-#[derive(Clone, Copy)]
 struct Line {
     slope: f64,
     intercept: f64,
-    /// The standard error of the slope, where it has one.
-    error: Option<f64>,
+    doubt: Doubt,
+}
+
+/// From what it follows how far the slope may be wrong.
+enum Doubt {
+    /// From the slopes of all pairs.
+    Slopes(TheilSen),
+    /// From its standard error, where it has one.
+    Error(Option<f64>),
+}
+
+impl Line {
+    fn slope_interval(&mut self, inflation: f64) -> Option<(f64, f64)> {
+        match &mut self.doubt {
+            Doubt::Slopes(slopes) => slopes.interval(Z_95, inflation),
+            Doubt::Error(error) => {
+                let reach = Z_95 * (*error)? * inflation.sqrt();
+                Some((self.slope - reach, self.slope + reach))
+            }
+        }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a trend needs no more than 53 bits")]
@@ -141,10 +148,12 @@ pub(crate) fn value(operation: &OperationRecord, measure: Measure) -> Option<f64
 }
 
 fn put_direction(trend: &mut MeasureTrend, series: &Series, config: &TrendConfig) {
-    let (Some(test), Some(line)) = (mann_kendall(&series.points), series.line()) else { return };
+    let (Some(test), Some(mut line)) = (mann_kendall(&series.points), series.line()) else {
+        return;
+    };
     let inflation = variance_inflation(&without_line(&series.points, line.slope));
     let test = test.inflated(inflation);
-    let percent = change_percent(series, line);
+    let percent = change_percent(series, &line);
     let counts = test.p_value < config.alpha && percent.abs() >= config.minimum_change_percent;
     trend.direction = match (counts, line.slope, test.s) {
         // The line and the test can differ in sign only where there is next to no trend.
@@ -154,7 +163,7 @@ fn put_direction(trend: &mut MeasureTrend, series: &Series, config: &TrendConfig
     };
     trend.strength = test.tau_b;
     trend.slope_per_hour = Some(line.slope);
-    trend.slope_interval_per_hour = series.slope_interval(line, inflation);
+    trend.slope_interval_per_hour = line.slope_interval(inflation);
     trend.change_percent = Some(percent);
     trend.p_value = Some(test.p_value);
 }
@@ -167,7 +176,7 @@ fn without_line(points: &[(f64, f64)], slope: f64) -> Vec<f64> {
 
 /// How far the line rises over the time that was observed; the first point lies at zero hours, where it has its
 /// intercept. A line can begin below the smallest value, where nothing is.
-fn change_percent(series: &Series, line: Line) -> f64 {
+fn change_percent(series: &Series, line: &Line) -> f64 {
     let hours = series.points.iter().map(|point| point.0).fold(0.0, f64::max);
     let smallest = series.points.iter().map(|point| point.1).fold(f64::MAX, f64::min);
     let beginning = line.intercept.max(smallest).max(series.least());

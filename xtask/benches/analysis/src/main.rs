@@ -19,7 +19,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use rand_distr::{Distribution, LogNormal, Normal, StudentT};
 use taximeter_analysis::statistics::{
-    Z_95, change_points, mann_kendall, theil_sen, theil_sen_interval, variance_inflation,
+    TheilSen, Z_95, change_points, mann_kendall, variance_inflation,
 };
 use taximeter_analysis::{TrendConfig, Window, trend};
 use taximeter_models::{OperationRecord, PerformanceTrend, TrendDirection};
@@ -160,7 +160,8 @@ fn thousand_by_thousand(rng: &mut StdRng) -> f64 {
     for values in &series {
         let points: Vec<_> = (0..).map(f64::from).zip(values.iter().copied()).collect();
         let test = mann_kendall(&points).expect("points").inflated(variance_inflation(values));
-        std::hint::black_box((test, theil_sen(&points), theil_sen_interval(&points, Z_95, 1.0)));
+        let mut slopes = TheilSen::of(&points).expect("points");
+        std::hint::black_box((test, slopes.line(), slopes.interval(Z_95, 1.0)));
         std::hint::black_box(change_points(values, 0.05, 10));
     }
     began.elapsed().as_secs_f64()
