@@ -114,26 +114,38 @@ pub struct Rollup {
 pub struct Rollups {
     by: Vec<(Dimension, Keys)>,
     most_keys: usize,
+    /// Whether operations are summed up by name. Those of all are not counted then, but follow from these at the end.
+    all_follows: bool,
     counted: Counted,
 }
 
 impl Rollups {
     /// Sums of nothing yet.
     pub fn new(config: &RollupConfig) -> Self {
-        let by = config.dimensions.iter().map(|by| (by.clone(), Keys::default())).collect();
-        Self { by, most_keys: config.most_keys.max(1), counted: Counted::default() }
+        Self {
+            by: config.dimensions.iter().map(|by| (by.clone(), Keys::default())).collect(),
+            most_keys: config.most_keys.max(1),
+            all_follows: config.dimensions.contains(&Dimension::Operation),
+            counted: Counted::default(),
+        }
     }
 
     /// Counts an operation, its components and its calls, in every dimension.
     pub fn add(&mut self, operation: &OperationRecord) {
         self.counted.look_at(operation);
         for (dimension, keys) in &mut self.by {
-            keys.add(dimension, operation, &mut self.counted);
+            if !(self.all_follows && matches!(dimension, Dimension::All)) {
+                keys.add(dimension, operation, &mut self.counted);
+            }
         }
     }
 
     /// The sums of each dimension, in the order in which they were named.
-    pub fn finish(self) -> Vec<Rollup> {
+    pub fn finish(mut self) -> Vec<Rollup> {
+        let place = |by| self.by.iter().position(|(own, _)| *own == by);
+        if let Some((all, operations)) = place(Dimension::All).zip(place(Dimension::Operation)) {
+            self.by[all].1 = Keys::unnamed(self.by[operations].1.sum());
+        }
         let Self { by, most_keys, .. } = self;
         let rollup = |(dimension, keys): (Dimension, Keys)| {
             let mut rollup = Rollup { dimension, keys: keys.into_sorted() };

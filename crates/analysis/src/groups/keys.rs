@@ -1,6 +1,7 @@
 //! The sums of each key of a dimension: what the groups of a live window and the rollups of a store both add up.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use taximeter_models::{ComponentTiming, LlmCall, Name, OperationRecord};
@@ -25,6 +26,19 @@ pub(crate) struct Counted {
     calls: Vec<CountedCall>,
     /// The key of an LLM.
     llm: String,
+    /// The components, each once.
+    components: Vec<Component>,
+}
+
+/// The runs of a component in one operation, which are one case.
+#[derive(Debug, Clone)]
+struct Component {
+    /// Where the sums of its key stand.
+    place: usize,
+    /// Which of the timings is the first of it.
+    first: usize,
+    time: Duration,
+    runs: u64,
 }
 
 impl Counted {
@@ -43,14 +57,14 @@ impl Keys {
         operation: &OperationRecord,
         counted: &mut Counted,
     ) {
-        let Counted { calls, llm } = counted;
+        let Counted { calls, llm, components } = counted;
         let key = match dimension {
             Dimension::All => None,
             Dimension::Operation => Some(operation.name.as_str()),
             Dimension::User => operation.user.as_deref(),
             Dimension::Session => operation.session.as_deref(),
             Dimension::Tag(tag) => operation.tags.get(tag.as_str()).map(String::as_str),
-            Dimension::Component => return self.add_components(operation),
+            Dimension::Component => return self.add_components(operation, components),
             Dimension::Tool => {
                 for call in &operation.tool_calls {
                     self.of(Some(&call.name)).add_tool_call(operation, call);
@@ -74,31 +88,52 @@ impl Keys {
         self.of(key).add_operation_with(operation, calls);
     }
 
-    /// A key becomes a name, which costs memory, only where it is new.
     fn of(&mut self, key: Option<&str>) -> &mut Sums {
         let Some(key) = key else { return &mut self.unnamed };
-        let place = self.places.get(key).copied().unwrap_or_else(|| {
-            self.places.insert(key.into(), self.named.len());
-            self.named.push(Sums::default());
-            self.named.len() - 1
-        });
+        let place = self.place(key);
         &mut self.named[place]
     }
 
-    /// The runs of a component in one operation are one case.
-    fn add_components(&mut self, operation: &OperationRecord) {
-        for (at, timing) in operation.components.iter().enumerate() {
-            let is_same = |other: &&ComponentTiming| other.name == timing.name;
-            if operation.components[..at].iter().any(|other| is_same(&other)) {
-                continue;
+    /// A key becomes a name, which costs memory, only where it is new.
+    fn place(&mut self, key: &str) -> usize {
+        self.places.get(key).copied().unwrap_or_else(|| {
+            self.places.insert(key.into(), self.named.len());
+            self.named.push(Sums::default());
+            self.named.len() - 1
+        })
+    }
+
+    /// To compare places costs less than to compare names.
+    fn add_components(&mut self, operation: &OperationRecord, components: &mut Vec<Component>) {
+        components.clear();
+        for (first, ComponentTiming { name, duration, count, .. }) in
+            operation.components.iter().enumerate()
+        {
+            let place = self.place(name);
+            match components.iter_mut().find(|known| known.place == place) {
+                Some(known) => {
+                    known.time = known.time.saturating_add(*duration);
+                    known.runs = known.runs.saturating_add(*count);
+                }
+                None => components.push(Component { place, first, time: *duration, runs: *count }),
             }
-            let (mut time, mut runs) = (timing.duration, timing.count);
-            for own in operation.components[at + 1..].iter().filter(is_same) {
-                time = time.saturating_add(own.duration);
-                runs = runs.saturating_add(own.count);
-            }
-            self.of(Some(&timing.name)).add_runs(operation, &timing.name, time, runs);
         }
+        for Component { place, first, time, runs } in components {
+            let name = &operation.components[*first].name;
+            self.named[*place].add_runs(operation, name, *time, *runs);
+        }
+    }
+
+    /// All of them together.
+    pub(crate) fn sum(&self) -> Sums {
+        let mut sum = self.unnamed.clone();
+        self.named.iter().for_each(|sums| sum.merge(sums));
+        sum
+    }
+
+    /// Sums that have no key.
+    pub(crate) fn unnamed(sums: Sums) -> Self {
+        Self { unnamed: sums, ..Self::default() }
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
@@ -113,11 +148,8 @@ impl Keys {
         let mut places: Vec<_> = self.places.iter().collect();
         places.sort_unstable_by_key(|(key, _)| *key);
         let named = places.into_iter().map(|(key, place)| (Some(key), &self.named[*place]));
-        self.unnamed().into_iter().chain(named)
-    }
-
-    fn unnamed(&self) -> Option<(Option<&Name>, &Sums)> {
-        (self.unnamed.count() > 0).then_some((None, &self.unnamed))
+        let unnamed = (self.unnamed.count() > 0).then_some((None, &self.unnamed));
+        unnamed.into_iter().chain(named)
     }
 
     /// As [`sorted`](Self::sorted), to be kept.

@@ -11,6 +11,7 @@ use taximeter_models::{
 };
 use thiserror::Error;
 
+use super::histogram::Moments;
 use super::varint::{Reader, Writer};
 use super::{Histogram, Sums};
 use crate::cost::KnownCosts;
@@ -329,7 +330,7 @@ fn take_period(from: &mut Reader<'_>) -> Option<Option<(DateTime<Utc>, DateTime<
 /// Each bucket by how many lie between it and the one before, with a bit that says whether there are more values than one in
 /// it. Of two values at most, the sums follow from the smallest and the largest.
 fn put_histogram(to: &mut Writer, histogram: &Histogram) {
-    let (Histogram { sum, squares, min, max, .. }, counts) = (histogram, histogram.counts());
+    let (Moments { sum, squares, min, max }, counts) = (histogram.moments(), histogram.counts());
     to.number(counts.len() as u64);
     let (Some(first), Some(last)) = (counts.first(), counts.last()) else { return };
     let mut next = 0;
@@ -346,8 +347,8 @@ fn put_histogram(to: &mut Writer, histogram: &Histogram) {
         to.number(Histogram::ends(last.0).1 - max);
     }
     if count > 2 {
-        to.large(*sum);
-        to.large(*squares);
+        to.large(sum);
+        to.large(squares);
     }
 }
 
@@ -370,18 +371,17 @@ fn take_histogram(from: &mut Reader<'_>) -> Option<Histogram> {
     };
     let ((smallest, below), (from_here, largest)) =
         (Histogram::ends(first.0), Histogram::ends(last.0));
-    let mut histogram = Histogram::of_counts(counts);
-    let count = histogram.count();
+    let count = counts.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
     let min = smallest.checked_add(from.number()?)?;
     let max = if count > 1 { largest.checked_sub(from.number()?)? } else { min };
-    (histogram.min, histogram.max) = (min, max);
     let (low, high) = (u128::from(min), u128::from(max));
-    (histogram.sum, histogram.squares) = match count {
+    let (sum, squares) = match count {
         1 => (low, low * low),
         2 => (low + high, (low * low).saturating_add(high * high)),
         _ => (from.large()?, from.large()?),
     };
     let holds = min <= below && max >= from_here && min <= max;
-    let holds = holds && histogram.sum >= low.saturating_mul(count.into());
-    (holds && histogram.sum <= high.saturating_mul(count.into())).then_some(histogram)
+    let holds = holds && sum >= low.saturating_mul(count.into());
+    let holds = holds && sum <= high.saturating_mul(count.into());
+    holds.then(|| Histogram::of_counts(counts, Moments { sum, squares, min, max }))
 }

@@ -12,8 +12,7 @@ pub(super) const BUCKETS: usize = count::<BITS>();
 
 /// So many values are kept as they came, and their percentiles are exact.
 const KEPT: usize = 1_024;
-/// Beyond, so many wait at a time to be counted into their buckets together, which costs each a third of what it would cost
-/// alone.
+/// Beyond, so many wait at a time to be counted into their buckets together, which costs less than one by one.
 const WAITING: usize = 256;
 
 /// How whole numbers spread, such as nanoseconds. Count, sum, smallest, largest and deviation are exact. Percentiles are exact
@@ -39,15 +38,51 @@ const WAITING: usize = 256;
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Histogram {
+    /// Of the values that are in buckets.
+    moments: Moments,
+    /// How many values lie in each bucket that has any, by bucket.
+    counts: Vec<(u16, u64)>,
+    /// Values that are in no bucket yet, and in no sum.
+    waiting: Vec<u64>,
+}
+
+/// What is exact of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moments {
     pub(super) sum: u128,
     /// The sum of the squares; at its limit the deviation is not told.
     pub(super) squares: u128,
     pub(super) min: u64,
     pub(super) max: u64,
-    /// How many values lie in each bucket that has any, by bucket; without those that wait.
-    counts: Vec<(u16, u64)>,
-    /// Values that are in no bucket yet.
-    waiting: Vec<u64>,
+}
+
+impl Default for Moments {
+    fn default() -> Self {
+        Self { sum: 0, squares: 0, min: u64::MAX, max: 0 }
+    }
+}
+
+impl Moments {
+    fn of(values: &[u64]) -> Self {
+        let mut moments = Self::default();
+        for value in values {
+            let square = u128::from(*value) * u128::from(*value);
+            moments.merge(&Self {
+                sum: (*value).into(),
+                squares: square,
+                min: *value,
+                max: *value,
+            });
+        }
+        moments
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.sum = self.sum.saturating_add(other.sum);
+        self.squares = self.squares.saturating_add(other.squares);
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
 }
 
 impl Histogram {
@@ -57,9 +92,6 @@ impl Histogram {
     /// Counts a value.
     #[inline]
     pub fn add(&mut self, value: u64) {
-        self.widen(value, value);
-        self.sum = self.sum.saturating_add(u128::from(value));
-        self.squares = self.squares.saturating_add(u128::from(value) * u128::from(value));
         if self.waiting.len() >= WAITING && (!self.counts.is_empty() || self.waiting.len() >= KEPT)
         {
             self.count_waiting();
@@ -69,24 +101,26 @@ impl Histogram {
 
     /// Counts all values of another.
     pub fn merge(&mut self, other: &Self) {
-        if other.is_empty() {
-            return;
-        }
-        self.widen(other.min, other.max);
-        self.sum = self.sum.saturating_add(other.sum);
-        self.squares = self.squares.saturating_add(other.squares);
         let few = self.waiting.len() + other.waiting.len() <= KEPT;
         if few && self.counts.is_empty() && other.counts.is_empty() {
             self.waiting.extend_from_slice(&other.waiting);
             return;
         }
         self.count_waiting();
+        self.moments.merge(&other.moments());
         self.add_counts(&other.counts());
     }
 
     /// What was read from bytes.
-    pub(super) fn of_counts(counts: Vec<(u16, u64)>) -> Self {
-        Self { counts, ..Self::default() }
+    pub(super) fn of_counts(counts: Vec<(u16, u64)>, moments: Moments) -> Self {
+        Self { moments, counts, waiting: Vec::new() }
+    }
+
+    /// Of all values; of none, the smallest is above the largest.
+    pub(super) fn moments(&self) -> Moments {
+        let mut moments = Moments::of(&self.waiting);
+        moments.merge(&self.moments);
+        moments
     }
 
     /// How many values lie in each bucket that has any, by bucket.
@@ -103,18 +137,9 @@ impl Histogram {
         ends::<BITS>(usize::from(bucket))
     }
 
-    fn is_empty(&self) -> bool {
-        self.counts.is_empty() && self.waiting.is_empty()
-    }
-
-    /// Before the first value is counted.
-    fn widen(&mut self, min: u64, max: u64) {
-        self.min = if self.is_empty() { min } else { self.min.min(min) };
-        self.max = self.max.max(max);
-    }
-
     /// Puts the values that wait into their buckets.
     fn count_waiting(&mut self) {
+        self.moments.merge(&Moments::of(&self.waiting));
         let waiting = counted(&self.waiting);
         self.add_counts(&waiting);
         self.waiting.clear();
@@ -145,8 +170,8 @@ impl Histogram {
     }
 
     /// The values, added up.
-    pub const fn sum(&self) -> u128 {
-        self.sum
+    pub fn sum(&self) -> u128 {
+        self.moments().sum
     }
 
     /// The values times `unit`: 1e-9 makes seconds of nanoseconds. None where nothing came.
@@ -158,24 +183,26 @@ impl Histogram {
         if self.counts.is_empty() {
             return Distribution::of(self.waiting.iter().map(|v| *v as f64 * unit).collect());
         }
-        let (count, counts) = (self.count(), self.counts());
-        let (min, max) = (self.min as f64, self.max as f64);
+        let (count, counts, moments) = (self.count(), self.counts(), self.moments());
+        let (min, max) = (moments.min as f64, moments.max as f64);
         let percentile = |share| Some(quantile(&counts, share, count)?.clamp(min, max) * unit);
         Some(Distribution {
             count,
-            sum: self.sum as f64 * unit,
-            mean: (self.sum as f64 / count as f64).clamp(min, max) * unit,
-            std_deviation: self.std_deviation(count).map(|deviation| deviation * unit),
+            sum: moments.sum as f64 * unit,
+            mean: (moments.sum as f64 / count as f64).clamp(min, max) * unit,
+            std_deviation: moments.std_deviation(count).map(|deviation| deviation * unit),
             min: min * unit,
             max: max * unit,
             p50: percentile(0.5)?,
             p90: percentile(0.9)?,
             p95: percentile(0.95)?,
             p99: percentile(0.99)?,
-            percentile_error: if self.min == self.max { 0.0 } else { Self::ERROR },
+            percentile_error: if moments.min == moments.max { 0.0 } else { Self::ERROR },
         })
     }
+}
 
+impl Moments {
     /// Of the sample. The sum of squares less the square of the sum is taken in whole numbers, so that no digit is lost.
     #[expect(clippy::cast_precision_loss, reason = "what is left of it is rounded once")]
     fn std_deviation(&self, count: u64) -> Option<f64> {
@@ -194,8 +221,7 @@ impl Histogram {
 /// These histograms count the same, whether or not it is in buckets yet.
 impl PartialEq for Histogram {
     fn eq(&self, other: &Self) -> bool {
-        let sums = |of: &Self| (of.sum, of.squares, of.min, of.max);
-        sums(self) == sums(other) && self.counts() == other.counts()
+        self.moments() == other.moments() && self.counts() == other.counts()
     }
 }
 
