@@ -306,7 +306,7 @@ impl CostEstimate {
     fn amount(&self) -> Amount {
         let (mut input, mut output) = (Money::ZERO, Money::ZERO);
         for line in &self.lines {
-            *(if is_output(line.unit) { &mut output } else { &mut input }) += line.amount;
+            *(if line.unit.is_output() { &mut output } else { &mut input }) += line.amount;
         }
         let (currency, is_estimate) = (self.currency, self.is_estimate());
         Amount { total: input + output, input, output, currency, is_estimate }
@@ -314,12 +314,12 @@ impl CostEstimate {
 
     /// The cost of all that came out.
     pub fn output(&self) -> Money {
-        self.lines.iter().filter(|line| is_output(line.unit)).map(|line| line.amount).sum()
+        self.lines.iter().filter(|line| line.unit.is_output()).map(|line| line.amount).sum()
     }
 
     /// The cost of all else: what went in, and what is billed by the request.
     pub fn input(&self) -> Money {
-        self.lines.iter().filter(|line| !is_output(line.unit)).map(|line| line.amount).sum()
+        self.lines.iter().filter(|line| !line.unit.is_output()).map(|line| line.amount).sum()
     }
 
     /// Whether something was assumed: a region, a provider, or a selector that had to be ignored.
@@ -329,20 +329,6 @@ impl CostEstimate {
             || !self.context_ignored.is_empty()
             || self.match_kind == MatchKind::ProviderFallback
     }
-}
-
-fn is_output(unit: Unit) -> bool {
-    unit.is_output_tokens()
-        || matches!(
-            unit,
-            Unit::Reasoning
-                | Unit::Citation
-                | Unit::Image
-                | Unit::OutputPixel
-                | Unit::OutputCharacter
-                | Unit::OutputAudioMillisecond
-                | Unit::OutputVideoMillisecond
-        )
 }
 
 /// The money of many calls, with what is not known beside what is.
@@ -461,6 +447,20 @@ impl Charge {
             }
             _ => Self { kind: unpriced(), amount: None },
         }
+    }
+
+    /// What a call adds whose whole cost follows from a price book, without anything that was assumed.
+    ///
+    /// ```
+    /// use taximeter_models::{Charge, Currency, Money};
+    ///
+    /// let (input, output) = ("0.5".parse()?, "0.25".parse()?);
+    /// assert_eq!(Charge::exact(input, output, Currency::USD).known_usd(), Some("0.75".parse()?));
+    /// assert_eq!(Charge::exact(input, output, "EUR".parse().unwrap()).known_usd(), None); // of no dollar
+    /// # Ok::<(), taximeter_models::ParseMoneyError>(())
+    /// ```
+    pub fn exact(input: Money, output: Money, currency: Currency) -> Self {
+        Self::known(Amount { total: input + output, input, output, currency, is_estimate: false })
     }
 
     fn known(amount: Amount) -> Self {

@@ -111,6 +111,30 @@ impl Totals {
 
     /// Counts one operation.
     pub fn add(&mut self, operation: &OperationRecord) {
+        self.add_charged(operation, |call| Charge::of(&call.cost, call.usage.as_ref()));
+    }
+
+    /// Counts one operation whose calls cost what is said here, whatever they hold themselves: for who needs no more of a
+    /// cost than what it adds.
+    ///
+    /// ```
+    /// use taximeter_models::{Charge, Currency, LlmCall, Money, OperationRecord, Totals};
+    ///
+    /// let mut answer = OperationRecord::new("answer");
+    /// answer.llm_calls.push(LlmCall::new("openai", "gpt-4o")); // nobody has looked for a price yet
+    /// let cent: Money = "0.01".parse()?;
+    /// let mut totals = Totals::default();
+    /// totals.add_charged(&answer, |_| Charge::exact(cent, Money::ZERO, Currency::USD));
+    /// assert_eq!((totals.cost.usd(), totals.cost.is_complete()), (cent, true));
+    /// totals.add(&answer);
+    /// assert!(!totals.cost.is_complete());
+    /// # Ok::<(), taximeter_models::ParseMoneyError>(())
+    /// ```
+    pub fn add_charged(
+        &mut self,
+        operation: &OperationRecord,
+        mut charge: impl FnMut(&LlmCall) -> Charge,
+    ) {
         *match operation.outcome {
             Outcome::Success => &mut self.successful_operations,
             Outcome::Failure => &mut self.failed_operations,
@@ -123,24 +147,24 @@ impl Totals {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
         for timing in &operation.components {
-            let total = entry(&mut self.components, &timing.name);
-            total.duration = total.duration.saturating_add(timing.duration);
-            total.count = total.count.saturating_add(timing.count);
+            at(&mut self.components, &timing.name, |total| {
+                total.duration = total.duration.saturating_add(timing.duration);
+                total.count = total.count.saturating_add(timing.count);
+            });
         }
         for call in &operation.tool_calls {
-            entry(&mut self.tools, &call.name).add(call);
+            at(&mut self.tools, &call.name, |tool| tool.add(call));
         }
         for call in &operation.llm_calls {
-            self.add_llm_call(call);
+            self.add_llm_call(call, &charge(call));
         }
     }
 
-    fn add_llm_call(&mut self, call: &LlmCall) {
+    fn add_llm_call(&mut self, call: &LlmCall, charge: &Charge) {
         if let Some(usage) = &call.usage {
             self.usage += usage;
         }
-        let charge = Charge::of(&call.cost, call.usage.as_ref());
-        self.cost.add_charge(&charge);
+        self.cost.add_charge(charge);
         let provider = call.provider.as_deref().unwrap_or(NO_PROVIDER);
         let model = call.request_model.as_ref().or(call.response_model.as_ref());
         let model = model.map_or(NO_MODEL, Name::as_str);
@@ -149,10 +173,10 @@ impl Totals {
             (self.llms.len() <= FEW).then(|| self.llms.iter_mut()).into_iter().flatten();
         let is_same = |(p, m): &(Name, Name)| **m == *model && **p == *provider;
         if let Some((_, totals)) = known.find(|(key, _)| is_same(key)) {
-            totals.add(call, &charge);
+            totals.add(call, charge);
         } else {
             let totals = self.llms.entry((provider.into(), model.into())).or_default();
-            totals.add(call, &charge);
+            totals.add(call, charge);
         }
     }
 
@@ -203,15 +227,16 @@ impl AddAssign<&Self> for Totals {
         self.warnings = self.warnings.saturating_add(other.warnings);
         add_counts(&mut self.errors_by_category, &other.errors_by_category);
         for (name, tool) in &other.tools {
-            *entry(&mut self.tools, name) += tool;
+            at(&mut self.tools, name, |own| *own += tool);
         }
         for (name, llm) in &other.llms {
             *self.llms.entry(name.clone()).or_default() += llm;
         }
         for (name, component) in &other.components {
-            let total = entry(&mut self.components, name);
-            total.duration = total.duration.saturating_add(component.duration);
-            total.count = total.count.saturating_add(component.count);
+            at(&mut self.components, name, |total| {
+                total.duration = total.duration.saturating_add(component.duration);
+                total.count = total.count.saturating_add(component.count);
+            });
         }
     }
 }
@@ -280,9 +305,12 @@ impl AddAssign<&Self> for LlmTotals {
     }
 }
 
-/// The entry of a name. To clone a name costs less than to look twice.
-fn entry<'map, V: Default>(map: &'map mut BTreeMap<Name, V>, name: &Name) -> &'map mut V {
-    map.entry(name.clone()).or_default()
+/// Changes what stands at a name. A name is cloned only where it is new: its count of holders is shared with other threads.
+fn at<V: Default>(map: &mut BTreeMap<Name, V>, name: &Name, change: impl FnOnce(&mut V)) {
+    match map.get_mut(name) {
+        Some(value) => change(value),
+        None => change(map.entry(name.clone()).or_default()),
+    }
 }
 
 fn add_counts<K: Ord + Copy>(counts: &mut BTreeMap<K, u64>, more: &BTreeMap<K, u64>) {

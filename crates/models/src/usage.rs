@@ -167,6 +167,22 @@ impl Unit {
     pub const fn is_output_tokens(self) -> bool {
         matches!(self, Self::Output | Self::OutputAudio | Self::OutputImage | Self::OutputVideo)
     }
+
+    /// Whether what this counts came out, in tokens or in whatever else it is billed by. All else went in, or is billed by
+    /// the request.
+    pub const fn is_output(self) -> bool {
+        self.is_output_tokens()
+            || matches!(
+                self,
+                Self::Reasoning
+                    | Self::Citation
+                    | Self::Image
+                    | Self::OutputPixel
+                    | Self::OutputCharacter
+                    | Self::OutputAudioMillisecond
+                    | Self::OutputVideoMillisecond
+            )
+    }
 }
 
 impl fmt::Display for Unit {

@@ -34,9 +34,13 @@ pub(crate) fn bill(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -
     Some(bill)
 }
 
-/// The total of a plain bill, without its lines; none where a price is missing, the card has more to it than prices
-/// and tiers, or a sum leaves the range of [`Money`]. The amount is that of [`bill`] to the tick.
-pub(crate) fn total(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) -> Option<Money> {
+/// What goes in and what comes out of a plain bill, without its lines; none where a price is missing, the card has more to
+/// it than prices and tiers, or a sum leaves the range of [`Money`]. The amounts are those of [`bill`] to the tick.
+pub(crate) fn input_and_output(
+    card: &RateCard,
+    usage: &TokenUsage,
+    selectors: &Selectors,
+) -> Option<(Money, Money)> {
     let marginal = card.tiers.iter().any(|tier| tier.scope == TierScope::Marginal);
     let factors = card.multipliers.iter().any(|factor| factor.when.all_hold_in(selectors));
     if marginal || factors || !card.minimums.is_empty() {
@@ -44,7 +48,7 @@ pub(crate) fn total(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) 
     }
     let pricing = Pricing { card, tier: whole_request_tier(card, usage), selectors };
     let reasoning = pricing.own_price(Unit::Reasoning).map_or(0, |_| usage.get(Unit::Reasoning));
-    let mut ticks = 0_i128;
+    let (mut input, mut output) = (0_i128, 0_i128);
     for (unit, quantity) in usage.iter() {
         let quantity = match unit {
             Unit::Reasoning => reasoning,
@@ -54,7 +58,8 @@ pub(crate) fn total(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) 
         match pricing.price_of(unit) {
             _ if quantity == 0 => {}
             Some(price) => {
-                ticks = ticks.checked_add(price.each?.checked_mul(quantity.into())?)?;
+                let ticks = if unit.is_output() { &mut output } else { &mut input };
+                *ticks = ticks.checked_add(price.each?.checked_mul(quantity.into())?)?;
             }
             None if pricing.decides_on_a_tier(unit) => {}
             None => return None,
@@ -63,9 +68,10 @@ pub(crate) fn total(card: &RateCard, usage: &TokenUsage, selectors: &Selectors) 
     if usage.get(Unit::Request) == 0
         && let Some(price) = pricing.own_price(Unit::Request)
     {
-        ticks = ticks.checked_add(price.each?)?;
+        input = input.checked_add(price.each?)?;
     }
-    Some(Money::from_ticks(ticks))
+    input.checked_add(output)?;
+    Some((Money::from_ticks(input), Money::from_ticks(output)))
 }
 
 /// The prices that hold for one call.

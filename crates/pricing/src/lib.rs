@@ -5,6 +5,7 @@
 //! | prices | [`PriceBook`]: the embedded one, one from a file or a text, or one layered over the other |
 //! | the cost of a call, and why | [`PriceBook::price`] with a [`Query`], or [`PriceBook::price_call`] |
 //! | the amount alone, without an allocation | [`PriceBook::amount`] |
+//! | what call after call adds to totals | [`Charges`] |
 //! | to say how a call was served | [`Selectors`]: service tier, batch, speed, region, mode |
 //! | to list what there is | [`PriceBook::models`], of [`Model`]s with their [`RateCard`]s |
 //! | what a history would cost by another book, or at another LLM | [`reprice::Repricer`] |
@@ -40,6 +41,7 @@
 mod bill;
 mod book;
 mod card;
+mod charges;
 mod error;
 pub mod form;
 mod grammar;
@@ -62,6 +64,7 @@ mod tests;
 
 pub use book::{PriceBook, Source};
 pub use card::{Minimum, Multiplier, RateCard, Tier, TierBound, TierMetric, TierScope, UnitPrice};
+pub use charges::Charges;
 pub use error::{BookError, ReadBookError};
 pub use live::{BookRef, LiveBook, LiveBookBuilder, LiveState};
 pub use model::{Model, ModelStatus};

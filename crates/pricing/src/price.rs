@@ -5,7 +5,7 @@ use taximeter_models::{
     CostEstimate, CostOutcome, Currency, FreeReason, LlmCall, MatchKind, Money, Name, TokenUsage,
 };
 
-use crate::bill::{Bill, bill, total};
+use crate::bill::{Bill, bill, input_and_output};
 use crate::lookup::Found;
 use crate::{PriceBook, RateCard, Selector, Selectors};
 
@@ -75,8 +75,8 @@ impl PriceBook {
             .filter(|_| found.region.is_none() && found.provider.default_region.is_none());
         if let Some((model, _)) = quick {
             let card = model.card_at(query.at, query.selectors)?;
-            if let Some(total) = total(card, query.usage, query.selectors) {
-                return Some((total, card.currency));
+            if let Some((input, output)) = input_and_output(card, query.usage, query.selectors) {
+                return Some((input + output, card.currency));
             }
         }
         let outcome = cost(&found, query);

@@ -6,9 +6,9 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use taximeter_collector::{Batch, PackedRecords, Sink, SinkError};
-use taximeter_models::{CostOutcome, OperationId, OperationRecord, Totals};
+use taximeter_models::{Charge, CostOutcome, OperationId, OperationRecord, Totals};
 use taximeter_persistence::store::Store;
-use taximeter_pricing::{BookRef, LiveBook, PriceBook};
+use taximeter_pricing::{BookRef, Charges, LiveBook, PriceBook};
 
 use crate::stored::Stored;
 
@@ -187,9 +187,13 @@ impl Sink for Pipeline {
         let stored = self.append(&records);
         let mut observed = self.observed();
         if records.is_empty() {
+            let mut charges = Charges::at(&book);
             batch.for_each_lean(|record| {
-                price(record, &book);
-                observed.totals.add(record);
+                let at = record.started_at;
+                observed.totals.add_charged(record, |call| match call.cost {
+                    CostOutcome::Pending => charges.of(call, at),
+                    _ => Charge::of(&call.cost, call.usage.as_ref()),
+                });
             });
         } else {
             for record in &records {

@@ -1,10 +1,10 @@
 //! What holds for any name, usage, moment and book.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
-use taximeter_models::{CostOutcome, Money, TokenUsage, Unit};
+use taximeter_models::{Charge, CostOutcome, LlmCall, Money, Name, TokenUsage, Unit};
 
-use crate::{PriceBook, Query, Selectors};
+use crate::{Charges, PriceBook, Query, Selectors};
 
 fn names() -> impl Strategy<Value = String> {
     let known: Vec<String> = PriceBook::embedded()
@@ -92,6 +92,28 @@ proptest! {
             let explained = PriceBook::embedded().price(&query);
             let expected = explained.amount().filter(|_| explained.is_known());
             prop_assert_eq!(PriceBook::embedded().amount(&query), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_call_adds_is_what_its_explained_cost_adds(
+        llms in prop::collection::vec((prop::option::of(providers()), names(), prop::option::of(names())), 1..4),
+        calls in prop::collection::vec((any::<prop::sample::Index>(), prop::option::of(usages()), moments(), 0..8_u8), 1..20),
+    ) {
+        let book = PriceBook::embedded();
+        let mut charges = Charges::at(book);
+        for (llm, usage, at, served) in calls {
+            let (provider, asked, answered) = llm.get(&llms);
+            let mut call = LlmCall::new("", asked.as_str());
+            call.provider = provider.as_deref().map(Name::from);
+            call.response_model = answered.as_deref().map(Name::from);
+            call.usage = usage;
+            call.started_at = (served == 1).then(|| at + TimeDelta::days(400));
+            if served == 2 {
+                call = call.served_as("processing", "batch");
+            }
+            let explained = book.price_call(&call, at);
+            prop_assert_eq!(charges.of(&call, at), Charge::of(&explained, call.usage.as_ref()), "{:?}", call);
         }
     }
 
