@@ -94,7 +94,7 @@ impl Handle {
     #[inline]
     pub fn add_component(&self, name: impl AsRef<str>, duration: Duration) {
         if let Some(core) = &self.0 {
-            core.component(name.as_ref(), None, duration);
+            core.component(name.as_ref(), duration);
         }
     }
 
