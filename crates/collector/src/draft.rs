@@ -40,8 +40,11 @@ thread_local! {
     static SPARE: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
 }
 
-/// So many pieces of memory are kept, none of them with more bytes.
-const SPARES: (usize, usize) = (8, 1_024);
+/// So many pieces of memory are kept.
+const SPARES: usize = 8;
+
+/// And of what is long no more bytes than these.
+const LARGEST: usize = 1_024;
 
 impl Draft {
     /// Memory that was used before, if there is any.
@@ -68,18 +71,14 @@ impl Draft {
         })
     }
 
-    /// Keeps the memory for the next call.
+    /// Keeps the memory for the next call, if there is not enough of it.
     #[inline]
     fn keep(mut self: Box<Self>) {
-        let (most, largest) = SPARES;
+        // While a thread is torn down there is no such place any more.
         let _ = SPARE.try_with(|spare| {
-            let next = spare.take();
-            self.spares = next.as_ref().map_or(1, |next| next.spares + 1);
-            if self.spares > most || self.bytes.memory() > largest {
-                return spare.set(next);
-            }
-            self.next = next;
-            spare.set(Some(self));
+            self.next = spare.take();
+            self.spares = self.next.as_ref().map_or(1, |next| next.spares + 1);
+            spare.set(if self.spares > SPARES { self.next.take() } else { Some(self) });
         });
     }
 
@@ -236,13 +235,7 @@ impl ToolPart {
 
     /// Records it: it took so many nanoseconds, and may be known to have begun at so many after 1970.
     #[inline(never)]
-    pub(crate) fn record(
-        mut self,
-        core: &Core,
-        began: Option<i64>,
-        took: u64,
-        status: ToolStatus,
-    ) {
+    pub(crate) fn record(mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
         let write = |to: &mut Words<'_, _>| hot::tool_end(to, began, took, status);
         if hot::is_short(took) && self.0.write(hot::MOST, write) {
             core.fill_words(Kind::Tool, self.0.words());
@@ -253,13 +246,8 @@ impl ToolPart {
     }
 
     #[cold]
-    fn record_long(
-        &mut self,
-        core: &Core,
-        began: Option<i64>,
-        took: u64,
-        status: ToolStatus,
-    ) {
+    #[inline(never)]
+    fn record_long(&mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
         let bytes = self.0.long();
         if let Some(began) = began {
             part::started_nanos(bytes, began);
@@ -267,6 +255,9 @@ impl ToolPart {
         part::duration(bytes, Duration::from_nanos(took));
         part::tool_end(bytes, status);
         core.fill(Kind::Tool, bytes.padded(), core.bounds());
+        if bytes.memory() > LARGEST {
+            *bytes = Buffer::default();
+        }
     }
 
     /// Records it as over now.
@@ -283,5 +274,91 @@ impl ToolPart {
             self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
         }
         self.record(core, Some(began.wall), took, status);
+    }
+}
+
+#[cfg(all(test, not(taximeter_model)))]
+mod tests {
+    use std::time::Duration;
+
+    use taximeter_models::{OperationRecord, ToolStatus};
+
+    use crate::{Collector, Handle};
+
+    /// Records with calls before and behind; gives the record, of which nothing was lost.
+    fn recorded(record: impl FnOnce(&Handle)) -> OperationRecord {
+        let collector = Collector::builder().build().expect("a thread");
+        let op = collector.operation("op").start();
+        let call = |name| op.tool(name).with("k", "v").took(Duration::ZERO, ToolStatus::Success);
+        call("first");
+        record(&op);
+        call("last");
+        let record = op.finish().expect("it is on");
+        let counts = collector.counts();
+        assert_eq!((counts.late_parts, counts.truncated), (0, 0));
+        for call in [record.tool_calls.first(), record.tool_calls.last()] {
+            assert_eq!(call.map(|call| call.metadata["k"] == "v"), Some(true));
+        }
+        record
+    }
+
+    fn names(record: &OperationRecord) -> Vec<&str> {
+        record.tool_calls.iter().map(|call| call.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_recorded_while_a_call_is_put_together_does_not_meet_it() {
+        let record = recorded(|op| {
+            let (one, other) = (op.tool("one").with("n", 1), op.tool("other").with("n", 2));
+            op.add_component("between", Duration::from_nanos(3));
+            let one = one.with("text", "a text").attempt(7);
+            other.with("number", 9).took(Duration::ZERO, ToolStatus::Failure);
+            one.with("last", u64::MAX).took(Duration::from_nanos(5), ToolStatus::Success);
+        });
+        assert_eq!(names(&record), ["first", "other", "one", "last"]);
+        assert_eq!(record.tool_calls[1].metadata["number"], 9);
+        let one = &record.tool_calls[2];
+        assert_eq!((one.attempt, one.duration), (7, Some(Duration::from_nanos(5))));
+        assert_eq!(one.metadata["text"], "a text");
+        assert_eq!(one.metadata["last"], u64::MAX);
+        assert_eq!(record.components[0].duration, Duration::from_nanos(3));
+    }
+
+    #[test]
+    fn a_call_that_never_begins_leaves_nothing() {
+        let record = recorded(|op| drop(op.tool("never").with("k", "another")));
+        assert_eq!(names(&record), ["first", "last"]);
+    }
+
+    #[test]
+    fn a_call_goes_on_on_another_thread() {
+        let record = recorded(|op| {
+            let call = op.tool("sent").with("here", 1);
+            std::thread::scope(|scope| {
+                let there = || call.with("there", 2).took(Duration::ZERO, ToolStatus::Success);
+                scope.spawn(there).join().expect("it does not panic");
+            });
+        });
+        assert_eq!(names(&record), ["first", "sent", "last"]);
+        let sent = &record.tool_calls[1].metadata;
+        assert_eq!((&sent["here"], &sent["there"]), (&1.into(), &2.into()));
+    }
+
+    #[test]
+    fn a_call_of_any_length_is_whole() {
+        for length in [0, 40, 64, 65, 100, 1_000] {
+            let text = "x".repeat(length);
+            let record = recorded(|op| {
+                let keys = ["a", "b", "c", "a key that is not short", "d"];
+                let call = op.tool("call");
+                let call = keys.into_iter().fold(call, |call, key| call.with(key, text.as_str()));
+                call.with("n", length).start().succeed();
+            });
+            let call = &record.tool_calls[1];
+            assert_eq!(call.metadata.len(), 6);
+            assert!(call.metadata.values().filter(|value| *value == text.as_str()).count() == 5);
+            assert_eq!(call.metadata["n"], length);
+            assert!(call.started_at.is_some());
+        }
     }
 }

@@ -199,11 +199,7 @@ impl Page {
     /// Puts a part together where it belongs, if this thread may and there is room; says whether it did. What is
     /// written is nobody's until it is said how far.
     #[inline]
-    pub(crate) fn write(
-        &self,
-        kind: Kind,
-        compose: impl FnOnce(&mut Words<'_, ROOM>),
-    ) -> bool {
+    pub(crate) fn write(&self, kind: Kind, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
         self.takes(kind)
             .is_some_and(|written| self.compose(written, 1 << Written::place(kind), compose))
     }

@@ -129,19 +129,18 @@ impl Core {
     }
 
     #[inline]
-    pub(crate) fn usage(&self, provider: &str, model: &str, usage: Result<TokenUsage, UsageError>) {
-        match (Label::of(provider), Label::of(model), usage) {
-            (Some(provider), Some(model), Ok(usage)) => self.plain_usage(provider, model, &usage),
-            (_, _, usage) => self.any_usage(provider, model, usage),
+    pub(crate) fn usage(&self, provider: &str, model: &str, usage: &TokenUsage) {
+        match (Label::of(provider), Label::of(model)) {
+            (Some(provider), Some(model)) => self.plain_usage(provider, model, usage),
+            _ => self.any_usage(provider, model, usage),
         }
     }
 
     #[inline]
     fn plain_usage(&self, provider: Label, model: Label, usage: &TokenUsage) {
         let compose = |to: &mut Words<'_, _>| hot::usage(to, provider, model, usage);
-        let is_plain = self.plain.is_name(provider)
-            && self.plain.is_name(model)
-            && hot::is_usage(usage);
+        let is_plain =
+            self.plain.is_name(provider) && self.plain.is_name(model) && hot::is_usage(usage);
         if !(is_plain && self.page.write(Kind::Llm, compose)) {
             self.show_usage(provider, model, usage);
         }
@@ -150,28 +149,25 @@ impl Core {
     #[cold]
     #[inline(never)]
     fn show_usage(&self, provider: Label, model: Label, usage: &TokenUsage) {
-        provider.show(|provider| model.show(|model| self.put_any_usage(provider, model, usage)));
+        provider.show(|provider| model.show(|model| self.any_usage(provider, model, usage)));
     }
 
-    fn put_any_usage(&self, provider: &str, model: &str, usage: &TokenUsage) {
+    #[inline(never)]
+    fn any_usage(&self, provider: &str, model: &str, usage: &TokenUsage) {
         let mut bounds = self.bounds();
         let provider = bounds.name(Field::Model, provider);
         let model = bounds.name(Field::Model, model);
         self.compose(Kind::Llm, bounds, |to| part::usage(to, &provider, &model, usage));
     }
 
-    #[inline(never)]
-    fn any_usage(&self, provider: &str, model: &str, usage: Result<TokenUsage, UsageError>) {
-        match usage {
-            Ok(usage) => self.put_any_usage(provider, model, &usage),
-            Err(error) => {
-                let mut bounds = self.bounds();
-                let mut call = LlmCall::new(provider, model);
-                self.put_usage(&mut call, Err(error));
-                let call = bounds.llm_call(call);
-                self.compose(Kind::Llm, bounds, |to| part::llm(to, &call));
-            }
-        }
+    /// Records a call whose numbers cannot be, without them.
+    #[cold]
+    pub(crate) fn invalid_usage(&self, provider: &str, model: &str, error: UsageError) {
+        let mut bounds = self.bounds();
+        let mut call = LlmCall::new(provider, model);
+        self.put_usage(&mut call, Err(error));
+        let call = bounds.llm_call(call);
+        self.compose(Kind::Llm, bounds, |to| part::llm(to, &call));
     }
 
     /// Gives a call its usage, or says why it has none.

@@ -96,7 +96,9 @@ impl Buffer {
     }
 
     pub(crate) fn put_words(&mut self, words: &[Word]) {
-        words.iter().for_each(|word| self.put(&word.load(Ordering::Relaxed).to_le_bytes()));
+        for word in words {
+            self.put(&word.load(Ordering::Relaxed).to_le_bytes());
+        }
     }
 
     #[inline]

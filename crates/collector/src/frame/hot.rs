@@ -12,34 +12,28 @@ pub(crate) const MOST: usize = 64;
 /// The longest text that is put in here.
 pub(crate) const TEXT: usize = 64;
 
-/// The first bytes of a piece.
+/// The first bytes of a piece: its tag, and lengths, which are below 256.
 #[inline]
-fn head(bytes: [u8; 3]) -> u64 {
-    let [first, second, third] = bytes.map(u64::from);
-    first | second << 8 | third << 16
-}
-
-/// The length of a label or of a text of no more than [`TEXT`] bytes.
-#[inline]
-fn byte(length: usize) -> u8 {
-    debug_assert!(length < 256, "it was asked for");
-    (length & 0xff) as u8
+fn head(tag: u8, lengths: [usize; 2]) -> u64 {
+    let [first, second] = lengths.map(|length| length as u64);
+    debug_assert!(first.max(second) < 256, "it was asked for");
+    u64::from(tag) | first << 8 | second << 16
 }
 
 #[inline]
 pub(crate) fn name<const N: usize>(to: &mut Words<'_, N>, name: Label) {
-    to.label(head([tag::NAME, byte(name.len()), 0]), 2, name);
+    to.label(head(tag::NAME, [name.len(), 0]), 2, name);
 }
 
 #[inline]
 pub(crate) fn text<const N: usize>(to: &mut Words<'_, N>, key: Label, text: &str) {
-    to.label(head([tag::TEXT_APART, byte(key.len()), byte(text.len())]), 3, key);
+    to.label(head(tag::TEXT_APART, [key.len(), text.len()]), 3, key);
     to.text(text);
 }
 
 #[inline]
 pub(crate) fn unsigned<const N: usize>(to: &mut Words<'_, N>, key: Label, number: u64) {
-    let before = |tag| head([tag, byte(key.len()), 0]) | number << 16;
+    let before = |tag| head(tag, [key.len(), 0]) | number << 16;
     if number <= u16::MAX.into() {
         to.label(before(tag::NUMBER_SHORT), 4, key);
     } else if number < 1 << 40 {
@@ -71,7 +65,7 @@ pub(crate) fn component<const N: usize>(
 
 #[inline]
 pub(crate) fn tool<const N: usize>(to: &mut Words<'_, N>, name: Label) {
-    to.label(head([tag::TOOL, byte(name.len()), 0]), 2, name);
+    to.label(head(tag::TOOL, [name.len(), 0]), 2, name);
 }
 
 /// What stands at the end of a call that took so many nanoseconds.
@@ -106,7 +100,7 @@ pub(crate) fn usage<const N: usize>(
 ) {
     let cached = usage.get(Unit::CacheRead);
     let tag = if cached == 0 { tag::LLM_USED } else { tag::LLM_CACHED };
-    to.label(head([tag, byte(provider.len()), byte(model.len())]), 3, provider);
+    to.label(head(tag, [provider.len(), model.len()]), 3, provider);
     to.label(0, 0, model);
     to.word(usage.get(Unit::Input) | usage.get(Unit::Output) << 32);
     if cached > 0 {

@@ -265,7 +265,8 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         self.gap(3 + provider)?;
         call.request_model = Some(self.name_of(model, old.request_model)?);
         self.gap(model)?;
-        let [input, output] = [self.array()?, self.array()?].map(|half| u32::from_le_bytes(half).into());
+        let [input, output] =
+            [self.array()?, self.array()?].map(|half| u32::from_le_bytes(half).into());
         call.usage = Some(if tag == tag::LLM_USED {
             TokenUsage::new(input, output)
         } else {
@@ -323,9 +324,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
                 self.gap(3 + key)?;
                 let bytes = self.take(text)?;
                 self.gap(text)?;
-                self.keep(metadata, key_bytes, |_| {
-                    std::str::from_utf8(bytes).ok().map(Value::from)
-                })
+                self.keep(metadata, key_bytes, |_| std::str::from_utf8(bytes).ok().map(Value::from))
             }
             tag::METADATA => {
                 let key = self.bytes_of_text()?;
@@ -392,9 +391,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
             tag::NULL => Value::Null,
             tag::FALSE => Value::Bool(false),
             tag::TRUE => Value::Bool(true),
-            tag @ tag::UNSIGNED..=tag::UNSIGNED_LAST => {
-                self.sized(tag - tag::UNSIGNED)?.into()
-            }
+            tag @ tag::UNSIGNED..=tag::UNSIGNED_LAST => self.sized(tag - tag::UNSIGNED)?.into(),
             tag::SIGNED => i64::from_le_bytes(self.array()?).into(),
             tag::FLOAT => {
                 let number = f64::from_bits(u64::from_le_bytes(self.array()?));

@@ -11,7 +11,9 @@ use taximeter_models::{
     Unit, Warning,
 };
 
-use super::{Buffer, Ended, HEADER, LONG, Label, Word, Words, close, encode, hot, id_of, read, read_lean};
+use super::{
+    Buffer, Ended, HEADER, LONG, Label, Word, Words, close, encode, hot, id_of, read, read_lean,
+};
 
 fn back(record: &OperationRecord) -> OperationRecord {
     let mut buffer = Buffer::default();

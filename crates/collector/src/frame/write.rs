@@ -41,12 +41,7 @@ pub(crate) struct Ended {
 
 impl Default for Ended {
     fn default() -> Self {
-        Self {
-            id: OperationId::default(),
-            started_at: 0,
-            duration: 0,
-            outcome: Outcome::Success,
-        }
+        Self { id: OperationId::default(), started_at: 0, duration: 0, outcome: Outcome::Success }
     }
 }
 

@@ -109,8 +109,7 @@ fn is_harmless(bytes: &[u8]) -> bool {
         (None, Some(first), Some(last)) => near_signs::<HALF>(first) | near_signs::<HALF>(last),
         _ => bytes.iter().any(|byte| is_near_sign(*byte)),
     };
-    !signs
-        && (bytes.len() < SHORTEST || !bytes.as_chunks().0.iter().any(may_be_word))
+    !signs && (bytes.len() < SHORTEST || !bytes.as_chunks().0.iter().any(may_be_word))
 }
 
 /// Half a key. A whole one fills at least one of the pieces of this length that a text falls into.
@@ -118,6 +117,11 @@ const HALF: usize = SHORTEST / 2;
 
 /// Whether none of these bytes surely ends a word. All are looked at together: the compiler makes a few instructions of it.
 #[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "without a branch, many bytes are compared at once; they come as pieces of a text"
+)]
 fn may_be_word(bytes: &[u8; HALF]) -> bool {
     bytes.iter().fold(true, |all, byte| all & ((*byte >= b'0') | (*byte == b'-')))
 }

@@ -4,6 +4,8 @@
 //! with two keys each; one token usage; end. All cases take turns in one process; a round is a chunk of operations and
 //! a flush, so that no peer has a reason to lose any; the median of the rounds counts. Nothing is printed of ours
 //! before records were read back and compared with what went in.
+//!
+//! `--only CASE TIMES` records one case so many times and nothing else, for a profiler to look at.
 
 mod ours;
 mod peers;
