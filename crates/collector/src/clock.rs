@@ -105,16 +105,18 @@ pub(crate) struct Other {
 }
 
 impl Other {
-    fn monotonic(&self, intake: &Intake) -> Duration {
-        match guarded(intake, || self.clock.monotonic()) {
+    #[cold]
+    fn monotonic(&self, intake: &Intake) -> u64 {
+        match guarded(intake, || nanos(self.clock.monotonic())) {
             Some(now) => {
-                self.monotonic.store(nanos(now), Ordering::Relaxed);
+                self.monotonic.store(now, Ordering::Relaxed);
                 now
             }
-            None => Duration::from_nanos(self.monotonic.load(Ordering::Relaxed)),
+            None => self.monotonic.load(Ordering::Relaxed),
         }
     }
 
+    #[cold]
     fn wall(&self, intake: &Intake) -> i64 {
         match guarded(intake, || unix_nanos(self.clock.wall())) {
             Some(now) => {
@@ -141,16 +143,18 @@ impl Time {
 /// One moment by both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
-    pub(crate) monotonic: Duration,
+    /// Nanoseconds of the monotonic clock.
+    pub(crate) monotonic: u64,
     /// Nanoseconds since 1970.
     pub(crate) wall: i64,
 }
 
 impl Time {
+    /// The nanoseconds of the monotonic clock.
     #[inline]
-    pub(crate) fn monotonic(&self, intake: &Intake) -> Duration {
+    pub(crate) fn monotonic(&self, intake: &Intake) -> u64 {
         match self {
-            Self::System(clock) => Duration::from_nanos(clock.nanos()),
+            Self::System(clock) => clock.nanos(),
             Self::Other(clock) => clock.monotonic(intake),
         }
     }
@@ -160,8 +164,8 @@ impl Time {
     pub(crate) fn now(&self, intake: &Intake) -> Moment {
         match self {
             Self::System(clock) => {
-                let nanos = clock.nanos();
-                Moment { monotonic: Duration::from_nanos(nanos), wall: clock.wall_at(nanos) }
+                let monotonic = clock.nanos();
+                Moment { monotonic, wall: clock.wall_at(monotonic) }
             }
             Self::Other(clock) => {
                 Moment { monotonic: clock.monotonic(intake), wall: clock.wall(intake) }

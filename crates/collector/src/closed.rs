@@ -92,13 +92,12 @@ pub(crate) struct Spare {
 }
 
 impl Spare {
-    /// Begins an operation in it.
+    /// The place, with its memory.
     #[inline]
-    pub(crate) fn begin(self, name: &str) -> Arc<Core> {
+    pub(crate) fn place(self) -> Arc<Core> {
         if let Some(open) = self.open {
             self.core.give(open);
         }
-        self.core.begin(name);
         self.core
     }
 }

@@ -1,63 +1,86 @@
 //! The parts of an operation while they run: components, calls of tools, calls of LLMs.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use taximeter_models::{
     ErrorCategory, ErrorRecord, Failure, LlmCall, TokenUsage, ToolStatus, UsageError,
 };
 
 use crate::bounds::{BEYOND, Bounds};
 use crate::clock::Moment;
+use crate::draft::ToolPart;
 use crate::ending::{decided, read};
-use crate::frame::{Buffer, part};
+use crate::frame::{Label, nanos};
 use crate::handle::Handle;
 use crate::limits::head;
-use crate::page::Kind;
 use crate::place::Core;
-use crate::redact::Field;
 use crate::value::{Hot, MetaValue};
 
 /// A component that runs; its time is recorded when this is dropped.
 #[derive(Debug)]
-pub struct ComponentGuard {
-    handle: Handle,
+pub struct ComponentGuard(Option<Running>);
+
+#[derive(Debug)]
+struct Running {
+    core: Arc<Core>,
     name: NameText,
-    /// By the monotonic clock.
-    began: Duration,
+    /// Nanoseconds of the monotonic clock.
+    began: u64,
 }
 
 /// The name of a component while it runs; mostly short enough to need no memory of its own.
-type NameText = smallvec::SmallVec<[u8; 40]>;
+#[derive(Debug)]
+enum NameText {
+    Short(Label),
+    Long(SmallVec<[u8; 40]>),
+}
+
+impl NameText {
+    #[cold]
+    fn long(core: &Core, name: &str) -> Self {
+        // More than is allowed is kept, so that the cut is seen and counted when the name is recorded.
+        let most = core.shared.intake.limits().name_bytes.saturating_add(BEYOND);
+        Self::Long(SmallVec::from_slice(head(name, most).as_bytes()))
+    }
+}
 
 impl ComponentGuard {
     #[inline]
     pub(crate) fn start(handle: &Handle, name: &str) -> Self {
-        let Some(core) = &handle.0 else {
-            return Self { handle: Handle::off(), name: NameText::new(), began: Duration::ZERO };
-        };
-        // More than is allowed is kept, so that the cut is seen and counted when the name is recorded.
-        let most = core.shared.intake.limits().name_bytes.saturating_add(BEYOND);
-        let name = NameText::from_slice(head(name, most).as_bytes());
-        Self {
-            handle: handle.clone(),
-            name,
-            began: core.shared.time.monotonic(&core.shared.intake),
-        }
+        Self(handle.0.as_ref().map(|core| {
+            let name = Label::of(name).map_or_else(|| NameText::long(core, name), NameText::Short);
+            Running { core: Arc::clone(core), name, began: core.now() }
+        }))
     }
 
     /// Ends it; as good as dropping it.
+    #[inline]
     pub fn stop(self) {}
+}
+
+impl Running {
+    #[inline(never)]
+    fn end(self) {
+        let Self { core, name, began } = self;
+        let (offset, took) = (core.since_start(began), core.now().saturating_sub(began));
+        match name {
+            NameText::Short(name) => core.plain_component(name, Some(offset), took),
+            NameText::Long(name) => {
+                let name = std::str::from_utf8(&name).unwrap_or_default();
+                core.any_component(name, Some(offset), took);
+            }
+        }
+    }
 }
 
 impl Drop for ComponentGuard {
     #[inline]
     fn drop(&mut self) {
-        let Some(core) = &self.handle.0 else { return };
-        let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(self.began);
-        let name = std::str::from_utf8(&self.name).unwrap_or_default();
-        core.component(name, Some(self.began), took);
+        if let Some(running) = self.0.take() {
+            running.end();
+        }
     }
 }
 
@@ -68,7 +91,7 @@ impl Moment {
 
     fn elapsed(self, handle: &Handle) -> Option<Duration> {
         let core = handle.0.as_ref()?;
-        Some(core.shared.time.monotonic(&core.shared.intake).saturating_sub(self.monotonic))
+        Some(Duration::from_nanos(core.now().saturating_sub(self.monotonic)))
     }
 }
 
@@ -86,120 +109,6 @@ pub struct ToolStart<'h>(Option<(&'h Arc<Core>, ToolPart)>);
 #[derive(Debug)]
 #[must_use = "dropped at once, the call is recorded as cancelled"]
 pub struct ToolGuard(Option<(Arc<Core>, ToolPart, Moment)>);
-
-/// A call that is put together within the limits.
-#[derive(Debug)]
-struct ToolPart {
-    // In a place of its own, so that it is moved for little.
-    draft: Box<Draft>,
-}
-
-#[derive(Debug, Default)]
-struct Draft {
-    bytes: Buffer,
-    keys: usize,
-}
-
-thread_local! {
-    #[expect(clippy::vec_box, reason = "a call is moved from hand to hand: by its place, it is for little")]
-    /// Memory for calls, to be used again: a few hundred bytes for each call that runs on this thread at a time.
-    static SPARE: RefCell<Vec<Box<Draft>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// So many pieces of memory are kept, none of them larger.
-const SPARES: (usize, usize) = (8, 1_024);
-
-impl ToolPart {
-    fn new(core: &Core, name: &str) -> Self {
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-        let mut draft = spare.ok().flatten().unwrap_or_default();
-        draft.bytes.clear();
-        draft.keys = 0;
-        let mut part = Self { draft };
-        if core.plain().is_name(name) {
-            part::tool_begin(&mut part.draft.bytes, name);
-            return part;
-        }
-        part.put(core, |bytes, bounds| {
-            part::tool_begin(bytes, &bounds.name(Field::Tool, name));
-        });
-        part
-    }
-
-    #[inline]
-    fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
-        let mut bounds = core.bounds();
-        put(&mut self.draft.bytes, &mut bounds);
-        bounds.report(&core.shared.intake);
-    }
-
-    /// As [`put`](ToolPart::put), for what is kept under a key.
-    #[inline]
-    fn put_key(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
-        self.draft.keys += 1;
-        let keys = self.draft.keys;
-        self.put(core, |bytes, bounds| {
-            if keys <= bounds.limits.keys { put(bytes, bounds) } else { bounds.left_out() }
-        });
-    }
-
-    #[inline(never)]
-    fn text(&mut self, core: &Core, key: &str, text: &str) {
-        if self.draft.keys < core.shared.intake.limits().keys && core.plain().is_entry(key, text) {
-            self.draft.keys += 1;
-            return part::text(&mut self.draft.bytes, key, text);
-        }
-        self.put_key(core, |bytes, bounds| {
-            if let Some(name) = bounds.key(key)
-                && let Some(text) = bounds.text(key, text)
-            {
-                part::text(bytes, &name, &text);
-            }
-        });
-    }
-
-    #[inline(never)]
-    fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
-        if self.draft.keys < core.shared.intake.limits().keys && core.plain().is_key(key) {
-            self.draft.keys += 1;
-            return part::unsigned(&mut self.draft.bytes, key, number);
-        }
-        self.put_key(core, |bytes, bounds| match bounds.number_key(key) {
-            Some(key) => part::unsigned(bytes, &key, number),
-            None => put_entry(bytes, bounds, key, MetaValue::Unsigned(number)),
-        });
-    }
-
-    #[inline(never)]
-    fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
-        self.put_key(core, |bytes, bounds| put_entry(bytes, bounds, key, value));
-    }
-
-    #[inline(never)]
-    fn record(mut self, core: &Core, took: Duration, status: ToolStatus) {
-        if took >= Bounds::LONGEST {
-            self.put(core, |_, bounds| _ = bounds.duration(took));
-        }
-        part::duration(&mut self.draft.bytes, took.min(Bounds::LONGEST));
-        part::tool_end(&mut self.draft.bytes, status);
-        core.fill_plain(Kind::Tool, self.draft.bytes.padded());
-        let (most, largest) = SPARES;
-        if self.draft.bytes.memory() <= largest {
-            let _ = SPARE.try_with(|spare| {
-                let mut spare = spare.borrow_mut();
-                if spare.len() < most {
-                    spare.push(self.draft);
-                }
-            });
-        }
-    }
-}
-
-fn put_entry(bytes: &mut Buffer, bounds: &mut Bounds<'_>, key: &str, value: MetaValue<'_>) {
-    if let Some((key, value)) = bounds.entry(key, value) {
-        part::metadata(bytes, &key, &value);
-    }
-}
 
 impl<'h> ToolStart<'h> {
     #[inline]
@@ -224,7 +133,7 @@ impl<'h> ToolStart<'h> {
     /// Says which try this is, counted from 1. Default: 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
         if let Some((_, call)) = &mut self.0 {
-            part::attempt(&mut call.draft.bytes, attempt);
+            call.attempt(attempt);
         }
         self
     }
@@ -232,7 +141,7 @@ impl<'h> ToolStart<'h> {
     /// Gives a hash of the arguments, to find calls that repeat.
     pub fn arguments_hash(mut self, hash: u64) -> Self {
         if let Some((_, call)) = &mut self.0 {
-            part::arguments_hash(&mut call.draft.bytes, hash);
+            call.arguments_hash(hash);
         }
         self
     }
@@ -263,7 +172,10 @@ impl<'h> ToolStart<'h> {
     #[inline]
     pub fn took(self, duration: Duration, status: ToolStatus) {
         if let Some((core, call)) = self.0 {
-            call.record(core, duration, status);
+            if duration > Bounds::LONGEST {
+                core.too_long();
+            }
+            call.record(core, None, nanos(duration), status);
         }
     }
 
@@ -312,18 +224,6 @@ impl ToolGuard {
         if let Some((core, call, began)) = self.0.take() {
             call.end(&core, began, status, error);
         }
-    }
-}
-
-impl ToolPart {
-    #[inline(never)]
-    fn end(mut self, core: &Core, began: Moment, status: ToolStatus, error: Option<ErrorRecord>) {
-        let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(began.monotonic);
-        part::started_nanos(&mut self.draft.bytes, began.wall);
-        if let Some(error) = error {
-            self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
-        }
-        self.record(core, took, status);
     }
 }
 

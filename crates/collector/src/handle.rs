@@ -94,7 +94,7 @@ impl Handle {
     #[inline]
     pub fn add_component(&self, name: impl AsRef<str>, duration: Duration) {
         if let Some(core) = &self.0 {
-            core.component(name.as_ref(), None, duration);
+            core.component(name.as_ref(), duration);
         }
     }
 
@@ -129,8 +129,11 @@ impl Handle {
         UsageError: From<U::Error>,
     {
         if let Some(core) = &self.0 {
-            let usage = usage.try_into().map_err(UsageError::from);
-            core.usage(provider.as_ref(), model.as_ref(), usage);
+            let (provider, model) = (provider.as_ref(), model.as_ref());
+            match usage.try_into() {
+                Ok(usage) => core.usage(provider, model, &usage),
+                Err(error) => core.invalid_usage(provider, model, error.into()),
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
-use taximeter_models::OperationRecord;
+use taximeter_models::{OperationRecord, ToolStatus};
 
 use crate::{Collector, Counts, Limits, LossReason, MemorySink, Sink, SinkError, WhenFull};
 
@@ -149,11 +149,12 @@ fn a_part_that_meets_the_end_of_its_operation_is_in_the_record_or_counted_as_lat
         // Another thread ends what this one writes.
         let ending = thread::spawn(move || op.succeed());
         handle.add_component("c", SOON);
-        handle.add_component("c", SOON);
+        handle.tool("t").with("k", 1).took(SOON, ToolStatus::Success);
         drop(handle);
         ending.join().expect("it does not panic");
         collector.shutdown(SOON).expect("the worker ends");
-        let kept: usize = sink.records().iter().map(|record| record.components.len()).sum();
+        let parts = |record: &OperationRecord| record.components.len() + record.tool_calls.len();
+        let kept: usize = sink.records().iter().map(parts).sum();
         let counts = collector.counts();
         assert_eq!((counts.stored, kept as u64 + counts.late_parts), (1, 2), "{counts:?}");
     });

@@ -4,6 +4,8 @@
 //! frame, which begins with what stands on the page. The first one above turns the frame into a record, in which parts
 //! can be merged and replaced.
 
+use std::time::Duration;
+
 use chrono::DateTime;
 use taximeter_models::{
     ComponentTiming, ErrorRecord, LlmCall, Metadata, Name, OperationRecord, ToolCall, Warning,
@@ -76,7 +78,8 @@ impl Open {
         if let Some(record) = &mut self.full {
             record.id = ended.id;
             record.started_at = DateTime::from_timestamp_nanos(ended.started_at);
-            (record.duration, record.outcome) = (ended.duration, ended.outcome);
+            record.duration = Duration::from_nanos(ended.duration);
+            record.outcome = ended.outcome;
             frame::encode(&mut self.frame, record);
         }
         frame::close(&mut self.frame, ended);

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use taximeter_models::{ErrorRecord, Failure, OperationId, OperationRecord, Outcome};
 
 use crate::bounds::Bounds;
+use crate::closed::Spare;
 use crate::collector::Shared;
 use crate::ending::{Ending, decided, read};
+use crate::frame::Label;
 use crate::handle::Handle;
 use crate::place::Core;
 use crate::redact::Field;
@@ -34,14 +36,14 @@ struct Prepared {
 }
 
 impl Prepared {
-    #[inline(never)]
+    #[inline]
     fn text(&self, key: &str, text: &str) {
         if let Some(core) = &self.core {
             core.text(key, text);
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn unsigned(&self, key: &str, number: u64) {
         if let Some(core) = &self.core {
             core.unsigned(key, number);
@@ -75,15 +77,38 @@ impl OperationBuilder {
         Self(None)
     }
 
+    #[inline]
     pub(crate) fn new(shared: &Arc<Shared>, name: &str) -> Self {
+        match Label::of(name) {
+            Some(name) => Self::plain(shared, name),
+            None => Self::any(shared, name),
+        }
+    }
+
+    #[inline(never)]
+    fn plain(shared: &Arc<Shared>, name: Label) -> Self {
+        if shared.intake.plain().is_name(name) {
+            return Self::begun(shared, |core| core.begin(name));
+        }
+        name.show(|name| Self::any(shared, name))
+    }
+
+    #[inline(never)]
+    fn any(shared: &Arc<Shared>, name: &str) -> Self {
         let mut bounds = Bounds::new(&shared.intake);
         let name = bounds.name(Field::Operation, name);
-        let core = match shared.intake.offered() {
-            Some(spare) => Some(spare.begin(&name)),
-            None => Core::make(shared).inspect(|core| core.begin(&name)),
-        };
+        let begun = Self::begun(shared, |core| core.begin_long(&name));
         bounds.report(&shared.intake);
-        Self(core.map(|core| Prepared { core: Some(core), parent: None }))
+        begun
+    }
+
+    #[inline]
+    fn begun(shared: &Arc<Shared>, begin: impl FnOnce(&Core)) -> Self {
+        let place = shared.intake.offered().map(Spare::place).or_else(|| Core::make(shared));
+        Self(place.map(|core| {
+            begin(&core);
+            Prepared { core: Some(core), parent: None }
+        }))
     }
 
     /// Keeps a value with it.

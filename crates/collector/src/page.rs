@@ -14,13 +14,9 @@
 //! is the writer just before it ceased to be: then it writes on for a moment, behind all that was read before, where it is
 //! found by the next look at `written`. A page is begun anew only when nobody holds a handle to it, the writer included.
 
-// In a model too the words are the standard library's: what is read of them is decided by `written` alone, so that to
-// try the orders of the words would try nothing else.
-use std::sync::atomic::AtomicU64 as Word;
-
 use taximeter_models::OperationId;
 
-use crate::frame::{Buffer, Ended, HEADER, header};
+use crate::frame::{Buffer, Ended, HEADER, Word, Words, header};
 use crate::limits::Limits;
 use crate::slots::{NOBODY, is_own, token};
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -30,6 +26,9 @@ const WORDS: usize = 64;
 
 /// The bytes of a page.
 pub(crate) const PAGE: usize = WORDS * 8;
+
+/// The words that a part is given to be put together in.
+const ROOM: usize = 16;
 
 /// The kinds of parts of which there may be so many and no more.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +75,19 @@ impl Written {
         all(self).saturating_sub(all(before))
     }
 
+    /// As many parts of each kind as there may be.
+    fn most(limits: &Limits) -> Self {
+        let most = |kind: &Kind| (kind.most(limits).min(MOST) as u64) << Self::place(*kind);
+        Self(Kind::ALL.iter().map(most).fold(0, |all, most| all | most))
+    }
+
+    /// Whether there are fewer parts of a kind.
+    #[inline]
+    fn is_below(self, most: Self, kind: Kind) -> bool {
+        let bits = ((1 << COUNT_BITS) - 1) << Self::place(kind);
+        self.0 & bits < most.0 & bits
+    }
+
     const fn place(kind: Kind) -> u32 {
         LENGTH_BITS + COUNT_BITS * kind as u32
     }
@@ -110,14 +122,20 @@ impl Kind {
 pub(crate) struct Page {
     writer: AtomicU64,
     written: AtomicU64,
+    /// So many parts of each kind there may be.
+    most: Written,
+    /// No part begins beyond so many bytes: there is no room for it, or the record is as long as it may be.
+    full: usize,
     words: [Word; WORDS],
 }
 
 impl Page {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             writer: AtomicU64::new(NOBODY),
             written: AtomicU64::new(0),
+            most: Written::most(limits),
+            full: limits.record_bytes.saturating_sub(1).min(PAGE),
             words: [const { Word::new(0) }; WORDS],
         }
     }
@@ -148,14 +166,69 @@ impl Page {
         self.append(written, bytes, 0)
     }
 
-    /// Appends a part. Only while it is this thread's; says whether the limits and the page had room for it.
+    /// How far it is written, if this thread may append a part of a kind.
     #[inline]
-    pub(crate) fn put_part(&self, kind: Kind, part: &[u8], limits: &Limits) -> bool {
+    fn takes(&self, kind: Kind) -> Option<u64> {
         let written = self.written.load(Ordering::Relaxed);
-        let most = kind.most(limits).min(MOST);
-        Written(written).of(kind) < most
-            && Written(written).bytes() < limits.record_bytes
-            && self.append(written, part, 1 << Written::place(kind))
+        let has_room = Written(written).is_below(self.most, kind)
+            && Written(written).bytes() <= self.full
+            && self.is_own();
+        has_room.then_some(written)
+    }
+
+    /// Appends a part, if this thread may; says whether it did.
+    #[inline]
+    pub(crate) fn put_part(&self, kind: Kind, part: &[u8]) -> bool {
+        let put = |written| self.append(written, part, 1 << Written::place(kind));
+        self.takes(kind).is_some_and(put)
+    }
+
+    /// Appends a part that is words already, if this thread may; says whether it did.
+    #[inline]
+    pub(crate) fn put_words(&self, kind: Kind, part: &[Word]) -> bool {
+        let Some(written) = self.takes(kind) else { return false };
+        let place = Written(written).bytes() / 8;
+        let Some(words) = self.words.get(place..place + part.len()) else { return false };
+        for (word, new) in words.iter().zip(part) {
+            word.store(new.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.wrote(written, part.len() * 8, 1 << Written::place(kind));
+        true
+    }
+
+    /// Puts a part together where it belongs, if this thread may and there is room; says whether it did. What is
+    /// written is nobody's until it is said how far.
+    #[inline]
+    pub(crate) fn write(&self, kind: Kind, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        self.takes(kind)
+            .is_some_and(|written| self.compose(written, 1 << Written::place(kind), compose))
+    }
+
+    /// As [`write`](Page::write), for the name, with which a page begins. Only for who alone knows the operation.
+    #[inline]
+    pub(crate) fn write_name(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) {
+        self.compose(HEADER as u64, 0, compose);
+    }
+
+    #[inline]
+    fn compose(
+        &self,
+        written: u64,
+        count: u64,
+        compose: impl FnOnce(&mut Words<'_, ROOM>),
+    ) -> bool {
+        let room = self.words.get(Written(written).bytes() / 8..);
+        let Some(room) = room.and_then(|room| room.first_chunk()) else { return false };
+        let mut words = Words::new(room, 0);
+        compose(&mut words);
+        self.wrote(written, words.len() * 8, count);
+        true
+    }
+
+    /// Says how far it is written.
+    #[inline]
+    fn wrote(&self, before: u64, bytes: usize, count: u64) {
+        self.written.store(before + bytes as u64 + count, Ordering::Release);
     }
 
     /// Appends bytes that are [padded](Buffer::padded).
@@ -167,7 +240,7 @@ impl Page {
         for (word, new) in words.iter().zip(new) {
             word.store(u64::from_le_bytes(*new), Ordering::Relaxed);
         }
-        self.written.store(written + bytes.len() as u64 + count, Ordering::Release);
+        self.wrote(written, bytes.len(), count);
         true
     }
 

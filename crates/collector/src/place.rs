@@ -14,11 +14,10 @@ use taximeter_models::{Name, OperationId, Outcome, TraceId};
 use crate::bounds::Bounds;
 use crate::closed::Closed;
 use crate::collector::Shared;
-use crate::frame::{self, Buffer, Ended, Short, nanos, part};
+use crate::frame::{self, Buffer, Ended, Label, Word, hot, part};
 use crate::intake::{Flaw, lock};
 use crate::open::Open;
 use crate::page::{Kind, PAGE, Page, Written};
-use crate::parts::Compose;
 use crate::plain::Plain;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Brief, Mutex};
@@ -27,6 +26,8 @@ use crate::sync::{Brief, Mutex};
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) page: Page,
+    /// A copy of the collector's, to be at hand.
+    pub(crate) plain: Plain,
     life: Brief<Life>,
     /// Set by who begins the operation, who alone knows it then; taken back under the lock of `life`, by who ends it.
     is_open: AtomicBool,
@@ -60,7 +61,8 @@ impl Core {
         }
         let core = Arc::new(Self {
             shared: Arc::clone(shared),
-            page: Page::new(),
+            page: Page::new(shared.intake.limits()),
+            plain: *shared.intake.plain(),
             life: Brief::new(Life::default()),
             is_open: AtomicBool::new(false),
             started: AtomicU64::new(u64::MAX),
@@ -76,22 +78,22 @@ impl Core {
 
     /// Begins an operation. Only for who alone knows the place.
     #[inline]
-    pub(crate) fn begin(&self, name: &str) {
-        self.started.store(u64::MAX, Ordering::Relaxed);
-        self.page.begin();
-        self.put_name(name);
-        // Whoever finds it open finds all of the above.
-        self.is_open.store(true, Ordering::Release);
+    pub(crate) fn begin(&self, name: Label) {
+        self.begin_by(|| self.page.write_name(|to| hot::name(to, name)));
+    }
+
+    /// As [`begin`](Core::begin), for a name of any length.
+    pub(crate) fn begin_long(&self, name: &str) {
+        self.begin_by(|| composed(|to| part::name(to, name), |bytes| self.put(bytes)));
     }
 
     #[inline]
-    fn put_name(&self, name: &str) {
-        let mut short = Short::new();
-        part::name(&mut short, name);
-        match short.padded() {
-            Some(bytes) => self.put(bytes),
-            None => composed(|to| part::name(to, name), |bytes| self.put(bytes)),
-        }
+    fn begin_by(&self, put_name: impl FnOnce()) {
+        self.started.store(u64::MAX, Ordering::Relaxed);
+        self.page.begin();
+        put_name();
+        // Whoever finds it open finds all of the above.
+        self.is_open.store(true, Ordering::Release);
     }
 
     /// Gives it the memory that the last operation had beside the page.
@@ -109,11 +111,10 @@ impl Core {
         if let Some(parent) = parent {
             trace = self.adopted_by(parent);
         }
-        let duration = Duration::ZERO;
-        let header = Ended { id, started_at: now.wall, duration, outcome: Outcome::Success };
+        let header = Ended { id, started_at: now.wall, duration: 0, outcome: Outcome::Success };
         self.page.set_header(&header, 0);
         put_wide(&self.trace, trace.bits());
-        self.started.store(nanos(now.monotonic), Ordering::Release);
+        self.started.store(now.monotonic, Ordering::Release);
     }
 
     /// Becomes the child of another operation; gives the trace of both.
@@ -189,52 +190,25 @@ impl Core {
         composed(compose, |part| self.fill(kind, part, bounds));
     }
 
-    /// As [`compose`](Core::compose), for a part that is bytes already, and [padded](Buffer::padded).
-    #[inline]
+    /// Puts in a part that is [padded](Buffer::padded).
     pub(crate) fn fill(&self, kind: Kind, part: &[u8], mut bounds: Bounds<'_>) {
-        let put = self.page.is_own() && self.page.put_part(kind, part, bounds.limits);
-        if put || self.fill_beside(kind, part, &mut bounds) {
+        if self.page.put_part(kind, part) || self.fill_beside(kind, part, &mut bounds) {
             bounds.report(&self.shared.intake);
         }
     }
 
-    /// Puts a part that needs no closer look into the record.
+    /// Puts in a part that is within its bounds, and is words already.
     #[inline]
-    pub(crate) fn record(&self, kind: Kind, compose: &impl Compose) {
-        let mut short = Short::new();
-        compose.compose(&mut short);
-        match short.padded() {
-            Some(part) => self.fill_plain(kind, part),
-            None => self.record_long(kind, compose),
+    pub(crate) fn fill_words(&self, kind: Kind, part: &[Word]) {
+        if !self.page.put_words(kind, part) {
+            self.fill_words_beside(kind, part);
         }
     }
 
     #[cold]
-    #[inline(never)]
-    fn record_long(&self, kind: Kind, compose: &impl Compose) {
-        composed(|to| compose.compose(to), |part| self.fill_plain(kind, part));
-    }
-
-    /// As [`fill`](Core::fill), for a part that needed no closer look.
-    #[inline]
-    pub(crate) fn fill_plain(&self, kind: Kind, part: &[u8]) {
-        let limits = self.shared.intake.limits();
-        if !(self.page.is_own() && self.page.put_part(kind, part, limits)) {
-            self.fill_plain_beside(kind, part);
-        }
-    }
-
-    #[cold]
-    fn fill_plain_beside(&self, kind: Kind, part: &[u8]) {
-        let mut bounds = self.bounds();
-        if self.fill_beside(kind, part, &mut bounds) {
-            bounds.report(&self.shared.intake);
-        }
-    }
-
-    #[inline]
-    pub(crate) fn plain(&self) -> &Plain {
-        self.shared.intake.plain()
+    fn fill_words_beside(&self, kind: Kind, part: &[Word]) {
+        let put = |to: &mut Buffer| to.put_words(part);
+        self.compose(kind, self.bounds(), put);
     }
 
     /// Puts a part in beside the page; says whether the operation was open.
@@ -280,9 +254,15 @@ impl Core {
         taken
     }
 
+    /// The nanoseconds of the monotonic clock.
     #[inline]
-    pub(crate) fn since_start(&self, now: Duration) -> u64 {
-        nanos(now).saturating_sub(self.started.load(Ordering::Acquire))
+    pub(crate) fn now(&self) -> u64 {
+        self.shared.time.monotonic(&self.shared.intake)
+    }
+
+    #[inline]
+    pub(crate) fn since_start(&self, now: u64) -> u64 {
+        now.saturating_sub(self.started.load(Ordering::Acquire))
     }
 
     /// Ends the operation and hands it in.
@@ -296,7 +276,7 @@ impl Core {
     /// Ends the operation; gives what it gathered once, to whoever ends it first.
     #[inline]
     pub(crate) fn end(self: &Arc<Self>, outcome: Outcome) -> Option<Closed<'_>> {
-        let now = self.shared.time.monotonic(&self.shared.intake);
+        let now = self.now();
         let mut life = self.life.lock();
         if !self.is_open.load(Ordering::Relaxed) {
             return None;
@@ -310,7 +290,7 @@ impl Core {
         life.read = Some(written);
         let open = life.open.take_if(|open| open.is_used());
         drop(life);
-        let duration = Duration::from_nanos(self.since_start(now));
+        let duration = self.since_start(now);
         let (id, started_at) = (self.page.id(), self.page.started_at());
         Some(Closed::new(self, written, open, &Ended { id, started_at, duration, outcome }))
     }
@@ -341,7 +321,7 @@ impl Core {
     }
 
     /// Closes an operation that has been open for too long, as abandoned.
-    fn age(self: &Arc<Self>, now: Duration) {
+    fn age(self: &Arc<Self>, now: u64) {
         let allowed = self.shared.intake.limits().open_age;
         if self.is_open.load(Ordering::Acquire)
             && Duration::from_nanos(self.since_start(now)) > allowed
@@ -368,7 +348,7 @@ impl fmt::Debug for Core {
 }
 
 /// Closes what has been open for too long, and forgets places that are gone.
-pub(crate) fn close_aged(places: &Mutex<Vec<Weak<Core>>>, now: impl Fn(&Shared) -> Duration) {
+pub(crate) fn close_aged(places: &Mutex<Vec<Weak<Core>>>, now: impl Fn(&Shared) -> u64) {
     lock(places).retain(|place| place.strong_count() > 0);
     let known = lock(places).clone();
     for core in known.iter().filter_map(Weak::upgrade) {

@@ -2,6 +2,7 @@
 //!
 //! Most are such, and are known to be in a few instructions; all others go through the [`Bounds`](crate::bounds::Bounds).
 
+use crate::frame::{Label, hot};
 use crate::limits::Limits;
 use crate::redact::{CONTENT_KEY, Redaction, SHORTEST, SecretName, is_suspicious};
 
@@ -11,13 +12,15 @@ pub(crate) struct Plain {
     name: usize,
     key: usize,
     text: usize,
+    /// How many keys there may be.
+    pub(crate) keys: usize,
     masks: bool,
 }
 
 impl Plain {
     pub(crate) fn new(limits: &Limits, redaction: &Redaction) -> Self {
         if redaction.has_hook() {
-            return Self { name: 0, key: 0, text: 0, masks: true };
+            return Self { name: 0, key: 0, text: 0, keys: 0, masks: true };
         }
         let masks = redaction.masks();
         let within = |limit: usize| limit.saturating_add(1);
@@ -27,22 +30,28 @@ impl Plain {
             (true, true) => name,
             (true, false) => name.min(CONTENT_KEY),
         };
-        Self { name, key, text: within(limits.text_bytes), masks }
+        Self { name, key, text: within(limits.text_bytes), keys: limits.keys, masks }
     }
 
     #[inline]
-    pub(crate) fn is_name(&self, name: &str) -> bool {
+    pub(crate) fn is_name(&self, name: Label) -> bool {
         name.len() < self.name
     }
 
     #[inline]
-    pub(crate) fn is_key(&self, key: &str) -> bool {
-        key.len() < self.key && !(self.masks && SecretName::of(key).is_some())
+    pub(crate) fn is_key(&self, key: Label) -> bool {
+        key.len() < self.key
     }
 
-    /// Whether both a key and its text are plain.
+    /// Whether a text is plain that is kept under a plain key, and short.
     #[inline]
-    pub(crate) fn is_entry(&self, key: &str, text: &str) -> bool {
-        self.is_key(key) && text.len() < self.text && !(self.masks && is_suspicious(text))
+    pub(crate) fn is_text(&self, text: &str) -> bool {
+        text.len() <= hot::TEXT && text.len() < self.text && !(self.masks && is_suspicious(text))
     }
+}
+
+/// The label of a key that is short and no name of a secret.
+#[inline]
+pub(crate) fn key(key: &str) -> Option<Label> {
+    if SecretName::may_be(key) { None } else { Label::of(key) }
 }

@@ -315,6 +315,7 @@ impl TokenUsage {
     }
 
     /// The quantity in one bucket.
+    #[inline]
     pub fn get(&self, unit: Unit) -> u64 {
         match unit {
             Unit::Input => self.uncached_input,
@@ -336,6 +337,12 @@ impl TokenUsage {
         .into_iter()
         .chain(self.more.iter().copied())
         .filter(|(_, count)| *count > 0)
+    }
+
+    /// The buckets that hold something beside [`Unit::Input`], [`Unit::CacheRead`] and [`Unit::Output`], sorted by unit.
+    #[inline]
+    pub fn further(&self) -> &[(Unit, u64)] {
+        &self.more
     }
 
     /// All tokens that went in: uncached, cached, written to a cache, of every modality.

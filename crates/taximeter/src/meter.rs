@@ -124,6 +124,7 @@ impl Meter {
 /// Recording: the collector's own methods.
 impl Meter {
     /// Prepares an operation.
+    #[inline]
     pub fn operation(&self, name: impl AsRef<str>) -> OperationBuilder {
         self.collector.operation(name)
     }

@@ -1,6 +1,14 @@
 //! Bytes that are appended to, in small pieces and often.
 
-use super::short::{Put, ROOM, SHORT, copy_short, tag_and_text};
+use std::sync::atomic::Ordering;
+
+use super::words::Word;
+
+/// No longer text is written at fixed places.
+const SHORT: usize = 32;
+
+/// The longest of them, tag and length; and no fewer bytes than any number has.
+const ROOM: usize = SHORT + 2;
 
 /// A growing piece of memory whose unused end is initialised, so that a part is written by one check of its length.
 #[derive(Debug, Default)]
@@ -87,6 +95,12 @@ impl Buffer {
         self.text(text);
     }
 
+    pub(crate) fn put_words(&mut self, words: &[Word]) {
+        for word in words {
+            self.put(&word.load(Ordering::Relaxed).to_le_bytes());
+        }
+    }
+
     #[inline]
     pub(crate) fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
@@ -104,18 +118,16 @@ impl Buffer {
         }
         self.as_slice()
     }
-}
 
-impl Put for Buffer {
     #[inline]
-    fn byte(&mut self, byte: u8) {
+    pub(super) fn byte(&mut self, byte: u8) {
         if let [place] = self.extend(1) {
             *place = byte;
         }
     }
 
     #[inline]
-    fn number(&mut self, mut number: u64) {
+    pub(super) fn number(&mut self, mut number: u64) {
         loop {
             let [digits, ..] = number.to_le_bytes();
             number >>= 7;
@@ -126,8 +138,14 @@ impl Put for Buffer {
         }
     }
 
+    /// A number in as many bytes as the power of two that its tag says.
+    pub(super) fn sized(&mut self, number: u64) {
+        let bytes = 1 << super::power(number);
+        self.put(number.to_le_bytes().get(..bytes).unwrap_or_default());
+    }
+
     #[inline]
-    fn tagged(&mut self, tag: u8, text: &str) {
+    pub(super) fn tagged(&mut self, tag: u8, text: &str) {
         let bytes = text.as_bytes();
         match self.room() {
             Some(room) if bytes.len() <= SHORT => {
@@ -139,7 +157,7 @@ impl Put for Buffer {
     }
 
     #[inline]
-    fn nanos(&mut self, nanos: u64) {
+    pub(super) fn nanos(&mut self, nanos: u64) {
         let bytes = nanos.min(super::LONG).to_le_bytes();
         if let Some(room) = self.room() {
             room[..8].copy_from_slice(&bytes);
@@ -150,6 +168,38 @@ impl Put for Buffer {
         if nanos >= super::LONG {
             self.put(&nanos.to_le_bytes());
         }
+    }
+}
+
+/// Writes a tag, the length of a short text, and the text.
+#[inline]
+fn tag_and_text(room: &mut [u8; ROOM], tag: u8, text: &[u8]) {
+    let [place, length, room @ ..] = room;
+    *place = tag;
+    [*length, ..] = text.len().to_le_bytes();
+    copy_short(room, text);
+}
+
+/// Copies a short text. Two moves that overlap cost less than a call.
+#[inline]
+fn copy_short(room: &mut [u8; SHORT], from: &[u8]) {
+    match from.len() {
+        8..=16 => ends::<8>(room, from),
+        17..=SHORT => ends::<16>(room, from),
+        4..=7 => ends::<4>(room, from),
+        2..=3 => ends::<2>(room, from),
+        _ => ends::<1>(room, from),
+    }
+}
+
+#[inline]
+fn ends<const N: usize>(room: &mut [u8; SHORT], from: &[u8]) {
+    let Some((first, last)) = from.first_chunk::<N>().zip(from.last_chunk::<N>()) else { return };
+    if let Some(place) = room.get_mut(from.len() - N..).and_then(|room| room.first_chunk_mut()) {
+        *place = *last;
+    }
+    if let Some(place) = room.first_chunk_mut() {
+        *place = *first;
     }
 }
 

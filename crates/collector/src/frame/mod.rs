@@ -10,23 +10,62 @@
 //! | 2.. | name, as a part |
 //! | .. | further parts in the order in which they came: a tag, then what the tag says |
 //!
-//! Numbers are LEB128, texts are a length and UTF-8, durations have five bytes or thirteen. The layout never leaves the process, so it has no version.
+//! Numbers are LEB128; those of metadata and of usages have 1, 2, 4 or 8 bytes, as the tag before them says. Texts
+//! are a length and UTF-8, durations have five bytes or thirteen. What has a fixed length stands before what has none,
+//! where a part is written often. The layout never leaves the process, so it has no version.
 
 mod buffer;
+pub(crate) mod hot;
+mod label;
 mod read;
-mod short;
+mod words;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+use taximeter_models::{ToolStatus, Unit};
+
 pub(crate) use buffer::Buffer;
+pub(crate) use label::Label;
 pub(crate) use read::{id_of, read, read_lean, read_parts};
-pub(crate) use short::{Put, Short};
+pub(crate) use words::{Word, Words};
 pub(crate) use write::{Ended, HEADER, close, encode, halves, header, nanos, part, unix_nanos};
 
 /// The first number of nanoseconds that is written in full: all bits of five bytes.
 const LONG: u64 = (1 << 40) - 1;
+
+/// A number has as many bytes as this power of two.
+#[inline]
+fn power(number: u64) -> u8 {
+    u8::from(number > 0xff) + u8::from(number > 0xffff) + u8::from(number > 0xffff_ffff)
+}
+
+/// The tag of a number of metadata.
+#[inline]
+fn unsigned_tag(number: u64) -> u8 {
+    tag::UNSIGNED + power(number)
+}
+
+/// The byte before a number of a usage: its unit, and how many bytes it has.
+#[inline]
+fn unit_tag(unit: Unit, number: u64) -> u8 {
+    // One above its place, so that zero ends the list.
+    unit as u8 + 1 + power(number) * tag::UNITS
+}
+
+const _: () = assert!(Unit::ALL.len() < tag::UNITS as usize, "one byte tells a unit and a length");
+
+/// A status as a byte.
+#[inline]
+fn status(status: ToolStatus) -> u8 {
+    match status {
+        ToolStatus::Success => 0,
+        ToolStatus::Failure => 1,
+        ToolStatus::Timeout => 2,
+        ToolStatus::Error => 3,
+    }
+}
 
 /// The tags of the parts.
 mod tag {
@@ -72,10 +111,25 @@ mod tag {
     pub(super) const NULL: u8 = 64;
     pub(super) const FALSE: u8 = 65;
     pub(super) const TRUE: u8 = 66;
-    pub(super) const UNSIGNED: u8 = 67;
     pub(super) const SIGNED: u8 = 68;
     pub(super) const FLOAT: u8 = 69;
     pub(super) const TEXT: u8 = 70;
     pub(super) const LIST: u8 = 71;
     pub(super) const MAP: u8 = 72;
+    /// And above it, by the power of two that its number of bytes is.
+    pub(super) const UNSIGNED: u8 = 80;
+    pub(super) const UNSIGNED_LAST: u8 = UNSIGNED + 3;
+
+    // Parts and pieces of whole words: zeros fill them up, also before the text of the first.
+    pub(super) const TEXT_APART: u8 = 96;
+    // A number, and behind it its key.
+    pub(super) const NUMBER_SHORT: u8 = 97;
+    pub(super) const NUMBER: u8 = 98;
+    pub(super) const NUMBER_LONG: u8 = 99;
+    pub(super) const STARTED_APART: u8 = 101;
+    pub(super) const LLM_USED: u8 = 102;
+    pub(super) const LLM_CACHED: u8 = 103;
+
+    /// In the byte that says of which unit a number is, this many times the power of two that its number of bytes is.
+    pub(super) const UNITS: u8 = 64;
 }

@@ -129,7 +129,9 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
         match self.byte()? {
             tag::NOTHING => {}
-            tag::METADATA => self.metadata(&mut record.metadata)?,
+            tag @ (tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG) => {
+                self.metadata(tag, &mut record.metadata)?;
+            }
             tag::TAG if self.lean => _ = (self.bytes_of_text()?, self.bytes_of_text()?),
             tag::TAG => {
                 let (key, value) = (self.text()?, self.text()?);
@@ -159,6 +161,10 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
                 let call = next(&mut record.llm_calls, &mut self.used[2], LlmCall::default)?;
                 self.llm(call)?;
             }
+            tag @ (tag::LLM_USED | tag::LLM_CACHED) => {
+                let call = next(&mut record.llm_calls, &mut self.used[2], LlmCall::default)?;
+                self.used_llm(tag, call)?;
+            }
             tag::ERROR => record.errors.push(self.error()?),
             tag::WARNING => {
                 let mut warning = Warning { message: self.message()?, component: None };
@@ -175,14 +181,13 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     }
 
     fn component(&mut self, kind: u8, timing: &mut ComponentTiming) -> Option<()> {
-        self.name_in(&mut timing.name)?;
         (timing.offset, timing.count) = match kind {
             tag::COMPONENT => (None, 1),
             tag::COMPONENT_AT => (Some(self.nanos()?), 1),
             _ => (self.number()?.checked_sub(1).map(Duration::from_nanos), self.number()?),
         };
         timing.duration = self.nanos()?;
-        Some(())
+        self.name_in(&mut timing.name)
     }
 
     fn tool(&mut self, call: &mut ToolCall) -> Option<()> {
@@ -191,8 +196,15 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         (call.error, call.attempt, call.arguments_hash) = (None, 1, None);
         loop {
             match self.byte()? {
-                tag::METADATA => self.metadata(&mut call.metadata)?,
+                tag::NOTHING => {}
+                tag @ (tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG) => {
+                    self.metadata(tag, &mut call.metadata)?;
+                }
                 tag::STARTED => call.started_at = Some(self.instant()?),
+                tag::STARTED_APART => {
+                    self.gap(1)?;
+                    call.started_at = Some(self.instant()?);
+                }
                 tag::STARTED_FAR => call.started_at = Some(self.far_instant()?),
                 tag::DURATION => call.duration = Some(self.nanos()?),
                 tag::ATTEMPT => call.attempt = u32::try_from(self.number()?).ok()?,
@@ -217,7 +229,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         let (mut provider, mut model) = (old.provider, old.request_model);
         loop {
             match self.byte()? {
-                tag::METADATA => self.metadata(&mut call.metadata)?,
+                tag::METADATA => self.metadata(tag::METADATA, &mut call.metadata)?,
                 tag::STARTED => call.started_at = Some(self.instant()?),
                 tag::STARTED_FAR => call.started_at = Some(self.far_instant()?),
                 tag::DURATION => call.duration = Some(self.nanos()?),
@@ -245,13 +257,34 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         }
     }
 
+    /// A call of which no more is known than what it used.
+    fn used_llm(&mut self, tag: u8, call: &mut LlmCall) -> Option<()> {
+        let old = std::mem::take(call);
+        let [provider, model] = self.array()?.map(usize::from);
+        call.provider = Some(self.name_of(provider, old.provider)?);
+        self.gap(3 + provider)?;
+        call.request_model = Some(self.name_of(model, old.request_model)?);
+        self.gap(model)?;
+        let [input, output] =
+            [self.array()?, self.array()?].map(|half| u32::from_le_bytes(half).into());
+        call.usage = Some(if tag == tag::LLM_USED {
+            TokenUsage::new(input, output)
+        } else {
+            let cached = u64::from_le_bytes(self.array()?);
+            let buckets = [(Unit::Input, input), (Unit::CacheRead, cached), (Unit::Output, output)];
+            TokenUsage::try_from(BTreeMap::from(buckets)).ok()?
+        });
+        Some(())
+    }
+
     fn usage(&mut self) -> Option<TokenUsage> {
         let (mut input, mut output, mut others) = (0, 0, BTreeMap::new());
-        while let Some(place) = self.byte()?.checked_sub(1) {
-            match *Unit::ALL.get(usize::from(place))? {
-                Unit::Input => input = self.number()?,
-                Unit::Output => output = self.number()?,
-                other => _ = others.insert(other, self.number()?),
+        while let Some(tag) = self.byte()?.checked_sub(1) {
+            let number = self.sized(tag / tag::UNITS)?;
+            match *Unit::ALL.get(usize::from(tag % tag::UNITS))? {
+                Unit::Input => input = number,
+                Unit::Output => output = number,
+                other => _ = others.insert(other, number),
             }
         }
         if others.is_empty() {
@@ -283,20 +316,58 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         Some(())
     }
 
-    fn metadata(&mut self, metadata: &mut Metadata) -> Option<()> {
-        if self.lean {
-            self.bytes_of_text()?;
-            return self.skip_value();
+    fn metadata(&mut self, tag: u8, metadata: &mut Metadata) -> Option<()> {
+        match tag {
+            tag::TEXT_APART => {
+                let [key, text] = self.array()?.map(usize::from);
+                let key_bytes = self.take(key)?;
+                self.gap(3 + key)?;
+                let bytes = self.take(text)?;
+                self.gap(text)?;
+                self.keep(metadata, key_bytes, |_| std::str::from_utf8(bytes).ok().map(Value::from))
+            }
+            tag::METADATA => {
+                let key = self.bytes_of_text()?;
+                if self.lean { self.skip_value() } else { self.keep(metadata, key, Self::value) }
+            }
+            number => {
+                let key = self.byte()?.into();
+                let number = match number {
+                    tag::NUMBER_SHORT => u16::from_le_bytes(self.array()?).into(),
+                    tag::NUMBER => self.five()?,
+                    _ => {
+                        self.gap(2)?;
+                        u64::from_le_bytes(self.array()?)
+                    }
+                };
+                let key = self.take(key)?;
+                self.keep(metadata, key, |_| Some(number.into()))
+            }
         }
-        let key = self.text()?;
-        metadata.insert(key.to_owned(), self.value()?);
+    }
+
+    /// Keeps a value, where all is read.
+    fn keep(
+        &mut self,
+        metadata: &mut Metadata,
+        key: &[u8],
+        value: impl FnOnce(&mut Self) -> Option<Value>,
+    ) -> Option<()> {
+        if !self.lean {
+            metadata.insert(std::str::from_utf8(key).ok()?.to_owned(), value(self)?);
+        }
         Some(())
+    }
+
+    /// The zeros behind so many bytes that begin with a word.
+    fn gap(&mut self, bytes: usize) -> Option<()> {
+        self.take(bytes.next_multiple_of(8) - bytes).map(|_| ())
     }
 
     fn skip_value(&mut self) -> Option<()> {
         match self.byte()? {
             tag::NULL | tag::FALSE | tag::TRUE => {}
-            tag::UNSIGNED => _ = self.number()?,
+            tag @ tag::UNSIGNED..=tag::UNSIGNED_LAST => _ = self.sized(tag - tag::UNSIGNED)?,
             tag::SIGNED | tag::FLOAT => _ = self.array::<8>()?,
             tag::TEXT => _ = self.bytes_of_text()?,
             tag::LIST => {
@@ -320,7 +391,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
             tag::NULL => Value::Null,
             tag::FALSE => Value::Bool(false),
             tag::TRUE => Value::Bool(true),
-            tag::UNSIGNED => self.number()?.into(),
+            tag @ tag::UNSIGNED..=tag::UNSIGNED_LAST => self.sized(tag - tag::UNSIGNED)?.into(),
             tag::SIGNED => i64::from_le_bytes(self.array()?).into(),
             tag::FLOAT => {
                 let number = f64::from_bits(u64::from_le_bytes(self.array()?));
@@ -369,10 +440,25 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         None
     }
 
-    fn nanos(&mut self) -> Option<Duration> {
+    /// A number of as many bytes as this power of two.
+    fn sized(&mut self, power: u8) -> Option<u64> {
+        Some(match power {
+            0 => self.byte()?.into(),
+            1 => u16::from_le_bytes(self.array()?).into(),
+            2 => u32::from_le_bytes(self.array()?).into(),
+            _ => u64::from_le_bytes(self.array()?),
+        })
+    }
+
+    /// A number of five bytes.
+    fn five(&mut self) -> Option<u64> {
         let mut bytes = [0; 8];
         *bytes.first_chunk_mut::<5>()? = self.array()?;
-        let nanos = u64::from_le_bytes(bytes);
+        Some(u64::from_le_bytes(bytes))
+    }
+
+    fn nanos(&mut self) -> Option<Duration> {
+        let nanos = self.five()?;
         let long = nanos == super::LONG;
         Some(Duration::from_nanos(if long { u64::from_le_bytes(self.array()?) } else { nanos }))
     }
@@ -388,9 +474,13 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
 
     fn bytes_of_text(&mut self) -> Option<&'b [u8]> {
         let length = usize::try_from(self.number()?).ok()?;
-        let (text, rest) = self.bytes.split_at_checked(length)?;
+        self.take(length)
+    }
+
+    fn take(&mut self, length: usize) -> Option<&'b [u8]> {
+        let (bytes, rest) = self.bytes.split_at_checked(length)?;
         self.bytes = rest;
-        Some(text)
+        Some(bytes)
     }
 
     fn text(&mut self) -> Option<&'b str> {
@@ -411,7 +501,13 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
 
     /// A name; the old one, if it is the same: then nothing is looked up and nothing counted.
     fn name_or(&mut self, old: Option<Name>) -> Option<Name> {
-        let bytes = self.bytes_of_text()?;
+        let length = usize::try_from(self.number()?).ok()?;
+        self.name_of(length, old)
+    }
+
+    /// As [`name_or`](Reader::name_or), of so many bytes.
+    fn name_of(&mut self, length: usize, old: Option<Name>) -> Option<Name> {
+        let bytes = self.take(length)?;
         if let Some(old) = old.filter(|old| old.as_bytes() == bytes) {
             return Some(old);
         }

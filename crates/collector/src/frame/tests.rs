@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use taximeter_models::{
@@ -10,7 +11,9 @@ use taximeter_models::{
     Unit, Warning,
 };
 
-use super::{Buffer, encode, id_of, read, read_lean};
+use super::{
+    Buffer, Ended, HEADER, LONG, Label, Word, Words, close, encode, hot, id_of, read, read_lean,
+};
 
 fn back(record: &OperationRecord) -> OperationRecord {
     let mut buffer = Buffer::default();
@@ -77,7 +80,7 @@ fn full() -> OperationRecord {
     });
     record.components.push(taximeter_models::ComponentTiming {
         name: "at".into(),
-        offset: Some(Duration::from_nanos(super::LONG - 1)),
+        offset: Some(Duration::from_nanos(LONG - 1)),
         duration: Duration::from_nanos(u64::MAX),
         count: 1,
     });
@@ -85,7 +88,7 @@ fn full() -> OperationRecord {
     tool.started_at = Some("2026-11-24T12:00:00.5Z".parse().unwrap());
     tool.error = Some(ErrorRecord::new(ErrorCategory::Timeout, "slow").within("net"));
     tool.arguments_hash = Some(u64::MAX);
-    tool.duration = Some(Duration::from_nanos(super::LONG));
+    tool.duration = Some(Duration::from_nanos(LONG));
     record.tool_calls = vec![tool, ToolCall::new("", ToolStatus::Success)];
     let mut llm = LlmCall::new("openai", "gpt-4o").lasting(Duration::from_secs(2));
     let usage = TokenUsage::inclusive(1_200, 350).cache_read(200).unit(Unit::Request, 1);
@@ -102,7 +105,7 @@ fn full() -> OperationRecord {
     (llm.prompt_prefix_hash, llm.arguments_hash) = (Some(1), Some(2));
     (llm.context_window, llm.time_to_first_token) = (Some(128_000), Some(Duration::from_millis(7)));
     llm.response_model = Some("gpt-4o-2024-08-06".into());
-    llm.started_at = Some(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+    llm.started_at = Some(DateTime::<chrono::Utc>::MAX_UTC);
     record.llm_calls = vec![llm, LlmCall::default()];
     let mut error = ErrorRecord::new(ErrorCategory::Unknown, "it\nfailed");
     error.causes = vec!["because".into(), String::new()];
@@ -135,7 +138,77 @@ fn every_category_unit_and_status_comes_back() {
     assert_eq!(back(&record), record);
 }
 
+/// The frame of parts that are put together as words.
+fn in_words(compose: impl FnOnce(&mut Words<'_, 128>)) -> Vec<u8> {
+    let places = [const { Word::new(u64::MAX) }; 128];
+    let mut words = Words::new(&places, 0);
+    compose(&mut words);
+    let length = words.len();
+    let mut bytes = Buffer::default();
+    bytes.extend(HEADER).fill(0);
+    bytes.put_words(&places[..length]);
+    close(&mut bytes, &Ended::default());
+    bytes.as_slice().to_vec()
+}
+
 proptest! {
+    #[test]
+    fn a_frequent_part_comes_back_as_it_was(
+        name in "[a-zé]{0,7}", key in "[a-z_]{1,15}", text in ".{0,16}",
+        (bits, number) in (0..64_u32, any::<u64>()), started in any::<i64>(),
+        [took, offset] in [0..LONG, 0..LONG], tokens in any::<[u32; 3]>(),
+    ) {
+        let number = number >> bits;
+        let label = |text: &str| Label::of(text).expect("it is short");
+        let [input, output, cached] = tokens.map(u64::from);
+        let usage = TokenUsage::new(input, output);
+        let with_cached = TokenUsage::inclusive(input + cached, output).cache_read(cached);
+        let with_cached = with_cached.build().expect("it is consistent");
+        let frame = in_words(|to| {
+            hot::name(to, label(&name));
+            hot::text(to, label("text"), &text);
+            hot::unsigned(to, label(&key), number);
+            hot::component(to, label(&name), None, took);
+            hot::component(to, label(&key), Some(offset), took);
+            hot::tool(to, label(&key));
+            hot::text(to, label(&key), &text);
+            hot::tool_end(to, None, took, ToolStatus::Timeout);
+            hot::usage(to, label(&name), label(&key), &usage);
+            hot::tool(to, label(&name));
+            hot::unsigned(to, label(&key), number);
+            hot::tool_end(to, Some(started), took, ToolStatus::Error);
+            hot::usage(to, label(&key), label(&name), &with_cached);
+        });
+        let (name, key) = (name.as_str(), key.as_str());
+        let mut record = OperationRecord::new(name);
+        record.outcome = Outcome::Success;
+        record.started_at = DateTime::UNIX_EPOCH;
+        record.metadata.insert("text".into(), text.clone().into());
+        record.metadata.insert(key.to_owned(), number.into());
+        let duration = Duration::from_nanos(took);
+        record.add_component(name, duration);
+        record.add_component(key, duration);
+        record.components[1].offset = Some(Duration::from_nanos(offset));
+        record.tool_calls = vec![
+            ToolCall::new(key, ToolStatus::Timeout).with(key, text.as_str()),
+            ToolCall::new(name, ToolStatus::Error).with(key, number),
+        ];
+        record.tool_calls.iter_mut().for_each(|call| call.duration = Some(duration));
+        record.tool_calls[1].started_at = Some(DateTime::from_timestamp_nanos(started));
+        record.llm_calls = vec![
+            LlmCall::new(name, key).using(usage),
+            LlmCall::new(key, name).using(with_cached),
+        ];
+        let mut names = |text: &str| Name::from(text);
+        let (read, rest) = read(&frame, &mut names).expect("it is a frame");
+        prop_assert_eq!(&read, &record);
+        prop_assert!(rest.is_empty());
+        let mut lean = OperationRecord::new("");
+        prop_assert!(read_lean(&frame, &mut names, &mut lean).is_some());
+        prop_assert_eq!(lean.llm_calls, record.llm_calls);
+        prop_assert_eq!(lean.components, record.components);
+    }
+
     #[test]
     fn bytes_that_are_no_frame_are_refused_and_nothing_panics(
         at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<prop::sample::Index>(),

@@ -9,7 +9,7 @@ use taximeter_models::{
     OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId,
 };
 
-use super::{Buffer, Put, tag};
+use super::{Buffer, status, tag, unit_tag, unsigned_tag};
 use crate::value::MetaValue;
 
 /// Bytes before the name: five words.
@@ -34,18 +34,14 @@ pub(crate) struct Ended {
     pub(crate) id: OperationId,
     /// Nanoseconds since 1970.
     pub(crate) started_at: i64,
-    pub(crate) duration: Duration,
+    /// Nanoseconds.
+    pub(crate) duration: u64,
     pub(crate) outcome: Outcome,
 }
 
 impl Default for Ended {
     fn default() -> Self {
-        Self {
-            id: OperationId::default(),
-            started_at: 0,
-            duration: Duration::ZERO,
-            outcome: Outcome::Success,
-        }
+        Self { id: OperationId::default(), started_at: 0, duration: 0, outcome: Outcome::Success }
     }
 }
 
@@ -66,8 +62,8 @@ pub(crate) fn header(ended: &Ended, length: usize) -> [u64; HEADER / 8] {
         Outcome::Abandoned => 2,
     };
     let [low, high] = halves(ended.id.bits());
-    let duration = nanos(ended.duration);
-    [u64::from(length) | outcome << 32, low, high, ended.started_at.cast_unsigned(), duration]
+    let started_at = ended.started_at.cast_unsigned();
+    [u64::from(length) | outcome << 32, low, high, started_at, ended.duration]
 }
 
 /// The two halves of an id, the low one first.
@@ -90,9 +86,9 @@ pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
 pub(crate) mod part {
     use super::{
         Buffer, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall,
-        MetaValue, OperationId, Put, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
+        MetaValue, OperationId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
     };
-    use super::{cost, llm_fields, nanos, put_value, usage_of};
+    use super::{cost, llm_fields, nanos, put_value, status, unsigned_tag, usage_of};
 
     #[inline]
     pub(crate) fn metadata(to: &mut Buffer, key: &str, value: &MetaValue<'_>) {
@@ -109,32 +105,25 @@ pub(crate) mod part {
     }
 
     #[inline]
-    pub(crate) fn name(to: &mut impl Put, name: &str) {
+    pub(crate) fn name(to: &mut Buffer, name: &str) {
         to.tagged(tag::NAME, name);
     }
 
-    /// The two most frequent kinds of a value, without a detour.
     #[inline]
-    pub(crate) fn text(to: &mut impl Put, key: &str, text: &str) {
-        to.tagged(tag::METADATA, key);
-        put_text(to, text);
-    }
-
-    #[inline]
-    pub(crate) fn unsigned(to: &mut impl Put, key: &str, number: u64) {
+    pub(crate) fn unsigned(to: &mut Buffer, key: &str, number: u64) {
         to.tagged(tag::METADATA, key);
         put_unsigned(to, number);
     }
 
     #[inline]
-    pub(super) fn put_text(to: &mut impl Put, text: &str) {
+    pub(super) fn put_text(to: &mut Buffer, text: &str) {
         to.tagged(tag::TEXT, text);
     }
 
     #[inline]
-    pub(super) fn put_unsigned(to: &mut impl Put, number: u64) {
-        to.byte(tag::UNSIGNED);
-        to.number(number);
+    pub(super) fn put_unsigned(to: &mut Buffer, number: u64) {
+        to.byte(unsigned_tag(number));
+        to.sized(number);
     }
 
     pub(super) fn put_signed(to: &mut Buffer, number: i64) {
@@ -172,26 +161,27 @@ pub(crate) mod part {
 
     #[inline]
     pub(crate) fn component(
-        to: &mut impl Put,
+        to: &mut Buffer,
         name: &str,
         offset: Option<Duration>,
         duration: Duration,
         count: u64,
     ) {
         match offset {
-            None if count == 1 => to.tagged(tag::COMPONENT, name),
+            None if count == 1 => to.byte(tag::COMPONENT),
             Some(offset) if count == 1 => {
-                to.tagged(tag::COMPONENT_AT, name);
+                to.byte(tag::COMPONENT_AT);
                 to.nanos(nanos(offset));
             }
             offset => {
-                to.tagged(tag::COMPONENTS, name);
+                to.byte(tag::COMPONENTS);
                 // Written one above itself, so that none fits beside it; the largest is taken for the one below.
                 to.number(offset.map_or(0, |offset| nanos(offset).saturating_add(1)));
                 to.number(count);
             }
         }
         to.nanos(nanos(duration));
+        to.text(name);
     }
 
     pub(super) fn timing(to: &mut Buffer, timing: &ComponentTiming) {
@@ -239,12 +229,7 @@ pub(crate) mod part {
     #[inline]
     pub(crate) fn tool_end(to: &mut Buffer, status: ToolStatus) {
         to.byte(tag::END);
-        to.byte(match status {
-            ToolStatus::Success => 0,
-            ToolStatus::Failure => 1,
-            ToolStatus::Timeout => 2,
-            ToolStatus::Error => 3,
-        });
+        to.byte(self::status(status));
     }
 
     pub(crate) fn tool(to: &mut Buffer, call: &ToolCall) {
@@ -264,7 +249,7 @@ pub(crate) mod part {
     }
 
     #[inline]
-    pub(crate) fn usage(to: &mut impl Put, provider: &str, model: &str, usage: &TokenUsage) {
+    pub(crate) fn usage(to: &mut Buffer, provider: &str, model: &str, usage: &TokenUsage) {
         to.byte(tag::LLM);
         to.tagged(tag::PROVIDER, provider);
         to.tagged(tag::REQUEST_MODEL, model);
@@ -336,12 +321,11 @@ fn put_value(to: &mut Buffer, value: &Value) {
 }
 
 #[inline]
-fn usage_of(to: &mut impl Put, usage: &TokenUsage) {
+fn usage_of(to: &mut Buffer, usage: &TokenUsage) {
     to.byte(tag::USAGE);
     usage.iter().for_each(|(unit, quantity)| {
-        // One above its place, so that zero ends the list.
-        to.byte(unit as u8 + 1);
-        to.number(quantity);
+        to.byte(unit_tag(unit, quantity));
+        to.sized(quantity);
     });
     to.byte(0);
 }
@@ -431,7 +415,7 @@ pub(crate) fn encode(frame: &mut Buffer, record: &OperationRecord) {
         &Ended {
             id: record.id,
             started_at: unix_nanos(record.started_at),
-            duration: record.duration,
+            duration: nanos(record.duration),
             outcome: record.outcome,
         },
     );

@@ -92,7 +92,49 @@ const DOTTED: [&str; 4] = ["eyJ", "SG", "ya29", "hvs"];
 /// `://`, and no word that is as long as a key and as mixed.
 #[inline]
 pub(crate) fn is_suspicious(text: &str) -> bool {
+    !is_harmless(text.as_bytes()) && is_suspicious_closely(text)
+}
+
+#[inline(never)]
+fn is_suspicious_closely(text: &str) -> bool {
     has_key(text) || has_sign(text.as_bytes())
+}
+
+/// Whether a text surely holds none of the three characters, and no word that is as long as a key.
+#[inline]
+fn is_harmless(bytes: &[u8]) -> bool {
+    let bytes = bytes.strip_prefix(b"https://").unwrap_or(bytes);
+    let signs = match (bytes.last_chunk::<WIDE>(), bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(last), ..) => near_signs(last) || bytes.as_chunks::<WIDE>().0.iter().any(near_signs),
+        (None, Some(first), Some(last)) => near_signs::<HALF>(first) | near_signs::<HALF>(last),
+        _ => bytes.iter().any(|byte| is_near_sign(*byte)),
+    };
+    !signs && (bytes.len() < SHORTEST || !bytes.as_chunks().0.iter().any(may_be_word))
+}
+
+/// Half a key. A whole one fills at least one of the pieces of this length that a text falls into.
+const HALF: usize = SHORTEST / 2;
+
+/// Whether none of these bytes surely ends a word. All are looked at together: the compiler makes a few instructions of it.
+#[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    clippy::trivially_copy_pass_by_ref,
+    reason = "without a branch, many bytes are compared at once; they come as pieces of a text"
+)]
+fn may_be_word(bytes: &[u8; HALF]) -> bool {
+    bytes.iter().fold(true, |all, byte| all & ((*byte >= b'0') | (*byte == b'-')))
+}
+
+/// Whether one of these bytes is one of the three characters, or one of those between them.
+#[inline]
+fn near_signs<const N: usize>(bytes: &[u8; N]) -> bool {
+    bytes.iter().fold(false, |any, byte| any | is_near_sign(*byte))
+}
+
+#[inline]
+const fn is_near_sign(byte: u8) -> bool {
+    byte.wrapping_sub(b':') <= b'@' - b':'
 }
 
 /// Whether there is a word that is as long as a key and has a digit or a capital letter.
@@ -149,28 +191,11 @@ fn has_sign(bytes: &[u8]) -> bool {
         .split_last()
         .and_then(|(_, first)| first.last_chunk::<WIDE>().zip(bytes.last_chunk::<WIDE>()))
     else {
-        return !is_plain_word(bytes) && bytes.windows(2).any(|pair| is_sign(pair[0], pair[1]));
+        return bytes.windows(2).any(|pair| is_sign(pair[0], pair[1]));
     };
     let these = bytes.as_chunks::<WIDE>().0.iter();
     let nexts = bytes[1..].as_chunks::<WIDE>().0.iter();
     these.zip(nexts).any(|(these, next)| signs(these, next)) || signs(last, next)
-}
-
-/// Whether a text of eight to sixteen bytes has none of the three characters.
-#[inline]
-fn is_plain_word(bytes: &[u8]) -> bool {
-    const EACH: u64 = u64::from_le_bytes([1; 8]);
-    // The highest bit of each byte that is equal; above one that is, others may be marked too.
-    let equal = |word: u64, byte: u8| {
-        let differs = word ^ (EACH * u64::from(byte));
-        differs.wrapping_sub(EACH) & !differs & (EACH << 7)
-    };
-    let signs = |word: &[u8; 8]| {
-        let word = u64::from_le_bytes(*word);
-        equal(word, b'=') | equal(word, b'@') | equal(word, b':')
-    };
-    let ends = bytes.first_chunk().zip(bytes.last_chunk());
-    bytes.len() <= WIDE && ends.is_some_and(|(first, last)| signs(first) | signs(last) == 0)
 }
 
 /// Whether one of these bytes is a sign. All are looked at together: the compiler makes a few instructions of it.

@@ -4,6 +4,8 @@
 //! with two keys each; one token usage; end. All cases take turns in one process; a round is a chunk of operations and
 //! a flush, so that no peer has a reason to lose any; the median of the rounds counts. Nothing is printed of ours
 //! before records were read back and compared with what went in.
+//!
+//! `--only CASE TIMES` records one case so many times and nothing else, for a profiler to look at.
 
 mod ours;
 mod peers;
@@ -109,6 +111,11 @@ struct Measured {
 }
 
 fn main() {
+    let mut arguments = env::args().skip_while(|argument| argument != "--only").skip(1);
+    if let Some(what) = arguments.next() {
+        let times = arguments.next().map_or(CHUNK, |times| times.parse().expect("a number"));
+        return only(&what, times);
+    }
     let json = env::args().any(|argument| argument == "--json");
     let rounds = if env::args().any(|argument| argument == "--quick") { 40 } else { 200 };
     ours::check(&inputs());
@@ -121,6 +128,14 @@ fn main() {
         print_table(&measured);
         ours::print_facts(&inputs());
     }
+}
+
+/// Records the case of a name so many times, and nothing else: for a profiler to look at.
+fn only(what: &str, times: usize) {
+    let (cases, inputs) = (ours::cases().into_iter().chain(peers::cases()), inputs());
+    let case = cases.into_iter().find(|case| case.what == what).expect("a case of this name");
+    (0..times).for_each(|number| (case.record)(&inputs[number % inputs.len()]));
+    (case.flush)();
 }
 
 fn measure(cases: &[Case], rounds: usize) -> Vec<Measured> {

@@ -1,0 +1,364 @@
+//! A call of a tool while it is put together: its part of the record, within the limits.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use taximeter_models::{ErrorRecord, ToolStatus};
+
+use crate::bounds::Bounds;
+use crate::clock::Moment;
+use crate::frame::{Buffer, Label, Word, Words, hot, part};
+use crate::page::Kind;
+use crate::place::Core;
+use crate::plain;
+use crate::redact::Field;
+use crate::value::MetaValue;
+
+/// A call that is put together. Its memory is a place of its own, so that it is moved from hand to hand for little.
+#[derive(Debug)]
+pub(crate) struct ToolPart(Box<Draft>);
+
+/// The words of a draft: enough for a call with some keys and texts.
+const WORDS: usize = 32;
+
+#[derive(Debug)]
+struct Draft {
+    words: [Word; WORDS],
+    /// So many of the words are written.
+    length: usize,
+    keys: usize,
+    /// Takes the place of the words for what is long or rare.
+    bytes: Buffer,
+    is_long: bool,
+    /// Memory for a further call of this thread, and how many there are.
+    next: Option<Box<Draft>>,
+    spares: usize,
+}
+
+thread_local! {
+    /// Memory for calls, to be used again: a few hundred bytes for each call that runs on this thread at a time.
+    static SPARE: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
+}
+
+/// So many pieces of memory are kept.
+const SPARES: usize = 8;
+
+/// And of what is long no more bytes than these.
+const LARGEST: usize = 1_024;
+
+impl Draft {
+    /// Memory that was used before, if there is any.
+    #[inline]
+    fn take() -> Box<Self> {
+        let spare = SPARE.try_with(|spare| {
+            let mut first = spare.take()?;
+            spare.set(first.next.take());
+            Some(first)
+        });
+        spare.ok().flatten().unwrap_or_else(Self::make)
+    }
+
+    #[cold]
+    fn make() -> Box<Self> {
+        Box::new(Self {
+            words: [const { Word::new(0) }; WORDS],
+            length: 0,
+            keys: 0,
+            bytes: Buffer::default(),
+            is_long: false,
+            next: None,
+            spares: 0,
+        })
+    }
+
+    /// Keeps the memory for the next call, if there is not enough of it.
+    #[inline]
+    fn keep(mut self: Box<Self>) {
+        // While a thread is torn down there is no such place any more.
+        let _ = SPARE.try_with(|spare| {
+            self.next = spare.take();
+            self.spares = self.next.as_ref().map_or(1, |next| next.spares + 1);
+            spare.set(if self.spares > SPARES { self.next.take() } else { Some(self) });
+        });
+    }
+
+    /// Puts words in; says whether there was room for so many bytes.
+    #[inline]
+    fn write(&mut self, bytes: usize, compose: impl FnOnce(&mut Words<'_, WORDS>)) -> bool {
+        let mut words = Words::new(&self.words, self.length);
+        if self.is_long || !words.fit(bytes) {
+            return false;
+        }
+        compose(&mut words);
+        self.length = words.len();
+        true
+    }
+
+    /// Its bytes, behind which anything can be put.
+    #[cold]
+    fn long(&mut self) -> &mut Buffer {
+        if !self.is_long {
+            self.is_long = true;
+            self.bytes.clear();
+            self.bytes.put_words(&self.words[..self.length]);
+        }
+        &mut self.bytes
+    }
+
+    #[inline]
+    fn words(&self) -> &[Word] {
+        self.words.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl ToolPart {
+    #[inline]
+    pub(crate) fn new(core: &Core, name: &str) -> Self {
+        match Label::of(name) {
+            Some(name) => Self::plain(core, name),
+            None => Self::any(core, name),
+        }
+    }
+
+    #[inline]
+    fn plain(core: &Core, name: Label) -> Self {
+        if !core.plain.is_name(name) {
+            return Self::show_name(core, name);
+        }
+        let mut part = Self::empty();
+        part.0.write(hot::MOST, |to| hot::tool(to, name));
+        part
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn show_name(core: &Core, name: Label) -> Self {
+        name.show(|name| Self::any(core, name))
+    }
+
+    #[inline]
+    fn empty() -> Self {
+        let mut draft = Draft::take();
+        (draft.length, draft.keys, draft.is_long) = (0, 0, false);
+        Self(draft)
+    }
+
+    #[cold]
+    fn any(core: &Core, name: &str) -> Self {
+        let mut part = Self::empty();
+        part.put(core, |bytes, bounds| {
+            part::tool_begin(bytes, &bounds.name(Field::Tool, name));
+        });
+        part
+    }
+
+    fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
+        let mut bounds = core.bounds();
+        put(self.0.long(), &mut bounds);
+        bounds.report(&core.shared.intake);
+    }
+
+    /// As [`put`](ToolPart::put), for what is kept under a key.
+    fn put_key(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
+        self.0.keys += 1;
+        let keys = self.0.keys;
+        self.put(core, |bytes, bounds| {
+            if keys <= bounds.limits.keys { put(bytes, bounds) } else { bounds.left_out() }
+        });
+    }
+
+    #[inline]
+    pub(crate) fn text(&mut self, core: &Core, key: &str, text: &str) {
+        match plain::key(key) {
+            Some(key) => self.plain_text(core, key, text),
+            None => self.with(core, key, MetaValue::Text(text)),
+        }
+    }
+
+    #[inline(never)]
+    fn plain_text(&mut self, core: &Core, key: Label, text: &str) {
+        let is_plain = self.takes(core, key) && core.plain.is_text(text);
+        let write = |to: &mut Words<'_, _>| hot::text(to, key, text);
+        if is_plain && self.0.write(hot::MOST + text.len(), write) {
+            self.0.keys += 1;
+        } else {
+            self.show(core, key, MetaValue::Text(text));
+        }
+    }
+
+    #[inline]
+    pub(crate) fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
+        match plain::key(key) {
+            Some(key) => self.plain_unsigned(core, key, number),
+            None => self.with(core, key, MetaValue::Unsigned(number)),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn show(&mut self, core: &Core, key: Label, value: MetaValue<'_>) {
+        key.show(|key| self.with(core, key, value));
+    }
+
+    #[inline]
+    fn plain_unsigned(&mut self, core: &Core, key: Label, number: u64) {
+        let is_plain = self.takes(core, key);
+        if is_plain && self.0.write(hot::MOST, |to| hot::unsigned(to, key, number)) {
+            self.0.keys += 1;
+        } else {
+            self.show(core, key, MetaValue::Unsigned(number));
+        }
+    }
+
+    /// Whether there may be one more key, and this one needs no closer look.
+    #[inline]
+    fn takes(&self, core: &Core, key: Label) -> bool {
+        self.0.keys < core.plain.keys && core.plain.is_key(key)
+    }
+
+    #[cold]
+    pub(crate) fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+        self.put_key(core, |bytes, bounds| {
+            if let Some((key, value)) = bounds.entry(key, value) {
+                part::metadata(bytes, &key, &value);
+            }
+        });
+    }
+
+    pub(crate) fn attempt(&mut self, attempt: u32) {
+        part::attempt(self.0.long(), attempt);
+    }
+
+    pub(crate) fn arguments_hash(&mut self, hash: u64) {
+        part::arguments_hash(self.0.long(), hash);
+    }
+
+    /// Records it: it took so many nanoseconds, and may be known to have begun at so many after 1970.
+    #[inline(never)]
+    pub(crate) fn record(mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
+        let write = |to: &mut Words<'_, _>| hot::tool_end(to, began, took, status);
+        if hot::is_short(took) && self.0.write(hot::MOST, write) {
+            core.fill_words(Kind::Tool, self.0.words());
+        } else {
+            self.record_long(core, began, took, status);
+        }
+        self.0.keep();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_long(&mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
+        let bytes = self.0.long();
+        if let Some(began) = began {
+            part::started_nanos(bytes, began);
+        }
+        part::duration(bytes, Duration::from_nanos(took));
+        part::tool_end(bytes, status);
+        core.fill(Kind::Tool, bytes.padded(), core.bounds());
+        if bytes.memory() > LARGEST {
+            *bytes = Buffer::default();
+        }
+    }
+
+    /// Records it as over now.
+    #[inline(never)]
+    pub(crate) fn end(
+        mut self,
+        core: &Core,
+        began: Moment,
+        status: ToolStatus,
+        error: Option<ErrorRecord>,
+    ) {
+        let took = core.now().saturating_sub(began.monotonic);
+        if let Some(error) = error {
+            self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
+        }
+        self.record(core, Some(began.wall), took, status);
+    }
+}
+
+#[cfg(all(test, not(taximeter_model)))]
+mod tests {
+    use std::time::Duration;
+
+    use taximeter_models::{OperationRecord, ToolStatus};
+
+    use crate::{Collector, Handle};
+
+    /// Records with calls before and behind; gives the record, of which nothing was lost.
+    fn recorded(record: impl FnOnce(&Handle)) -> OperationRecord {
+        let collector = Collector::builder().build().expect("a thread");
+        let op = collector.operation("op").start();
+        let call = |name| op.tool(name).with("k", "v").took(Duration::ZERO, ToolStatus::Success);
+        call("first");
+        record(&op);
+        call("last");
+        let record = op.finish().expect("it is on");
+        let counts = collector.counts();
+        assert_eq!((counts.late_parts, counts.truncated), (0, 0));
+        for call in [record.tool_calls.first(), record.tool_calls.last()] {
+            assert_eq!(call.map(|call| call.metadata["k"] == "v"), Some(true));
+        }
+        record
+    }
+
+    fn names(record: &OperationRecord) -> Vec<&str> {
+        record.tool_calls.iter().map(|call| call.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_recorded_while_a_call_is_put_together_does_not_meet_it() {
+        let record = recorded(|op| {
+            let (one, other) = (op.tool("one").with("n", 1), op.tool("other").with("n", 2));
+            op.add_component("between", Duration::from_nanos(3));
+            let one = one.with("text", "a text").attempt(7);
+            other.with("number", 9).took(Duration::ZERO, ToolStatus::Failure);
+            one.with("last", u64::MAX).took(Duration::from_nanos(5), ToolStatus::Success);
+        });
+        assert_eq!(names(&record), ["first", "other", "one", "last"]);
+        assert_eq!(record.tool_calls[1].metadata["number"], 9);
+        let one = &record.tool_calls[2];
+        assert_eq!((one.attempt, one.duration), (7, Some(Duration::from_nanos(5))));
+        assert_eq!(one.metadata["text"], "a text");
+        assert_eq!(one.metadata["last"], u64::MAX);
+        assert_eq!(record.components[0].duration, Duration::from_nanos(3));
+    }
+
+    #[test]
+    fn a_call_that_never_begins_leaves_nothing() {
+        let record = recorded(|op| drop(op.tool("never").with("k", "another")));
+        assert_eq!(names(&record), ["first", "last"]);
+    }
+
+    #[test]
+    fn a_call_goes_on_on_another_thread() {
+        let record = recorded(|op| {
+            let call = op.tool("sent").with("here", 1);
+            std::thread::scope(|scope| {
+                let there = || call.with("there", 2).took(Duration::ZERO, ToolStatus::Success);
+                scope.spawn(there).join().expect("it does not panic");
+            });
+        });
+        assert_eq!(names(&record), ["first", "sent", "last"]);
+        let sent = &record.tool_calls[1].metadata;
+        assert_eq!((&sent["here"], &sent["there"]), (&1.into(), &2.into()));
+    }
+
+    #[test]
+    fn a_call_of_any_length_is_whole() {
+        for length in [0, 40, 64, 65, 100, 1_000] {
+            let text = "x".repeat(length);
+            let record = recorded(|op| {
+                let keys = ["a", "b", "c", "a key that is not short", "d"];
+                let call = op.tool("call");
+                let call = keys.into_iter().fold(call, |call, key| call.with(key, text.as_str()));
+                call.with("n", length).start().succeed();
+            });
+            let call = &record.tool_calls[1];
+            assert_eq!(call.metadata.len(), 6);
+            assert!(call.metadata.values().filter(|value| *value == text.as_str()).count() == 5);
+            assert_eq!(call.metadata["n"], length);
+            assert!(call.started_at.is_some());
+        }
+    }
+}

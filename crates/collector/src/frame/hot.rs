@@ -1,0 +1,115 @@
+//! The most frequent parts, as whole words: for short names, texts and numbers.
+
+use taximeter_models::{TokenUsage, ToolStatus, Unit};
+
+use super::label::Label;
+use super::words::Words;
+use super::{LONG, status, tag};
+
+/// No part or piece of one has more bytes, but for the text in it.
+pub(crate) const MOST: usize = 64;
+
+/// The longest text that is put in here.
+pub(crate) const TEXT: usize = 64;
+
+/// The first bytes of a piece: its tag, and lengths, which are below 256.
+#[inline]
+fn head(tag: u8, lengths: [usize; 2]) -> u64 {
+    let [first, second] = lengths.map(|length| length as u64);
+    debug_assert!(first.max(second) < 256, "it was asked for");
+    u64::from(tag) | first << 8 | second << 16
+}
+
+#[inline]
+pub(crate) fn name<const N: usize>(to: &mut Words<'_, N>, name: Label) {
+    to.label(head(tag::NAME, [name.len(), 0]), 2, name);
+}
+
+#[inline]
+pub(crate) fn text<const N: usize>(to: &mut Words<'_, N>, key: Label, text: &str) {
+    to.label(head(tag::TEXT_APART, [key.len(), text.len()]), 3, key);
+    to.text(text);
+}
+
+#[inline]
+pub(crate) fn unsigned<const N: usize>(to: &mut Words<'_, N>, key: Label, number: u64) {
+    let before = |tag| head(tag, [key.len(), 0]) | number << 16;
+    if number <= u16::MAX.into() {
+        to.label(before(tag::NUMBER_SHORT), 4, key);
+    } else if number < 1 << 40 {
+        to.label(before(tag::NUMBER), 7, key);
+    } else {
+        to.word(before(tag::NUMBER_LONG) & 0xffff);
+        to.word(number);
+        to.label(0, 0, key);
+    }
+}
+
+/// A component that took so many nanoseconds, and began so many after the operation.
+#[inline]
+pub(crate) fn component<const N: usize>(
+    to: &mut Words<'_, N>,
+    name: Label,
+    offset: Option<u64>,
+    took: u64,
+) {
+    let length = name.len() as u64;
+    match offset {
+        None => to.label(u64::from(tag::COMPONENT) | took << 8 | length << 48, 7, name),
+        Some(offset) => {
+            to.word(u64::from(tag::COMPONENT_AT) | offset << 8 | took << 48);
+            to.label(took >> 16 | length << 24, 4, name);
+        }
+    }
+}
+
+#[inline]
+pub(crate) fn tool<const N: usize>(to: &mut Words<'_, N>, name: Label) {
+    to.label(head(tag::TOOL, [name.len(), 0]), 2, name);
+}
+
+/// What stands at the end of a call that took so many nanoseconds.
+#[inline]
+pub(crate) fn tool_end<const N: usize>(
+    to: &mut Words<'_, N>,
+    started: Option<i64>,
+    took: u64,
+    status: ToolStatus,
+) {
+    if let Some(started) = started {
+        to.word(tag::STARTED_APART.into());
+        to.word(started.cast_unsigned());
+    }
+    let end = u64::from(tag::END) | u64::from(self::status(status)) << 8;
+    to.word(u64::from(tag::DURATION) | took << 8 | end << 48);
+}
+
+/// Whether a usage can be put in here: the tokens that went in and came out, and were read from a cache.
+#[inline]
+pub(crate) fn is_usage(usage: &TokenUsage) -> bool {
+    let most = usage.get(Unit::Input).max(usage.get(Unit::Output));
+    most <= u32::MAX.into() && usage.further().is_empty()
+}
+
+#[inline]
+pub(crate) fn usage<const N: usize>(
+    to: &mut Words<'_, N>,
+    provider: Label,
+    model: Label,
+    usage: &TokenUsage,
+) {
+    let cached = usage.get(Unit::CacheRead);
+    let tag = if cached == 0 { tag::LLM_USED } else { tag::LLM_CACHED };
+    to.label(head(tag, [provider.len(), model.len()]), 3, provider);
+    to.label(0, 0, model);
+    to.word(usage.get(Unit::Input) | usage.get(Unit::Output) << 32);
+    if cached > 0 {
+        to.word(cached);
+    }
+}
+
+/// Whether so many nanoseconds are written in five bytes.
+#[inline]
+pub(crate) fn is_short(nanos: u64) -> bool {
+    nanos < LONG
+}

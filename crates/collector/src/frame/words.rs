@@ -1,0 +1,77 @@
+//! A part of few bytes, put together in registers and stored as whole words.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::label::{Label, few};
+
+/// A word of a page. In a model too it is the standard library's: what is read of it is decided by how far the page is
+/// written, so that to try the orders of the words would try nothing else.
+pub(crate) type Word = AtomicU64;
+
+/// Takes in pieces of whole words: no piece has to wait for where the one before ended within a word. Who puts more into
+/// them than they hold finds the first ones gone: it is asked before.
+#[derive(Debug)]
+pub(crate) struct Words<'w, const N: usize> {
+    words: &'w [Word; N],
+    at: usize,
+}
+
+impl<'w, const N: usize> Words<'w, N> {
+    /// Goes on behind so many words.
+    #[inline]
+    pub(crate) fn new(words: &'w [Word; N], at: usize) -> Self {
+        Self { words, at }
+    }
+
+    /// Whether there is room for so many bytes.
+    #[inline]
+    pub(crate) fn fit(&self, bytes: usize) -> bool {
+        self.at * 8 + bytes <= N * 8
+    }
+
+    /// How many words there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.at
+    }
+
+    #[inline]
+    fn set(&self, after: usize, word: u64) {
+        debug_assert!(self.at + after < N, "room was asked for");
+        self.words[(self.at + after) % N].store(word, Ordering::Relaxed);
+    }
+
+    /// Appends a word.
+    #[inline]
+    pub(super) fn word(&mut self, word: u64) {
+        self.set(0, word);
+        self.at += 1;
+    }
+
+    /// Appends a label behind so many bytes, fewer than eight.
+    #[inline]
+    pub(super) fn label(&mut self, before: u64, bytes: usize, label: Label) {
+        let [low, high] = label.words();
+        // In two steps, for a word is not moved by all of its bits.
+        let beyond = |word: u64| word >> 1 >> (63 - 8 * bytes);
+        self.set(0, before | low << (8 * bytes));
+        self.set(1, beyond(low) | high << (8 * bytes));
+        self.set(2, beyond(high));
+        self.at += (bytes + label.len()).div_ceil(8);
+    }
+
+    /// Appends a text.
+    #[inline]
+    pub(super) fn text(&mut self, text: &str) {
+        let bytes = text.as_bytes();
+        let (words, rest) = bytes.as_chunks::<8>();
+        for (place, word) in words.iter().enumerate() {
+            self.set(place, u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let rest_of = |last: &[u8; 8]| u64::from_le_bytes(*last) >> (8 * (8 - rest.len()));
+            self.set(words.len(), bytes.last_chunk().map_or_else(|| few(bytes), rest_of));
+        }
+        self.at += bytes.len().div_ceil(8);
+    }
+}
