@@ -57,6 +57,7 @@ mod limits;
 mod models;
 mod open;
 mod operation;
+mod over;
 mod page;
 mod parts;
 mod place;
