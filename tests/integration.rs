@@ -43,3 +43,4 @@ mod redaction;
 mod contexts;
 // Panics and recording in everything that a program gives a collector.
 mod panics;
+mod tracing;

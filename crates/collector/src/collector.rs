@@ -50,7 +50,7 @@ pub enum CollectorError {
 /// There may be many collectors in one process.
 #[derive(Debug, Clone)]
 pub struct Collector {
-    inner: Option<Arc<Inner>>,
+    pub(crate) inner: Option<Arc<Inner>>,
 }
 
 /// What operations need: they may outlive the collector, but do not keep its worker alive.
@@ -71,8 +71,8 @@ pub(crate) struct Shared {
 }
 
 #[derive(Debug)]
-struct Inner {
-    shared: Arc<Shared>,
+pub(crate) struct Inner {
+    pub(crate) shared: Arc<Shared>,
 }
 
 /// Builds a [`Collector`].

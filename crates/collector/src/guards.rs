@@ -16,6 +16,7 @@ use crate::frame::{Label, nanos};
 use crate::handle::Handle;
 use crate::limits::head;
 use crate::place::Core;
+use crate::sync::atomic::Ordering;
 use crate::value::{Hot, MetaValue};
 
 /// A component that runs; its time is recorded when this is dropped.
@@ -301,6 +302,9 @@ impl LlmStart {
     /// Begins it.
     pub fn start(self) -> LlmGuard {
         let call = self.call.zip(Moment::of(&self.handle));
+        if let Some(core) = &self.handle.0 {
+            core.llm_guards.iter().for_each(|guards| _ = guards.fetch_add(1, Ordering::Relaxed));
+        }
         LlmGuard { handle: self.handle, call }
     }
 }
@@ -399,6 +403,9 @@ impl LlmGuard {
 
     fn close(&mut self, error: Option<ErrorRecord>) {
         let Some((mut call, began)) = self.call.take() else { return };
+        if let Some(core) = &self.handle.0 {
+            core.llm_guards[1].fetch_sub(1, Ordering::Relaxed);
+        }
         call.started_at = Some(chrono::DateTime::from_timestamp_nanos(began.wall));
         call.duration = began.elapsed(&self.handle);
         call.error = error;

@@ -17,6 +17,7 @@ use crate::intake::Intake;
 use crate::page::Kind;
 use crate::place::Core;
 use crate::redact::Field;
+use crate::sync::atomic::Ordering;
 use crate::value::MetaValue;
 
 /// A way to record into an operation: cheap to clone, to be sent to other threads and tasks, and without a say in
@@ -46,6 +47,18 @@ impl Handle {
     /// The trace of the operation; none where nothing is recorded.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.0.as_ref().map(|core| core.trace())
+    }
+
+    /// Whether the operation has ended, so that what is recorded now would come too late; no where nothing is recorded.
+    pub fn has_ended(&self) -> bool {
+        self.0.as_ref().is_some_and(|core| core.has_ended())
+    }
+
+    /// Of the [guards of LLM calls](Handle::llm_call): how many have begun in this operation, and how many of those
+    /// run. It is for who meters the same calls by other means, and must not count one twice.
+    pub fn llm_guards(&self) -> (u64, u64) {
+        let of = |core: &Arc<Core>| core.llm_guards.each_ref().map(|at| at.load(Ordering::Relaxed));
+        self.0.as_ref().map(of).map_or((0, 0), |[begun, open]| (begun, open))
     }
 
     /// Keeps a value with the operation; a later value of the same key takes its place.

@@ -58,6 +58,7 @@ mod limits;
 mod models;
 mod open;
 mod operation;
+mod over;
 mod page;
 mod place;
 mod plain;

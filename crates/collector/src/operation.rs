@@ -111,6 +111,11 @@ impl OperationBuilder {
         }))
     }
 
+    /// The place in which it begins; none where nothing is recorded, or there was none.
+    pub(crate) fn into_core(self) -> Option<Arc<Core>> {
+        self.0?.core.take()
+    }
+
     /// Keeps a value with it.
     #[inline]
     pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {

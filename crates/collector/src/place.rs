@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use taximeter_models::{Name, OperationId, Outcome, TraceId};
+use taximeter_models::{Name, OperationId, OperationRecord, Outcome, TraceId};
 
 use crate::bounds::Bounds;
 use crate::closed::Closed;
@@ -37,6 +37,8 @@ pub(crate) struct Core {
     trace: [AtomicU64; 2],
     /// How much of its memory the budget knows of. Changed under the lock of `life` alone.
     charged: AtomicUsize,
+    /// Guards of LLM calls: how many have begun, and how many of those run.
+    pub(crate) llm_guards: [AtomicU64; 2],
 }
 
 /// What is rarely asked for, and then under a lock.
@@ -68,6 +70,7 @@ impl Core {
             started: AtomicU64::new(u64::MAX),
             trace: [AtomicU64::new(0), AtomicU64::new(0)],
             charged: AtomicUsize::new(PLACE),
+            llm_guards: [AtomicU64::new(0), AtomicU64::new(0)],
         });
         // Without it the operation is never too old; in a child nobody looks.
         if let Some(mut places) = shared.intake.lock_if_it_comes(&shared.places) {
@@ -90,6 +93,7 @@ impl Core {
     #[inline]
     fn begin_by(&self, put_name: impl FnOnce()) {
         self.started.store(u64::MAX, Ordering::Relaxed);
+        self.llm_guards.iter().for_each(|guards| guards.store(0, Ordering::Relaxed));
         self.page.begin();
         put_name();
         // Whoever finds it open finds all of the above.
@@ -115,6 +119,26 @@ impl Core {
         self.page.set_header(&header, 0);
         put_wide(&self.trace, trace.bits());
         self.started.store(now.monotonic, Ordering::Release);
+    }
+
+    /// Starts what was begun as one that ran elsewhere, or before. Only for who alone knows the place.
+    pub(crate) fn start_as(&self, record: &OperationRecord) {
+        let now = self.shared.time.monotonic(&self.shared.intake);
+        let is_own = record.trace_id == TraceId::from(record.id);
+        composed(
+            |to| {
+                record.parent.inspect(|parent| part::parent(to, *parent));
+                if !is_own {
+                    part::trace(to, record.trace_id);
+                }
+            },
+            |bytes| self.put(bytes),
+        );
+        let started_at = frame::unix_nanos(record.started_at);
+        let header = Ended { id: record.id, started_at, ..Ended::default() };
+        self.page.set_header(&header, 0);
+        put_wide(&self.trace, record.trace_id.bits());
+        self.started.store(now, Ordering::Release);
     }
 
     /// Becomes the child of another operation; gives the trace of both.
@@ -277,6 +301,16 @@ impl Core {
     #[inline]
     pub(crate) fn end(self: &Arc<Self>, outcome: Outcome) -> Option<Closed<'_>> {
         let now = self.now();
+        self.end_after(outcome, || self.since_start(now))
+    }
+
+    /// As [`end`](Core::end), for what lasted so many nanoseconds.
+    #[inline]
+    pub(crate) fn end_after(
+        self: &Arc<Self>,
+        outcome: Outcome,
+        lasted: impl FnOnce() -> u64,
+    ) -> Option<Closed<'_>> {
         let mut life = self.life.lock();
         if !self.is_open.load(Ordering::Relaxed) {
             return None;
@@ -290,7 +324,7 @@ impl Core {
         life.read = Some(written);
         let open = life.open.take_if(|open| open.is_used());
         drop(life);
-        let duration = self.since_start(now);
+        let duration = lasted();
         let (id, started_at) = (self.page.id(), self.page.started_at());
         Some(Closed::new(self, written, open, &Ended { id, started_at, duration, outcome }))
     }
@@ -318,6 +352,10 @@ impl Core {
         }
         let read = self.life.lock().read;
         read.map_or(0, |read| self.page.written().parts_since(read))
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.is_open.load(Ordering::Relaxed)
     }
 
     /// Closes an operation that has been open for too long, as abandoned.

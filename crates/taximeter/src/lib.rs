@@ -53,6 +53,7 @@
 //! | `report` | no | sessions as tables for the terminal |
 //! | `store` | no | a store in a file, and questions over it |
 //! | `system-metrics` | no | CPU, memory and disk of the machine |
+//! | `tracing` | no | `taximeter::tracing`: applications on instrumented libraries metered by one layer |
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -72,6 +73,8 @@ mod settings;
 mod stored;
 #[cfg(feature = "system-metrics")]
 mod system;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 pub use builder::MeterBuilder;
 pub use error::Error;

@@ -223,6 +223,12 @@ impl Meter {
         self.collector.end_operation(id, success, error_count, warning_count, metadata)
     }
 
+    /// Records an operation that is over, with the id, the times and the trace that it has; its LLM calls are priced. See
+    /// [`Collector::record`].
+    pub fn record(&self, record: OperationRecord) {
+        self.collector.record(record);
+    }
+
     /// Waits until every operation that has ended is priced, stored where there is a store, and observed. When this is
     /// well, they are as safe as the store's durability says.
     ///

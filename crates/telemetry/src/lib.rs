@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | spans, metrics and logs of any OpenTelemetry client as operations | [`otlp::Receiver`] | `otlp` (default) |
 //! | the same from bodies compressed with zstd | | `zstd` (default) |
+//! | spans of instrumented Rust libraries as operations | [`layer::layer`] | `tracing` |
 //! | usage, cost and errors out of a provider's reply, plain or streamed | [`reply::read`], [`reply::Accumulator`] | `reply` |
 //! | the metrics of the GenAI conventions out of operations | [`metrics::Instruments`] | `prometheus` (default) |
 //! | them as text for Prometheus | [`prometheus::answer`] | `prometheus` (default) |
@@ -15,6 +16,8 @@
 
 #[cfg(feature = "context")]
 pub mod context;
+#[cfg(feature = "tracing")]
+pub mod layer;
 #[cfg(feature = "prometheus")]
 pub mod metrics;
 #[cfg(feature = "otlp")]

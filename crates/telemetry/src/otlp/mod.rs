@@ -11,7 +11,7 @@
 //! What is read from which convention, and the rules by which nothing is counted twice, stand in `docs/FORMATS.md`,
 //! "OTLP in". What was assumed, estimated or missing is said with the record, under the [`keys`].
 
-mod alias;
+pub(crate) mod alias;
 mod assembler;
 mod call;
 mod compression;
@@ -21,19 +21,19 @@ mod failure;
 mod ids;
 mod json;
 pub mod keys;
-mod limits;
+pub(crate) mod limits;
 mod log;
 mod names;
 mod points;
 mod protobuf;
 mod providers;
-mod raw;
+pub(crate) mod raw;
 mod receiver;
 mod response;
-mod role;
-mod slots;
-mod span;
-mod trace;
+pub(crate) mod role;
+pub(crate) mod slots;
+pub(crate) mod span;
+pub(crate) mod trace;
 mod tree;
 mod usage;
 mod usage_metrics;

@@ -91,6 +91,7 @@ fn gen_ai(word: &str) -> Role {
         | "rerank"
         | "llm_request"
         | "responses"
+        | "audio_generation"
         | "image_generation"
         | "speech"
         | "transcription" => Role::Call,

@@ -109,6 +109,18 @@ impl<'a> Slots<'a> {
         }
     }
 
+    /// Takes a value in that may be told again: what one name says last counts.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn put_again(&mut self, spoken: Spoken, value: &Value<'a>) {
+        for (field, rank) in spoken.into_iter().flatten() {
+            let at = usize::from(self.at[field as usize]);
+            match at.checked_sub(1).and_then(|at| self.values.get_mut(at)) {
+                Some(held) if held.0 == rank => held.1 = value.clone(),
+                _ => self.put(field, rank, value.clone()),
+            }
+        }
+    }
+
     /// Takes an attribute in, if its name is known.
     pub(crate) fn put_named(&mut self, name: &[u8], value: Value<'a>) {
         if let Some(places) = places(name) {

@@ -17,7 +17,7 @@ use super::tree::{Counts, NONE, Tree};
 
 /// What is remembered of a span that was counted, to know it again and to place what comes later.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Ghost {
+pub(crate) struct Ghost {
     pub(super) id: u64,
     pub(super) parent: u64,
     pub(super) role: Role,
@@ -28,14 +28,14 @@ pub(super) struct Ghost {
 }
 
 /// The spans of a trace that were counted; of most there is one.
-pub(super) type Ghosts = SmallVec<[Ghost; 1]>;
+pub(crate) type Ghosts = SmallVec<[Ghost; 1]>;
 
 /// What became of the spans of a trace.
 #[derive(Debug, Default)]
-pub(super) struct Closed {
-    pub(super) ghosts: Ghosts,
+pub(crate) struct Closed {
+    pub(crate) ghosts: Ghosts,
     /// Calls that are parts of other calls.
-    pub(super) nested: u64,
+    pub(crate) nested: u64,
     /// Calls that another trace has too.
     pub(super) elsewhere: u64,
     /// Spans that have nothing to do with LLMs, nor lies anything within them that has.
@@ -46,7 +46,7 @@ pub(super) struct Closed {
 const MOST_COMPONENTS: usize = 256;
 
 /// Makes records of the spans of one trace. `is_elsewhere` says of a call whether another trace has it.
-pub(super) fn close(
+pub(crate) fn close(
     mut spans: Vec<Span>,
     before: &[Ghost],
     mut is_elsewhere: impl FnMut(&Span) -> bool,

@@ -1,0 +1,171 @@
+//! The meter and [`tracing`](https://docs.rs/tracing): an application on instrumented libraries is metered by one layer,
+//! with no further code. Needs the feature `tracing`.
+//!
+//! ```
+//! use taximeter::Meter;
+//! use tracing_subscriber::prelude::*;
+//!
+//! let meter = Meter::builder().build()?;
+//! let subscriber = tracing_subscriber::registry().with(taximeter::tracing::layer(&meter));
+//! # let library = || {
+//! #     let span = tracing::info_span!(
+//! #         "chat",
+//! #         gen_ai.operation.name = "chat",
+//! #         gen_ai.provider.name = "openai",
+//! #         gen_ai.request.model = "gpt-4o-mini",
+//! #         gen_ai.usage.input_tokens = tracing::field::Empty,
+//! #         gen_ai.usage.output_tokens = tracing::field::Empty,
+//! #     );
+//! #     span.record("gen_ai.usage.input_tokens", 1_200);
+//! #     span.record("gen_ai.usage.output_tokens", 300);
+//! # };
+//! // In a program: `subscriber.init()`.
+//! tracing::subscriber::with_default(subscriber, || {
+//!     library(); // makes a span: gen_ai.operation.name = "chat", gen_ai.request.model = "gpt-4o-mini", …
+//!     assert!(taximeter::tracing::check().is_well());
+//! });
+//! assert_eq!(meter.totals().usage.total_tokens(), 1_500);
+//! assert_eq!(meter.totals().cost.usd().to_string(), "0.00036");
+//!
+//! // Where nothing is seen, the check says why.
+//! let silenced = tracing_subscriber::registry()
+//!     .with(taximeter::tracing::layer(&meter))
+//!     .with(tracing_subscriber::filter::LevelFilter::WARN);
+//! tracing::subscriber::with_default(silenced, || {
+//!     let check = taximeter::tracing::check();
+//!     assert!(check.to_string().contains("a filter over all layers leaves them out"));
+//! });
+//! # Ok::<(), taximeter::Error>(())
+//! ```
+//!
+//! The subscriber keeps the meter for as long as the process, so that nothing is handed over when the program drops its
+//! own: [`Meter::flush`] or [`Meter::shutdown`] is to be called before the end of the program.
+//!
+//! # What becomes of spans
+//!
+//! The outermost span becomes an operation if there is anything of LLMs within it, and each agent one of its own. Where a
+//! guard of the meter is in force, its operation takes in what runs within; a call that has an LLM guard of its own is
+//! counted by that guard alone. Which libraries say what stands in `docs/FORMATS.md`, "Spans of `tracing`".
+
+use std::time::Duration;
+
+use ::tracing::{Subscriber, dispatcher};
+use taximeter_collector::{Handle, current};
+use taximeter_models::{OperationId, OperationRecord};
+use taximeter_telemetry::layer::{self, Needed, Recorder};
+use tracing_subscriber::filter::Filtered;
+use tracing_subscriber::registry::LookupSpan;
+
+pub use taximeter_telemetry::layer::{Check, Counts};
+
+use crate::Meter;
+
+/// The layer that meters spans; [`layer`] gives it with its filter.
+pub type TaximeterLayer = layer::TaximeterLayer<ToMeter>;
+
+/// A layer that meters what instrumented libraries do.
+///
+/// It has a filter of its own, and other layers see what they see without it. A filter over all layers, as
+/// `registry().with(EnvFilter)` is one, is over this one as well, and the spans of libraries are of the level `INFO`:
+/// give such a filter to the layer it is meant for, by `.with_filter()`.
+pub fn layer<S>(meter: &Meter) -> Filtered<TaximeterLayer, Needed, S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    layer::layer(ToMeter(meter.clone()))
+}
+
+/// Like [`layer`], without the spans that have nothing to do with LLMs: each call and each agent is an operation of its
+/// own, whatever runs around it, and other spans cost nothing.
+pub fn layer_without_ambient<S>(meter: &Meter) -> Filtered<TaximeterLayer, Needed, S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    layer::layer_without_ambient(ToMeter(meter.clone()))
+}
+
+/// Whether the layer in force here sees what it is there for, and if not, why. To be asked after the first call.
+pub fn check() -> Check {
+    seen(TaximeterLayer::check).unwrap_or(Check::NoLayer)
+}
+
+/// What the layer in force here did not count as it came; none where there is no layer.
+pub fn counts() -> Option<Counts> {
+    seen(TaximeterLayer::counts)
+}
+
+fn seen<R>(ask: impl Fn(&TaximeterLayer) -> R) -> Option<R> {
+    dispatcher::get_default(|dispatch| dispatch.downcast_ref::<TaximeterLayer>().map(&ask))
+}
+
+/// Takes what the layer reads to a meter.
+#[derive(Debug)]
+pub struct ToMeter(Meter);
+
+impl Recorder for ToMeter {
+    type Within = Handle;
+
+    fn current(&self) -> Option<Handle> {
+        Some(current()).filter(|handle| handle.is_recording() && !handle.has_ended())
+    }
+
+    fn llm_guards(&self, within: &Handle) -> (u64, u64) {
+        within.llm_guards()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.state.clock.monotonic()
+    }
+
+    fn wall(&self) -> u64 {
+        let now = self.0.state.clock.wall().timestamp_nanos_opt();
+        now.and_then(|now| u64::try_from(now).ok()).unwrap_or_default()
+    }
+
+    fn record(&self, records: Vec<OperationRecord>, within: Option<&Handle>) {
+        // What a stream tells after the guard's operation has ended would be lost there.
+        match within.filter(|within| !within.has_ended()) {
+            None => records.into_iter().for_each(|record| self.0.record(record)),
+            Some(within) => self.put_into(records, within),
+        }
+    }
+}
+
+impl ToMeter {
+    /// Puts the operations that are within no other into that of a guard; the others become its children.
+    fn put_into(&self, records: Vec<OperationRecord>, within: &Handle) {
+        let is_outer = |record: &OperationRecord| record.parent.is_none();
+        let outer: Vec<OperationId> =
+            records.iter().filter(|record| is_outer(record)).map(|record| record.id).collect();
+        for mut record in records {
+            if is_outer(&record) {
+                take_in(within, record);
+                continue;
+            }
+            if record.parent.is_some_and(|parent| outer.contains(&parent)) {
+                record.parent = within.id();
+            }
+            if let Some(trace) = within.trace_id() {
+                record.trace_id = trace;
+            }
+            self.0.record(record);
+        }
+    }
+}
+
+/// Takes the parts of an operation into that of a guard.
+fn take_in(within: &Handle, record: OperationRecord) {
+    let calls = record.llm_calls.iter().map(|call| call.duration);
+    let tools = record.tool_calls.iter().map(|call| call.duration);
+    // The operation that a call or a tool is by itself is nothing beside it.
+    let is_itself = calls.chain(tools).any(|took| took == Some(record.duration));
+    if !is_itself {
+        within.add_component(&*record.name, record.duration);
+        record.errors.iter().for_each(|error| within.error(error));
+    }
+    for timing in &record.components {
+        within.add_component(&*timing.name, timing.duration);
+    }
+    record.tool_calls.into_iter().for_each(|call| within.record_tool_call(call));
+    record.llm_calls.into_iter().for_each(|call| within.record_llm_call(call));
+}

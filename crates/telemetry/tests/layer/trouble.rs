@@ -1,0 +1,158 @@
+//! Values that are none, errors that are only logged, filters, and the layer's own account of what it sees.
+
+use taximeter_models::{ErrorCategory, ToolStatus};
+use taximeter_telemetry::layer::{Check, TaximeterLayer, layer};
+use tracing::field::Empty;
+use tracing::{Level, dispatcher, error, event, info_span, warn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::prelude::*;
+
+use crate::support::{Memory, metered, only_call, only_tool, tokens};
+
+/// A span of a library that says neither error nor reply.
+macro_rules! plain {
+    ($operation:literal) => {
+        info_span!(
+            "work",
+            gen_ai.operation.name = $operation,
+            gen_ai.tool.name = "fetch",
+            gen_ai.request.model = "gpt-4o",
+            gen_ai.usage.input_tokens = Empty,
+            gen_ai.usage.output_tokens = Empty
+        )
+    };
+}
+
+#[test]
+fn numbers_that_are_no_counts_are_left_out_and_said_so() {
+    let read = |record: &dyn Fn(&tracing::Span)| {
+        let records = metered(|_| {
+            let span = plain!("chat");
+            span.record("gen_ai.usage.output_tokens", 5_i64);
+            record(&span);
+        });
+        let doubt = only_call(&records).metadata.contains_key("otlp.usage_doubt");
+        (tokens(&records).0, doubt)
+    };
+    let key = "gen_ai.usage.input_tokens";
+    assert_eq!(read(&|span| _ = span.record(key, 7_u64)), (7, false));
+    assert_eq!(read(&|span| _ = span.record(key, 7_u128)), (7, false));
+    assert_eq!(read(&|span| _ = span.record(key, 7.0)), (7, false));
+    assert_eq!(read(&|span| _ = span.record(key, tracing::field::debug(Some(7)))), (7, false));
+    assert_eq!(read(&|span| _ = span.record(key, tracing::field::debug(None::<u8>))), (0, false));
+    assert_eq!(read(&|span| _ = span.record(key, -7_i64)), (0, true));
+    assert_eq!(read(&|span| _ = span.record(key, u64::MAX)), (0, true));
+    assert_eq!(read(&|span| _ = span.record(key, f64::NAN)), (0, true));
+    assert_eq!(read(&|span| _ = span.record(key, "many")), (0, true));
+}
+
+#[test]
+fn long_texts_are_cut() {
+    let records = metered(|_| {
+        let long = "é".repeat(100_000);
+        drop(info_span!("chat", gen_ai.operation.name = "chat", gen_ai.request.model = long));
+    });
+    assert!(only_call(&records).model().len() <= 1_024);
+}
+
+#[test]
+fn an_error_that_is_only_logged_ends_what_says_nothing_else() {
+    let tool = metered(|_| plain!("execute_tool").in_scope(|| error!("connection refused")));
+    assert_eq!(only_tool(&tool).status, ToolStatus::Error);
+    assert_eq!(only_tool(&tool).error.as_ref().unwrap().category, ErrorCategory::Network);
+
+    // As `#[instrument(err)]` logs it.
+    let call = metered(|_| plain!("chat").in_scope(|| error!(error = %"429 Too Many Requests")));
+    assert_eq!(only_call(&call).error.as_ref().unwrap().category, ErrorCategory::RateLimit);
+
+    // What was tried again and went well is no failure.
+    let well = metered(|_| {
+        let span = plain!("chat");
+        span.in_scope(|| error!("429 Too Many Requests"));
+        span.record("gen_ai.usage.output_tokens", 5_u64);
+    });
+    assert_eq!(only_call(&well).error, None);
+
+    let warned = metered(|_| plain!("execute_tool").in_scope(|| warn!("slow")));
+    assert_eq!(only_tool(&warned).status, ToolStatus::Success);
+}
+
+#[test]
+fn an_exception_is_an_error() {
+    let records = metered(|_| {
+        plain!("chat").in_scope(|| {
+            event!(Level::WARN, exception.r#type = "TimeoutError", exception.message = "too slow");
+        });
+    });
+    assert_eq!(only_call(&records).error.as_ref().unwrap().category, ErrorCategory::Timeout);
+}
+
+#[test]
+fn an_event_marks_the_first_token() {
+    let records = metered(|clock| {
+        plain!("chat").in_scope(|| {
+            for _ in 0..3 {
+                clock.pass(40);
+                event!(name: "gen_ai.content.completion.chunk", Level::INFO, {});
+            }
+        });
+    });
+    let first = only_call(&records).time_to_first_token;
+    assert_eq!(first.map(|first| first.as_millis()), Some(40));
+}
+
+#[test]
+fn our_own_spans_are_not_metered_again() {
+    let records = metered(|_| {
+        drop(info_span!(target: "taximeter", "chat", gen_ai.operation.name = "chat"));
+    });
+    assert_eq!(records, []);
+}
+
+fn check() -> Check {
+    dispatcher::get_default(|dispatch| {
+        dispatch.downcast_ref::<TaximeterLayer<Memory>>().expect("there is one").check()
+    })
+}
+
+#[test]
+fn the_check_says_why_nothing_is_seen() {
+    let program = || drop(plain!("chat"));
+    let registry = tracing_subscriber::registry;
+
+    tracing::subscriber::with_default(registry().with(layer(Memory::default())), || {
+        program();
+        assert!(check().is_well());
+    });
+    let off = registry().with(layer(Memory::default())).with(LevelFilter::WARN);
+    tracing::subscriber::with_default(off, || {
+        program();
+        assert_eq!(check(), Check::FilteredOut);
+    });
+    let below = registry().with(EnvFilter::new("warn")).with(layer(Memory::default()));
+    tracing::subscriber::with_default(below, || {
+        program();
+        assert_eq!(check(), Check::FilteredOut);
+    });
+    let other = registry().with(layer(Memory::default())).with(EnvFilter::new("my_app=debug"));
+    tracing::subscriber::with_default(other, || {
+        program();
+        assert_eq!(check(), Check::FilteredOut);
+    });
+}
+
+#[test]
+fn a_filter_of_another_layer_is_not_ours() {
+    let memory = Memory::default();
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::sink);
+    let subscriber = tracing_subscriber::registry()
+        .with(log.with_filter(EnvFilter::new("error")))
+        .with(layer(memory.clone()));
+    tracing::subscriber::with_default(subscriber, || {
+        // To ask is no part of the next span.
+        let _ = check();
+        drop(plain!("chat"));
+        assert!(check().is_well());
+    });
+    assert_eq!(memory.records().len(), 1);
+}

@@ -1,0 +1,132 @@
+//! Guards of the meter and the layer in one program: each call is counted once, where it belongs.
+
+use taximeter::models::ToolStatus;
+use taximeter::tracing::{Check, check, counts, layer};
+use taximeter::{Meter, TokenUsage};
+use tracing::field::Empty;
+use tracing::{Span, info_span};
+use tracing_subscriber::prelude::*;
+
+fn call(tokens: u64) -> Span {
+    info_span!(
+        "chat",
+        gen_ai.operation.name = "chat",
+        gen_ai.provider.name = "openai",
+        gen_ai.request.model = "gpt-4o-mini",
+        gen_ai.usage.input_tokens = tokens,
+        gen_ai.usage.output_tokens = 10_u64
+    )
+}
+
+fn tool(name: &str) -> Span {
+    info_span!("execute_tool", gen_ai.operation.name = "execute_tool", gen_ai.tool.name = name)
+}
+
+fn agent() -> Span {
+    info_span!("invoke_agent", gen_ai.operation.name = "invoke_agent", gen_ai.agent.name = Empty)
+}
+
+/// Runs a program under a layer, and gives its meter.
+fn metered(program: impl FnOnce(&Meter)) -> Meter {
+    let meter = Meter::builder().build().expect("the worker starts");
+    let subscriber = tracing_subscriber::registry().with(layer(&meter));
+    tracing::subscriber::with_default(subscriber, || program(&meter));
+    assert!(meter.counts().adds_up());
+    meter
+}
+
+#[test]
+fn spans_alone_make_operations_with_costs() {
+    let meter = metered(|_| {
+        agent().in_scope(|| {
+            drop(call(1_000));
+            drop(tool("search"));
+            drop(call(2_000));
+        });
+    });
+    let totals = meter.totals();
+    assert_eq!((totals.operations(), totals.usage.input_tokens()), (1, 3_000));
+    assert_eq!(totals.cost.usd().to_string(), "0.000462");
+    assert_eq!(meter.recent(1)[0].tool_calls[0].name, "search");
+    assert_eq!((meter.counts().offered, meter.counts().stored), (1, 1));
+}
+
+#[test]
+fn what_runs_within_a_guard_is_put_into_its_operation() {
+    let meter = metered(|meter| {
+        let _ = meter.scope("qa_response", |op| {
+            drop(call(100));
+            agent().in_scope(|| {
+                drop(tool("search"));
+                agent().in_scope(|| drop(call(200)));
+                drop(call(300));
+            });
+            op.set("answered", true);
+            Ok::<_, std::io::Error>(())
+        });
+    });
+    let records = meter.recent(10);
+    assert_eq!(records.len(), 2, "{records:#?}");
+    let guard = records.iter().find(|record| record.name == "qa_response").expect("it is there");
+    assert_eq!((guard.llm_calls.len(), guard.usage().input_tokens()), (2, 400));
+    assert_eq!(guard.tool_calls[0].status, ToolStatus::Success);
+    assert_eq!(guard.components[0].name, "invoke_agent");
+    let inner = records.iter().find(|record| record.name == "invoke_agent").expect("it is there");
+    assert_eq!((inner.parent, inner.trace_id), (Some(guard.id), guard.trace_id));
+    assert_eq!(inner.usage().input_tokens(), 200);
+}
+
+#[test]
+fn a_call_with_a_guard_of_its_own_is_counted_by_that_alone() {
+    let meter = metered(|meter| {
+        let op = meter.operation("qa_response").start();
+        let _entered = op.enter();
+        // The guard around the span, and the guard within it.
+        let mut guard = op.llm_call("openai", "gpt-4o-mini").start();
+        drop(call(100));
+        guard.usage(TokenUsage::inclusive(100, 10));
+        guard.succeed();
+        call(200).in_scope(|| {
+            let mut guard = op.llm_call("openai", "gpt-4o-mini").start();
+            guard.usage(TokenUsage::inclusive(200, 10));
+            guard.succeed();
+        });
+        // The layer alone.
+        drop(call(300));
+        assert_eq!(counts().expect("there is a layer").guarded_calls, 2);
+        op.succeed();
+    });
+    let record = &meter.recent(1)[0];
+    assert_eq!((record.llm_calls.len(), record.usage().input_tokens()), (3, 600));
+}
+
+#[test]
+fn a_span_that_outlives_its_guard_is_an_operation_of_its_own() {
+    let meter = metered(|meter| {
+        let op = meter.operation("qa_response").start();
+        let entered = op.enter();
+        let stream = call(100);
+        drop(entered);
+        op.succeed();
+        drop(stream);
+    });
+    let names: Vec<_> = meter.recent(2).iter().map(|record| record.name.to_string()).collect();
+    assert_eq!(names, ["qa_response", "chat gpt-4o-mini"]);
+    assert_eq!((meter.totals().usage.input_tokens(), meter.counts().late_parts), (100, 0));
+}
+
+#[test]
+fn the_check_says_where_there_is_no_layer() {
+    let without = tracing_subscriber::registry();
+    tracing::subscriber::with_default(without, || {
+        assert_eq!(check(), Check::NoLayer);
+        assert_eq!(counts(), None);
+        assert!(check().to_string().contains(".with(layer)"));
+    });
+}
+
+#[test]
+fn a_meter_that_is_off_records_nothing() {
+    let subscriber = tracing_subscriber::registry().with(layer(&Meter::off()));
+    tracing::subscriber::with_default(subscriber, || agent().in_scope(|| drop(call(1))));
+}
