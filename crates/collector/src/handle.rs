@@ -17,6 +17,7 @@ use crate::intake::Intake;
 use crate::page::Kind;
 use crate::place::Core;
 use crate::redact::Field;
+use crate::remote::RemoteParent;
 use crate::value::MetaValue;
 
 /// A way to record into an operation: cheap to clone, to be sent to other threads and tasks, and without a say in
@@ -46,6 +47,12 @@ impl Handle {
     /// The trace of the operation; none where nothing is recorded.
     pub fn trace_id(&self) -> Option<TraceId> {
         self.0.as_ref().map(|core| core.trace())
+    }
+
+    /// The span of another process within which the operation runs, or the one around it; none where there is none, or
+    /// where the operation has ended.
+    pub fn remote_parent(&self) -> Option<Arc<RemoteParent>> {
+        self.0.as_ref().and_then(|core| core.remote())
     }
 
     /// Keeps a value with the operation; a later value of the same key takes its place.

@@ -81,6 +81,11 @@ impl Call {
         Self { guard, handle, operation, origin, request, headed: None, status: None }
     }
 
+    /// The operation into which it is recorded.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Where to tell what the request says.
     pub(crate) fn asked(&self) -> Asked {
         self.request.clone()

@@ -29,6 +29,7 @@
 //! |---|---|
 //! | to meter a piece of code | [`operation`], [`scope`], [`MeteredExt::metered`], [`macro@metered`] |
 //! | to meter a tool | [`Handle::tool`], [`macro@tool`] |
+//! | one trace over several processes | [`context`], [`OperationBuilder::remote_parent`] |
 //! | to record from deep inside | [`current`] |
 //! | totals, summaries, groups, trends | [`Meter::totals`], [`Meter::summary`], [`Meter::group`], [`Meter::trend`] |
 //! | where time and money go, and why it changed | [`Meter::time_spent`], [`Meter::why_duration`], [`Meter::why_cost`] |
@@ -47,6 +48,7 @@
 //!
 //! | Feature | Default | Adds |
 //! |---|---|---|
+//! | `context` | yes | [`context`]: distributed tracing by W3C Trace Context and Baggage |
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
 //! | `parquet` | no | Parquet in and out of a store |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
@@ -59,6 +61,8 @@
 #[path = "private.rs"]
 pub mod __private;
 mod builder;
+#[cfg(feature = "context")]
+pub mod context;
 mod error;
 mod global;
 #[cfg(feature = "store")]
@@ -89,8 +93,8 @@ pub use taximeter_collector::{
     Batch, Clock, Collector, CollectorError, ComponentGuard, Counts, Ending, Entered, Field,
     FlushError, Handle, IdSource, Limits, LlmGuard, LlmStart, LossReason, ManualClock, MemorySink,
     MetaValue, Metered, MeteredExt, NullSink, OVERFLOW, Operation, OperationBuilder, PackedRecords,
-    Redacted, Redaction, Sink, SinkError, SystemClock, SystemIds, ToolGuard, ToolStart, WhenFull,
-    Within, current, ending_kinds,
+    Redacted, Redaction, RemoteParent, Sink, SinkError, SystemClock, SystemIds, ToolGuard,
+    ToolStart, WhenFull, Within, current, ending_kinds,
 };
 #[cfg(feature = "macros")]
 pub use taximeter_macros::{metered, tool};

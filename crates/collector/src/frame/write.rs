@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use taximeter_models::{
     ComponentTiming, CostOutcome, ErrorCategory, ErrorRecord, LlmCall, OperationId,
-    OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId,
+    OperationRecord, Outcome, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId,
 };
 
 use super::{Buffer, Put, tag};
@@ -90,7 +90,7 @@ pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
 pub(crate) mod part {
     use super::{
         Buffer, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall,
-        MetaValue, OperationId, Put, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
+        MetaValue, OperationId, Put, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
     };
     use super::{cost, llm_fields, nanos, put_value, usage_of};
 
@@ -162,6 +162,11 @@ pub(crate) mod part {
 
     pub(crate) fn parent(to: &mut Buffer, parent: OperationId) {
         to.byte(tag::PARENT);
+        to.put(&parent.bits().to_le_bytes());
+    }
+
+    pub(crate) fn remote_parent(to: &mut Buffer, parent: SpanId) {
+        to.byte(tag::REMOTE_PARENT);
         to.put(&parent.bits().to_le_bytes());
     }
 
@@ -406,6 +411,7 @@ fn cost(to: &mut Buffer, cost: &CostOutcome) {
 pub(crate) fn encode(frame: &mut Buffer, record: &OperationRecord) {
     begin(frame, &record.name);
     record.parent.inspect(|parent| part::parent(frame, *parent));
+    record.remote_parent.inspect(|parent| part::remote_parent(frame, *parent));
     if record.trace_id != TraceId::from(record.id) {
         part::trace(frame, record.trace_id);
     }
