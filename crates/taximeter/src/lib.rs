@@ -51,6 +51,7 @@
 //! | `context` | yes | [`context`]: distributed tracing by W3C Trace Context and Baggage |
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
 //! | `parquet` | no | Parquet in and out of a store |
+//! | `prometheus` | no | `taximeter::metrics`: metrics of every operation, and of the program's own, for Prometheus |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
 //! | `store` | no | a store in a file, and questions over it |
@@ -68,6 +69,8 @@ mod global;
 #[cfg(feature = "store")]
 pub mod history;
 mod meter;
+#[cfg(feature = "prometheus")]
+pub mod metrics;
 mod pipeline;
 mod questions;
 #[cfg(feature = "report")]
