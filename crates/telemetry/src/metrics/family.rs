@@ -118,6 +118,12 @@ impl Amount {
         Self(money.ticks())
     }
 
+    /// The number of whole things, as far as 64 bits hold it.
+    #[cfg(feature = "otlp-export")]
+    pub(crate) fn whole_number(self) -> Option<i64> {
+        i64::try_from(self.0).ok()
+    }
+
     fn add(&mut self, more: Self) {
         self.0 = self.0.saturating_add(more.0);
     }
