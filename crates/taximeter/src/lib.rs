@@ -50,6 +50,7 @@
 //! |---|---|---|
 //! | `context` | yes | [`context`]: distributed tracing by W3C Trace Context and Baggage |
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `otlp-export` | no | `taximeter::otlp`: operations and metrics as requests of OTLP; `taximeter-otlp` sends them |
 //! | `parquet` | no | Parquet in and out of a store |
 //! | `prometheus` | no | `taximeter::metrics`: metrics of every operation, and of the program's own, for Prometheus |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
@@ -130,6 +131,9 @@ pub mod import {
 pub use taximeter_persistence::{PersistenceError, SessionFiles, StoreError};
 pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;
+/// Operations and metrics as requests of OTLP; `taximeter-otlp` sends them.
+#[cfg(feature = "otlp-export")]
+pub use taximeter_telemetry::export as otlp;
 #[cfg(feature = "reply")]
 pub use taximeter_telemetry::reply;
 

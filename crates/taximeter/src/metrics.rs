@@ -28,7 +28,7 @@
 //! The names of the metrics stand in `docs/FORMATS.md`; `docs/prometheus` has alert rules, `docs/grafana` a dashboard.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 
 use taximeter_models::OperationRecord;
 pub use taximeter_telemetry::metrics::{
@@ -38,6 +38,7 @@ pub use taximeter_telemetry::metrics::{
 pub use taximeter_telemetry::prometheus::{Format, label_name, metric_name, render};
 
 use crate::Meter;
+use crate::pipeline::Pipeline;
 
 /// The answer to a scrape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,28 @@ impl fmt::Debug for Metrics {
     }
 }
 
+/// Reads the metrics of a meter without keeping it alive, for who sends them away by and by.
+#[derive(Debug, Clone)]
+pub struct Reader(Weak<Pipeline>);
+
+impl Reader {
+    /// Every metric as it is now, those of the program's own included; none where the meter is gone. It waits for
+    /// nothing that is in flight.
+    pub fn families(&self) -> Vec<Family> {
+        let Some(pipeline) = self.0.upgrade() else { return Vec::new() };
+        let metrics = pipeline.metrics();
+        let mut families: Vec<_> = metrics.instruments().families().cloned().collect();
+        families.extend(metrics.registry.families());
+        families
+    }
+}
+
 impl Meter {
+    /// A reader of the metrics that does not keep the meter alive.
+    pub fn metrics_reader(&self) -> Reader {
+        Reader(std::sync::Arc::downgrade(&self.state.pipeline))
+    }
+
     /// Answers a scrape by what is asked for in `Accept`: Prometheus' text format 0.0.4, or OpenMetrics 1.0 with
     /// exemplars. Waits first, for two seconds at most, for what is in flight; no thread that records waits.
     pub fn metrics(&self, accept: Option<&str>) -> Scrape {
@@ -96,21 +118,19 @@ impl Meter {
     fn rendered(&self, format: Format) -> String {
         self.settle();
         let metrics = self.state.pipeline.metrics();
-        let target = target([("service.name", self.service_name())]);
+        let target = target([("service.name", service_name())]);
         let (own, collected) = (metrics.registry.families(), collected(self.counts().by_name()));
         let instruments = metrics.instruments();
         let families = [&target].into_iter().chain(instruments.families());
         render(families.chain([&collected]).chain(&own), format)
     }
+}
 
-    /// What OpenTelemetry's environment calls this service; else the name of the program.
-    fn service_name(&self) -> String {
-        std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(
-            || {
-                let program = std::env::current_exe().ok();
-                let program = program.as_deref().and_then(|path| path.file_stem()?.to_str());
-                format!("unknown_service:{}", program.unwrap_or("taximeter"))
-            },
-        )
-    }
+/// What OpenTelemetry's environment calls this service; else the name of the program.
+fn service_name() -> String {
+    std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| {
+        let program = std::env::current_exe().ok();
+        let program = program.as_deref().and_then(|path| path.file_stem()?.to_str());
+        format!("unknown_service:{}", program.unwrap_or("taximeter"))
+    })
 }

@@ -103,7 +103,7 @@ impl Pipeline {
             stored,
             further,
             #[cfg(feature = "prometheus")]
-            metrics: Default::default(),
+            metrics: crate::metrics::Metrics::default(),
         }
     }
 
@@ -220,7 +220,7 @@ impl Sink for Pipeline {
 
     fn flush(&self) -> Result<(), SinkError> {
         let stored = self.stored.as_ref().map_or(Ok(()), Stored::flush);
-        self.further.iter().map(|sink| sink.flush()).fold(stored, Result::and)
+        self.further.iter().map(Sink::flush).fold(stored, Result::and)
     }
 }
 

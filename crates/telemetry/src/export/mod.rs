@@ -42,10 +42,12 @@
 //! ```
 
 mod attributes;
+mod partial;
 mod points;
 mod resource;
 mod spans;
 
+pub use partial::Partial;
 pub use points::metrics;
 pub use resource::Resource;
 pub use spans::{Convention, traces};
