@@ -48,8 +48,12 @@ fn what_may_be_taken_later_is_tried_again() {
 
 #[test]
 fn nobody_comes_back_before_the_receiver_asked_to() {
-    let date = (Utc::now() + TimeDelta::seconds(3)).to_rfc2822().replace("+0000", "GMT");
-    for (after, least) in [("1".to_owned(), 1_000), (date, 1_500)] {
+    let seconds = || "1".to_owned();
+    // A date has whole seconds, so that of three at least two are left.
+    let date = || (Utc::now() + TimeDelta::seconds(3)).to_rfc2822().replace("+0000", "GMT");
+    let cases: [(&dyn Fn() -> String, u64); 2] = [(&seconds, 1_000), (&date, 1_500)];
+    for (after, least) in cases {
+        let after = after();
         let (counts, server) = sent([Does::Says(429, Some(("Retry-After", after.clone())))]);
         assert_eq!((counts.sent, counts.retries), (3, 1), "{counts:?}");
         let came = server.came();

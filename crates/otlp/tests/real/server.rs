@@ -19,6 +19,8 @@ pub(crate) enum Does {
     Breaks,
     /// Says nothing for so long, then breaks the connection.
     Hangs(Duration),
+    /// Takes it, and breaks the connection before it says so.
+    TakesAndBreaks,
     /// Says that it took all but so many spans.
     Rejects(u8),
 }
@@ -71,6 +73,11 @@ impl Server {
         self.came.lock().unwrap().clone()
     }
 
+    /// How many spans it took so far, duplicates left out.
+    pub(crate) fn spans_taken(&self) -> u64 {
+        self.receiver.counts().spans
+    }
+
     /// The operations that it took, by id.
     pub(crate) fn records(&self) -> Vec<OperationRecord> {
         let later: DateTime<Utc> = Utc::now() + TimeDelta::hours(1);
@@ -97,12 +104,8 @@ impl Server {
         match does {
             None => {
                 let response = self.receiver.handle(&request(came), Utc::now());
-                write(
-                    stream,
-                    response.status,
-                    &[("content-type", "application/x-protobuf".into())],
-                    &response.body,
-                )
+                let content = came.header("content-type").unwrap_or_default().to_owned();
+                write(stream, response.status, &[("content-type", content)], &response.body)
             }
             Some(Does::Says(status, header)) => {
                 let header = header.into_iter().collect::<Vec<_>>();
@@ -110,6 +113,10 @@ impl Server {
             }
             Some(Does::Breaks) => {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le");
+                false
+            }
+            Some(Does::TakesAndBreaks) => {
+                self.receiver.handle(&request(came), Utc::now());
                 false
             }
             Some(Does::Hangs(time)) => {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use taximeter::{CostOutcome, Meter, OperationRecord, TokenUsage};
-use taximeter_otlp::Exporter;
+use taximeter_otlp::{Builder, Exporter};
 
 use crate::server::Server;
 
 const SOON: Duration = Duration::from_secs(30);
 
 /// As a receiver has it: with the service that sent it, and of a price its sum.
-fn arrived(mut record: OperationRecord) -> OperationRecord {
+pub(crate) fn arrived(mut record: OperationRecord) -> OperationRecord {
     record.tags.insert("service.name".into(), "unknown_service:taximeter".into());
     for call in &mut record.llm_calls {
         if let CostOutcome::Priced(_) = call.cost {
@@ -26,33 +26,44 @@ fn arrived(mut record: OperationRecord) -> OperationRecord {
     record
 }
 
+/// A meter that records 80 operations, and an exporter that sends them to that address.
+pub(crate) fn meter_and_exporter(url: &str) -> (Meter, Exporter) {
+    metered(Exporter::builder().endpoint(url))
+}
+
+fn metered(builder: Builder) -> (Meter, Exporter) {
+    let exporter = builder.start().unwrap();
+    let meter = Meter::builder().sink(exporter.clone()).build().unwrap();
+    exporter.send_metrics_of(&meter);
+    let answers = meter.registry().counter("app.answers", "{answer}", "Answers.").unwrap();
+    for user in 0..40_u64 {
+        let named = format!("user {user}");
+        let op = meter
+            .operation("qa_response")
+            .user(named)
+            .tag("team", "search")
+            .with("n", user)
+            .start();
+        op.time("retrieval", || ());
+        let mut call = op.llm_call("openai", "gpt-4o").streamed(true).start();
+        call.usage(TokenUsage::inclusive(1_200 + user, 350).cache_read(200));
+        call.succeed();
+        op.tool("search").start().fail("no such host");
+        let child = meter.operation("plan").parent(&op).start();
+        child.warn("slow");
+        drop(child);
+        answers.add(1, [("tenant", "acme")]);
+        if user % 2 == 0 { op.succeed() } else { op.fail("boom") }
+    }
+    (meter, exporter)
+}
+
 #[test]
 fn what_is_recorded_arrives_as_it_was() {
     for gzip in [false, true] {
         let server = Server::start([]);
         let builder = Exporter::builder().endpoint(&server.url).header("x-key", "k").gzip(gzip);
-        let exporter = builder.start().unwrap();
-        let meter = Meter::builder().sink(exporter.clone()).build().unwrap();
-        exporter.send_metrics_of(&meter);
-        let answers = meter.registry().counter("app.answers", "{answer}", "Answers.").unwrap();
-        for user in 0..40 {
-            let op = meter
-                .operation("qa_response")
-                .user(format!("user {user}"))
-                .tag("team", "search")
-                .with("n", user)
-                .start();
-            op.time("retrieval", || ());
-            let mut call = op.llm_call("openai", "gpt-4o").streamed(true).start();
-            call.usage(TokenUsage::inclusive(1_200 + user, 350).cache_read(200));
-            call.succeed();
-            op.tool("search").start().fail("no such host");
-            let child = meter.operation("plan").parent(&op).start();
-            child.warn("slow");
-            drop(child);
-            answers.add(1, [("tenant", "acme")]);
-            if user % 2 == 0 { op.succeed() } else { op.fail("boom") }
-        }
+        let (meter, exporter) = metered(builder);
         meter.flush(SOON).unwrap();
         assert!(exporter.flush(SOON));
         let counts = exporter.counts();
