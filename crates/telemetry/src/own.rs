@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use taximeter_models::{
     ComponentTiming, CostOutcome, ErrorRecord, LlmCall, Metadata, Name, OperationId,
-    OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Warning,
+    OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, Warning,
 };
 
 /// The id of an operation, on its span.
@@ -110,6 +110,7 @@ const fn is_false(flag: &bool) -> bool {
 }
 
 /// Whether a component can be a span.
+#[cfg(feature = "otlp-export")]
 pub(crate) fn is_span(timing: &ComponentTiming) -> bool {
     timing.offset.is_some() && timing.count == 1
 }
@@ -118,8 +119,10 @@ pub(crate) fn is_span(timing: &ComponentTiming) -> bool {
 mod of {
     use super::{
         CostOutcome, LlmCall, MoreOfLlmCall, MoreOfOperation, MoreOfToolCall, OperationRecord,
-        Outcome, ReportedCost, Serialize, ToolCall, is_span,
+        Outcome, Serialize, ToolCall, is_span,
     };
+    use taximeter_models::ReportedCost;
+
     use crate::otlp::provider_name;
 
     /// As JSON; none where there is nothing to say.
@@ -154,8 +157,7 @@ mod of {
         pub(crate) fn of(call: &LlmCall, usage_is_told: bool, told: &[&str]) -> Self {
             let hexadecimal = |hash: u64| format!("{hash:016x}");
             let cost = match (&call.cost, call.cost.amount()) {
-                (CostOutcome::Priced(estimate), Some((total, currency))) => {
-                    let _ = estimate;
+                (CostOutcome::Priced(_), Some((total, currency))) => {
                     let reported = ReportedCost { total, input: None, output: None, currency };
                     Some(CostOutcome::Recorded(reported))
                 }

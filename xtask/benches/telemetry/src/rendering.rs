@@ -21,6 +21,8 @@ fn instruments() -> (Instruments, usize) {
     let mut series = 0;
     for number in 0.. {
         let mut operation = OperationRecord::new(format!("operation {}", number % 40));
+        operation.id = taximeter_models::OperationId::from_bits(7 << 76 | u128::from(number + 1));
+        operation.trace_id = operation.id.into();
         operation.duration = Duration::from_millis(number % 900);
         operation.add_component(
             format!("component {}", number % 25),

@@ -24,7 +24,9 @@ fn records() -> Vec<OperationRecord> {
     }
     records.push(arbitrary::every_kind());
     // It was written before there were any.
-    records.iter_mut().for_each(|record| record.remote_parent = None);
+    for record in &mut records {
+        record.remote_parent = None;
+    }
     records.sort_by_key(|record| (record.started_at, record.id));
     records
 }
