@@ -26,7 +26,10 @@ pub fn extract(headers: &HeaderMap) -> Option<RemoteParent> {
     if headers.get_all(HEADERS[0]).iter().any(|value| text(value).is_none()) {
         return None;
     }
-    context::extract(|name| headers.get_all(name).iter().filter_map(text))
+    let all = |name: &'static str| {
+        headers.get_all(name).iter().filter_map(move |value| Some((name, text(value)?)))
+    };
+    context::extract(HEADERS.into_iter().flat_map(all))
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {

@@ -18,7 +18,7 @@
 //!     ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"),
 //!     ("baggage", "team=search"),
 //! ];
-//! let asked = context::extract(|name| headers.iter().filter(move |header| header.0 == name).map(|header| header.1));
+//! let asked = context::extract(headers);
 //! let op = meter.operation("answer").remote_parent(asked).start();
 //! let out: Vec<_> = context::inject(&op).collect();
 //! let span = op.id().expect("the meter is on").span_id();
@@ -30,7 +30,7 @@
 //! assert_eq!(record.remote_parent.map(|span| span.to_string()).as_deref(), Some("00f067aa0ba902b7"));
 //!
 //! // What is no traceparent is none: the operation begins a trace.
-//! assert_eq!(context::extract(|name| (name == "traceparent").then_some("00-1-2-03")), None);
+//! assert_eq!(context::extract([("traceparent", "00-1-2-03")]), None);
 //! # Ok::<(), taximeter::Error>(())
 //! ```
 
@@ -40,13 +40,19 @@ pub use taximeter_telemetry::context::{
     Baggage, Entry, HEADERS, TraceContext, TraceState, from_meta as read_meta,
 };
 
-/// Reads where a request comes from, out of headers of which `values` gives all of a name. None where it tells no trace,
-/// or malformed ones.
-pub fn extract<'h, V: IntoIterator<Item = &'h str>>(
-    values: impl Fn(&str) -> V,
-) -> Option<RemoteParent> {
-    let context = TraceContext::extract(&values)?;
-    Some(remote(&context, &Baggage::read(values("baggage"))))
+/// Reads where a request comes from, out of the names and values of its headers; others than [`HEADERS`] are passed over.
+/// None where they tell no trace, or a malformed one.
+pub fn extract<'h>(headers: impl IntoIterator<Item = (&'h str, &'h str)>) -> Option<RemoteParent> {
+    let mut values = HEADERS.map(|_| Vec::new());
+    for (name, value) in headers {
+        let known = HEADERS.iter().position(|known| known.eq_ignore_ascii_case(name));
+        if let Some(values) = known.and_then(|known| values.get_mut(known)) {
+            values.push(value);
+        }
+    }
+    let [parents, states, baggage] = values;
+    let of = |name: &str| if name == HEADERS[0] { parents.clone() } else { states.clone() };
+    Some(remote(&TraceContext::extract(of)?, &Baggage::read(baggage)))
 }
 
 /// Reads where a message of MCP comes from, out of its `_meta`.
