@@ -82,6 +82,9 @@ fn about(screen: &mut Screen, operation: &OperationRecord) {
     who.extend(operation.session.as_ref().map(|session| format!("session {session}")));
     who.extend(operation.parent.map(|parent| format!("within {parent}")));
     who.extend(operation.tags.iter().map(|(tag, value)| format!("{tag}={value}")));
+    who.extend(
+        operation.remote_parent.map(|parent| format!("within span {parent} of another process")),
+    );
     who.push(format!("trace {}", operation.trace_id));
     screen.say(&who.join(", "));
 }

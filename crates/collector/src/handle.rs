@@ -17,6 +17,7 @@ use crate::intake::Intake;
 use crate::page::Kind;
 use crate::place::Core;
 use crate::redact::Field;
+use crate::remote::RemoteParent;
 use crate::sync::atomic::Ordering;
 use crate::value::MetaValue;
 
@@ -59,6 +60,12 @@ impl Handle {
     pub fn llm_guards(&self) -> (u64, u64) {
         let of = |core: &Arc<Core>| core.llm_guards.each_ref().map(|at| at.load(Ordering::Relaxed));
         self.0.as_ref().map(of).map_or((0, 0), |[begun, open]| (begun, open))
+    }
+
+    /// The span of another process within which the operation runs, or the one around it; none where there is none, or
+    /// where the operation has ended.
+    pub fn remote_parent(&self) -> Option<Arc<RemoteParent>> {
+        self.0.as_ref().and_then(|core| core.remote())
     }
 
     /// Keeps a value with the operation; a later value of the same key takes its place.

@@ -14,6 +14,7 @@ use crate::frame::Label;
 use crate::handle::Handle;
 use crate::place::Core;
 use crate::redact::Field;
+use crate::remote::RemoteParent;
 use crate::value::{Hot, MetaValue};
 
 /// An operation that runs, and the duty to end it. It can do all that its [`Handle`] can.
@@ -32,7 +33,15 @@ pub struct OperationBuilder(Option<Prepared>);
 struct Prepared {
     /// None once it has started.
     core: Option<Arc<Core>>,
-    parent: Option<Handle>,
+    parent: Parent,
+}
+
+/// Within what an operation runs.
+enum Parent {
+    /// The current one.
+    Current,
+    Here(Handle),
+    Remote(Box<RemoteParent>),
 }
 
 impl Prepared {
@@ -58,8 +67,16 @@ impl Prepared {
 
     fn start(mut self) -> Option<Arc<Core>> {
         let core = self.core.take()?;
-        let parent = self.parent.take().unwrap_or_else(crate::current).0;
-        core.start(parent.as_deref().filter(|parent| Arc::ptr_eq(&parent.shared, &core.shared)));
+        let parent = match std::mem::replace(&mut self.parent, Parent::Current) {
+            Parent::Current => crate::current(),
+            Parent::Here(parent) => parent,
+            Parent::Remote(parent) => {
+                core.start(|| Some(core.asked_by(*parent)));
+                return Some(core);
+            }
+        };
+        let parent = parent.0.filter(|parent| Arc::ptr_eq(&parent.shared, &core.shared));
+        core.start(|| parent.map(|parent| core.adopted_by(&parent)));
         Some(core)
     }
 }
@@ -107,7 +124,7 @@ impl OperationBuilder {
         let place = shared.intake.offered().map(Spare::place).or_else(|| Core::make(shared));
         Self(place.map(|core| {
             begin(&core);
-            Prepared { core: Some(core), parent: None }
+            Prepared { core: Some(core), parent: Parent::Current }
         }))
     }
 
@@ -156,7 +173,17 @@ impl OperationBuilder {
     /// collector.
     pub fn parent(mut self, parent: &Handle) -> Self {
         if let Some(prepared) = &mut self.0 {
-            prepared.parent = Some(parent.clone());
+            prepared.parent = Parent::Here(parent.clone());
+        }
+        self
+    }
+
+    /// Says within which span of another process it runs: its trace is the trace of that span, and it hands on what came
+    /// with it. It stands in for a [parent](OperationBuilder::parent), and the other way round; the last one counts.
+    /// Without one, nothing changes.
+    pub fn remote_parent(mut self, parent: impl Into<Option<RemoteParent>>) -> Self {
+        if let (Some(prepared), Some(parent)) = (&mut self.0, parent.into()) {
+            prepared.parent = Parent::Remote(Box::new(parent));
         }
         self
     }

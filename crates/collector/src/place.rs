@@ -19,6 +19,7 @@ use crate::intake::{Flaw, lock};
 use crate::open::Open;
 use crate::page::{Kind, PAGE, Page, Written};
 use crate::plain::Plain;
+use crate::remote::RemoteParent;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Brief, Mutex};
 
@@ -46,6 +47,8 @@ pub(crate) struct Core {
 pub(crate) struct Life {
     pub(crate) user: Option<Name>,
     pub(crate) session: Option<Name>,
+    /// Who asked for it from afar, or for one around it.
+    remote: Option<Arc<RemoteParent>>,
     open: Option<Box<Open>>,
     /// How much of the page was read when the operation ended.
     read: Option<Written>,
@@ -105,16 +108,14 @@ impl Core {
         self.life.lock().open = Some(open);
     }
 
-    /// Starts what was begun. Only for who alone knows the place.
+    /// Starts what was begun, within something whose trace it becomes part of, or by itself. Only for who alone knows the
+    /// place.
     #[inline]
-    pub(crate) fn start(&self, parent: Option<&Self>) {
+    pub(crate) fn start(&self, adopt: impl FnOnce() -> Option<TraceId>) {
         let shared = &self.shared;
         let now = shared.time.now(&shared.intake);
         let id = shared.next_id(now.wall);
-        let mut trace = TraceId::from(id);
-        if let Some(parent) = parent {
-            trace = self.adopted_by(parent);
-        }
+        let trace = adopt().unwrap_or(TraceId::from(id));
         let header = Ended { id, started_at: now.wall, duration: 0, outcome: Outcome::Success };
         self.page.set_header(&header, 0);
         put_wide(&self.trace, trace.bits());
@@ -143,7 +144,7 @@ impl Core {
 
     /// Becomes the child of another operation; gives the trace of both.
     #[cold]
-    fn adopted_by(&self, parent: &Self) -> TraceId {
+    pub(crate) fn adopted_by(&self, parent: &Self) -> TraceId {
         let trace = parent.trace();
         composed(
             |to| {
@@ -154,15 +155,41 @@ impl Core {
         );
         let of_parent = {
             let life = parent.life.lock();
-            (life.user.clone(), life.session.clone())
+            (life.user.clone(), life.session.clone(), life.remote.clone())
         };
-        if let (None, None) = of_parent {
+        if let (None, None, None) = of_parent {
             return trace;
         }
         let mut life = self.life.lock();
+        life.remote = of_parent.2;
         life.user = life.user.take().or(of_parent.0);
         life.session = life.session.take().or(of_parent.1);
         trace
+    }
+
+    /// Becomes the child of a span of another process; gives the trace of both.
+    #[cold]
+    pub(crate) fn asked_by(&self, mut parent: RemoteParent) -> TraceId {
+        let trace = parent.trace_id;
+        composed(
+            |to| {
+                part::remote_parent(to, parent.span_id);
+                part::trace(to, trace);
+            },
+            |bytes| self.put(bytes),
+        );
+        let mut life = self.life.lock();
+        if !self.charge(parent.memory()) {
+            self.shared.intake.flaw(Flaw::Truncated(1));
+            (parent.trace_state, parent.baggage) = (None, None);
+        }
+        life.remote = Some(Arc::new(parent));
+        trace
+    }
+
+    /// Who asked for it from afar, or for one around it; none once it has ended.
+    pub(crate) fn remote(&self) -> Option<Arc<RemoteParent>> {
+        self.life.lock().remote.clone()
     }
 
     pub(crate) fn id(&self) -> OperationId {
@@ -255,7 +282,8 @@ impl Core {
     /// None where the budget has no memory for it.
     fn beside<'l>(&self, life: &'l mut Life) -> Option<&'l mut Open> {
         let memory = life.open.as_ref().map_or(Open::FIRST, |open| open.memory());
-        if !self.charge(memory) {
+        let carried = life.remote.as_ref().map_or(0, |remote| remote.memory());
+        if !self.charge(memory + carried) {
             return None;
         }
         self.page.close();
@@ -315,7 +343,7 @@ impl Core {
         if !self.is_open.load(Ordering::Relaxed) {
             return None;
         }
-        if life.user.is_some() || life.session.is_some() {
+        if life.user.is_some() || life.session.is_some() || life.remote.is_some() {
             self.tell(&mut life);
         }
         self.is_open.store(false, Ordering::Relaxed);
@@ -329,10 +357,14 @@ impl Core {
         Some(Closed::new(self, written, open, &Ended { id, started_at, duration, outcome }))
     }
 
-    /// Puts user and session in, at the end, when they are known for good.
+    /// Puts user and session in, at the end, when they are known for good, and lets go of who asked.
     #[cold]
     fn tell(&self, life: &mut Life) {
         let (user, session) = (life.user.take(), life.session.take());
+        life.remote = None;
+        if let (None, None) = (&user, &session) {
+            return;
+        }
         let compose = |to: &mut Buffer| {
             user.as_deref().inspect(|user| part::user(to, user));
             session.as_deref().inspect(|session| part::session(to, session));

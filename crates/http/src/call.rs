@@ -81,6 +81,11 @@ impl Call {
         Self { guard, handle, operation, origin, request, headed: None, status: None }
     }
 
+    /// The operation into which it is recorded.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
     /// Where to tell what the request says.
     pub(crate) fn asked(&self) -> Asked {
         self.request.clone()
@@ -121,6 +126,7 @@ impl Call {
             provider: endpoint.provider.clone(),
             is_assumed: endpoint.is_assumed,
             model: request.model.or_else(|| endpoint.model.clone()),
+            operation: endpoint.operation,
             region: endpoint.region,
             status: self.status.filter(|status| !status.is_success()),
         }
@@ -185,6 +191,8 @@ struct Known {
     provider: Option<Name>,
     is_assumed: bool,
     model: Option<Name>,
+    /// What was asked for, by the path.
+    operation: &'static str,
     region: Option<&'static str>,
     status: Option<StatusCode>,
 }
@@ -197,6 +205,9 @@ impl Known {
             record.served_as.insert("region".into(), region.into());
         }
         let metadata = &mut record.metadata;
+        if self.operation != "chat" {
+            metadata.insert("gen_ai.operation.name".to_owned(), self.operation.into());
+        }
         if self.is_assumed {
             metadata.insert("provider_assumed".to_owned(), true.into());
         }

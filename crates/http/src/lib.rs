@@ -12,12 +12,16 @@
 //! time to first token, finish reason and error. Without a current operation it is one of its own, called by what was
 //! asked for, such as `chat`.
 //!
+//! Requests to one's own services can tell the trace that they belong to ([`Metering::trace_to`]); [`extract`] and
+//! [`inject`] do the same by hand, on either side.
+//!
 //! A call lasts until its reply was read or dropped; so let the operation live as long. What is read has a limit
 //! ([`Metering::limit`]); a reply above it passes on unread, and what it consumed is unknown. So it is with a
 //! body that is compressed where the layer sees it: put the layer outside of what decompresses.
 
 mod body;
 mod call;
+mod context;
 mod metering;
 #[cfg(feature = "reqwest")]
 mod reqwest;
@@ -26,6 +30,7 @@ mod tower;
 
 pub use body::{MeteredBody, RequestBody};
 pub use call::Attempts;
+pub use context::{extract, inject};
 pub use metering::Metering;
 
 #[cfg(feature = "reqwest")]

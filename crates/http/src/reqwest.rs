@@ -32,9 +32,11 @@ impl MeterMiddleware {
         Self(metering)
     }
 
-    fn begin(&self, request: &Request, extensions: &mut Extensions) -> Option<Call> {
+    fn begin(&self, request: &mut Request, extensions: &mut Extensions) -> Option<Call> {
         let uri: Uri = request.url().as_str().parse().ok()?;
-        let call = self.0.begin(request.method(), &uri, request.headers(), extensions)?;
+        let call = self.0.begin(request.method(), &uri, request.headers(), extensions);
+        self.0.tell_trace(call.as_ref(), &uri, request.headers_mut());
+        let call = call?;
         if let Some(body) = request.body().and_then(Body::as_bytes) {
             call.asked().see(body);
         }
@@ -46,11 +48,11 @@ impl MeterMiddleware {
 impl Middleware for MeterMiddleware {
     async fn handle(
         &self,
-        request: Request,
+        mut request: Request,
         extensions: &mut Extensions,
         next: Next<'_>,
     ) -> Result<Response> {
-        let call = self.begin(&request, extensions);
+        let call = self.begin(&mut request, extensions);
         match (next.run(request, extensions).await, call) {
             (Ok(reply), Some(call)) => Ok(followed(reply, call)),
             (Err(error), Some(call)) => {

@@ -130,6 +130,7 @@ where
         let (mut parts, body) = request.into_parts();
         let extensions = &mut parts.extensions;
         let call = self.metering.begin(&parts.method, &parts.uri, &parts.headers, extensions);
+        self.metering.tell_trace(call.as_ref(), &parts.uri, &mut parts.headers);
         let body = RequestBody::new(body, call.as_ref().map(Call::asked));
         let reply = self.inner.call(Request::from_parts(parts, body));
         MeteredFuture { reply, call, kind: PhantomData }

@@ -8,7 +8,8 @@
 //! A call of a tool is recorded into the [current](taximeter::current) operation, with its duration and how it ended:
 //! a result that says `is_error` is a failure, an error of the protocol or of the transport is an error with its category.
 //! A server has no current operation, so there each call is one of its own, named `execute_tool`; what the tool records
-//! while it runs goes into it. What tools are given and what they answer is content, and is not kept.
+//! while it runs goes into it. The trace is told from one side to the other, in the `_meta` of the message: the operation of
+//! the server is within that of the client. What tools are given and what they answer is content, and is not kept.
 //!
 //! ```
 //! use rmcp::ServiceExt;

@@ -6,6 +6,7 @@ use rmcp::model::{
     ClientNotification, ClientRequest, ErrorData, ProtocolVersion, ServerConfig, ServerResult,
 };
 use rmcp::service::{NotificationContext, RequestContext, RoleServer, Service};
+use taximeter::context::from_meta;
 use taximeter::{Meter, MeteredExt, Operation};
 
 use crate::end::End;
@@ -38,7 +39,7 @@ impl<S: Service<RoleServer>> MeteredServer<S> {
         let current = taximeter::current();
         let operation = (!current.is_recording()).then(|| {
             let meter = self.meter.clone().unwrap_or_else(taximeter::meter);
-            meter.operation("execute_tool").start()
+            meter.operation("execute_tool").remote_parent(from_meta(&context.meta)).start()
         });
         let handle = operation.as_ref().map_or(current, Operation::handle);
         let tool = handle.tool(name).start();

@@ -75,6 +75,14 @@ async fn both_sides_record_what_happened() {
     assert!(record.tool_calls.iter().all(|call| call.duration.is_some()));
 
     let records = at_server.recent(10);
+    for at_server in &records {
+        assert_eq!(at_server.trace_id, record.trace_id, "one trace");
+        assert_eq!(
+            at_server.remote_parent,
+            Some(record.id.span_id()),
+            "within the client's operation"
+        );
+    }
     assert_eq!(records.iter().flat_map(seen).collect::<Vec<_>>(), expected);
     let outcomes: Vec<_> = records.iter().map(|record| record.outcome).collect();
     assert_eq!(outcomes, [Outcome::Success, Outcome::Failure, Outcome::Failure, Outcome::Failure]);

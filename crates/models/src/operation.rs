@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CostTotals, ErrorRecord, LlmCall, Metadata, Name, OperationId, TokenUsage, ToolCall, TraceId,
+    CostTotals, ErrorRecord, LlmCall, Metadata, Name, OperationId, SpanId, TokenUsage, ToolCall,
+    TraceId,
 };
 
 /// How an operation ended.
@@ -120,6 +121,8 @@ pub struct OperationRecord {
     pub name: Name,
     /// The operation within which it ran, if any.
     pub parent: Option<OperationId>,
+    /// The span of another process within which it ran, if any: what a request's `traceparent` names.
+    pub remote_parent: Option<SpanId>,
     /// The trace that it belongs to.
     pub trace_id: TraceId,
     /// When it began, by the wall clock.
@@ -167,6 +170,7 @@ impl Default for OperationRecord {
             id: OperationId::default(),
             name: Name::default(),
             parent: None,
+            remote_parent: None,
             trace_id: TraceId::default(),
             started_at: DateTime::UNIX_EPOCH,
             duration: Duration::ZERO,

@@ -14,7 +14,7 @@ use crate::cost::ReportedCost;
 use crate::time::{from_unix_seconds, parse_instant, to_nanos, unix_seconds};
 use crate::{
     ComponentTiming, CostOutcome, Currency, ErrorCategory, ErrorRecord, LlmCall, Metadata, Money,
-    Name, OperationId, OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId,
+    Name, OperationId, OperationRecord, Outcome, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId,
     Warning,
 };
 
@@ -47,6 +47,8 @@ struct OperationDocument<'a> {
     operation_id: Option<OperationId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parent_id: Option<OperationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remote_parent_id: Option<SpanId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trace_id: Option<TraceId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,6 +147,7 @@ impl Serialize for OperationRecord {
             metadata: Cow::Borrowed(&self.metadata),
             operation_id: Some(self.id),
             parent_id: self.parent,
+            remote_parent_id: self.remote_parent,
             trace_id: Some(self.trace_id),
             started_at: Some(self.started_at),
             duration_ns: Some(to_nanos(self.duration)),
@@ -245,6 +248,7 @@ fn operation(document: OperationDocument<'_>) -> Result<OperationRecord, String>
         id,
         name: document.operation_name.as_ref().into(),
         parent: document.parent_id,
+        remote_parent: document.remote_parent_id,
         trace_id: document.trace_id.unwrap_or_else(|| id.into()),
         started_at,
         duration,

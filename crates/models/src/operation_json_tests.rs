@@ -174,7 +174,7 @@ prop_compose! {
 
 prop_compose! {
     fn operation()(
-        (id, parent, trace) in any::<(u128, Option<u128>, u128)>(),
+        (id, parent, remote, trace) in any::<(u128, Option<u128>, Option<u64>, u128)>(),
         (name, user, session) in (name(), of(name()), of(name())),
         (started_at, duration) in (instant(), duration()),
         (components, tool_calls, llm_calls) in (vec(component(), 0..4), vec(tool_call(), 0..3), vec(llm_call(), 0..3)),
@@ -186,6 +186,7 @@ prop_compose! {
     ) -> OperationRecord {
         OperationRecord {
             id: OperationId::from_bits(id), name, parent: parent.map(OperationId::from_bits),
+            remote_parent: remote.map(SpanId::from_bits),
             trace_id: TraceId::from_bits(trace), started_at, duration, components, tool_calls, llm_calls, outcome,
             errors, warnings: warnings.into_iter().map(|(message, component)| Warning { message, component }).collect(),
             unlisted_errors, unlisted_warnings, user, session, tags, metadata,

@@ -28,7 +28,7 @@ pub struct MeterBuilder {
     redaction: Option<Redaction>,
     clock: Option<Arc<dyn Clock>>,
     ids: Option<Arc<dyn IdSource>>,
-    further: Option<Arc<dyn Sink>>,
+    further: Vec<Arc<dyn Sink>>,
     store: Option<Arc<dyn Store>>,
 }
 
@@ -43,7 +43,7 @@ impl Default for MeterBuilder {
             redaction: None,
             clock: None,
             ids: None,
-            further: None,
+            further: Vec::new(),
             store: None,
         }
     }
@@ -195,9 +195,9 @@ impl MeterBuilder {
         self
     }
 
-    /// A further sink that gets every finished operation, priced. Default: none.
+    /// A further sink that gets every finished operation, priced; there may be several. Default: none.
     pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
-        self.further = Some(Arc::new(sink));
+        self.further.push(Arc::new(sink));
         self
     }
 

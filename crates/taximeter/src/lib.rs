@@ -29,6 +29,7 @@
 //! |---|---|
 //! | to meter a piece of code | [`operation`], [`scope`], [`MeteredExt::metered`], [`macro@metered`] |
 //! | to meter a tool | [`Handle::tool`], [`macro@tool`] |
+//! | one trace over several processes | [`context`], [`OperationBuilder::remote_parent`] |
 //! | to record from deep inside | [`current`] |
 //! | totals, summaries, groups, trends | [`Meter::totals`], [`Meter::summary`], [`Meter::group`], [`Meter::trend`] |
 //! | where time and money go, and why it changed | [`Meter::time_spent`], [`Meter::why_duration`], [`Meter::why_cost`] |
@@ -47,8 +48,11 @@
 //!
 //! | Feature | Default | Adds |
 //! |---|---|---|
+//! | `context` | yes | [`context`]: distributed tracing by W3C Trace Context and Baggage |
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `otlp-export` | no | `taximeter::otlp`: operations and metrics as requests of OTLP; `taximeter-otlp` sends them |
 //! | `parquet` | no | Parquet in and out of a store |
+//! | `prometheus` | no | `taximeter::metrics`: metrics of every operation, and of the program's own, for Prometheus |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
 //! | `store` | no | a store in a file, and questions over it |
@@ -60,11 +64,15 @@
 #[path = "private.rs"]
 pub mod __private;
 mod builder;
+#[cfg(feature = "context")]
+pub mod context;
 mod error;
 mod global;
 #[cfg(feature = "store")]
 pub mod history;
 mod meter;
+#[cfg(feature = "prometheus")]
+pub mod metrics;
 mod pipeline;
 mod questions;
 #[cfg(feature = "report")]
@@ -92,8 +100,8 @@ pub use taximeter_collector::{
     Batch, Clock, Collector, CollectorError, ComponentGuard, Counts, Ending, Entered, Field,
     FlushError, Handle, IdSource, Limits, LlmGuard, LlmStart, LossReason, ManualClock, MemorySink,
     MetaValue, Metered, MeteredExt, NullSink, OVERFLOW, Operation, OperationBuilder, PackedRecords,
-    Redacted, Redaction, Sink, SinkError, SystemClock, SystemIds, ToolGuard, ToolStart, WhenFull,
-    Within, current, ending_kinds,
+    Redacted, Redaction, RemoteParent, Sink, SinkError, SystemClock, SystemIds, ToolGuard,
+    ToolStart, WhenFull, Within, current, ending_kinds,
 };
 #[cfg(feature = "macros")]
 pub use taximeter_macros::{metered, tool};
@@ -126,6 +134,9 @@ pub mod import {
 pub use taximeter_persistence::{PersistenceError, SessionFiles, StoreError};
 pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;
+/// Operations and metrics as requests of OTLP; `taximeter-otlp` sends them.
+#[cfg(feature = "otlp-export")]
+pub use taximeter_telemetry::export as otlp;
 #[cfg(feature = "reply")]
 pub use taximeter_telemetry::reply;
 

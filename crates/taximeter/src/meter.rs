@@ -67,7 +67,7 @@ impl Meter {
     /// A meter that is switched off: it has the same API and does nothing.
     pub fn off() -> Self {
         let clock = Arc::new(SystemClock::default());
-        let pipeline = Arc::new(Pipeline::new(LiveBook::default(), 0, None, None));
+        let pipeline = Arc::new(Pipeline::new(LiveBook::default(), 0, None, Vec::new()));
         let mut settings = Settings::default();
         settings.enabled = false;
         let (session_id, started_at) = ("off".into(), clock.wall());

@@ -19,7 +19,9 @@ pub(crate) struct Pipeline {
     observed: Mutex<Observed>,
     recent: usize,
     stored: Option<Stored>,
-    further: Option<Arc<dyn Sink>>,
+    further: Vec<Arc<dyn Sink>>,
+    #[cfg(feature = "prometheus")]
+    metrics: crate::metrics::Metrics,
 }
 
 /// What is known of a session so far. The totals hold every operation; the operations themselves are kept up to a
@@ -92,13 +94,26 @@ impl Pipeline {
         prices: LiveBook,
         recent: usize,
         stored: Option<Stored>,
-        further: Option<Arc<dyn Sink>>,
+        further: Vec<Arc<dyn Sink>>,
     ) -> Self {
-        Self { prices, observed: Mutex::default(), recent, stored, further }
+        Self {
+            prices,
+            observed: Mutex::default(),
+            recent,
+            stored,
+            further,
+            #[cfg(feature = "prometheus")]
+            metrics: crate::metrics::Metrics::default(),
+        }
     }
 
     pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
         self.stored.as_ref().map(Stored::store)
+    }
+
+    #[cfg(feature = "prometheus")]
+    pub(crate) fn metrics(&self) -> &crate::metrics::Metrics {
+        &self.metrics
     }
 
     pub(crate) fn prices(&self) -> &LiveBook {
@@ -170,15 +185,15 @@ impl Sink for Pipeline {
         }
         let stored = self.append(&batch);
         self.observe(&batch);
-        let taken = self.further.as_ref().map_or(Ok(()), |sink| sink.accept(batch));
+        self.measure(&batch);
+        let taken = self.hand_on(batch);
         stored.and(taken)
     }
 
     fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
         let book = self.prices.book();
         let mut records = Vec::new();
-        // Who neither stores nor hands on needs no records.
-        if self.stored.is_some() || self.further.is_some() {
+        if self.needs_records() {
             records.extend(batch.records());
             for record in &mut records {
                 price(record, &book);
@@ -202,18 +217,41 @@ impl Sink for Pipeline {
         }
         observed.keep(batch.to_packed(), book, self.recent);
         drop(observed);
-        let taken = self.further.as_ref().map_or(Ok(()), |sink| sink.accept(records));
+        self.measure(&records);
+        let taken = self.hand_on(records);
         stored.and(taken)
     }
 
     fn flush(&self) -> Result<(), SinkError> {
         let stored = self.stored.as_ref().map_or(Ok(()), Stored::flush);
-        let flushed = self.further.as_ref().map_or(Ok(()), Sink::flush);
-        stored.and(flushed)
+        self.further.iter().map(Sink::flush).fold(stored, Result::and)
     }
 }
 
 impl Pipeline {
+    /// Who neither stores, nor measures, nor hands on needs no records.
+    fn needs_records(&self) -> bool {
+        cfg!(feature = "prometheus") || self.stored.is_some() || !self.further.is_empty()
+    }
+
+    #[cfg(feature = "prometheus")]
+    fn measure(&self, records: &[OperationRecord]) {
+        self.metrics.observe(records);
+    }
+
+    #[cfg(not(feature = "prometheus"))]
+    #[expect(clippy::unused_self, reason = "with the feature it is used")]
+    fn measure(&self, _: &[OperationRecord]) {}
+
+    /// What one of the further sinks does not take, the others get all the same.
+    fn hand_on(&self, records: Vec<OperationRecord>) -> Result<(), SinkError> {
+        let Some((last, others)) = self.further.split_last() else { return Ok(()) };
+        let taken =
+            others.iter().map(|sink| sink.accept(records.clone())).fold(Ok(()), Result::and);
+        let last = last.accept(records);
+        taken.and(last)
+    }
+
     /// What the store does not take is lost for it, and counted; the totals of this session hold it all the same.
     fn append(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
         self.stored.as_ref().map_or(Ok(()), |stored| stored.append(batch))

@@ -12,16 +12,21 @@
 //! | usage, cost and errors out of a provider's reply, plain or streamed | [`reply::read`], [`reply::Accumulator`] | `reply` |
 //! | the metrics of the GenAI conventions out of operations | [`metrics::Instruments`] | `prometheus` (default) |
 //! | them as text for Prometheus | [`prometheus::answer`] | `prometheus` (default) |
+//! | operations and metrics as requests of OTLP, to be sent to others | [`export`] | `otlp-export` |
 //! | the trace of a request, out of its headers and into the next one's | [`context::TraceContext`] | `context` (default) |
 
 #[cfg(feature = "context")]
 pub mod context;
+#[cfg(feature = "otlp-export")]
+pub mod export;
 #[cfg(feature = "tracing")]
 pub mod layer;
 #[cfg(feature = "prometheus")]
 pub mod metrics;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+#[cfg(feature = "otlp")]
+mod own;
 #[cfg(feature = "prometheus")]
 pub mod prometheus;
 #[cfg(feature = "reply")]

@@ -86,6 +86,7 @@ mod tag {
     pub(super) const COMPONENT_AT: u8 = 13;
     pub(super) const COMPONENTS: u8 = 14;
     pub(super) const NAME: u8 = 15;
+    pub(super) const REMOTE_PARENT: u8 = 16;
 
     // Within a call.
     pub(super) const END: u8 = 32;

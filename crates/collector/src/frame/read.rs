@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Number, Value};
 use taximeter_models::{
     ComponentTiming, ErrorCategory, ErrorRecord, LlmCall, Metadata, Name, OperationId,
-    OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
+    OperationRecord, Outcome, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
 };
 
 use super::tag;
@@ -50,7 +50,8 @@ pub(crate) fn read_lean<'b>(
 ) -> Option<&'b [u8]> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    (record.user, record.session, record.parent) = (None, None, None);
+    (record.user, record.session) = (None, None);
+    (record.parent, record.remote_parent) = (None, None);
     (record.unlisted_errors, record.unlisted_warnings) = (0, 0);
     record.errors.clear();
     record.warnings.clear();
@@ -141,6 +142,9 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
             tag::USER => record.user = Some(self.text()?.into()),
             tag::SESSION => record.session = Some(self.text()?.into()),
             tag::PARENT => record.parent = Some(OperationId::from_bits(self.wide()?)),
+            tag::REMOTE_PARENT => {
+                record.remote_parent = Some(SpanId::from_bits(u64::from_le_bytes(self.array()?)));
+            }
             tag::TRACE => record.trace_id = TraceId::from_bits(self.wide()?),
             kind @ (tag::COMPONENT | tag::COMPONENT_AT | tag::COMPONENTS) => {
                 let new = || ComponentTiming {

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use taximeter_models::{
     CostOutcome, Currency, ErrorCategory, ErrorRecord, LlmCall, Money, Name, OperationId,
-    OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Totals, TraceId,
-    Unit, Warning,
+    OperationRecord, Outcome, ReportedCost, SpanId, TokenUsage, ToolCall, ToolStatus, Totals,
+    TraceId, Unit, Warning,
 };
 
 use super::{
@@ -55,6 +55,7 @@ fn full() -> OperationRecord {
     record.id = OperationId::from_bits(7 << 100 | 3);
     record.trace_id = TraceId::from_bits(u128::MAX);
     record.parent = Some(OperationId::from_bits(9));
+    record.remote_parent = Some(SpanId::from_bits(10));
     record.started_at = "1969-12-31T23:59:59.999999999Z".parse().unwrap();
     record.duration = Duration::from_nanos(u64::MAX);
     record.outcome = Outcome::Abandoned;

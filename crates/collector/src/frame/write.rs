@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use taximeter_models::{
     ComponentTiming, CostOutcome, ErrorCategory, ErrorRecord, LlmCall, OperationId,
-    OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId,
+    OperationRecord, Outcome, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId,
 };
 
 use super::{Buffer, status, tag, unit_tag, unsigned_tag};
@@ -86,7 +86,7 @@ pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
 pub(crate) mod part {
     use super::{
         Buffer, ComponentTiming, DateTime, Duration, ErrorCategory, ErrorRecord, LlmCall,
-        MetaValue, OperationId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
+        MetaValue, OperationId, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId, Utc, tag,
     };
     use super::{cost, llm_fields, nanos, put_value, status, unsigned_tag, usage_of};
 
@@ -151,6 +151,11 @@ pub(crate) mod part {
 
     pub(crate) fn parent(to: &mut Buffer, parent: OperationId) {
         to.byte(tag::PARENT);
+        to.put(&parent.bits().to_le_bytes());
+    }
+
+    pub(crate) fn remote_parent(to: &mut Buffer, parent: SpanId) {
+        to.byte(tag::REMOTE_PARENT);
         to.put(&parent.bits().to_le_bytes());
     }
 
@@ -390,6 +395,7 @@ fn cost(to: &mut Buffer, cost: &CostOutcome) {
 pub(crate) fn encode(frame: &mut Buffer, record: &OperationRecord) {
     begin(frame, &record.name);
     record.parent.inspect(|parent| part::parent(frame, *parent));
+    record.remote_parent.inspect(|parent| part::remote_parent(frame, *parent));
     if record.trace_id != TraceId::from(record.id) {
         part::trace(frame, record.trace_id);
     }

@@ -187,6 +187,10 @@ const WIDE: usize = 16;
 /// Whether there is a `=`, a `@`, or a `:` that no `/` follows. What stands at the end gives a value to nothing.
 #[inline]
 fn has_sign(bytes: &[u8]) -> bool {
+    // The pairs below begin with every byte but the last.
+    if bytes.last() == Some(&b'@') {
+        return true;
+    }
     let Some((last, next)) = bytes
         .split_last()
         .and_then(|(_, first)| first.last_chunk::<WIDE>().zip(bytes.last_chunk::<WIDE>()))

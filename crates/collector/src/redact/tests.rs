@@ -275,6 +275,13 @@ fn an_allow_list_keeps_its_keys_alone() {
     assert_eq!(all.text(Field::Error, "password=x", &mut changes).as_deref(), Some("password=x"));
 }
 
+#[test]
+fn an_address_that_ends_with_its_password_is_looked_at() {
+    for text in ["sk-://password@", "https://user:a-password-of-ours@"] {
+        assert!(is_suspicious(text) && masked(text).is_some(), "{text}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_text_is_masked_without_a_panic_and_once_is_enough(text in "\\PC{0,120}") {

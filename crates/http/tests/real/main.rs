@@ -4,6 +4,7 @@
 #![cfg(all(feature = "tower", feature = "reqwest"))]
 
 mod by_hand;
+mod processes;
 mod served;
 mod through_reqwest;
 mod through_tower;

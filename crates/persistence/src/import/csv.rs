@@ -175,6 +175,7 @@ fn record(names: &[String], cells: &ByteRecord) -> Result<OperationRecord, Why> 
     };
     record.trace_id = row.read("trace_id")?.unwrap_or_else(|| record.id.into());
     record.parent = row.read("parent_id")?;
+    record.remote_parent = row.read("remote_parent_id")?;
     record.outcome = outcome(&row)?;
     record.user = row.name("user")?;
     record.session = row.name("session")?;

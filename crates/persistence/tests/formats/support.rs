@@ -83,6 +83,7 @@ prop_compose! {
         operation.id = OperationId::from_bits(id);
         operation.trace_id = operation.id.into();
         operation.parent = parent.map(OperationId::from_bits);
+        operation.remote_parent = parent.map(|parent| OperationId::from_bits(parent).span_id());
         operation.started_at = DateTime::from_timestamp(seconds, nanos).unwrap();
         operation.duration = Duration::from_nanos(duration);
         operation.outcome = outcome;

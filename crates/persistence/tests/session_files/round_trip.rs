@@ -46,6 +46,7 @@ prop_compose! {
         let mut operation = OperationRecord::new(name);
         operation.id = OperationId::from_bits(id);
         operation.parent = parent.map(OperationId::from_bits);
+        operation.remote_parent = parent.map(|parent| OperationId::from_bits(parent).span_id());
         operation.started_at = DateTime::from_timestamp(seconds, nanos).unwrap();
         operation.duration = Duration::from_nanos(duration);
         operation.outcome = if failed { Outcome::Abandoned } else { Outcome::Success };

@@ -233,7 +233,7 @@ prop_compose! {
     pub(crate) fn record()(
         // Few ids, so that some are offered again.
         id in prop_oneof![3 => 0..200_u128, 1 => any::<u128>()],
-        (name, parent, trace) in (name(), of(any::<u128>()), of(any::<u128>())),
+        (name, parent, remote, trace) in (name(), of(any::<u128>()), of(any::<u64>()), of(any::<u128>())),
         (started_at, duration) in (instant(), duration()),
         components in vec(component(), 0..4),
         tool_calls in vec(tool_call(), 0..3),
@@ -248,6 +248,7 @@ prop_compose! {
         let mut record = OperationRecord::new(name);
         record.id = OperationId::from_bits(id);
         record.parent = parent.map(OperationId::from_bits);
+        record.remote_parent = remote.map(SpanId::from_bits);
         record.trace_id = trace.map_or_else(|| record.id.into(), TraceId::from_bits);
         record.started_at = started_at;
         record.duration = duration;

@@ -21,3 +21,25 @@ pub fn collected<'c>(counts: impl IntoIterator<Item = (&'c str, u64)>) -> Family
     }
     family
 }
+
+/// What the metrics are of, as the metric `target` of one series: the attributes of the resource as labels, such as
+/// `service.name`.
+///
+/// Source: OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility", resource attributes.
+///
+/// ```
+/// use taximeter_telemetry::metrics::target;
+/// use taximeter_telemetry::prometheus::{Format, render};
+///
+/// let text = render([&target([("service.name", "answers")])], Format::OpenMetrics);
+/// assert!(text.contains("# TYPE target info\n"));
+/// assert!(text.contains("target_info{service_name=\"answers\"} 1\n"));
+/// ```
+pub fn target<V: Into<taximeter_models::Name>>(
+    attributes: impl IntoIterator<Item = (impl Into<std::borrow::Cow<'static, str>>, V)>,
+) -> Family {
+    let mut family =
+        Family::new("target", "", "What the metrics are of.", Kind::Info, Scale::Whole);
+    family.record(&Labels::new(attributes), Amount::whole(1), None);
+    family
+}

@@ -33,6 +33,8 @@ pub enum Kind {
     Counter,
     /// A value that goes up and down.
     Gauge,
+    /// Labels that say what something is; the value is 1.
+    Info,
     /// Counts of values in buckets, with their sum. The upper bounds are in the unit of the metric, each within its
     /// bucket, in growing order; values above the last are in a bucket of their own.
     Histogram(Vec<f64>),
@@ -43,14 +45,14 @@ pub enum Kind {
 pub enum Scale {
     /// Whole things: calls, tokens.
     Whole,
-    /// Nanoseconds, shown as seconds.
+    /// Billionths: nanoseconds, shown as seconds, and any number that has a fraction.
     Nanos,
     /// Money, shown in units of currency.
     Money,
 }
 
 /// One value of a metric, exact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Amount(i128);
 
 /// The state of one series.
@@ -104,9 +106,22 @@ impl Amount {
         Self(i128::try_from(time.as_nanos()).unwrap_or(i128::MAX))
     }
 
+    /// A number with a fraction, to a billionth, for the scale of billionths; none of what is no number. What is beyond
+    /// 1.7 × 10²⁹ is the most that there is.
+    #[expect(clippy::cast_possible_truncation, reason = "a cast to an integer saturates")]
+    pub fn decimal(number: f64) -> Option<Self> {
+        number.is_finite().then(|| Self((number * 1e9).round() as i128))
+    }
+
     /// So much money.
     pub fn money(money: Money) -> Self {
         Self(money.ticks())
+    }
+
+    /// The number of whole things, as far as 64 bits hold it.
+    #[cfg(feature = "otlp-export")]
+    pub(crate) fn whole_number(self) -> Option<i64> {
+        i64::try_from(self.0).ok()
     }
 
     fn add(&mut self, more: Self) {
@@ -141,12 +156,17 @@ impl Amount {
         match scale {
             Scale::Whole => write!(to, "{}", self.0),
             Scale::Nanos => {
-                let (whole, nanos) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
-                if nanos == 0 {
-                    return write!(to, "{whole}");
+                let size = self.0.unsigned_abs();
+                let (whole, mut part) = (size / 1_000_000_000, size % 1_000_000_000);
+                let sign = if self.0 < 0 { "-" } else { "" };
+                if part == 0 {
+                    return write!(to, "{sign}{whole}");
                 }
-                let digits = format!("{nanos:09}");
-                write!(to, "{whole}.{}", digits.trim_end_matches('0'))
+                let mut digits = 9;
+                while part % 10 == 0 {
+                    (part, digits) = (part / 10, digits - 1);
+                }
+                write!(to, "{sign}{whole}.{part:0digits$}")
             }
             Scale::Money => {
                 let digits = Money::from_ticks(self.0).rounded(15);
@@ -220,7 +240,7 @@ impl Family {
             }
             _ => 0,
         };
-        let is_gauge = self.kind == Kind::Gauge;
+        let is_gauge = matches!(self.kind, Kind::Gauge | Kind::Info);
         match self.point(labels) {
             Point::Value { amount: sum, exemplar: last } => {
                 if is_gauge {
@@ -239,6 +259,31 @@ impl Family {
         }
     }
 
+    /// Adds what another family of the same kind has gathered, the later one, and empties it: counts and sums are added up,
+    /// gauges take its value. Families of other kinds are left as they are.
+    pub fn merge(&mut self, later: &mut Self) {
+        if self.kind != later.kind {
+            return;
+        }
+        later.places.clear();
+        let is_gauge = matches!(self.kind, Kind::Gauge | Kind::Info);
+        for (labels, more) in later.series.drain(..) {
+            self.point(&labels).merge(more, is_gauge);
+        }
+    }
+
+    /// Whether another one is the same metric.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        (&self.name, &self.unit, &self.kind) == (&other.name, &other.unit, &other.kind)
+    }
+
+    /// An empty family that is the same in all else.
+    pub(super) fn emptied(&self) -> Self {
+        let Self { name, help, unit, kind, .. } = self;
+        let new = Self::new(name.clone(), unit.clone(), help.clone(), kind.clone(), self.scale);
+        new.limit(self.limit)
+    }
+
     fn point(&mut self, labels: &Labels) -> &mut Point {
         let place = self.places.get(labels).copied().unwrap_or_else(|| {
             // The overflow is one of the series that there may be.
@@ -254,6 +299,29 @@ impl Family {
 }
 
 impl Point {
+    fn merge(&mut self, later: Self, is_gauge: bool) {
+        match (self, later) {
+            (Self::Value { amount, exemplar }, Self::Value { amount: more, exemplar: last }) => {
+                if is_gauge {
+                    *amount = Amount::default();
+                }
+                amount.add(more);
+                *exemplar = last.or(*exemplar);
+            }
+            (Self::Histogram(sum), Self::Histogram(more)) => {
+                for (bucket, more) in sum.buckets.iter_mut().zip(more.buckets) {
+                    *bucket = bucket.saturating_add(more);
+                }
+                sum.sum.add(more.sum);
+                sum.count = sum.count.saturating_add(more.count);
+                for (exemplar, last) in sum.exemplars.iter_mut().zip(more.exemplars) {
+                    *exemplar = last.or(*exemplar);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn empty(kind: &Kind) -> Self {
         match kind {
             Kind::Histogram(bounds) => Self::Histogram(Histogram {
@@ -303,6 +371,36 @@ mod tests {
         }
         assert_eq!((family.series().count(), sum), (10, Amount::whole(499_500)));
         assert!(family.series().any(|(labels, _)| labels.get(Labels::OVERFLOW) == Some("true")));
+    }
+
+    #[test]
+    fn merged_families_are_what_one_would_have_been() {
+        let (mut one, mut first, mut second) = (seconds(), seconds(), seconds());
+        for at in 0..40_u64 {
+            let labels = Labels::new([("a", (at % 3).to_string())]);
+            let value = Amount::time(Duration::from_millis(at * 60));
+            one.record(&labels, value, None);
+            let half = if at < 20 { &mut first } else { &mut second };
+            half.record(&labels, value, None);
+        }
+        first.merge(&mut second);
+        assert_eq!(first.series().collect::<Vec<_>>(), one.series().collect::<Vec<_>>());
+        assert_eq!(second.series().count(), 0);
+    }
+
+    #[test]
+    fn numbers_with_a_fraction_are_written_as_they_are() {
+        let written = |number: f64| {
+            let mut text = String::new();
+            Amount::decimal(number).unwrap().write(Scale::Nanos, &mut text).unwrap();
+            text
+        };
+        for (number, text) in
+            [(0.0, "0"), (-0.5, "-0.5"), (12.25, "12.25"), (-3.0, "-3"), (1e-9, "0.000000001")]
+        {
+            assert_eq!(written(number), text);
+        }
+        assert_eq!((Amount::decimal(f64::NAN), Amount::decimal(f64::INFINITY)), (None, None));
     }
 
     #[test]

@@ -62,6 +62,16 @@ impl Labels {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
 
+    /// The same within bounds: so many labels, the first by their names, with values of so many bytes.
+    pub(super) fn bounded(mut self, most: usize, bytes: usize) -> Self {
+        self.0.truncate(most);
+        for (_, value) in self.0.iter_mut().filter(|(_, value)| value.len() > bytes) {
+            let end = (0..=bytes).rev().find(|end| value.is_char_boundary(*end));
+            *value = value[..end.unwrap_or_default()].into();
+        }
+        self
+    }
+
     pub(crate) fn overflow() -> Self {
         Self::new([(Self::OVERFLOW, "true")])
     }

@@ -27,9 +27,11 @@ mod collected;
 mod family;
 mod instruments;
 mod labels;
+mod registry;
 
 pub use bounds::{DURATION_SECONDS, TOKENS};
-pub use collected::collected;
+pub use collected::{collected, target};
 pub use family::{Amount, Exemplar, Family, Histogram, Kind, Point, Scale};
 pub use instruments::Instruments;
 pub use labels::Labels;
+pub use registry::{Counter, Distribution, Gauge, MetricError, Registry};

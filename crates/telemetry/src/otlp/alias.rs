@@ -161,6 +161,12 @@ fields! {
     TokenType = ["gen_ai.token.type", "type"],
     TokenModality = ["gen_ai.token.modality"],
 
+    // What taximeter says of its own operations.
+    WorkflowName = ["gen_ai.workflow.name"],
+    OwnId = ["taximeter.operation.id"],
+    /// JSON.
+    OwnMore = ["taximeter.more"],
+
     // The process: what tells one sender from another.
     ServiceName = ["service.name"],
     ServiceInstance = ["service.instance.id"],

@@ -49,6 +49,12 @@ pub(crate) fn call(span: &Span, slots: &Slots<'_>, reader: &mut Reader<'_>) -> O
         call.served_as.insert("speed".into(), speed);
     }
     doubts_into(&mut call.metadata, doubts);
+    // A call is taken for a chat unless it says otherwise.
+    if let Some(asked) = slots.text(Field::Operation).filter(|asked| *asked != "chat")
+        && span.role == Role::Call
+    {
+        call.metadata.insert(keys::OPERATION.into(), cut(asked, 64).into());
+    }
     if let Some(id) = slots.text(Field::ResponseId) {
         call.metadata.insert(keys::RESPONSE_ID.into(), cut(id, reader.limits.text).into());
     }

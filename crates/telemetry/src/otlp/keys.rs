@@ -2,6 +2,8 @@
 
 /// On a call: the provider's id of its reply.
 pub const RESPONSE_ID: &str = "gen_ai.response.id";
+/// On a call: what was asked for, if not a chat: `embeddings`, `text_completion`.
+pub const OPERATION: &str = "gen_ai.operation.name";
 /// On a call: why its input was read as without what is cached.
 pub const INPUT_EXCLUSIVE: &str = "otlp.input_exclusive";
 /// On a call: what of its usage was left out because it cannot be.
@@ -20,8 +22,6 @@ pub const SCOPE: &str = "otlp.scope";
 pub const ATTRIBUTES_SKIPPED: &str = "otlp.attributes_skipped";
 /// On an operation: its span ended before it began, so that its duration is not known.
 pub const ENDS_BEFORE_START: &str = "otlp.ends_before_start";
-/// On an operation: the id of the span within which it ran, which did not arrive.
-pub const PARENT_SPAN: &str = "otlp.parent_span";
 /// On an operation: it arrived after the rest of its trace was closed.
 pub const LATE: &str = "otlp.late";
 /// On a tool call: the provider's id of the call.

@@ -46,6 +46,7 @@ pub(crate) fn read(
     // The event comes when the call has ended.
     let start = raw.time.saturating_sub(took.map_or(0, nanos));
     let mut span = Span {
+        own: None,
         trace,
         id,
         parent: 0,

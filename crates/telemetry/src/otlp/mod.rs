@@ -44,3 +44,5 @@ pub use error::DecodeError;
 pub use limits::Limits;
 pub use receiver::{Receiver, Request, Settings};
 pub use response::{Code, Format, Refusal, Response, Signal, Taken};
+#[cfg(feature = "otlp-export")]
+pub(crate) use {ids::join, providers::provider_name};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use taximeter_models::{ErrorRecord, LlmCall, Name, TokenUsage};
+use taximeter_models::{ErrorRecord, LlmCall, Name, OperationId, TokenUsage};
 
 use super::Limits;
 use super::alias::Field;
@@ -14,6 +14,7 @@ use super::names::Names;
 use super::raw::{Id, RawSpan, Resource, Scope};
 use super::role::{Convention, Role, role};
 use super::slots::Slots;
+use crate::own::{self, MoreOfLlmCall};
 
 /// What reading the parts of one request needs.
 #[derive(Debug)]
@@ -60,6 +61,19 @@ pub(crate) struct Span {
     pub(crate) user: Option<Name>,
     pub(crate) session: Option<Name>,
     pub(crate) notes: Notes,
+    /// What taximeter says of an operation or a tool of its own.
+    pub(crate) own: Option<Box<Own>>,
+}
+
+/// What taximeter says of an operation or a tool of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Own {
+    /// Of an operation.
+    pub(crate) id: Option<OperationId>,
+    /// Of an operation: its span has another one.
+    pub(crate) name: Option<Name>,
+    /// JSON.
+    pub(crate) more: Option<String>,
 }
 
 /// Where a span was read from.
@@ -133,8 +147,10 @@ pub(crate) fn read(
             attributes_skipped: slots.seen.saturating_sub(reader.limits.attributes),
             ends_before_start: raw.end < raw.start,
         },
+        own: None,
     };
     if role != Role::Other {
+        span.own = own(slots, reader);
         span.fill(slots, reader);
     }
     Ok(span)
@@ -156,7 +172,10 @@ impl Span {
             }));
             return;
         }
-        if let Some(call) = call(self, slots, reader) {
+        if let Some(mut call) = call(self, slots, reader) {
+            if let Some(more) = own::read::<MoreOfLlmCall>(slots.text(Field::OwnMore)) {
+                more.put_into(&mut call);
+            }
             self.calls = vec![call];
             self.response = slots.text(Field::ResponseId).map_or(0, hash_text);
         }
@@ -182,8 +201,27 @@ impl Span {
             .first()
             .map_or(0, |call| size_of::<LlmCall>() + 128 + 64 * call.metadata.len());
         let error = self.error.as_ref().map_or(0, |error| error.message.len() + 64);
-        size_of::<Self>() + self.name.len() + call + error + self.tool.as_ref().map_or(0, |_| 128)
+        let own = self
+            .own
+            .as_ref()
+            .map_or(0, |own| size_of::<Own>() + own.more.as_ref().map_or(0, |more| 4 * more.len()));
+        size_of::<Self>()
+            + self.name.len()
+            + own
+            + call
+            + error
+            + self.tool.as_ref().map_or(0, |_| 128)
     }
+}
+
+/// Reads what taximeter says of an operation or a tool of its own; of a call it is read at once.
+fn own(slots: &Slots<'_>, reader: &mut Reader<'_>) -> Option<Box<Own>> {
+    let id = slots.text(Field::OwnId).and_then(|id| id.parse().ok());
+    let more = slots.text(Field::OwnMore).filter(|_| id.is_some() || slots.has(Field::ToolName));
+    (id.is_some() || more.is_some()).then(|| {
+        let name = id.and_then(|_: OperationId| reader.name(slots, Field::WorkflowName));
+        Box::new(Own { id, name, more: more.map(ToOwned::to_owned) })
+    })
 }
 
 /// A session of Claude Code as a sender.

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use smallvec::{SmallVec, smallvec};
 use taximeter_models::{
-    ComponentTiming, ErrorRecord, LlmCall, Name, OperationId, OperationRecord, Outcome, ToolCall,
-    ToolStatus, TraceId,
+    ComponentTiming, ErrorRecord, LlmCall, Name, OperationId, OperationRecord, Outcome, SpanId,
+    ToolCall, ToolStatus, TraceId,
 };
 
 use super::ids::operation_id;
@@ -14,6 +14,7 @@ use super::keys;
 use super::role::{Convention, Role};
 use super::span::{Source, Span, instant};
 use super::tree::{Counts, NONE, Tree};
+use crate::own::{self, MoreOfOperation, MoreOfToolCall};
 
 /// What is remembered of a span that was counted, to know it again and to place what comes later.
 #[derive(Debug, Clone, Copy)]
@@ -96,7 +97,8 @@ pub(crate) fn close(
 }
 
 fn id_of(span: &Span) -> OperationId {
-    operation_id(span.trace, span.id, span.start)
+    let own = span.own.as_ref().and_then(|own| own.id);
+    own.unwrap_or_else(|| operation_id(span.trace, span.id, span.start))
 }
 
 /// The trace of one span: the operation and its only part are the same.
@@ -203,9 +205,14 @@ fn operation(
     parent: Option<OperationId>,
     late: bool,
 ) -> OperationRecord {
-    let mut record = OperationRecord::new(span.name.clone());
+    let own = span.own.as_deref().filter(|own| own.id.is_some());
+    let name = own.and_then(|own| own.name.clone());
+    let mut record = OperationRecord::new(name.unwrap_or_else(|| span.name.clone()));
     record.id = id;
     record.parent = parent;
+    if span.parent != 0 && parent.is_none() {
+        record.remote_parent = Some(SpanId::from_bits(span.parent));
+    }
     record.trace_id = TraceId::from_bits(span.trace);
     record.started_at = instant(span.start).unwrap_or(DateTime::<Utc>::UNIX_EPOCH);
     record.duration = lasted(span);
@@ -231,11 +238,12 @@ fn operation(
     if span.notes.ends_before_start {
         metadata.insert(keys::ENDS_BEFORE_START.into(), true.into());
     }
-    if span.parent != 0 && parent.is_none() {
-        metadata.insert(keys::PARENT_SPAN.into(), format!("{:016x}", span.parent).into());
+    if own.is_some() {
+        let more = own.and_then(|own| own::read::<MoreOfOperation>(own.more.as_deref()));
+        more.unwrap_or_default().put_into(&mut record);
     }
     if late {
-        metadata.insert(keys::LATE.into(), true.into());
+        record.metadata.insert(keys::LATE.into(), true.into());
     }
     record
 }
@@ -256,7 +264,10 @@ fn tool_call(span: &Span) -> ToolCall {
     // A log record tells its length by itself, and may not know it.
     call.duration = (span.source == Source::Span || span.end > span.start).then(|| lasted(span));
     call.error = span.error.as_deref().cloned();
-    if let Some(tool) = tool {
+    let more = span.own.as_ref().and_then(|own| own::read::<MoreOfToolCall>(own.more.as_deref()));
+    if let Some(more) = more {
+        more.put_into(&mut call);
+    } else if let Some(tool) = tool {
         call.attempt = tool.attempt;
         if let Some(id) = &tool.call_id {
             call.metadata.insert(keys::TOOL_CALL_ID.into(), id.as_str().into());
@@ -282,7 +293,8 @@ fn add_call(record: &mut OperationRecord, spans: &mut [Span], at: usize, counts:
         note(call, "log");
         call.duration = call.duration.filter(|duration| !duration.is_zero());
     }
-    call.error = spans[at].error.as_deref().cloned();
+    // What taximeter says of an error of its own is more exact than what the conventions can say.
+    call.error = call.error.take().or_else(|| spans[at].error.as_deref().cloned());
     if record.llm_calls.is_empty() {
         record.llm_calls = calls;
     } else {

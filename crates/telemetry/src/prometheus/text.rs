@@ -36,7 +36,8 @@ pub fn render<'f>(families: impl IntoIterator<Item = &'f Family>, format: Format
     for family in families {
         let name = metric_name(family.name(), family.unit(), family.kind());
         if family.series().next().is_some() && written.insert(name.clone()) {
-            Writer { text: &mut text, family, name, format }.family();
+            let (names, bounds) = (BTreeMap::new(), Vec::new());
+            Writer { text: &mut text, family, name, format, names, bounds }.family();
         }
     }
     if format.is_open_metrics() {
@@ -50,6 +51,10 @@ struct Writer<'w, 'f> {
     family: &'f Family,
     name: String,
     format: Format,
+    /// The names of labels as Prometheus has them; a family has few, and many series.
+    names: BTreeMap<&'f str, String>,
+    /// The bounds of the buckets as text.
+    bounds: Vec<String>,
 }
 
 /// Writing into a string does not fail.
@@ -57,32 +62,45 @@ macro_rules! put {
     ($to:expr, $($what:tt)*) => { let _ = write!($to, $($what)*); };
 }
 
-impl Writer<'_, '_> {
+impl<'f> Writer<'_, 'f> {
     fn family(&mut self) {
         self.head();
         // In one order, so that the same numbers are the same text.
-        let series: BTreeMap<_, _> = self.family.series().collect();
+        let mut series: Vec<_> = self.family.series().collect();
+        series.sort_unstable_by_key(|(labels, _)| *labels);
+        if let Kind::Histogram(bounds) = self.family.kind() {
+            let bounds = bounds.iter().copied().chain([f64::INFINITY]);
+            self.bounds = bounds.map(|bound| Bound(bound).to_string()).collect();
+        }
+        let mut text = String::new();
         for (labels, point) in series {
-            let labels = pairs(labels);
+            text.clear();
+            self.pairs(labels, &mut text);
             match point {
                 Point::Value { amount, exemplar } => {
-                    let ending = if *self.family.kind() == Kind::Counter { "_total" } else { "" };
-                    self.sample(ending, &labels, *amount, exemplar.as_ref());
+                    let ending = match self.family.kind() {
+                        Kind::Counter => "_total",
+                        Kind::Info => "_info",
+                        _ => "",
+                    };
+                    self.sample(ending, &text, *amount, exemplar.as_ref());
                 }
-                Point::Histogram(histogram) => self.histogram(&labels, histogram),
+                Point::Histogram(histogram) => self.histogram(&text, histogram),
             }
         }
     }
 
     fn head(&mut self) {
         let open = self.format.is_open_metrics();
-        let kind = match self.family.kind() {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram(_) => "histogram",
+        // The classic format knows a counter by the name of its samples, and no kind `info`.
+        let (kind, ending) = match (self.family.kind(), open) {
+            (Kind::Counter, true) => ("counter", ""),
+            (Kind::Counter, false) => ("counter", "_total"),
+            (Kind::Gauge, _) => ("gauge", ""),
+            (Kind::Info, true) => ("info", ""),
+            (Kind::Info, false) => ("gauge", "_info"),
+            (Kind::Histogram(_), _) => ("histogram", ""),
         };
-        // The classic format knows a counter by the name of its samples.
-        let total = if kind == "counter" && !open { "_total" } else { "" };
         let (name, help) = (&self.name, escaped(self.family.help(), open));
         if open {
             put!(self.text, "# TYPE {name} {kind}\n");
@@ -92,20 +110,17 @@ impl Writer<'_, '_> {
             }
             put!(self.text, "# HELP {name} {help}\n");
         } else {
-            put!(self.text, "# HELP {name}{total} {help}\n# TYPE {name}{total} {kind}\n");
+            put!(self.text, "# HELP {name}{ending} {help}\n# TYPE {name}{ending} {kind}\n");
         }
     }
 
     fn histogram(&mut self, labels: &str, histogram: &Histogram) {
-        let Kind::Histogram(bounds) = self.family.kind() else { return };
         let mut below = 0_u64;
-        let bounds = bounds.iter().copied().chain([f64::INFINITY]);
-        for (at, bound) in bounds.enumerate() {
+        for at in 0..self.bounds.len() {
             below = below.saturating_add(histogram.buckets[at]);
-            let exemplar = histogram.exemplars[at].as_ref();
-            self.line("_bucket", labels, Some(bound));
+            self.line("_bucket", labels, Some(at));
             put!(self.text, "{below}");
-            self.end_of_line(exemplar);
+            self.end_of_line(histogram.exemplars[at].as_ref());
         }
         self.sample("_sum", labels, histogram.sum, None);
         self.line("_count", labels, None);
@@ -119,19 +134,21 @@ impl Writer<'_, '_> {
     }
 
     /// All that stands before the value.
-    fn line(&mut self, ending: &str, labels: &str, bound: Option<f64>) {
-        self.text.push_str(&self.name);
-        self.text.push_str(ending);
-        if !labels.is_empty() || bound.is_some() {
-            self.text.push('{');
-            self.text.push_str(labels);
-            if let Some(bound) = bound {
-                let comma = if labels.is_empty() { "" } else { "," };
-                put!(self.text, "{comma}le=\"{}\"", Bound(bound));
+    fn line(&mut self, ending: &str, labels: &str, bucket: Option<usize>) {
+        let text = &mut *self.text;
+        text.push_str(&self.name);
+        text.push_str(ending);
+        if !labels.is_empty() || bucket.is_some() {
+            text.push('{');
+            text.push_str(labels);
+            if let Some(bucket) = bucket {
+                text.push_str(if labels.is_empty() { "le=\"" } else { ",le=\"" });
+                text.push_str(&self.bounds[bucket]);
+                text.push('"');
             }
-            self.text.push('}');
+            text.push('}');
         }
-        self.text.push(' ');
+        text.push(' ');
     }
 
     fn end_of_line(&mut self, exemplar: Option<&Exemplar>) {
@@ -148,6 +165,32 @@ impl Writer<'_, '_> {
         }
         self.text.push('\n');
     }
+
+    /// Writes labels without their braces. Names that become the same are one label, its values joined by `;` in the order
+    /// of the names (OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility", metric attributes).
+    fn pairs(&mut self, labels: &'f Labels, to: &mut String) {
+        for (name, _) in labels.iter() {
+            self.names.entry(name).or_insert_with(|| label_name(name));
+        }
+        let mut pairs: Vec<(&str, &str)> =
+            labels.iter().map(|(name, value)| (self.names[name].as_str(), value)).collect();
+        // A stable sort: values of one name stay in the order of the names that became it.
+        pairs.sort_by_key(|(name, _)| *name);
+        let mut last = None;
+        for (name, value) in pairs {
+            if last == Some(name) {
+                to.truncate(to.len() - 1);
+                to.push(';');
+            } else {
+                to.push_str(if last.is_some() { "," } else { "" });
+                to.push_str(name);
+                to.push_str("=\"");
+            }
+            escape(value, true, to);
+            to.push('"');
+            last = Some(name);
+        }
+    }
 }
 
 /// A bound of a bucket in its canonical form: with a decimal point, or `+Inf` (OpenMetrics 1.0, "Considerations:
@@ -160,35 +203,25 @@ impl std::fmt::Display for Bound {
     }
 }
 
-/// Labels without their braces. Names that become the same are one label, its values joined by `;` in the order of the
-/// names (OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility", metric attributes).
-fn pairs(labels: &Labels) -> String {
-    let mut joined = BTreeMap::<String, String>::new();
-    for (name, value) in labels.iter() {
-        let text = joined.entry(label_name(name)).or_default();
-        if !text.is_empty() {
-            text.push(';');
-        }
-        text.push_str(value);
-    }
-    let mut text = String::new();
-    for (name, value) in &joined {
-        let comma = if text.is_empty() { "" } else { "," };
-        put!(text, "{comma}{name}=\"{}\"", escaped(value, true));
-    }
-    text
-}
-
 /// A text on one line. The help of the classic format has its quotation marks as they are.
 fn escaped(text: &str, quotes: bool) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '\\' => escaped.push_str("\\\\"),
-            '\n' => escaped.push_str("\\n"),
-            '"' if quotes => escaped.push_str("\\\""),
-            letter => escaped.push(letter),
-        }
-    }
+    escape(text, quotes, &mut escaped);
     escaped
+}
+
+fn escape(text: &str, quotes: bool, to: &mut String) {
+    let special = |letter: char| letter == '\\' || letter == '\n' || (quotes && letter == '"');
+    let mut rest = text;
+    while let Some(at) = rest.find(special) {
+        let (plain, from) = rest.split_at(at);
+        to.push_str(plain);
+        to.push_str(match from.as_bytes()[0] {
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            _ => "\\\"",
+        });
+        rest = &from[1..];
+    }
+    to.push_str(rest);
 }

@@ -114,7 +114,7 @@ fn a_trace_is_closed_when_its_root_has_settled_or_never_came() {
     );
     assert!(receiver.take(at(89)).is_empty());
     let records = receiver.take(at(90));
-    assert_eq!(records[0].metadata["otlp.parent_span"], D);
+    assert_eq!(records[0].remote_parent.map(|span| span.to_string()).as_deref(), Some(D));
     assert!(receiver.take(at(10_000)).is_empty());
 }
 

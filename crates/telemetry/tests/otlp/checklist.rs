@@ -228,7 +228,7 @@ fn json_in_all_its_forms() {
     assert_eq!((call.time_to_first_token, call.request_model.as_ref()), (None, None));
     assert!(!record.is_success());
     // Names in snake_case are unknown ones.
-    assert!(!record.metadata.contains_key("otlp.parent_span"));
+    assert_eq!(record.remote_parent, None);
 }
 
 /// Line 9: ids are refused span by span, and other signals do not become spans.

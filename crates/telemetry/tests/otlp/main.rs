@@ -13,4 +13,6 @@ mod hostile;
 mod conventions;
 // Usage from metrics, where nothing else tells of it.
 mod metrics;
+#[cfg(feature = "otlp-export")]
+mod round_trip;
 mod support;

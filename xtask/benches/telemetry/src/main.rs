@@ -1,4 +1,4 @@
-//! What it costs to read OTLP: spans in, records out, on one core.
+//! What it costs to read OTLP, spans in, records out, on one core; and to render metrics for Prometheus.
 //!
 //! Requests of 512 spans of about 800 bytes each are handed to a receiver, and the records are taken out of it; all of
 //! it happens on the measuring thread, whose CPU time counts. Beside it stands what prost takes to build the same
@@ -6,6 +6,7 @@
 //! the rounds counts. Nothing is printed before the records were compared with what was sent.
 
 mod input;
+mod rendering;
 
 use std::env;
 use std::hint::black_box;
@@ -47,12 +48,18 @@ fn main() {
     if let Some(only) = env::args().skip_while(|argument| argument != "--only").nth(1) {
         cases.retain(|case| case.what == only);
     }
+    // For a profiler too.
+    if env::args().any(|argument| argument == "--rendering") {
+        return rendering::run(json, rounds);
+    }
     let measured = measure(&cases, rounds);
     if json {
         cases.iter().zip(&measured).for_each(|(case, measured)| print_json(case, measured));
     } else {
         print_table(&cases, &measured);
+        println!("\nPrometheus out: CPU time of one core\n");
     }
+    rendering::run(json, rounds);
 }
 
 fn cases() -> Vec<Case> {

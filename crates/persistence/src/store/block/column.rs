@@ -68,6 +68,7 @@ pub(super) mod operation {
     pub(in super::super) const LLM_CALLS: ColumnId = ColumnId(18);
     pub(in super::super) const ERRORS: ColumnId = ColumnId(19);
     pub(in super::super) const WARNINGS: ColumnId = ColumnId(20);
+    pub(in super::super) const REMOTE_PARENT: ColumnId = ColumnId(21);
 
     /// What the bits of the mask say; the lowest two are the outcome.
     pub(in super::super) mod bit {
@@ -81,6 +82,7 @@ pub(super) mod operation {
         pub(in super::super::super) const SESSION: u64 = 1 << 6;
         pub(in super::super::super) const FAR_START: u64 = 1 << 7;
         pub(in super::super::super) const FAR_DURATION: u64 = 1 << 8;
+        pub(in super::super::super) const REMOTE_PARENT: u64 = 1 << 9;
     }
 }
 

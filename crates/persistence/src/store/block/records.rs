@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use taximeter_models::{
     ComponentTiming, ErrorCategory, ErrorRecord, LlmCall, Name, OperationId, OperationRecord,
-    Outcome, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
+    Outcome, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
 };
 
 use super::Rows;
@@ -136,6 +136,7 @@ struct Operations {
     name: Arc<Texts>,
     parent: [SomeNumbers; 2],
     trace: [SomeNumbers; 2],
+    remote_parent: SomeNumbers,
     user: SomeTexts,
     session: SomeTexts,
     unlisted: [Arc<Numbers>; 2],
@@ -176,6 +177,11 @@ impl Operations {
             name: reader.texts_of(operation::NAME, rows)?,
             parent,
             trace,
+            remote_parent: reader.some_numbers(
+                operation::REMOTE_PARENT,
+                &mask,
+                bit::REMOTE_PARENT,
+            )?,
             user: reader.some_texts(operation::USER, &mask, bit::USER)?,
             session: reader.some_texts(operation::SESSION, &mask, bit::SESSION)?,
             unlisted: [
@@ -199,6 +205,7 @@ impl Operations {
             Some(parent) if mask & operation::bit::TRACE_IS_PARENT != 0 => parent.into(),
             _ => self.relative(&self.trace, row).map_or(record.id.into(), TraceId::from_bits),
         };
+        record.remote_parent = self.remote_parent.get(row).map(SpanId::from_bits);
         record.started_at = self.start.times.moment(row, self.start.nanos(row))?;
         record.duration = self.duration.duration(row).unwrap_or_default();
         record.outcome = match mask & operation::bit::OUTCOME {

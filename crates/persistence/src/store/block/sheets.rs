@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use taximeter_models::{
-    ComponentTiming, ErrorRecord, LlmCall, Metadata, OperationId, OperationRecord, Outcome,
+    ComponentTiming, ErrorRecord, LlmCall, Metadata, OperationId, OperationRecord, Outcome, SpanId,
     TokenUsage, ToolCall, ToolStatus, TraceId, Warning,
 };
 
@@ -122,7 +122,7 @@ impl<'r> Sheets<'r> {
         self.number(operation::ID_COUNTER, counter);
     }
 
-    /// The parent, and the trace where it is not the operation's own.
+    /// The parent, here or remote, and the trace where it is not the operation's own.
     fn relations(&mut self, record: &OperationRecord) -> u64 {
         use operation::bit;
 
@@ -144,7 +144,8 @@ impl<'r> Sheets<'r> {
             relative(operation::TRACE_HIGH, operation::TRACE_LOW, record.trace_id.bits());
             bit::TRACE
         };
-        parent | trace
+        let remote = record.remote_parent.map(SpanId::bits);
+        parent | trace | self.optional_number(operation::REMOTE_PARENT, remote, bit::REMOTE_PARENT)
     }
 
     fn map(

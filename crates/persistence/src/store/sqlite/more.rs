@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use taximeter_models::{LlmCall, Name, OperationRecord};
+use taximeter_models::{LlmCall, Name, OperationRecord, SpanId};
 
 use super::cells::Wrong;
 use crate::store::rows::nanos;
@@ -35,6 +35,8 @@ impl Far {
 pub(super) struct MoreOfOperation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) started_at: Option<Far>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) remote_parent: Option<SpanId>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) unlisted_errors: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -53,6 +55,7 @@ impl MoreOfOperation {
     pub(super) fn of(record: &OperationRecord, room: u64) -> Self {
         Self {
             started_at: Far::of(record.started_at),
+            remote_parent: record.remote_parent,
             unlisted_errors: record.unlisted_errors,
             unlisted_warnings: record.unlisted_warnings,
             room: if room > 1 { room } else { 0 },

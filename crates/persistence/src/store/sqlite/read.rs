@@ -213,6 +213,7 @@ impl From<'_> {
         let _cost_usd = cells.text()?;
         let more: MoreOfOperation = parse(cells.text()?)?;
         record.started_at = instant(started_ns, more.started_at)?;
+        record.remote_parent = more.remote_parent;
         record.unlisted_errors = more.unlisted_errors;
         record.unlisted_warnings = more.unlisted_warnings;
         let room = i64::try_from(more.room.max(1)).map_err(|error| error.to_string())?;

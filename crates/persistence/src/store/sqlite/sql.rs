@@ -138,7 +138,9 @@ fn insert_operation(
     let unpriced = record.llm_calls.iter().filter(|call| call.cost.known_usd().is_none());
     let error = record.errors.first();
     connection
-        .prepare_cached("INSERT INTO temp.operations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")?
+        .prepare_cached(
+            "INSERT INTO temp.operations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        )?
         .execute(params![
             id,
             &*record.name,
@@ -148,6 +150,7 @@ fn insert_operation(
             record.outcome.as_str(),
             record.parent.map(|parent| parent.to_string()),
             record.trace_id.to_string(),
+            record.remote_parent.map(|parent| parent.to_string()),
             record.user.as_deref(),
             record.session.as_deref(),
             json(&record.tags),

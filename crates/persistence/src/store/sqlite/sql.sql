@@ -1,6 +1,6 @@
 -- The tables over which a question in SQL is asked; see docs/FORMATS.md.
 CREATE TEMP TABLE operations (id TEXT, name TEXT, started_at TEXT, started_ns INTEGER, duration_ns INTEGER, outcome TEXT,
-  parent_id TEXT, trace_id TEXT, user TEXT, session TEXT, tags TEXT, metadata TEXT, input_tokens INTEGER,
+  parent_id TEXT, trace_id TEXT, remote_parent_id TEXT, user TEXT, session TEXT, tags TEXT, metadata TEXT, input_tokens INTEGER,
   output_tokens INTEGER, cost_usd TEXT, unpriced INTEGER, error_category TEXT, error_message TEXT);
 CREATE TEMP TABLE components (operation_id TEXT, operation TEXT, name TEXT, started_ns INTEGER, offset_ns INTEGER,
   duration_ns INTEGER, count INTEGER);

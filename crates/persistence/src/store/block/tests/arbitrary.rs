@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use taximeter_models::{
     CardBasis, ComponentTiming, CostEstimate, CostLine, CostOutcome, Currency, ErrorCategory,
     ErrorRecord, FreeReason, LlmCall, MatchKind, Metadata, Money, Name, OperationId,
-    OperationRecord, Outcome, RateCardRef, ReportedCost, TierHit, TokenUsage, ToolCall, ToolStatus,
-    TraceId, Unit, Warning,
+    OperationRecord, Outcome, RateCardRef, ReportedCost, SpanId, TierHit, TokenUsage, ToolCall,
+    ToolStatus, TraceId, Unit, Warning,
 };
 
 pub(super) fn records() -> impl Strategy<Value = Vec<OperationRecord>> {
@@ -270,7 +270,8 @@ fn llm() -> impl Strategy<Value = LlmCall> {
 /// Ids of a collector, of other sources, and relations between them.
 fn record() -> impl Strategy<Value = OperationRecord> {
     let id = prop_oneof![any::<u128>(), (0..4_u128).prop_map(|n| 7 << 76 | 0b10 << 62 | n)];
-    let relations = (id, option::of(any::<u128>()), 0..3_u8, any::<u128>());
+    let remote = option::of(any::<u64>().prop_map(SpanId::from_bits));
+    let relations = (id, option::of(any::<u128>()), remote, 0..3_u8, any::<u128>());
     let outcome = select(vec![Outcome::Success, Outcome::Failure, Outcome::Abandoned]);
     let times = (moment(), duration(), outcome);
     let parts = (vec(component(), 0..4), vec(tool(), 0..3), vec(llm(), 0..3));
@@ -279,10 +280,11 @@ fn record() -> impl Strategy<Value = OperationRecord> {
     let keys =
         (option::of(name()), option::of(name()), btree_map("[a-c]{0,2}", text(), 0..3), metadata());
     (name(), relations, times, parts, failures, keys).prop_map(
-        |(name, (id, parent, kind, trace), times, parts, failures, keys)| {
+        |(name, (id, parent, remote, kind, trace), times, parts, failures, keys)| {
             let mut record = OperationRecord::new(name);
             record.id = OperationId::from_bits(id);
             record.parent = parent.map(OperationId::from_bits);
+            record.remote_parent = remote;
             record.trace_id = match (kind, record.parent) {
                 (0, _) => record.id.into(),
                 (1, Some(parent)) => parent.into(),
@@ -308,6 +310,7 @@ pub(super) fn full() -> OperationRecord {
     record.id = "0193a1b2-c3d4-7abc-8def-0123456789ab".parse().expect("an id");
     record.trace_id = TraceId::from_bits(u128::MAX);
     record.parent = Some(OperationId::from_bits(9));
+    record.remote_parent = Some(SpanId::from_bits(10));
     record.started_at = base();
     record.duration = Duration::from_millis(1_500);
     record.outcome = Outcome::Failure;
