@@ -65,13 +65,13 @@ fn acknowledged(child: &mut Child) -> Vec<i64> {
 }
 
 /// How many operations there are by the sums of days: those of minutes are removed when they are old.
-fn summed(store: &SqliteStore) -> u64 {
+pub(crate) fn summed(store: &SqliteStore) -> u64 {
     let mut query = RollupQuery::new("all");
     query.resolution = Level::Day;
     store.rollups(&query).unwrap().first().map_or(0, |sum| sum.window.numbers.count)
 }
 
-fn ids(first: i64) -> impl Iterator<Item = OperationId> {
+pub(crate) fn ids(first: i64) -> impl Iterator<Item = OperationId> {
     operations(first, BATCH).into_iter().map(|record| record.id)
 }
 

@@ -2,7 +2,9 @@
 //! that grows with the store; bytes and time of sealing, and questions over sealed operations, beside DuckDB on a
 //! Parquet file of the same columns and a plain loop over columns in memory.
 //!
-//! `STORE=n` says how large the store gets, a million operations by default. `SEED=n` draws other operations; `ROWS=n` says how many are asked, 10 million by default.
+//! `STORE=n` says how large the store gets, a million operations by default. `SEED=n` draws other operations; `ROWS=n`
+//! says how many are asked, 10 million by default. `ONLY=append,maintain` runs these parts alone, of `append`, `sums`,
+//! `peer`, `maintain`, `sealed` and `questions`.
 
 mod hot;
 mod peers;
@@ -13,9 +15,21 @@ mod standard;
 fn main() {
     let asked = |option: &str| std::env::args().any(|argument| argument == option);
     let (quick, json) = (asked("--quick"), asked("--json"));
-    let rows = std::env::var("ROWS").ok().and_then(|rows| rows.parse().ok());
-    let most = std::env::var("STORE").ok().and_then(|most| most.parse().ok());
-    hot::run(most.unwrap_or(if quick { 100_000 } else { 1_000_000 }), json);
-    sealed::run(quick, json);
-    questions::run(rows.unwrap_or(if quick { 1_000_000 } else { 10_000_000 }), json);
+    let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse().ok());
+    let most = number("STORE").unwrap_or(if quick { 100_000 } else { 1_000_000 });
+    let rows = number("ROWS").unwrap_or(if quick { 1_000_000 } else { 10_000_000 });
+    let only = std::env::var("ONLY").ok();
+    let parts: [(&str, &dyn Fn()); 6] = [
+        ("append", &|| hot::append(most, json)),
+        ("sums", &|| hot::append_with_sums(most, json)),
+        ("peer", &|| hot::rows_of_json(most.min(200_000), json)),
+        ("maintain", &|| hot::sealed_as_it_goes(most, json)),
+        ("sealed", &|| sealed::run(quick, json)),
+        ("questions", &|| questions::run(rows, json)),
+    ];
+    for (name, run) in parts {
+        if only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name)) {
+            run();
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod maintain;
 mod more;
 mod names;
 mod open;
+mod parts;
 mod price;
 mod read;
 mod repair;
@@ -22,6 +23,7 @@ mod schema;
 mod seal;
 mod sql;
 mod sums;
+mod version_1;
 mod write;
 
 use std::collections::HashSet;

@@ -51,7 +51,12 @@ pub(super) fn for_reading(path: &Path, how: &How) -> Result<Connection, StoreErr
         return Err(StoreError::NotFound { path: path.to_owned() });
     }
     check_file(path, false)?;
-    check_version(path, how)
+    let (connection, version) = check_version(path, how)?;
+    if version < schema::VERSION {
+        let (path, reads) = (path.to_owned(), schema::VERSION);
+        return Err(StoreError::OlderVersion { path, version, reads });
+    }
+    Ok(connection)
 }
 
 fn missing(path: &Path) -> Result<bool, StoreError> {
@@ -114,7 +119,7 @@ fn unfit(seen: &Metadata, _: bool) -> Option<&'static str> {
 }
 
 /// Looks at the version without writing anything: a newer store stays as it is, to the byte.
-fn check_version(path: &Path, how: &How) -> Result<Connection, StoreError> {
+fn check_version(path: &Path, how: &How) -> Result<(Connection, i64), StoreError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, how)?;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = pragma("application_id").map_err(failed("opening", path))?;
@@ -126,7 +131,7 @@ fn check_version(path: &Path, how: &How) -> Result<Connection, StoreError> {
         let (path, reads_up_to) = (path.to_owned(), schema::VERSION);
         return Err(StoreError::NewerVersion { path, version, reads_up_to });
     }
-    Ok(connection)
+    Ok((connection, version))
 }
 
 fn connect(path: &Path, flags: OpenFlags, how: &How) -> Result<Connection, StoreError> {
