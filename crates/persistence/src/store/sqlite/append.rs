@@ -90,15 +90,17 @@ pub(super) fn transaction<T>(
     work: impl FnOnce(&Connection, &mut Memory) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let said = failed("writing", path);
-    let Writer { connection, memory, .. } = writer;
+    let Writer { connection, memory, failed: has_failed, .. } = writer;
     // The lock is taken at once: a transaction that begins by reading may be refused it later, when it is too late.
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(said)?;
-    let done = work(connection, memory)
+    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(said);
+    let done = begun
+        .and_then(|()| work(connection, memory))
         .and_then(|done| connection.execute_batch("COMMIT").map_err(said).map(|()| done));
-    if done.is_err() {
+    if let Err(error) = &done {
         // Where the disk is full, SQLite has given the transaction up itself.
         let _ = connection.execute_batch("ROLLBACK");
         memory.names.forget();
+        *has_failed = matches!(error, StoreError::Failed { .. } | StoreError::ReadOnly { .. });
     }
     done
 }

@@ -88,6 +88,20 @@ struct Writer {
     blocks: blocks::Known,
     /// Extents of which some operations cannot be sealed.
     stuck: HashSet<i64>,
+    /// Whether the file failed, so that it is opened anew before it is written again.
+    failed: bool,
+}
+
+impl Writer {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            memory: write::Memory::default(),
+            blocks: blocks::Known::default(),
+            stuck: HashSet::new(),
+            failed: false,
+        }
+    }
 }
 
 /// A connection that reads.
@@ -153,13 +167,7 @@ impl OpenSqlite {
     /// another user's, and where the system refuses.
     pub fn open(self) -> Result<SqliteStore, StoreError> {
         let connection = open::for_writing(&self.path, &self.how)?;
-        let writer = Writer {
-            connection,
-            memory: write::Memory::default(),
-            blocks: blocks::Known::default(),
-            stuck: HashSet::new(),
-        };
-        Ok(self.finish(Some(Mutex::new(writer))))
+        Ok(self.finish(Some(Mutex::new(Writer::new(connection)))))
     }
 
     /// Opens the store for reading alone: nothing is made, and nothing changed.
@@ -204,7 +212,20 @@ impl SqliteStore {
     fn writer(&self, doing: &'static str) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let read_only = || StoreError::ReadOnly { doing, path: self.path.clone() };
         let writer = self.writer.as_ref().ok_or_else(read_only)?;
-        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.failed {
+            self.open_anew(&mut writer)?;
+        }
+        Ok(writer)
+    }
+
+    /// Opens the file again after it failed: SQLite remembers that its index of the log could only be read, and shares
+    /// that among the connections of a process, so that those are closed first that nobody uses.
+    fn open_anew(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        writer.connection = Connection::open_in_memory().map_err(failed("opening", &self.path))?;
+        self.readers().clear();
+        *writer = Writer::new(open::for_writing(&self.path, &self.how)?);
+        Ok(())
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<Reader>> {
@@ -227,7 +248,8 @@ impl SqliteStore {
         reader.connection.execute_batch("BEGIN").map_err(said)?;
         let done = work(&mut reader);
         let ended = reader.connection.execute_batch("ROLLBACK").map_err(said);
-        if ended.is_ok() {
+        // What failed once is not used again.
+        if ended.is_ok() && done.is_ok() {
             self.readers().push(reader);
         }
         done
