@@ -40,7 +40,7 @@ pub(super) fn get(
     path: &Path,
 ) -> Result<Option<OperationRecord>, StoreError> {
     let said = failed("reading", path);
-    let Reader { connection, texts, blocks } = reader;
+    let Reader { connection, texts, blocks, .. } = reader;
     let seq: Option<i64> = connection
         .prepare_cached("SELECT seq FROM operations WHERE id = ?1")
         .and_then(|mut select| {

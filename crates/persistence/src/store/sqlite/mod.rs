@@ -74,10 +74,11 @@ pub struct SqliteStore {
     how: open::How,
     keep: Keep,
     summarize: Option<Arc<dyn Summarize>>,
+    /// Those that nobody is reading with just now. They are closed before the writer: the last one to close the file
+    /// empties its log and takes it away, and who may only read cannot.
+    readers: Mutex<Vec<Reader>>,
     /// None where the store may only be read.
     writer: Option<Mutex<Writer>>,
-    /// Those that nobody is reading with just now.
-    readers: Mutex<Vec<Reader>>,
 }
 
 /// The one connection that writes.
@@ -108,13 +109,16 @@ impl Writer {
 #[derive(Debug)]
 struct Reader {
     connection: Connection,
+    access: open::Access,
     texts: Texts,
     blocks: blocks::Known,
 }
 
 impl Reader {
-    fn new(connection: Connection) -> Self {
-        Self { connection, texts: Texts::default(), blocks: blocks::Known::default() }
+    fn open(path: &Path, how: &open::How) -> Result<Self, StoreError> {
+        let (connection, access) = open::for_reading(path, how)?;
+        let (texts, blocks) = (Texts::default(), blocks::Known::default());
+        Ok(Self { connection, access, texts, blocks })
     }
 }
 
@@ -175,9 +179,9 @@ impl OpenSqlite {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_to_read(self) -> Result<SqliteStore, StoreError> {
-        let connection = open::for_reading(&self.path, &self.how)?;
+        let reader = Reader::open(&self.path, &self.how)?;
         let store = self.finish(None);
-        store.readers().push(Reader::new(connection));
+        store.keep_reader(reader);
         Ok(store)
     }
 
@@ -242,7 +246,7 @@ impl SqliteStore {
         let free = self.readers().pop();
         let mut reader = match free {
             Some(reader) => reader,
-            None => Reader::new(open::for_reading(&self.path, &self.how)?),
+            None => Reader::open(&self.path, &self.how)?,
         };
         let said = failed(doing, &self.path);
         reader.connection.execute_batch("BEGIN").map_err(said)?;
@@ -250,9 +254,16 @@ impl SqliteStore {
         let ended = reader.connection.execute_batch("ROLLBACK").map_err(said);
         // What failed once is not used again.
         if ended.is_ok() && done.is_ok() {
-            self.readers().push(reader);
+            self.keep_reader(reader);
         }
         done
+    }
+
+    /// Keeps a reader for the next question. Where nobody wrote, it is to be seen anew whether somebody does.
+    fn keep_reader(&self, reader: Reader) {
+        if reader.access == open::Access::Shared {
+            self.readers().push(reader);
+        }
     }
 }
 

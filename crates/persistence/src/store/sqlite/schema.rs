@@ -60,7 +60,9 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 fn step(connection: &Connection) -> rusqlite::Result<()> {
     match version(connection)? {
         0 => {
-            [TABLES, OPERATIONS, VIEWS].iter().try_for_each(|sql| connection.execute_batch(sql))?
+            for sql in [TABLES, OPERATIONS, VIEWS] {
+                connection.execute_batch(sql)?;
+            }
         }
         1 => version_1::migrate(connection)?,
         _ => return Ok(()),

@@ -68,7 +68,7 @@ impl SqliteStore {
     /// Where the question is no SQL that reads, takes too long, or the store cannot be read; the cause says which.
     pub fn sql(&self, question: &Sql) -> Result<Answer, StoreError> {
         let said = failed("asking", &self.path);
-        let mut connection = open::for_reading(&self.path, &self.how)?;
+        let (mut connection, _) = open::for_reading(&self.path, &self.how)?;
         connection.execute_batch(TABLES).map_err(said)?;
         let damaged = self.lay_out(&connection, question)?;
         fence(&mut connection, question.timeout).map_err(said)?;
