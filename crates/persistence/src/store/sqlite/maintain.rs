@@ -29,7 +29,7 @@ use crate::store::{Level, Maintained};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keep {
-    /// How many operations stay in rows; above that, the oldest are sealed. Default: 65,536.
+    /// How many operations stay in rows; above that, the oldest are sealed. Default: 16,384.
     pub hot_operations: u64,
     /// After how long operations are sealed, as soon as they fill a block. Default: an hour.
     pub hot_for: Duration,
@@ -50,7 +50,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 impl Default for Keep {
     fn default() -> Self {
         Self {
-            hot_operations: 65_536,
+            hot_operations: 16_384,
             hot_for: Duration::from_secs(3_600),
             block_operations: 32_768,
             operations_for: None,

@@ -24,6 +24,7 @@ mod seal;
 mod sql;
 mod sums;
 mod version_1;
+mod wants;
 mod write;
 
 use std::collections::HashSet;

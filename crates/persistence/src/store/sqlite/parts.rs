@@ -78,7 +78,7 @@ part! {
         output: Option<i64>,
         /// The number of the explanation of its price.
         price: Option<i64>,
-        /// For who reads by SQL; it follows from the price.
+        /// For who reads by SQL, since it follows from the price; that of the only call is with the operation.
         cost: Option<Cow<'a, str>>,
         /// 1 where it was.
         streamed: Option<i64>,

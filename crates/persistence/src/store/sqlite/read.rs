@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use taximeter_models::{
-    ComponentTiming, ErrorCategory, ErrorRecord, LlmCall, Metadata, Name, OperationId,
+    ComponentTiming, ErrorCategory, ErrorRecord, LlmCall, Metadata, Money, Name, OperationId,
     OperationRecord, Outcome, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
 };
 
@@ -17,12 +17,15 @@ use super::more::{Far, MoreOfOperation, parse};
 use super::names::Texts;
 use super::parts::{Component, Fault, LlmRow, ToolRow, Values};
 use super::price;
+use super::wants::Wants;
 use super::write::COLUMNS;
 
 /// A hot operation as it was read: its record, or what is wrong with it.
 pub(super) struct Read {
     pub(super) seq: i64,
     pub(super) record: Result<OperationRecord, Wrong>,
+    /// What it cost in US dollars, where that is wanted.
+    pub(super) cost_usd: Money,
 }
 
 /// Reads the operations whose numbers are in a range, both ends included.
@@ -31,19 +34,33 @@ pub(super) fn range(
     texts: &mut Texts,
     range: (i64, i64),
 ) -> rusqlite::Result<Vec<Read>> {
+    parts_of(connection, texts, range, Wants::ALL)
+}
+
+/// The same with some parts alone, since taking parts apart is most of the work.
+pub(super) fn parts_of(
+    connection: &Connection,
+    texts: &mut Texts,
+    range: (i64, i64),
+    wants: Wants,
+) -> rusqlite::Result<Vec<Read>> {
     let mut select = connection
         .prepare_cached("SELECT * FROM operations WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq")?;
     let mut rows = select.query(range)?;
     let (mut read, mut sum) = (Vec::new(), Sum::default());
-    let mut from = From { connection, texts };
+    let mut from = From { connection, texts, wants };
     while let Some(row) = rows.next()? {
         sum.clear();
         let mut cells = Cells::summed(row, COLUMNS - 1, &mut sum)?;
         let fits = row.get_ref(COLUMNS - 1)?.as_i64() == Ok(sum.checked());
         let seq = row.get(0)?;
-        let record =
-            if fits { from.record(&mut cells) } else { Err("it does not fit its checksum".into()) };
-        read.push(Read { seq, record });
+        let mut cost_usd = Money::ZERO;
+        let record = if fits {
+            from.record(&mut cells, &mut cost_usd)
+        } else {
+            Err("it does not fit its checksum".into())
+        };
+        read.push(Read { seq, record, cost_usd });
     }
     Ok(read)
 }
@@ -51,10 +68,16 @@ pub(super) fn range(
 struct From<'c> {
     connection: &'c Connection,
     texts: &'c mut Texts,
+    wants: Wants,
 }
 
 impl From<'_> {
-    fn record(&mut self, cells: &mut Cells<'_>) -> Result<OperationRecord, Wrong> {
+    fn record(
+        &mut self,
+        cells: &mut Cells<'_>,
+        cost_usd: &mut Money,
+    ) -> Result<OperationRecord, Wrong> {
+        let wants = self.wants;
         let _seq = cells.number()?;
         let mut record = OperationRecord::default();
         record.id = OperationId::from_bits(bits(cells.blob()?.unwrap_or_default())?);
@@ -67,24 +90,27 @@ impl From<'_> {
         record.trace_id = trace.map_or_else(|| record.id.into(), TraceId::from_bits);
         record.user = cells.text()?.map(Into::into);
         record.session = cells.text()?.map(Into::into);
-        record.tags = parse(cells.text()?)?;
-        let (keys, values) = (cells.int()?, parse(cells.text()?)?);
+        record.tags = parse(cells.text()?.filter(|_| wants.tags))?;
+        let keys = cells.int()?.filter(|_| wants.metadata);
+        let values = parse(cells.text()?.filter(|_| wants.metadata))?;
         record.metadata = self.metadata(keys, values)?;
-        let _cost_usd = cells.text()?;
+        if let Some(text) = cells.text()?.filter(|_| wants.cost) {
+            *cost_usd = text.parse().map_err(|_| format!("{text:?} is no money"))?;
+        }
         let more: MoreOfOperation = parse(cells.text()?)?;
         record.started_at = instant(started_ns, more.started_at)?;
         record.unlisted_errors = more.unlisted_errors;
         record.unlisted_warnings = more.unlisted_warnings;
-        for component in list(cells)? {
+        for component in list(cells, wants.components)? {
             record.components.push(self.component(&component)?);
         }
-        for call in list(cells)? {
+        for call in list(cells, wants.tool_calls)? {
             record.tool_calls.push(self.tool_call(call, started_ns)?);
         }
-        for call in list(cells)? {
+        for call in list(cells, wants.llm_calls)? {
             record.llm_calls.push(self.llm_call(call, started_ns)?);
         }
-        for fault in list(cells)? {
+        for fault in list(cells, wants.faults)? {
             self.put_fault(fault, &mut record)?;
         }
         Ok(record)
@@ -178,9 +204,9 @@ impl From<'_> {
 }
 
 /// The parts that the next cell holds.
-fn list<'r, T: Deserialize<'r>>(cells: &mut Cells<'r>) -> Result<Vec<T>, Wrong> {
-    let text = cells.text()?.unwrap_or("[]");
-    serde_json::from_str(text).map_err(|error| error.to_string())
+fn list<'r, T: Deserialize<'r>>(cells: &mut Cells<'r>, wanted: bool) -> Result<Vec<T>, Wrong> {
+    let text = cells.text()?.filter(|_| wanted);
+    text.map_or_else(|| Ok(Vec::new()), serde_json::from_str).map_err(|error| error.to_string())
 }
 
 fn values(values: Option<Values<'_>>) -> Vec<serde_json::Value> {

@@ -18,6 +18,8 @@ pub(super) const VERSION: i64 = 2;
 const TABLES: &str = include_str!("schema/tables.sql");
 /// The one of them that holds recent operations.
 pub(super) const OPERATIONS: &str = include_str!("schema/operations.sql");
+/// The one that lists sealed blocks.
+pub(super) const BLOCKS: &str = include_str!("schema/blocks.sql");
 /// What people read.
 pub(super) const VIEWS: &str = include_str!("schema/views.sql");
 
@@ -60,7 +62,7 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 fn step(connection: &Connection) -> rusqlite::Result<()> {
     match version(connection)? {
         0 => {
-            for sql in [TABLES, OPERATIONS, VIEWS] {
+            for sql in [TABLES, OPERATIONS, BLOCKS, VIEWS] {
                 connection.execute_batch(sql)?;
             }
         }

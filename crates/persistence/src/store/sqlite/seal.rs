@@ -42,7 +42,8 @@ pub(super) fn step(store: &SqliteStore, now: DateTime<Utc>) -> Result<Option<u64
                 return Ok(None);
             }
         }
-        blocks::insert(connection, &sealed, &meta).map_err(said)?;
+        let dearest = lot.records.iter().map(|(_, record)| record.cost().usd()).max();
+        blocks::insert(connection, &sealed, &meta, dearest).map_err(said)?;
         remove(connection, &lot).map_err(said)?;
         Ok(Some(meta.rows() as u64))
     })

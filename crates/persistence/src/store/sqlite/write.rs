@@ -237,6 +237,8 @@ fn llm_row<'r>(
     let amount = call.cost.amount();
     let currency = amount.map(|(_, currency)| currency);
     let currency = currency.filter(|currency| *currency != Currency::USD);
+    // That of the only call is the cost of the operation.
+    let written = amount.filter(|_| record.llm_calls.len() > 1 || currency.is_some());
     Ok(LlmRow {
         provider,
         request_model,
@@ -249,7 +251,7 @@ fn llm_row<'r>(
         cache_read: bucket(Unit::CacheRead),
         output: bucket(Unit::Output),
         price: explanation.transpose()?,
-        cost: amount.map(|(amount, _)| amount.to_string().into()),
+        cost: written.map(|(amount, _)| amount.to_string().into()),
         streamed: call.streamed.then_some(1),
         attempt: (call.attempt != 1).then(|| call.attempt.into()),
         keys,
@@ -307,7 +309,9 @@ fn other_usage(usage: &TokenUsage) -> Option<BTreeMap<Unit, u64>> {
     (!other.is_empty()).then_some(other)
 }
 
-/// The cost of all calls in US dollars, where it is not that of the one call there is.
+/// The cost of all calls in US dollars, where any is known.
 fn cost_of_all(calls: &[LlmCall]) -> Option<String> {
-    (calls.len() > 1).then(|| calls.iter().map(cost_usd).sum::<Money>().to_string())
+    let is_known =
+        |call: &LlmCall| call.cost.amount().is_some_and(|(_, currency)| currency == Currency::USD);
+    calls.iter().any(is_known).then(|| calls.iter().map(cost_usd).sum::<Money>().to_string())
 }

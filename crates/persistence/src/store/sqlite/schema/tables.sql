@@ -38,15 +38,8 @@ CREATE TABLE rollups (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX rollups_by_age ON rollups (level, rolled, start);
 
--- Sealed operations: one row for a block, and one for each of its columns. A column has the number of its block times
--- 65536, plus its own. Checksums stand within the bytes.
-CREATE TABLE blocks (
-  id INTEGER PRIMARY KEY,
-  from_ns INTEGER NOT NULL,
-  to_ns INTEGER NOT NULL,
-  operations INTEGER NOT NULL,
-  meta BLOB NOT NULL
-) STRICT;
+-- The columns of sealed operations. A column has the number of its block times 65536, plus its own; the metadata of the
+-- block are column 0. Checksums stand within the bytes.
 CREATE TABLE block_columns (
   part INTEGER PRIMARY KEY,
   bytes BLOB NOT NULL

@@ -35,7 +35,7 @@ SELECT
   (SELECT coalesce(sum((c.value ->> 9)
       + coalesce((SELECT sum(value) FROM json_each(c.value, '$[16]') WHERE key IN ('output_audio', 'output_image', 'output_video')), 0)), 0)
     FROM json_each(o.llm_calls) c) AS output_tokens,
-  coalesce(o.cost_usd, iif(o.llm_calls ->> '$[0][17]' IS NULL, o.llm_calls ->> '$[0][11]', NULL), '0') AS cost_usd
+  coalesce(o.cost_usd, '0') AS cost_usd
 FROM operations o JOIN hot_names h ON h.seq = o.seq;
 
 CREATE VIEW hot_components AS
@@ -94,8 +94,9 @@ SELECT
   c.value ->> 8 AS cache_read_tokens,
   (c.value ->> 9) + coalesce((SELECT sum(value) FROM json_each(c.value, '$[16]')
     WHERE key IN ('output_audio', 'output_image', 'output_video')), 0) AS output_tokens,
-  c.value ->> 11 AS cost,
-  CASE WHEN c.value ->> 11 IS NOT NULL THEN coalesce(c.value ->> 17, 'USD') END AS currency,
+  coalesce(c.value ->> 11, iif(json_array_length(o.llm_calls) = 1, o.cost_usd, NULL)) AS cost,
+  CASE WHEN c.value ->> 11 IS NOT NULL OR (json_array_length(o.llm_calls) = 1 AND o.cost_usd IS NOT NULL)
+    THEN coalesce(c.value ->> 17, 'USD') END AS currency,
   coalesce(x.text ->> '$.outcome', c.value ->> '$[18].outcome', 'pending') AS cost_outcome,
   (SELECT coalesce(f.value ->> 3, 'unknown') FROM json_each(o.faults) f
     WHERE f.value ->> 0 = 3 AND f.value ->> 1 = c.key) AS error_category,
