@@ -34,8 +34,10 @@ impl Query {
 
     /// Whether this operation is meant.
     pub(crate) fn holds(&self, record: &OperationRecord) -> bool {
-        self.since.is_none_or(|since| record.started_at >= since)
-            && self.until.is_none_or(|until| record.started_at < until)
+        // By nanoseconds, as sealed operations are told apart: times that these do not hold are the nearest that fits.
+        let started_ns = nanos(record.started_at);
+        self.since.is_none_or(|since| started_ns >= nanos(since))
+            && self.until.is_none_or(|until| started_ns < nanos(until))
             && self.conditions.iter().all(|condition| condition.holds(record))
     }
 }

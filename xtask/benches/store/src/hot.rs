@@ -41,7 +41,11 @@ pub(crate) struct Took {
 }
 
 impl Took {
-    pub(crate) fn batch(&mut self, records: &[OperationRecord], append: impl FnOnce(&[OperationRecord])) {
+    pub(crate) fn batch(
+        &mut self,
+        records: &[OperationRecord],
+        append: impl FnOnce(&[OperationRecord]),
+    ) {
         let (began, cpu) = (Instant::now(), ProcessTime::now());
         append(records);
         self.wall += began.elapsed();

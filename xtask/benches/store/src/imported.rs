@@ -34,7 +34,8 @@ pub(crate) fn run(bytes: u64, json: bool) {
     }
     stored += store.append(&batch).expect("there is room").stored;
     assert_eq!(stored, operations, "everything is stored");
-    let (wall, cpu, after) = (began.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64(), peak_kib());
+    let (wall, cpu, after) =
+        (began.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64(), peak_kib());
     if json {
         println!(
             "{}",

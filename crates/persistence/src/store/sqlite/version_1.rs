@@ -106,7 +106,9 @@ fn operation(connection: &Connection, row: &Row<'_>, into: &mut Rows<'_>) -> rus
     }
     let mut lists = PARTS.map(|_| List::default());
     for (list, rows) in lists.iter_mut().zip(&rows) {
-        rows.iter().for_each(|row| list.push(row));
+        for row in rows {
+            list.push(row);
+        }
         cells.push(list.end());
     }
     let mut sum = Sum::default();

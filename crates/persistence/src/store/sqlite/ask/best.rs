@@ -131,7 +131,7 @@ fn first_rows(
         ControlFlow::Continue(())
     })?;
     let mut places: Vec<(i128, usize)> =
-        values.into_iter().map(|value| value.saturating_neg()).zip(rows.iter()).collect();
+        values.into_iter().map(i128::saturating_neg).zip(rows.iter()).collect();
     if limit < places.len() && limit > 0 {
         places.select_nth_unstable(limit - 1);
     }
