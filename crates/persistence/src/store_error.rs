@@ -63,6 +63,19 @@ pub enum StoreError {
         /// The newest that is read.
         reads_up_to: i64,
     },
+    /// The store was written by an older version of this library, and is brought to this one by who may write.
+    #[error(
+        "opening the store {path:?} to read: it has version {version}, and this library reads {reads}; \
+         open it to write once, as `taximeter store migrate` does"
+    )]
+    OlderVersion {
+        /// The store.
+        path: PathBuf,
+        /// Its version.
+        version: i64,
+        /// The one that is read.
+        reads: i64,
+    },
     /// What is there is no store, or is damaged.
     #[error("{doing} the store {path:?}: {what}; `taximeter store repair` saves what can be saved")]
     Damaged {

@@ -329,7 +329,9 @@ impl<'t> Words<'t> {
         let rest = &self.bytes[start..end];
         let fits = match *tail {
             Tail::Mixed(least) => {
-                rest.len() >= least && is_mixed(rest) && (!dotted || rest.contains(&b'.'))
+                // Of parts between dots, one is as long as a key.
+                let dots = || rest.contains(&b'.') && has_key(&self.text[word.start..end]);
+                rest.len() >= least && is_mixed(rest) && (!dotted || dots())
             }
             Tail::Capitals(length) => {
                 rest.len() == length
@@ -369,8 +371,8 @@ impl<'t> Words<'t> {
         }
         let start = word.end + 1;
         let end = self.run(start, is_token);
-        let value = &self.bytes[start..end];
-        (value.len() >= 8 && is_mixed(value)).then_some(start..end)
+        // A shorter one is told by what stands before it: `Authorization: Bearer …`.
+        (has_key(&self.text[start..end]) && is_mixed(&self.bytes[start..end])).then_some(start..end)
     }
 
     /// A value that is given to a secret name: `password=…`, `"api_key": "…"`.

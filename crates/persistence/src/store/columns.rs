@@ -16,8 +16,8 @@ pub enum Column {
     /// How it ended: 0 success, 1 failure, 2 abandoned; for calls 0 or 1; a component has that of its operation. Every
     /// table.
     Outcome,
-    /// Its name. Every table: the row's own; an LLM call's is that by which calls are grouped; see
-    /// [`LlmCall::model`](taximeter_models::LlmCall::model).
+    /// Its name. Every table: the row's own; that of an LLM call is the LLM that was asked, or else the one that answered,
+    /// or else `unknown`, as [`LlmCall::model`](taximeter_models::LlmCall::model) says.
     Name,
     /// The name of the row's operation.
     Operation,

@@ -153,7 +153,8 @@ pub struct Scanned {
     pub rows: u64,
     /// Rows that the query asked for and that were shown.
     pub shown: u64,
-    /// Operations that could not be read because their bytes are damaged. They are in no answer; a repair says which.
+    /// Operations that were met and could not be read because their bytes are damaged. They are in no answer; a check
+    /// counts all that there are, and a repair says which.
     pub damaged: u64,
 }
 

@@ -34,8 +34,10 @@ impl Query {
 
     /// Whether this operation is meant.
     pub(crate) fn holds(&self, record: &OperationRecord) -> bool {
-        self.since.is_none_or(|since| record.started_at >= since)
-            && self.until.is_none_or(|until| record.started_at < until)
+        // By nanoseconds, as sealed operations are told apart: times that these do not hold are the nearest that fits.
+        let started_ns = nanos(record.started_at);
+        self.since.is_none_or(|since| started_ns >= nanos(since))
+            && self.until.is_none_or(|until| started_ns < nanos(until))
             && self.conditions.iter().all(|condition| condition.holds(record))
     }
 }
@@ -90,7 +92,19 @@ impl Rank {
         self.1
     }
 
-    fn new(order: Order, started_ns: i64, duration_ns: u64, cost: Money, id: OperationId) -> Self {
+    /// What does not come after any that took no longer and cost no more.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn first_of(order: Order, longest_ns: u64, dearest: Money) -> Self {
+        Self::new(order, i64::MIN, longest_ns, dearest, OperationId::from_bits(0))
+    }
+
+    pub(crate) fn new(
+        order: Order,
+        started_ns: i64,
+        duration_ns: u64,
+        cost: Money,
+        id: OperationId,
+    ) -> Self {
         let first = match order {
             Order::OldestFirst => 0,
             Order::NewestFirst => -i128::from(started_ns),
@@ -115,13 +129,18 @@ impl<T> Best<T> {
         Self { limit: limit.unwrap_or(usize::MAX), kept: Vec::new(), bound: None }
     }
 
+    /// Whether what stands there, or after it, is not among the best.
+    pub(crate) fn is_beyond(&self, rank: Rank) -> bool {
+        self.limit == 0 || self.bound.is_some_and(|bound| rank >= bound)
+    }
+
     pub(crate) fn offer(&mut self, rank: Rank, what: impl FnOnce() -> T) {
-        if self.limit == 0 || self.bound.is_some_and(|bound| rank >= bound) {
+        if self.is_beyond(rank) {
             return;
         }
         self.kept.push((rank, what()));
         // Sorting when twice the limit is there costs less than keeping every one in its place.
-        if self.kept.len() >= self.limit.saturating_mul(2).max(1_024) {
+        if self.kept.len() >= self.limit.saturating_mul(2).max(16) {
             self.cut();
         }
     }

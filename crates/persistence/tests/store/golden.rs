@@ -3,15 +3,19 @@
 use std::path::{Path, PathBuf};
 
 use taximeter_models::OperationRecord;
+use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Keep, RollupQuery, SqliteStore, Store};
 
 use crate::maintaining::{at, maintain, operations};
 use crate::records::all;
 use crate::summing::summing;
 
-fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/store_v1.db")
+fn golden(version: u8) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/store_v{version}.db"))
 }
+
+/// The version that is written.
+const VERSION: u8 = 2;
 
 /// Sealed ones, and hot ones with some of everything.
 fn records() -> (Vec<OperationRecord>, Vec<OperationRecord>) {
@@ -30,18 +34,49 @@ fn write() {
     store.append(&hot).unwrap();
     store.vacuum().unwrap();
     drop(store);
-    std::fs::create_dir_all(golden().parent().unwrap()).unwrap();
-    std::fs::copy(path, golden()).unwrap();
+    std::fs::copy(path, golden(VERSION)).unwrap();
 }
 
 #[test]
-fn a_file_of_version_1_is_read_and_written_on() {
+fn a_file_of_this_version_is_read_and_written_on() {
     if std::env::var_os("TAXIMETER_WRITE_GOLDEN").is_some() {
         write();
     }
+    is_read_and_written_on(VERSION);
+}
+
+#[test]
+fn a_file_of_version_1_is_brought_to_this_one() {
     let room = tempfile::tempdir().unwrap();
     let path = room.path().join("store.db");
-    std::fs::copy(golden(), &path).unwrap();
+    std::fs::copy(golden(1), &path).unwrap();
+    // Who only reads changes nothing, and says what to do.
+    let refused = SqliteStore::at(&path).open_to_read().unwrap_err();
+    assert!(matches!(refused, StoreError::OlderVersion { version: 1, .. }), "{refused}");
+    assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(golden(1)).unwrap());
+    is_read_and_written_on(1);
+}
+
+#[test]
+fn what_was_damaged_in_version_1_is_not_made_whole() {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("store.db");
+    std::fs::copy(golden(1), &path).unwrap();
+    let other = rusqlite::Connection::open(&path).unwrap();
+    let changes =
+        "UPDATE operations SET duration_ns = 7 WHERE seq = (SELECT max(seq) FROM operations);
+                   UPDATE llm_calls SET output = 7 WHERE part = (SELECT min(part) FROM llm_calls);";
+    other.execute_batch(changes).unwrap();
+    drop(other);
+    let store = SqliteStore::at(&path).open().unwrap();
+    let checked = store.check().unwrap();
+    assert_eq!((checked.operations, checked.damaged_operations), (78, 2), "{checked:?}");
+}
+
+fn is_read_and_written_on(version: u8) {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("store.db");
+    std::fs::copy(golden(version), &path).unwrap();
     let store = SqliteStore::at(&path).summarize(summing()).open().unwrap();
     let (sealed, hot) = records();
     let stats = store.stats().unwrap();

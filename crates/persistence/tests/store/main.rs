@@ -9,6 +9,8 @@
 
 mod arbitrary;
 mod damage;
+#[cfg(unix)]
+mod faults;
 mod golden;
 mod maintaining;
 mod model;

@@ -122,13 +122,13 @@ fn what_is_newer_or_no_store_stays_as_it_is() {
     let path = room.path().join("taximeter.db");
     drop(SqliteStore::at(&path).open().unwrap());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.pragma_update(None, "user_version", 2).unwrap();
+    other.pragma_update(None, "user_version", 3).unwrap();
     drop(other);
     let before = fs::read(&path).unwrap();
     for opened in [SqliteStore::at(&path).open(), SqliteStore::at(&path).open_to_read()] {
         let error = opened.unwrap_err();
         assert!(error.is_newer_version(), "{error}");
-        assert!(error.to_string().contains("version 2, and this library reads up to 1"), "{error}");
+        assert!(error.to_string().contains("version 3, and this library reads up to 2"), "{error}");
     }
     assert_eq!(fs::read(&path).unwrap(), before);
 
@@ -163,10 +163,10 @@ fn a_store_that_is_only_read_is_not_written() {
     assert_eq!(all(&reader), operations(0, 20));
 }
 
-#[test]
-fn a_full_disk_loses_nothing_that_was_acknowledged() {
+/// Tries something on a small disk of its own.
+fn on_a_disk(tried: fn(&Path)) {
     let room = tempfile::tempdir().unwrap();
-    let disk = room.path().join("disk");
+    let disk = room.path().join("disk ?%");
     fs::create_dir(&disk).unwrap();
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&disk).output();
@@ -174,9 +174,50 @@ fn a_full_disk_loses_nothing_that_was_acknowledged() {
         println!("skipped: this user may not mount a small disk");
         return;
     }
-    let tried = std::panic::catch_unwind(|| fill(&disk));
+    let tried = std::panic::catch_unwind(|| tried(&disk));
     assert!(Command::new("umount").arg(&disk).status().unwrap().success());
     tried.unwrap();
+}
+
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    on_a_disk(fill);
+}
+
+#[test]
+fn a_store_on_a_disk_that_may_not_be_written_is_read() {
+    on_a_disk(|disk| {
+        let store = SqliteStore::at(disk).open().unwrap();
+        store.append(&operations(0, 50)).unwrap();
+        drop(store);
+        let remount = |how: &str| {
+            let mut mount = Command::new("mount");
+            let how = format!("remount,{how}");
+            assert!(mount.args(["-o", &how]).arg(disk).status().unwrap().success());
+        };
+        remount("ro");
+        let reader = SqliteStore::at(disk).open_to_read().unwrap();
+        assert_eq!(all(&reader), operations(0, 50));
+        assert_eq!(fs::read_dir(disk).unwrap().count(), 1, "nothing was made");
+        let refused = SqliteStore::at(disk).open().unwrap_err();
+        assert!(matches!(refused, StoreError::ReadOnly { .. }), "{refused:?}");
+        // What is written when that is possible again is seen by who reads already.
+        remount("rw");
+        let writer = SqliteStore::at(disk).open().unwrap();
+        writer.append(&operations(50, 50)).unwrap();
+        assert_eq!(all(&reader), operations(0, 100));
+        // Somebody left a log behind: it is read, too, and never passed over.
+        fs::copy(disk.join("taximeter.db-wal"), disk.join("kept-wal")).unwrap();
+        fs::copy(disk.join("taximeter.db"), disk.join("kept")).unwrap();
+        drop((writer, reader));
+        fs::rename(disk.join("kept"), disk.join("taximeter.db")).unwrap();
+        fs::rename(disk.join("kept-wal"), disk.join("taximeter.db-wal")).unwrap();
+        remount("ro");
+        match SqliteStore::at(disk).open_to_read() {
+            Ok(reader) => assert_eq!(all(&reader), operations(0, 100)),
+            Err(error) => assert!(!matches!(error, StoreError::Damaged { .. }), "{error:?}"),
+        }
+    });
 }
 
 fn fill(disk: &Path) {

@@ -1,5 +1,5 @@
-//! Appending: operations a second at each durability, bytes of a hot operation, whether either grows with the store, and
-//! a report from the sums; beside one row of JSON for each operation.
+//! Appending: operations a second at each durability, bytes of a hot operation, and whether either grows with the store;
+//! beside one row of JSON for each operation.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,38 +8,44 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use taximeter::history::Windows;
 use taximeter_models::OperationRecord;
-use taximeter_persistence::store::{Durability, Keep, Level, RollupQuery, SqliteStore, Store};
+use taximeter_persistence::store::{Durability, SqliteStore, Store};
 
 use crate::standard::{Form, Standard};
 
 /// Operations in a batch.
-const BATCH: usize = 4_096;
+pub(crate) const BATCH: usize = 4_096;
 
-pub(crate) fn run(most: usize, json: bool) {
+pub(crate) fn append(most: usize, json: bool) {
     for durability in [Durability::Os, Durability::Fsync] {
-        for sums in [false, true] {
-            grow(durability, sums, most, json);
-        }
+        grow(durability, false, most, json);
     }
-    rows_of_json(most.min(200_000), json);
-    sealed_as_it_goes(most, json);
+}
+
+pub(crate) fn append_with_sums(most: usize, json: bool) {
+    for durability in [Durability::Os, Durability::Fsync] {
+        grow(durability, true, most, json);
+    }
 }
 
 /// A store in the working directory: temporary ones often lie in memory, where nothing is brought to disk.
-fn room() -> tempfile::TempDir {
+pub(crate) fn room() -> tempfile::TempDir {
     tempfile::tempdir_in(".").expect("there is room")
 }
 
 /// What appending took since the last look.
 #[derive(Default)]
-struct Took {
-    operations: usize,
+pub(crate) struct Took {
+    pub(crate) operations: usize,
     wall: Duration,
     cpu: Duration,
 }
 
 impl Took {
-    fn batch(&mut self, records: &[OperationRecord], append: impl FnOnce(&[OperationRecord])) {
+    pub(crate) fn batch(
+        &mut self,
+        records: &[OperationRecord],
+        append: impl FnOnce(&[OperationRecord]),
+    ) {
         let (began, cpu) = (Instant::now(), ProcessTime::now());
         append(records);
         self.wall += began.elapsed();
@@ -47,7 +53,7 @@ impl Took {
         self.operations += records.len();
     }
 
-    fn print(&self, what: &str, size: usize, path: &Path, json: bool) {
+    pub(crate) fn print(&self, what: &str, size: usize, path: &Path, json: bool) {
         let count = self.operations as f64;
         let per_second = count / self.wall.as_secs_f64();
         let (cpu, bytes) = (self.cpu.as_secs_f64() * 1e6 / count, bytes(path) / size as f64);
@@ -100,7 +106,7 @@ fn grow(durability: Durability, sums: bool, most: usize, json: bool) {
 }
 
 /// The peer: what a program does that keeps each operation as JSON in a row, with the same group of a transaction.
-fn rows_of_json(most: usize, json: bool) {
+pub(crate) fn rows_of_json(most: usize, json: bool) {
     let room = room();
     let path = room.path().join("rows.db");
     let connection = rusqlite::Connection::open(&path).expect("a file can be made");
@@ -130,44 +136,4 @@ fn rows_of_json(most: usize, json: bool) {
         });
     }
     took.print("peer: rows of JSON, Os", most, &path, json);
-}
-
-/// The same with sealing and rolling up between the batches, and a report over all of it.
-fn sealed_as_it_goes(most: usize, json: bool) {
-    let room = room();
-    let keep = Keep::default();
-    let open = SqliteStore::at(room.path()).summarize(Arc::new(Windows)).keep(keep);
-    let store = open.open().expect("a store can be made");
-    let mut standard = Standard::new(Form::Guards);
-    let mut took = Took::default();
-    while took.operations < most {
-        let batch = standard.batch(BATCH.min(most - took.operations));
-        let now = batch.last().map(|record| record.started_at).expect("a batch is not empty");
-        took.batch(&batch, |batch| {
-            store.append(batch).expect("there is room");
-            store.maintain(now).expect("there is room");
-        });
-    }
-    took.print("append and maintain, Os with sums", most, store.path(), json);
-    let stats = store.stats().expect("it can be read");
-    let mut query = RollupQuery::new("operation");
-    query.resolution = Level::Hour;
-    let began = Instant::now();
-    let keys = store.rollups(&query).expect("it can be read").len();
-    let (report, sealed) = (began.elapsed(), stats.sealed_operations.max(1));
-    let each = stats.sealed_bytes as f64 / sealed as f64;
-    if json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "what": "sealed in the store", "operations": sealed, "bytes": each,
-                "report_ms": report.as_secs_f64() * 1e3, "keys": keys,
-            })
-        );
-    } else {
-        println!(
-            "sealed in the store: {sealed} operations, {each:.1} bytes each; a report by operation from the sums of \
-             {most} operations: {report:?} for {keys} names"
-        );
-    }
 }

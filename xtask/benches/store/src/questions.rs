@@ -144,7 +144,7 @@ fn ask(blocks: &[Sealed], question: &Question) -> (Groups, f64) {
     (groups.into_iter().map(|(name, group)| (name.to_string(), group)).collect(), seconds)
 }
 
-fn add_up(block: &Block<'_>, by: &Column, groups: &mut HashMap<Name, [u64; 3]>) {
+pub(crate) fn add_up(block: &Block<'_>, by: &Column, groups: &mut HashMap<Name, [u64; 3]>) {
     let texts = block.texts(by).expect("texts were asked for");
     let nanos = block.numbers(&Column::Duration).expect("durations were asked for");
     let tokens = block.numbers(&Column::InputTokens).expect("tokens were asked for");

@@ -13,11 +13,10 @@ use taximeter_models::{
     ReportedCost, TokenUsage, Unit,
 };
 
-use super::bytes::{unzigzag, zigzag};
-use super::error::Broken;
+use super::bytes::zigzag;
 
 /// An amount in millionths of a millionth of a unit of currency, in ticks.
-const PICO: i128 = Money::TICKS_PER_UNIT / 1_000_000_000_000;
+pub(super) const PICO: i128 = Money::TICKS_PER_UNIT / 1_000_000_000_000;
 
 /// Where a value of a form comes from.
 mod given {
@@ -223,20 +222,20 @@ fn placeholder(given: u8) -> Money {
 
 /// Which quantities a bill tells apart.
 #[derive(Debug, Clone, Copy)]
-struct Billed {
+pub(super) struct Billed {
     /// Reasoning is billed by itself, so that it is not within the output.
     reasoning: bool,
 }
 
 impl Billed {
-    fn of(lines: &[CostLine], missing: &[(Unit, u64)]) -> Self {
+    pub(super) fn of(lines: &[CostLine], missing: &[(Unit, u64)]) -> Self {
         let mut units =
             lines.iter().map(|line| line.unit).chain(missing.iter().map(|(unit, _)| *unit));
         Self { reasoning: units.any(|unit| unit == Unit::Reasoning) }
     }
 
     /// The quantity that follows from a usage.
-    fn quantity(self, unit: Unit, count: &impl Fn(Unit) -> u64) -> u64 {
+    pub(super) fn quantity(self, unit: Unit, count: &impl Fn(Unit) -> u64) -> u64 {
         match unit {
             Unit::Output if self.reasoning => count(unit).saturating_sub(count(Unit::Reasoning)),
             // A call is a request, whether or not its usage says so.
@@ -247,7 +246,7 @@ impl Billed {
 }
 
 /// `quantity × rate × multiplier / per`, exact wherever a tick is fine enough; none out of range.
-fn amount(line: &CostLine) -> Option<Money> {
+pub(super) fn amount(line: &CostLine) -> Option<Money> {
     let (num, den) = line.multiplier.unwrap_or((1, 1));
     if num == den
         && let Some(each) = each(line)
@@ -269,7 +268,7 @@ fn amount(line: &CostLine) -> Option<Money> {
 }
 
 /// The ticks of one of it, where that is a whole number and nothing comes on top.
-fn each(line: &CostLine) -> Option<i128> {
+pub(super) fn each(line: &CostLine) -> Option<i128> {
     let (rate, per) = (line.rate.ticks(), i128::from(line.per));
     let plain = line.multiplier.is_none_or(|(num, den)| num == den);
     (plain && per > 0 && rate % per == 0).then(|| rate / per)
@@ -282,145 +281,4 @@ fn gcd(a: i128, b: i128) -> Option<i128> {
         (a, b) = (b, a % b);
     }
     (a != 0).then_some(a)
-}
-
-/// A form as it is read.
-#[derive(Debug)]
-pub(super) struct Recipe {
-    form: CostOutcome,
-    billed: Billed,
-    /// The ticks of one of each line, where they are a whole number.
-    each: Vec<Option<i128>>,
-    /// How many numbers are written of each row of this form.
-    pub(super) numbers: usize,
-    /// Whether what a row of this form costs is not known, not known whole, or in another currency.
-    pub(super) unpriced: bool,
-}
-
-impl Recipe {
-    pub(super) fn read(json: &str) -> Result<Self, Broken> {
-        let form: CostOutcome =
-            serde_json::from_str(json).map_err(|_| Broken("the form of a cost is none"))?;
-        let lines = form.estimate().map_or(&[][..], |cost| &cost.lines);
-        let missing = match &form {
-            CostOutcome::PartlyUnpriced { missing, .. } => missing.as_slice(),
-            _ => &[],
-        };
-        let billed = Billed::of(lines, missing);
-        let each = lines.iter().map(each).collect();
-        let unpriced = form.known_usd().is_none();
-        let mut recipe = Self { form, billed, each, numbers: 0, unpriced };
-        let mut asked = 0;
-        let mut count = || {
-            asked += 1;
-            Some(0)
-        };
-        recipe.fill(&|_| 0, 0, &mut count).ok_or(Broken("the form of a cost is none"))?;
-        recipe.numbers = asked;
-        Ok(recipe)
-    }
-
-    /// The cost of a row: from what it consumed, its input tokens, and the numbers that are written of it.
-    pub(super) fn fill(
-        &self,
-        count: &impl Fn(Unit) -> u64,
-        input: u64,
-        numbers: &mut impl FnMut() -> Option<u64>,
-    ) -> Option<CostOutcome> {
-        let mut cost = self.form.clone();
-        match &mut cost {
-            CostOutcome::Priced(priced) => self.fill_estimate(priced, count, input, numbers)?,
-            CostOutcome::PartlyUnpriced { priced, missing } => {
-                self.fill_estimate(priced, count, input, numbers)?;
-                for (unit, quantity) in missing {
-                    *quantity =
-                        self.number(*quantity, numbers, || self.billed.quantity(*unit, count))?;
-                }
-            }
-            CostOutcome::ProviderReported(cost) | CostOutcome::Recorded(cost) => {
-                for amount in [Some(&mut cost.total), cost.input.as_mut(), cost.output.as_mut()]
-                    .into_iter()
-                    .flatten()
-                {
-                    *amount = written(*amount, numbers)?;
-                }
-            }
-            _ => {}
-        }
-        Some(cost)
-    }
-
-    fn fill_estimate(
-        &self,
-        cost: &mut CostEstimate,
-        count: &impl Fn(Unit) -> u64,
-        input: u64,
-        numbers: &mut impl FnMut() -> Option<u64>,
-    ) -> Option<()> {
-        for line in &mut cost.lines {
-            line.quantity =
-                self.number(line.quantity, numbers, || self.billed.quantity(line.unit, count))?;
-            line.amount = match line.amount {
-                Money::ZERO => amount(line)?,
-                placeholder => written(placeholder, numbers)?,
-            };
-        }
-        if let Some(tier) = &mut cost.tier {
-            tier.value = self.number(tier.value, numbers, || input)?;
-        }
-        Some(())
-    }
-
-    #[expect(clippy::unused_self, reason = "it reads as a part of the recipe")]
-    fn number(
-        &self,
-        placeholder: u64,
-        numbers: &mut impl FnMut() -> Option<u64>,
-        derived: impl FnOnce() -> u64,
-    ) -> Option<u64> {
-        match placeholder {
-            0 => Some(derived()),
-            1 => numbers(),
-            _ => None,
-        }
-    }
-
-    /// What is known of the cost of a row in US dollars, without the rest of it.
-    pub(super) fn usd(
-        &self,
-        count: &impl Fn(Unit) -> u64,
-        numbers: &mut impl FnMut() -> Option<u64>,
-    ) -> Option<Money> {
-        let Some(cost) = self.form.estimate() else {
-            let cost = self.fill(count, 0, numbers)?;
-            let amount = cost.amount().filter(|(_, currency)| *currency == Currency::USD);
-            return Some(amount.map_or(Money::ZERO, |(amount, _)| amount));
-        };
-        if cost.currency != Currency::USD {
-            return Some(Money::ZERO);
-        }
-        let mut total = Money::ZERO;
-        for (line, each) in cost.lines.iter().zip(&self.each) {
-            let quantity =
-                self.number(line.quantity, numbers, || self.billed.quantity(line.unit, count))?;
-            total += match (line.amount, each) {
-                (Money::ZERO, Some(each)) => Money::from_ticks(each.checked_mul(quantity.into())?),
-                (Money::ZERO, None) => amount(&CostLine { quantity, ..line.clone() })?,
-                (placeholder, _) => written(placeholder, numbers)?,
-            };
-        }
-        Some(total)
-    }
-}
-
-fn written(placeholder: Money, numbers: &mut impl FnMut() -> Option<u64>) -> Option<Money> {
-    match placeholder.ticks() {
-        1 => Some(Money::from_ticks(i128::from(unzigzag(numbers()?)) * PICO)),
-        2 => {
-            let (low, high) = (numbers()?, numbers()?);
-            let bits = u128::from(low) | u128::from(high) << 64;
-            Some(Money::from_ticks(bits.cast_signed()))
-        }
-        _ => None,
-    }
 }

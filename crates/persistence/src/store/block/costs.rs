@@ -5,10 +5,11 @@ use std::sync::Arc;
 use taximeter_models::{CostOutcome, Money, TokenUsage, Unit};
 
 use super::column::llm;
-use super::cost::Recipe;
+
 use super::error::{BlockError, Broken};
 use super::numbers::Numbers;
 use super::reader::Reader;
+use super::recipe::Recipe;
 use super::texts::Texts;
 
 /// The costs of all rows.

@@ -90,6 +90,11 @@ impl Meta {
         (self.first_ns, self.last_ns)
     }
 
+    /// The longest duration, in nanoseconds.
+    pub fn longest_ns(&self) -> u64 {
+        self.longest_ns
+    }
+
     /// The least and the largest id.
     pub fn ids(&self) -> (OperationId, OperationId) {
         (OperationId::from_bits(self.ids.0), OperationId::from_bits(self.ids.1))

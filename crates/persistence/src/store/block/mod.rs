@@ -32,10 +32,12 @@
 //! ```
 
 mod bytes;
+mod calls;
 mod column;
 mod cost;
 mod costs;
 mod error;
+mod faults;
 mod filter;
 mod ids;
 mod maps;
@@ -44,9 +46,11 @@ mod meta;
 mod numbered;
 mod numbers;
 mod packed;
+mod picked;
 mod presence;
 mod read_maps;
 mod reader;
+mod recipe;
 mod records;
 mod scan;
 mod seal;
@@ -55,6 +59,7 @@ mod squeeze;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod times;
 
 pub use column::ColumnId;
 pub use error::{BlockError, SealError};

@@ -14,10 +14,10 @@ use super::costs::Costs;
 use super::error::{BlockError, Broken};
 use super::maps::Kind;
 use super::matching::{COMPONENTS, ERRORS, LLMS, Parts, Rows, TOOLS};
-use super::presence::{EVERY, Presence, Ranges, SomeNumbers, SomeTexts};
+use super::picked::{Interner, Picked, Units, names};
+use super::presence::{EVERY, Ranges, SomeNumbers, SomeTexts};
 use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
-use super::texts::Texts;
 use crate::store::columns::Values;
 use crate::store::{Block, Column, Keys, Query, Scanned, Table};
 
@@ -408,108 +408,4 @@ fn is_cache_read(unit: Unit) -> bool {
     use Unit::{CacheRead, CacheReadAudio, CacheReadExplicit, CacheReadImage, CacheReadVideo};
 
     matches!(unit, CacheRead | CacheReadExplicit | CacheReadAudio | CacheReadImage | CacheReadVideo)
-}
-
-/// Rows of a table, and the operations that they belong to.
-struct Picked {
-    table: Table,
-    rows: Rows,
-    /// The operation of each row that was picked; none where the rows are operations.
-    owners: Option<Rows>,
-}
-
-impl Picked {
-    /// The operation of the row at a place of those that were picked.
-    fn owner(&self, at: usize) -> usize {
-        let place = |rows: &Rows| match rows {
-            Rows::All(_) => at,
-            Rows::Some(rows) => rows[at] as usize,
-        };
-        place(self.owners.as_ref().unwrap_or(&self.rows))
-    }
-
-    /// Of each row, by its place among those that were picked and its place in the table.
-    fn map<T>(&self, mut value: impl FnMut(usize, usize) -> T) -> Vec<T> {
-        self.rows.iter().enumerate().map(|(at, row)| value(at, row)).collect()
-    }
-
-    fn numbers(&self, number: impl FnMut(usize, usize) -> u64) -> Values {
-        Values::Numbers(self.map(number))
-    }
-
-    /// Times, of which the largest number stands for one that was not told.
-    fn told(&self, times: &SomeNumbers) -> Values {
-        let told = |time: u64| time.min(Block::NONE - 1);
-        match times.presence {
-            Presence::All => Values::Numbers(self.own(&times.each(Block::NONE), told)),
-            _ => self.numbers(|_, row| times.get(row).map_or(Block::NONE, told)),
-        }
-    }
-
-    /// Those of the rows that were picked, out of those of all rows.
-    fn own<T: Copy, U>(&self, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
-        gather(&self.rows, all, value)
-    }
-
-    /// The keys of texts of operations.
-    fn some_keys(&self, texts: &SomeTexts) -> Values {
-        let owners = self.owners.as_ref().unwrap_or(&self.rows);
-        Values::Keys { keys: gather(owners, &texts.keys(), |key| key), names: names(&texts.texts) }
-    }
-
-    fn no_keys(&self) -> Values {
-        Values::Keys { keys: vec![Keys::NONE; self.rows.len()], names: Vec::new() }
-    }
-}
-
-fn gather<T: Copy, U>(rows: &Rows, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
-    match rows {
-        Rows::All(_) => all.iter().map(|all| value(*all)).collect(),
-        Rows::Some(rows) => rows.iter().map(|row| value(all[*row as usize])).collect(),
-    }
-}
-
-fn names(texts: &Texts) -> Vec<Name> {
-    texts.list().iter().map(Name::from).collect()
-}
-
-/// The buckets of usage, by unit.
-struct Units(Vec<Option<SomeNumbers>>);
-
-impl Units {
-    fn of(units: Vec<(Unit, SomeNumbers)>) -> Self {
-        let mut by_unit: Vec<_> = Unit::ALL.iter().map(|_| None).collect();
-        for (unit, numbers) in units {
-            by_unit[unit as usize] = Some(numbers);
-        }
-        Self(by_unit)
-    }
-
-    fn count(&self, unit: Unit, row: usize) -> u64 {
-        self.0[unit as usize].as_ref().and_then(|numbers| numbers.get(row)).unwrap_or_default()
-    }
-}
-
-/// Gives texts their place in a list of different ones.
-#[derive(Default)]
-struct Interner {
-    places: HashMap<Name, u32, RandomState>,
-    names: Vec<Name>,
-}
-
-impl Interner {
-    fn key(&mut self, text: &str) -> u32 {
-        if let Some(place) = self.places.get(text) {
-            return *place;
-        }
-        let place = u32::try_from(self.names.len()).unwrap_or(Keys::NONE);
-        let name = Name::from(text);
-        self.names.push(name.clone());
-        self.places.insert(name, place);
-        place
-    }
-
-    fn all(&mut self, texts: &Texts) -> Vec<u32> {
-        texts.list().iter().map(|text| self.key(text)).collect()
-    }
 }

@@ -31,9 +31,15 @@ pub(super) fn append(
     let done = transaction(writer, path, |connection, memory| {
         let mut new = unknown(connection, records).map_err(said)?;
         leave_out_sealed(connection, &mut blocks, &mut new, path)?;
-        put(connection, memory, &new).map_err(said)?;
+        let mut put = || put(connection, memory, &new).map_err(said);
         if let Some(summarize) = summarize {
-            sums::add(connection, &new, summarize, path)?;
+            let (windows, put) = beside(new.len(), || sums::windows(&new, summarize), put);
+            put?;
+            for (at, window) in windows {
+                sums::merge(connection, at, window, summarize, path)?;
+            }
+        } else {
+            put()?;
         }
         let known = (records.len() - new.len()) as u64;
         count_known(connection, known).map_err(said)?;
@@ -41,6 +47,28 @@ pub(super) fn append(
     });
     writer.blocks = blocks;
     done
+}
+
+/// Of fewer operations than this, the sums are made sooner than a thread is.
+const WORTH_A_THREAD: usize = 512;
+
+/// Makes sums on a thread of their own while this one writes: they take as long as the rows do.
+fn beside<S: Send, P>(
+    operations: usize,
+    sum: impl Fn() -> S + Sync,
+    put: impl FnOnce() -> P,
+) -> (S, P) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("taximeter-sums".into());
+        let summing =
+            (operations >= WORTH_A_THREAD).then(|| thread.spawn_scoped(scope, &sum).ok()).flatten();
+        let put = put();
+        // Where there is no thread to be had, it is done here.
+        let sums = summing.map_or_else(&sum, |summing| {
+            summing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        (sums, put)
+    })
 }
 
 fn leave_out_sealed(
@@ -62,15 +90,17 @@ pub(super) fn transaction<T>(
     work: impl FnOnce(&Connection, &mut Memory) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     let said = failed("writing", path);
-    let Writer { connection, memory, .. } = writer;
+    let Writer { connection, memory, failed: has_failed, .. } = writer;
     // The lock is taken at once: a transaction that begins by reading may be refused it later, when it is too late.
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(said)?;
-    let done = work(connection, memory)
+    let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(said);
+    let done = begun
+        .and_then(|()| work(connection, memory))
         .and_then(|done| connection.execute_batch("COMMIT").map_err(said).map(|()| done));
-    if done.is_err() {
+    if let Err(error) = &done {
         // Where the disk is full, SQLite has given the transaction up itself.
         let _ = connection.execute_batch("ROLLBACK");
         memory.names.forget();
+        *has_failed = matches!(error, StoreError::Failed { .. } | StoreError::ReadOnly { .. });
     }
     done
 }
@@ -85,14 +115,41 @@ fn unknown<'r>(
     let mut new: Vec<&OperationRecord> =
         records.iter().filter(|record| ids.insert(record.id)).collect();
     new.sort_unstable_by_key(|record| record.id);
-    let mut select = connection.prepare_cached("SELECT 1 FROM operations WHERE id = ?1")?;
-    let mut known = Vec::with_capacity(new.len());
-    for record in &new {
-        known.push(select.exists([&record.id.bits().to_be_bytes()[..]])?);
-    }
+    let known = known(connection, &new)?;
     let mut known = known.into_iter();
     new.retain(|_| !known.next().unwrap_or(false));
     Ok(new)
+}
+
+/// So many ids that are there are read in a row for each that is looked for; where there are more between the first and
+/// the last, each is looked up by itself.
+const STRIDE: usize = 4;
+
+/// Which of these, in the order of their ids, are there.
+fn known(connection: &Connection, new: &[&OperationRecord]) -> rusqlite::Result<Vec<bool>> {
+    let (Some(first), Some(last)) = (new.first(), new.last()) else { return Ok(Vec::new()) };
+    let sql = "SELECT id FROM operations WHERE id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3";
+    let mut between = connection.prepare_cached(sql)?;
+    let most = STRIDE * new.len();
+    let limit = i64::try_from(most).unwrap_or(i64::MAX);
+    let mut rows = between.query((bytes(first), bytes(last), limit))?;
+    let (mut there, mut read) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        // What is no id any more is damaged, and nobody's.
+        let id = row.get_ref(0)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok());
+        there.extend(id.map(u128::from_be_bytes));
+        read += 1;
+    }
+    if read < most {
+        let is_there = |record: &&OperationRecord| there.binary_search(&record.id.bits()).is_ok();
+        return Ok(new.iter().map(is_there).collect());
+    }
+    let mut select = connection.prepare_cached("SELECT 1 FROM operations WHERE id = ?1")?;
+    new.iter().map(|record| select.exists([bytes(record)])).collect()
+}
+
+fn bytes(record: &OperationRecord) -> [u8; 16] {
+    record.id.bits().to_be_bytes()
 }
 
 fn put(
@@ -111,9 +168,9 @@ fn put(
             extent.write(connection)?;
             extent = extents::of(connection, seq)?;
         }
-        let room = inserts.record(seq, record, memory)?;
+        inserts.record(seq, record, memory)?;
         Extent::add(&mut extent, nanos(record.started_at));
-        seq += room;
+        seq += 1;
     }
     inserts.finish()?;
     extent.write(connection)?;

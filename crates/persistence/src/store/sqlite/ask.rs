@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use rusqlite::OptionalExtension;
-use taximeter_models::{OperationId, OperationRecord};
+use taximeter_models::{Money, OperationId, OperationRecord};
 
 use super::Reader;
 use super::blocks::{self, Sheet};
@@ -13,10 +13,13 @@ use super::error::{damaged, failed};
 use super::extents::{self, Extent};
 use super::open::with_suffix;
 use super::read;
+use super::wants::Wants;
 use crate::StoreError;
 use crate::store::block::{self, BlockError, Rows};
-use crate::store::rows::{Best, Gather, Rank};
+use crate::store::rows::{Gather, Rank};
 use crate::store::{Block, Column, Order, Query, Scanned, StoreStats, Table};
+
+mod best;
 
 /// A piece of the store.
 #[derive(Debug, Clone)]
@@ -40,7 +43,7 @@ pub(super) fn get(
     path: &Path,
 ) -> Result<Option<OperationRecord>, StoreError> {
     let said = failed("reading", path);
-    let Reader { connection, texts, blocks } = reader;
+    let Reader { connection, texts, blocks, .. } = reader;
     let seq: Option<i64> = connection
         .prepare_cached("SELECT seq FROM operations WHERE id = ?1")
         .and_then(|mut select| {
@@ -76,7 +79,7 @@ pub(super) fn scan(
     match query.order {
         Order::OldestFirst => pieces.sort_by_key(|piece| piece.from_ns),
         Order::NewestFirst => pieces.sort_by_key(|piece| std::cmp::Reverse(piece.to_ns)),
-        Order::Slowest | Order::Dearest => return best(reader, &pieces, query, each, path),
+        Order::Slowest | Order::Dearest => return best::show(reader, pieces, query, each, path),
     }
     in_time(reader, &pieces, query, each, path)
 }
@@ -92,7 +95,7 @@ fn in_time(
     let mut scanned = Scanned::default();
     let mut waiting = BTreeMap::<Rank, OperationRecord>::new();
     for (place, piece) in pieces.iter().enumerate() {
-        for record in meant(reader, piece, query, &mut scanned, path)? {
+        for record in meant(reader, piece, query, Wants::ALL, &mut scanned, path)? {
             waiting.insert(Rank::of(&record, query.order), record);
         }
         let next = pieces.get(place + 1);
@@ -116,29 +119,6 @@ fn in_time(
     Ok(scanned)
 }
 
-/// Shows operations in another order: as many as are shown are kept meanwhile.
-fn best(
-    reader: &mut Reader,
-    pieces: &[Piece],
-    query: &Query,
-    each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
-    path: &Path,
-) -> Result<Scanned, StoreError> {
-    let (mut scanned, mut best) = (Scanned::default(), Best::new(query.limit));
-    for piece in pieces {
-        for record in meant(reader, piece, query, &mut scanned, path)? {
-            best.offer(Rank::of(&record, query.order), || record);
-        }
-    }
-    for record in best.into_sorted() {
-        scanned.shown += 1;
-        if each(record).is_break() {
-            break;
-        }
-    }
-    Ok(scanned)
-}
-
 pub(super) fn columns(
     reader: &mut Reader,
     (table, columns): (Table, &[Column]),
@@ -151,7 +131,8 @@ pub(super) fn columns(
         let going = match &piece.what {
             What::Hot(_) => {
                 let mut gather = Gather::new(table, columns);
-                for record in meant(reader, &piece, query, &mut scanned, path)? {
+                let wants = Wants::of(query).and(table, columns);
+                for record in meant(reader, &piece, query, wants, &mut scanned, path)? {
                     gather.add(&record);
                 }
                 let (rows, values) = gather.take();
@@ -223,11 +204,15 @@ fn meant(
     reader: &mut Reader,
     piece: &Piece,
     query: &Query,
+    wants: Wants,
     scanned: &mut Scanned,
     path: &Path,
 ) -> Result<Vec<OperationRecord>, StoreError> {
     match &piece.what {
-        What::Hot(extent) => hot(reader, *extent, query, scanned, path),
+        What::Hot(extent) => {
+            let read = hot(reader, *extent, query, wants, scanned, path)?;
+            Ok(read.into_iter().map(|(_, record, _)| record).collect())
+        }
         What::Sealed(sheet) => {
             let ask = |block: &mut block::Reader<'_>| {
                 let rows = block.matching(query)?;
@@ -242,20 +227,23 @@ fn meant(
     }
 }
 
+/// Hot operations that are meant, each with its number and what it cost.
 fn hot(
     reader: &mut Reader,
     extent: Extent,
     query: &Query,
+    wants: Wants,
     scanned: &mut Scanned,
     path: &Path,
-) -> Result<Vec<OperationRecord>, StoreError> {
+) -> Result<Vec<(i64, OperationRecord, Money)>, StoreError> {
     let Reader { connection, texts, .. } = reader;
-    let read = read::range(connection, texts, extent.numbers()).map_err(failed("reading", path))?;
+    let read = read::parts_of(connection, texts, extent.numbers(), wants);
+    let read = read.map_err(failed("reading", path))?;
     scanned.rows += read.len() as u64;
     let mut records = Vec::new();
     for read in read {
         match read.record {
-            Ok(record) if query.holds(&record) => records.push(record),
+            Ok(record) if query.holds(&record) => records.push((read.seq, record, read.cost_usd)),
             Ok(_) => {}
             Err(_) => scanned.damaged += 1,
         }

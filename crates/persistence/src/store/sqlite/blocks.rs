@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use rusqlite::{Connection, OptionalExtension};
-use taximeter_models::OperationId;
+use rusqlite::{Connection, OptionalExtension, Row};
+use taximeter_models::{Money, OperationId};
 
+use super::cells::{Sum, int, text};
 use super::error::{damaged, failed};
 use crate::StoreError;
 use crate::store::block::{BlockError, ColumnId, Meta, Reader, Sealed};
@@ -19,6 +20,8 @@ pub(super) struct Sheet {
     pub(super) meta: Option<Arc<Meta>>,
     /// How many operations are said to be in it.
     pub(super) operations: u64,
+    /// No operation in it cost more; none where that is not known.
+    pub(super) dearest: Option<Money>,
 }
 
 /// The metadata of blocks, which never change, and the ids in those that were looked into.
@@ -38,16 +41,15 @@ pub(super) fn all(
     path: &Path,
 ) -> Result<Vec<Sheet>, StoreError> {
     let said = failed("reading", path);
-    let mut select =
-        connection.prepare_cached("SELECT id, operations FROM blocks ORDER BY id").map_err(said)?;
+    let mut select = connection.prepare_cached("SELECT * FROM blocks ORDER BY id").map_err(said)?;
     let listed = select
-        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
-        .and_then(Iterator::collect::<rusqlite::Result<Vec<(i64, i64)>>>)
+        .query_map([], listed)
+        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
         .map_err(said)?;
     if known.metas.len() > listed.len() {
-        known.metas.retain(|id, _| listed.binary_search_by_key(id, |(id, _)| *id).is_ok());
+        known.metas.retain(|id, _| listed.binary_search_by_key(id, |(id, ..)| *id).is_ok());
     }
-    let sheet = |(id, operations): (i64, i64)| {
+    let sheet = |(id, operations, dearest): (i64, i64, _)| {
         let meta = match known.metas.get(&id) {
             Some(meta) => Some(Arc::clone(meta)),
             None => meta(connection, id, path)?.map(Arc::new),
@@ -55,17 +57,47 @@ pub(super) fn all(
         if let Some(meta) = &meta {
             known.metas.insert(id, Arc::clone(meta));
         }
-        Ok(Sheet { id, meta, operations: operations.max(0).cast_unsigned() })
+        Ok(Sheet { id, meta, operations: operations.max(0).cast_unsigned(), dearest })
     };
     listed.into_iter().map(sheet).collect()
 }
 
+/// A row of the list: the block, how many operations it has, and the most that one of them cost, which is believed
+/// only with its checksum.
+fn listed(row: &Row<'_>) -> rusqlite::Result<(i64, i64, Option<Money>)> {
+    let (id, operations) = (row.get(0)?, row.get(3)?);
+    let mut sum = Sum::default();
+    for place in 0..5 {
+        sum.add(row.get_ref(place)?);
+    }
+    let fits = row.get_ref(5)?.as_i64() == Ok(sum.checked());
+    let dearest = row.get_ref(4)?.as_str_or_null().ok().flatten().filter(|_| fits);
+    Ok((id, operations, dearest.and_then(|text| text.parse().ok())))
+}
+
+/// Lists a block: its number, when its operations began, how many there are, and the most that one of them cost.
+pub(super) fn list(
+    connection: &Connection,
+    (id, from_ns, to_ns, operations): (i64, i64, i64, i64),
+    dearest: Option<Money>,
+) -> rusqlite::Result<()> {
+    let dearest = dearest.map(|money| money.to_string());
+    let mut sum = Sum::default();
+    sum.add_all(&[int(id), int(from_ns), int(to_ns), int(operations), text(dearest.as_deref())]);
+    let cells = (id, from_ns, to_ns, operations, dearest, sum.checked());
+    connection.prepare_cached("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)")?.execute(cells)?;
+    Ok(())
+}
+
+/// The number of the column that holds the metadata of a block.
+const META: i64 = 0;
+
 fn meta(connection: &Connection, id: i64, path: &Path) -> Result<Option<Meta>, StoreError> {
-    let bytes: Vec<u8> = connection
-        .prepare_cached("SELECT meta FROM blocks WHERE id = ?1")
-        .and_then(|mut select| select.query_row([id], |row| row.get(0)))
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT bytes FROM block_columns WHERE part = ?1")
+        .and_then(|mut select| select.query_row([id << 16 | META], |row| row.get(0)).optional())
         .map_err(failed("reading", path))?;
-    match Meta::read(&bytes) {
+    match Meta::read(&bytes.unwrap_or_default()) {
         Ok(meta) => Ok(Some(meta)),
         Err(error) if error.is_damaged() => Ok(None),
         Err(error) => Err(refused(error, path)),
@@ -172,6 +204,7 @@ pub(super) fn insert(
     connection: &Connection,
     sealed: &Sealed,
     meta: &Meta,
+    dearest: Option<Money>,
 ) -> rusqlite::Result<()> {
     let id: i64 = connection
         .prepare_cached(
@@ -182,14 +215,9 @@ pub(super) fn insert(
     connection.execute("UPDATE counters SET value = ?1 WHERE name = 'next_block'", [id + 1])?;
     let (from_ns, to_ns) = meta.range_ns();
     let operations = i64::try_from(meta.rows()).unwrap_or(i64::MAX);
-    connection.prepare_cached("INSERT INTO blocks VALUES (?, ?, ?, ?, ?)")?.execute((
-        id,
-        from_ns,
-        to_ns,
-        operations,
-        &sealed.meta,
-    ))?;
+    list(connection, (id, from_ns, to_ns, operations), dearest)?;
     let mut insert = connection.prepare_cached("INSERT INTO block_columns VALUES (?, ?)")?;
+    insert.execute((id << 16 | META, &sealed.meta))?;
     for (column, bytes) in &sealed.columns {
         insert.execute((part(id, *column), bytes))?;
     }
@@ -222,7 +250,7 @@ pub(super) fn totals(
 ) -> rusqlite::Result<(i64, i64, Option<i64>, Option<i64>)> {
     connection.query_row(
         "SELECT coalesce(sum(operations), 0),
-                coalesce(sum(length(meta)), 0) + (SELECT coalesce(sum(length(bytes)), 0) FROM block_columns),
+                (SELECT coalesce(sum(length(bytes)), 0) FROM block_columns),
                 min(from_ns), max(to_ns) FROM blocks",
         [],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),

@@ -55,19 +55,6 @@ impl Sum {
         self.bytes.extend(bytes);
     }
 
-    /// Adds what was gathered elsewhere.
-    pub(super) fn add_bytes(&mut self, bytes: &[u8]) {
-        self.bytes.extend(bytes);
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
     }
@@ -75,14 +62,9 @@ impl Sum {
     /// The sum as it stands in a column: 32 bits find every flip of a few bits, and all but one in four thousand
     /// million of other damage.
     pub(super) fn checked(&self) -> i64 {
-        checked(&self.bytes)
+        // As a number with a sign it takes four bytes in a row, and not five or six.
+        i64::from(crc32fast::hash(&self.bytes).cast_signed())
     }
-}
-
-/// The sum over bytes.
-pub(super) fn checked(bytes: &[u8]) -> i64 {
-    // As a number with a sign it takes four bytes in a row, and not five or six.
-    i64::from(crc32fast::hash(bytes).cast_signed())
 }
 
 /// Rows on their way into a table, many with one statement: finding the end of a table costs as much as a row does.

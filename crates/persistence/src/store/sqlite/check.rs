@@ -20,7 +20,7 @@ use crate::store::{Level, Numbers, Place, RollupQuery, Summarize, WindowBytes};
 pub struct Checked {
     /// Operations that can be read.
     pub operations: u64,
-    /// Operations that cannot, in rows or in blocks.
+    /// Operations that cannot, in rows or in blocks: all that there are, while a question counts those that it met.
     pub damaged_operations: u64,
     /// Sums of days that were compared with those of the operations.
     pub sums: u64,

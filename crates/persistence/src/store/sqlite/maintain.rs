@@ -29,7 +29,7 @@ use crate::store::{Level, Maintained};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Keep {
-    /// How many operations stay in rows; above that, the oldest are sealed. Default: 65,536.
+    /// How many operations stay in rows; above that, the oldest are sealed. Default: 16,384.
     pub hot_operations: u64,
     /// After how long operations are sealed, as soon as they fill a block. Default: an hour.
     pub hot_for: Duration,
@@ -50,7 +50,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 impl Default for Keep {
     fn default() -> Self {
         Self {
-            hot_operations: 65_536,
+            hot_operations: 16_384,
             hot_for: Duration::from_secs(3_600),
             block_operations: 32_768,
             operations_for: None,
@@ -250,7 +250,7 @@ fn note_removed(connection: &Connection, to_ns: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes the operations of an extent with all their parts; how many there were.
+/// Removes the operations of an extent; how many there were.
 pub(super) fn remove_extent(connection: &Connection, extent: &Extent) -> rusqlite::Result<u64> {
     remove_numbers(connection, extent.numbers())
         .and_then(|removed| extents::remove(connection, extent.chunk).map(|()| removed))
@@ -261,23 +261,6 @@ pub(super) fn remove_numbers(
     connection: &Connection,
     (first, last): (i64, i64),
 ) -> rusqlite::Result<u64> {
-    let room: Option<i64> = connection
-        .prepare_cached(
-            "SELECT seq + coalesce(json_extract(more, '$.room'), 1) FROM operations
-             WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq DESC LIMIT 1",
-        )?
-        .query_row([first, last], |row| row.get(0))
-        .or_else(|error| match error {
-            rusqlite::Error::QueryReturnedNoRows => Ok(None),
-            other => Err(other),
-        })?;
-    // The parts of the last one may reach beyond its number.
-    let end = room.unwrap_or(last + 1).max(last + 1);
-    let parts = [first * super::write::PARTS, end * super::write::PARTS - 1];
-    for table in ["components", "tool_calls", "llm_calls", "faults"] {
-        let sql = format!("DELETE FROM {table} WHERE part BETWEEN ?1 AND ?2");
-        connection.prepare_cached(&sql)?.execute(parts)?;
-    }
     let removed = connection
         .prepare_cached("DELETE FROM operations WHERE seq BETWEEN ?1 AND ?2")?
         .execute([first, last])?;

@@ -15,6 +15,7 @@ mod maintain;
 mod more;
 mod names;
 mod open;
+mod parts;
 mod price;
 mod read;
 mod repair;
@@ -22,6 +23,8 @@ mod schema;
 mod seal;
 mod sql;
 mod sums;
+mod version_1;
+mod wants;
 mod write;
 
 use std::collections::HashSet;
@@ -72,10 +75,11 @@ pub struct SqliteStore {
     how: open::How,
     keep: Keep,
     summarize: Option<Arc<dyn Summarize>>,
+    /// Those that nobody is reading with just now. They are closed before the writer: the last one to close the file
+    /// empties its log and takes it away, and who may only read cannot.
+    readers: Mutex<Vec<Reader>>,
     /// None where the store may only be read.
     writer: Option<Mutex<Writer>>,
-    /// Those that nobody is reading with just now.
-    readers: Mutex<Vec<Reader>>,
 }
 
 /// The one connection that writes.
@@ -86,19 +90,36 @@ struct Writer {
     blocks: blocks::Known,
     /// Extents of which some operations cannot be sealed.
     stuck: HashSet<i64>,
+    /// Whether the file failed, so that it is opened anew before it is written again.
+    failed: bool,
+}
+
+impl Writer {
+    fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            memory: write::Memory::default(),
+            blocks: blocks::Known::default(),
+            stuck: HashSet::new(),
+            failed: false,
+        }
+    }
 }
 
 /// A connection that reads.
 #[derive(Debug)]
 struct Reader {
     connection: Connection,
+    access: open::Access,
     texts: Texts,
     blocks: blocks::Known,
 }
 
 impl Reader {
-    fn new(connection: Connection) -> Self {
-        Self { connection, texts: Texts::default(), blocks: blocks::Known::default() }
+    fn open(path: &Path, how: &open::How) -> Result<Self, StoreError> {
+        let (connection, access) = open::for_reading(path, how)?;
+        let (texts, blocks) = (Texts::default(), blocks::Known::default());
+        Ok(Self { connection, access, texts, blocks })
     }
 }
 
@@ -151,13 +172,7 @@ impl OpenSqlite {
     /// another user's, and where the system refuses.
     pub fn open(self) -> Result<SqliteStore, StoreError> {
         let connection = open::for_writing(&self.path, &self.how)?;
-        let writer = Writer {
-            connection,
-            memory: write::Memory::default(),
-            blocks: blocks::Known::default(),
-            stuck: HashSet::new(),
-        };
-        Ok(self.finish(Some(Mutex::new(writer))))
+        Ok(self.finish(Some(Mutex::new(Writer::new(connection)))))
     }
 
     /// Opens the store for reading alone: nothing is made, and nothing changed.
@@ -165,9 +180,9 @@ impl OpenSqlite {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_to_read(self) -> Result<SqliteStore, StoreError> {
-        let connection = open::for_reading(&self.path, &self.how)?;
+        let reader = Reader::open(&self.path, &self.how)?;
         let store = self.finish(None);
-        store.readers().push(Reader::new(connection));
+        store.keep_reader(reader);
         Ok(store)
     }
 
@@ -202,7 +217,20 @@ impl SqliteStore {
     fn writer(&self, doing: &'static str) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let read_only = || StoreError::ReadOnly { doing, path: self.path.clone() };
         let writer = self.writer.as_ref().ok_or_else(read_only)?;
-        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.failed {
+            self.open_anew(&mut writer)?;
+        }
+        Ok(writer)
+    }
+
+    /// Opens the file again after it failed: SQLite remembers that its index of the log could only be read, and shares
+    /// that among the connections of a process, so that those are closed first that nobody uses.
+    fn open_anew(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        writer.connection = Connection::open_in_memory().map_err(failed("opening", &self.path))?;
+        self.readers().clear();
+        *writer = Writer::new(open::for_writing(&self.path, &self.how)?);
+        Ok(())
     }
 
     fn readers(&self) -> MutexGuard<'_, Vec<Reader>> {
@@ -219,16 +247,24 @@ impl SqliteStore {
         let free = self.readers().pop();
         let mut reader = match free {
             Some(reader) => reader,
-            None => Reader::new(open::for_reading(&self.path, &self.how)?),
+            None => Reader::open(&self.path, &self.how)?,
         };
         let said = failed(doing, &self.path);
         reader.connection.execute_batch("BEGIN").map_err(said)?;
         let done = work(&mut reader);
         let ended = reader.connection.execute_batch("ROLLBACK").map_err(said);
-        if ended.is_ok() {
-            self.readers().push(reader);
+        // What failed once is not used again.
+        if ended.is_ok() && done.is_ok() {
+            self.keep_reader(reader);
         }
         done
+    }
+
+    /// Keeps a reader for the next question. Where nobody wrote, it is to be seen anew whether somebody does.
+    fn keep_reader(&self, reader: Reader) {
+        if reader.access == open::Access::Shared {
+            self.readers().push(reader);
+        }
     }
 }
 

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use taximeter_models::{LlmCall, Name, OperationRecord, SpanId};
 
 use super::cells::Wrong;
-use crate::store::rows::nanos;
 
 /// An instant that nanoseconds since 1970 do not hold: seconds, and nanoseconds within.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -16,8 +15,10 @@ pub(super) struct Far(i64, u32);
 impl Far {
     /// Of an instant that is not the same again out of its nanoseconds.
     pub(super) fn of(instant: DateTime<Utc>) -> Option<Self> {
-        let same = DateTime::from_timestamp_nanos(nanos(instant)) == instant;
-        (!same).then(|| Self::exactly(instant))
+        // Nanoseconds within a second are more than there are in one where it is a leap second.
+        let is_plain = instant.timestamp_nanos_opt().is_some()
+            && instant.timestamp_subsec_nanos() < 1_000_000_000;
+        (!is_plain).then(|| Self::exactly(instant))
     }
 
     pub(super) fn exactly(instant: DateTime<Utc>) -> Self {
@@ -41,9 +42,6 @@ pub(super) struct MoreOfOperation {
     pub(super) unlisted_errors: u64,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) unlisted_warnings: u64,
-    /// How many numbers it takes, where its parts are more than one number has places for.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub(super) room: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -52,13 +50,12 @@ const fn is_zero(count: &u64) -> bool {
 }
 
 impl MoreOfOperation {
-    pub(super) fn of(record: &OperationRecord, room: u64) -> Self {
+    pub(super) fn of(record: &OperationRecord) -> Self {
         Self {
             started_at: Far::of(record.started_at),
             remote_parent: record.remote_parent,
             unlisted_errors: record.unlisted_errors,
             unlisted_warnings: record.unlisted_warnings,
-            room: if room > 1 { room } else { 0 },
         }
     }
 }
@@ -74,7 +71,7 @@ pub(super) struct MoreOfToolCall {
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct MoreOfLlmCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    started_at: Option<Far>,
+    pub(super) started_at: Option<Far>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     served_tier: Option<Name>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -104,9 +101,6 @@ impl MoreOfLlmCall {
         let number = |text: String| {
             u64::from_str_radix(&text, 16).map_err(|_| format!("{text:?} is no hash"))
         };
-        if let Some(far) = self.started_at {
-            call.started_at = Some(far.instant()?);
-        }
         call.served_tier = self.served_tier;
         call.served_as = self.served_as;
         call.prompt_prefix_hash = self.prompt_prefix_hash.map(number).transpose()?;
@@ -114,6 +108,11 @@ impl MoreOfLlmCall {
         call.context_window = self.context_window;
         Ok(())
     }
+}
+
+/// What there is; none where there is nothing in it.
+pub(super) fn some<T: Default + PartialEq>(more: T) -> Option<T> {
+    (more != T::default()).then_some(more)
 }
 
 /// As JSON; none where there is nothing in it.

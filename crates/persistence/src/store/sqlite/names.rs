@@ -1,11 +1,12 @@
 //! Texts that are named again and again, each kept once under a number.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension};
-use taximeter_models::{CostOutcome, Name};
+use taximeter_models::{CostOutcome, Metadata, Name};
 
 use super::cells::{self, Sum, Wrong};
 
@@ -16,6 +17,8 @@ const MOST_REMEMBERED: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     known: HashMap<Name, i64, RandomState>,
+    /// The numbers of lists of keys, by the hash of the keys: writing them as JSON takes longer than comparing them.
+    keys: HashMap<u64, (Vec<String>, i64), RandomState>,
 }
 
 impl Numbers {
@@ -39,9 +42,36 @@ impl Numbers {
         Ok(number)
     }
 
+    /// The number of the keys of metadata, which are kept as a list in JSON.
+    pub(super) fn of_keys(
+        &mut self,
+        connection: &Connection,
+        metadata: &Metadata,
+    ) -> rusqlite::Result<i64> {
+        let mut hasher = self.known.hasher().build_hasher();
+        for key in metadata.keys() {
+            key.hash(&mut hasher);
+        }
+        let hash = hasher.finish();
+        if let Some((keys, number)) = self.keys.get(&hash)
+            && keys.iter().eq(metadata.keys())
+        {
+            return Ok(*number);
+        }
+        let keys: Vec<String> = metadata.keys().cloned().collect();
+        // Texts always can be written.
+        let number = self.of(connection, &serde_json::to_string(&keys).unwrap_or_default())?;
+        if self.keys.len() >= MOST_REMEMBERED {
+            self.keys.clear();
+        }
+        self.keys.insert(hash, (keys, number));
+        Ok(number)
+    }
+
     /// After a transaction that was given up: what it added is not there.
     pub(super) fn forget(&mut self) {
         self.known.clear();
+        self.keys.clear();
     }
 }
 

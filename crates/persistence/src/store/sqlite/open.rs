@@ -39,19 +39,70 @@ pub(super) fn for_writing(path: &Path, how: &How) -> Result<Connection, StoreErr
         create(path)?;
     }
     check_file(path, true)?;
-    check_version(path, how)?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, how)?;
+    let opened = check_version(path, how, Access::Shared)
+        .and_then(|_| connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, how, Access::Shared));
+    let connection = opened.map_err(|error| match error {
+        // SQLite only says that it cannot open a file.
+        StoreError::Failed { doing, path, .. } if !may_write(folder(&path)) => {
+            StoreError::ReadOnly { doing, path }
+        }
+        other => other,
+    })?;
     schema::migrate(&connection, path)?;
     Ok(connection)
 }
 
+/// Who else may be at the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Others may write it.
+    Shared,
+    /// Nobody writes it, so that nothing need be written beside it in order to read it.
+    Immutable,
+}
+
 /// Opens a store for reading.
-pub(super) fn for_reading(path: &Path, how: &How) -> Result<Connection, StoreError> {
+pub(super) fn for_reading(path: &Path, how: &How) -> Result<(Connection, Access), StoreError> {
     if missing(path)? {
         return Err(StoreError::NotFound { path: path.to_owned() });
     }
     check_file(path, false)?;
-    check_version(path, how)
+    let (access, opened) = match check_version(path, how, Access::Shared) {
+        Err(StoreError::Failed { .. } | StoreError::ReadOnly { .. }) if is_put_by(path) => {
+            (Access::Immutable, check_version(path, how, Access::Immutable))
+        }
+        // Who may not even read the log cannot know what is in the store.
+        Err(StoreError::Failed { .. }) if is_denied(&with_suffix(path, "-wal")) => {
+            return Err(StoreError::ReadOnly { doing: "opening", path: path.to_owned() });
+        }
+        other => (Access::Shared, other),
+    };
+    let (connection, version) = opened?;
+    if version < schema::VERSION {
+        let (path, reads) = (path.to_owned(), schema::VERSION);
+        return Err(StoreError::OlderVersion { path, version, reads });
+    }
+    Ok((connection, access))
+}
+
+/// Whether a store was put where nobody writes: everything is in its file, and no log can be made beside it.
+fn is_put_by(path: &Path) -> bool {
+    let log = fs::metadata(with_suffix(path, "-wal"));
+    log.map_or(true, |log| log.len() == 0) && !may_write(folder(path))
+}
+
+fn is_denied(path: &Path) -> bool {
+    File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+#[cfg(unix)]
+fn may_write(folder: &Path) -> bool {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn may_write(folder: &Path) -> bool {
+    fs::metadata(folder).is_ok_and(|seen| !seen.permissions().readonly())
 }
 
 fn missing(path: &Path) -> Result<bool, StoreError> {
@@ -114,8 +165,8 @@ fn unfit(seen: &Metadata, _: bool) -> Option<&'static str> {
 }
 
 /// Looks at the version without writing anything: a newer store stays as it is, to the byte.
-fn check_version(path: &Path, how: &How) -> Result<Connection, StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, how)?;
+fn check_version(path: &Path, how: &How, access: Access) -> Result<(Connection, i64), StoreError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, how, access)?;
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = pragma("application_id").map_err(failed("opening", path))?;
     let version = pragma("user_version").map_err(failed("opening", path))?;
@@ -126,15 +177,26 @@ fn check_version(path: &Path, how: &How) -> Result<Connection, StoreError> {
         let (path, reads_up_to) = (path.to_owned(), schema::VERSION);
         return Err(StoreError::NewerVersion { path, version, reads_up_to });
     }
-    Ok(connection)
+    Ok((connection, version))
 }
 
-fn connect(path: &Path, flags: OpenFlags, how: &How) -> Result<Connection, StoreError> {
+fn connect(
+    path: &Path,
+    flags: OpenFlags,
+    how: &How,
+    access: Access,
+) -> Result<Connection, StoreError> {
     // Every connection stands behind a lock of ours.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let said = failed("opening", path);
     let place = place(path).map_err(system("opening", path))?;
-    let connection = Connection::open_with_flags(place, flags).map_err(said)?;
+    let connection = match access {
+        Access::Shared => Connection::open_with_flags(place, flags),
+        Access::Immutable => {
+            Connection::open_with_flags(immutable(&place), flags | OpenFlags::SQLITE_OPEN_URI)
+        }
+    };
+    let connection = connection.map_err(said)?;
     connection.busy_timeout(how.busy).map_err(said)?;
     connection.set_prepared_statement_cache_capacity(64);
     let synchronous = match how.durability {
@@ -160,6 +222,23 @@ fn connect(path: &Path, flags: OpenFlags, how: &How) -> Result<Connection, Store
 fn place(path: &Path) -> std::io::Result<PathBuf> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
     Ok(folder(path).canonicalize()?.join(name))
+}
+
+/// The address of a file that nobody writes, as SQLite reads it.
+fn immutable(place: &Path) -> String {
+    let mut address = String::from("file:");
+    for byte in place.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' | b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' => {
+                address.push(char::from(*byte));
+            }
+            other => {
+                let digit = |four: u8| char::from_digit(four.into(), 16).unwrap_or('0');
+                address.extend(['%', digit(other >> 4), digit(other & 15)]);
+            }
+        }
+    }
+    address + "?immutable=1"
 }
 
 fn folder(path: &Path) -> &Path {

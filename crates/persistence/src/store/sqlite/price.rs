@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use taximeter_models::{CostEstimate, CostLine, CostOutcome, Money, TokenUsage, Unit};
 
 use super::cells::Wrong;
@@ -29,7 +30,7 @@ pub(super) struct Parts {
     /// The place of the explanation in [`Explanations`].
     pub(super) explanation: Option<usize>,
     /// JSON: the numbers where there is an explanation, or else the whole cost.
-    pub(super) numbers: Option<String>,
+    pub(super) numbers: Option<Box<RawValue>>,
 }
 
 /// The explanations that were seen, so that the same is not written as JSON again.
@@ -59,14 +60,14 @@ impl Explanations {
             CostOutcome::Pending => Parts::default(),
             CostOutcome::Priced(_) | CostOutcome::PartlyUnpriced { .. } => Parts {
                 explanation: Some(self.place(cost)),
-                numbers: (!follows(cost, usage)).then(|| json(&numbers(cost))),
+                numbers: if follows(cost, usage) { None } else { raw(&numbers(cost)) },
             },
             CostOutcome::Free { .. }
             | CostOutcome::UnknownProvider { .. }
             | CostOutcome::UnknownModel { .. }
             | CostOutcome::NoPriceAt { .. }
             | CostOutcome::NoUsage => Parts { explanation: Some(self.place(cost)), numbers: None },
-            other => Parts { explanation: None, numbers: Some(json(other)) },
+            other => Parts { explanation: None, numbers: raw(other) },
         }
     }
 
@@ -250,4 +251,8 @@ fn explains(one: &CostEstimate, other: &CostEstimate) -> bool {
 /// Costs are made of texts and numbers, which always can be written.
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| Value::Null.to_string())
+}
+
+fn raw(value: &impl Serialize) -> Option<Box<RawValue>> {
+    to_raw_value(value).ok()
 }

@@ -5,17 +5,23 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::error::failed;
+use super::version_1;
 use crate::StoreError;
 
 /// Stands in the head of the file, so that a store is told from other databases: `txmr`.
 pub(super) const APPLICATION: i64 = 0x7478_6d72;
 
-/// What makes each version out of the one before; the first makes an empty store.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
-
 /// The newest version, which is the one that is written.
-#[expect(clippy::cast_possible_wrap, reason = "there are few versions")]
-pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
+pub(super) const VERSION: i64 = 2;
+
+/// The tables of the newest version.
+const TABLES: &str = include_str!("schema/tables.sql");
+/// The one of them that holds recent operations.
+pub(super) const OPERATIONS: &str = include_str!("schema/operations.sql");
+/// The one that lists sealed blocks.
+pub(super) const BLOCKS: &str = include_str!("schema/blocks.sql");
+/// What people read.
+pub(super) const VIEWS: &str = include_str!("schema/views.sql");
 
 /// Makes an empty store in an empty file that nobody else has open.
 pub(super) fn create(file: &Path, path: &Path) -> Result<(), StoreError> {
@@ -35,30 +41,34 @@ pub(super) fn create(file: &Path, path: &Path) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| said(error))
 }
 
-/// Brings a store to the newest version, each step whole or not at all. Another process may do it first.
+/// Brings a store to the newest version, whole or not at all. Another process may do it first.
 pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let said = failed("migrating", path);
-    let version = |connection: &Connection| {
-        connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))
-    };
-    let step = |from: i64, sql: &str| -> rusqlite::Result<()> {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let done = (|| {
-            if version(connection)? == from {
-                connection.execute_batch(sql)?;
-                connection.pragma_update(None, "application_id", APPLICATION)?;
-                connection.pragma_update(None, "user_version", from + 1)?;
-            }
-            connection.execute_batch("COMMIT")
-        })();
-        done.inspect_err(|_| {
-            let _ = connection.execute_batch("ROLLBACK");
-        })
-    };
-    for (from, sql) in (0..).zip(MIGRATIONS) {
-        if version(connection).map_err(said)? <= from {
-            step(from, sql).map_err(said)?;
-        }
+    if version(connection).map_err(said)? >= VERSION {
+        return Ok(());
     }
-    Ok(())
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(said)?;
+    let done = step(connection).and_then(|()| connection.execute_batch("COMMIT"));
+    done.map_err(|error| {
+        let _ = connection.execute_batch("ROLLBACK");
+        said(error)
+    })
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+fn step(connection: &Connection) -> rusqlite::Result<()> {
+    match version(connection)? {
+        0 => {
+            for sql in [TABLES, OPERATIONS, BLOCKS, VIEWS] {
+                connection.execute_batch(sql)?;
+            }
+        }
+        1 => version_1::migrate(connection)?,
+        _ => return Ok(()),
+    }
+    connection.pragma_update(None, "application_id", APPLICATION)?;
+    connection.pragma_update(None, "user_version", VERSION)
 }

@@ -21,7 +21,18 @@ const MOST_ASIDE: usize = 64;
 /// What is to be sealed.
 struct Lot {
     extents: Vec<Extent>,
-    records: Vec<(i64, OperationRecord)>,
+    /// The number of each record.
+    seqs: Vec<i64>,
+    records: Vec<OperationRecord>,
+}
+
+impl Lot {
+    /// Leaves out what is not to stay.
+    fn retain(&mut self, stays: impl Fn(i64, &OperationRecord) -> bool) {
+        let Self { seqs, records, .. } = self;
+        let both = std::mem::take(seqs).into_iter().zip(std::mem::take(records));
+        (*seqs, *records) = both.filter(|(seq, record)| stays(*seq, record)).unzip();
+    }
 }
 
 /// Seals one block, where there are enough old operations; how many it holds.
@@ -42,7 +53,8 @@ pub(super) fn step(store: &SqliteStore, now: DateTime<Utc>) -> Result<Option<u64
                 return Ok(None);
             }
         }
-        blocks::insert(connection, &sealed, &meta).map_err(said)?;
+        let dearest = lot.records.iter().map(|record| record.cost().usd()).max();
+        blocks::insert(connection, &sealed, &meta, dearest).map_err(said)?;
         remove(connection, &lot).map_err(said)?;
         Ok(Some(meta.rows() as u64))
     })
@@ -76,11 +88,14 @@ fn lot(
         if !is_old && !too_many {
             return Ok(None);
         }
-        let mut lot = Lot { extents: all, records: Vec::new() };
+        let mut lot = Lot { extents: all, seqs: Vec::new(), records: Vec::new() };
         for extent in &lot.extents {
             let read = read::range(&reader.connection, &mut reader.texts, extent.numbers());
             let whole = read.map_err(said)?.into_iter();
-            lot.records.extend(whole.filter_map(|read| Some((read.seq, read.record.ok()?))));
+            for (seq, record) in whole.filter_map(|read| Some((read.seq, read.record.ok()?))) {
+                lot.seqs.push(seq);
+                lot.records.push(record);
+            }
         }
         Ok(Some(lot))
     })
@@ -92,21 +107,20 @@ fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, St
         if lot.records.is_empty() {
             return Ok(None);
         }
-        let (_, records): (Vec<i64>, Vec<OperationRecord>) = lot.records.iter().cloned().unzip();
-        match block::seal(&records) {
+        match block::seal(&lot.records) {
             Ok(sealed) => {
                 let meta = Meta::read(&sealed.meta)
                     .map_err(|error| damaged("sealing in", &store.path, error.to_string()))?;
                 return Ok(Some((sealed, meta)));
             }
             Err(SealError::NotExact { id, .. }) => {
-                lot.records.retain(|(_, record)| record.id != id);
+                lot.retain(|_, record| record.id != id);
             }
             Err(SealError::TooMany { .. }) if lot.extents.len() > 1 => {
                 let half = lot.extents.len() / 2;
                 lot.extents.truncate(half);
-                let within = |seq: i64| lot.extents.iter().any(|extent| extent.has(seq));
-                lot.records.retain(|(seq, _)| within(*seq));
+                let extents = lot.extents.clone();
+                lot.retain(|seq, _| extents.iter().any(|extent| extent.has(seq)));
             }
             Err(_) => return Ok(None),
         }
@@ -117,13 +131,13 @@ fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, St
 /// Removes the rows of what was sealed. What was put aside or is damaged stays.
 fn remove(connection: &rusqlite::Connection, lot: &Lot) -> rusqlite::Result<()> {
     for extent in &lot.extents {
-        let sealed = lot.records.iter().filter(|(seq, _)| extent.has(*seq));
+        let sealed = lot.seqs.iter().filter(|seq| extent.has(**seq));
         if i64::try_from(sealed.clone().count()) == Ok(extent.operations) {
             remove_extent(connection, extent)?;
             continue;
         }
         let mut left = *extent;
-        for (seq, _) in sealed {
+        for seq in sealed {
             remove_numbers(connection, (*seq, *seq))?;
             left.operations -= 1;
         }

@@ -8,9 +8,12 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 use serde_json::Value;
-use taximeter_models::{OperationRecord, TokenUsage};
+use taximeter_models::{
+    ComponentTiming, ErrorCategory, ErrorRecord, LlmCall, OperationRecord, TokenUsage, ToolCall,
+    Unit,
+};
 
 use super::error::failed;
 use super::{SqliteStore, open};
@@ -68,7 +71,7 @@ impl SqliteStore {
     /// Where the question is no SQL that reads, takes too long, or the store cannot be read; the cause says which.
     pub fn sql(&self, question: &Sql) -> Result<Answer, StoreError> {
         let said = failed("asking", &self.path);
-        let mut connection = open::for_reading(&self.path, &self.how)?;
+        let (mut connection, _) = open::for_reading(&self.path, &self.how)?;
         connection.execute_batch(TABLES).map_err(said)?;
         let damaged = self.lay_out(&connection, question)?;
         fence(&mut connection, question.timeout).map_err(said)?;
@@ -103,157 +106,154 @@ impl SqliteStore {
     }
 }
 
+/// An operation on its way into the tables that were asked for.
+struct Told<'r> {
+    connection: &'r Connection,
+    record: &'r OperationRecord,
+    id: String,
+    started_ns: i64,
+}
+
 fn insert(
     connection: &Connection,
     record: &OperationRecord,
     [operations, components, tool_calls, llm_calls]: [bool; 4],
 ) -> rusqlite::Result<()> {
-    let id = record.id.to_string();
+    let (id, started_ns) = (record.id.to_string(), nanos(record.started_at));
+    let told = Told { connection, record, id, started_ns };
     if operations {
-        insert_operation(connection, record, &id)?;
+        told.operation()?;
     }
     if components {
-        insert_components(connection, record, &id)?;
+        record.components.iter().try_for_each(|timing| told.component(timing))?;
     }
     if tool_calls {
-        insert_tool_calls(connection, record, &id)?;
+        record.tool_calls.iter().try_for_each(|call| told.tool_call(call))?;
     }
     if llm_calls {
-        insert_llm_calls(connection, record, &id)?;
+        record.llm_calls.iter().try_for_each(|call| told.llm_call(call))?;
     }
     Ok(())
+}
+
+impl Told<'_> {
+    fn row(&self, table: &str, cells: &[&dyn ToSql]) -> rusqlite::Result<()> {
+        let places = vec!["?"; cells.len()].join(",");
+        let sql = format!("INSERT INTO temp.{table} VALUES ({places})");
+        self.connection.prepare_cached(&sql)?.execute(cells).map(drop)
+    }
+
+    fn operation(&self) -> rusqlite::Result<()> {
+        let record = self.record;
+        let usage = record.usage();
+        let unpriced = record.llm_calls.iter().filter(|call| call.cost.known_usd().is_none());
+        let (category, message) = error(record.errors.first());
+        self.row(
+            "operations",
+            params![
+                self.id,
+                &*record.name,
+                record.started_at.to_rfc3339_opts(SecondsFormat::Nanos, true),
+                self.started_ns,
+                long(record.duration),
+                record.outcome.as_str(),
+                record.parent.map(|parent| parent.to_string()),
+                record.trace_id.to_string(),
+                record.remote_parent.map(|parent| parent.to_string()),
+                record.user.as_deref(),
+                record.session.as_deref(),
+                json(&record.tags),
+                json(&record.metadata),
+                big(usage.input_tokens()),
+                big(usage.output_tokens()),
+                record.cost().usd().to_string(),
+                big(unpriced.count() as u64),
+                category,
+                message,
+            ],
+        )
+    }
+
+    fn component(&self, timing: &ComponentTiming) -> rusqlite::Result<()> {
+        let offset = timing.offset.map(long);
+        self.row(
+            "components",
+            params![
+                self.id,
+                &*self.record.name,
+                &*timing.name,
+                self.started_ns.saturating_add(offset.unwrap_or(0)),
+                offset,
+                long(timing.duration),
+                big(timing.count),
+            ],
+        )
+    }
+
+    fn tool_call(&self, call: &ToolCall) -> rusqlite::Result<()> {
+        self.row(
+            "tool_calls",
+            params![
+                self.id,
+                &*self.record.name,
+                &*call.name,
+                call.status.as_str(),
+                call.started_at.map_or(self.started_ns, nanos),
+                call.duration.map(long),
+                call.attempt,
+                call.arguments_hash.map(u64::cast_signed),
+                call.error_category().map(ErrorCategory::as_str),
+                error(call.error.as_ref()).1,
+                json(&call.metadata),
+            ],
+        )
+    }
+
+    fn llm_call(&self, call: &LlmCall) -> rusqlite::Result<()> {
+        let usage = call.usage.as_ref();
+        let tokens = |count: fn(&TokenUsage) -> u64| usage.map(|usage| big(count(usage)));
+        let amount = call.cost.amount();
+        let (category, message) = error(call.error.as_ref());
+        self.row(
+            "llm_calls",
+            params![
+                self.id,
+                &*self.record.name,
+                call.provider.as_deref(),
+                call.model(),
+                call.request_model.as_deref(),
+                call.response_model.as_deref(),
+                call.finish_reason.as_deref(),
+                call.started_at.map_or(self.started_ns, nanos),
+                call.duration.map(long),
+                call.time_to_first_token.map(long),
+                call.streamed,
+                call.attempt,
+                tokens(TokenUsage::input_tokens),
+                usage.map(|usage| big(usage.get(Unit::CacheRead))),
+                tokens(TokenUsage::output_tokens),
+                amount.map(|(amount, _)| amount.to_string()),
+                amount.map(|(_, currency)| currency.to_string()),
+                call.cost.as_str(),
+                category,
+                message,
+                json(&call.metadata),
+            ],
+        )
+    }
+}
+
+/// The category and the message of an error.
+fn error(error: Option<&ErrorRecord>) -> (Option<&'static str>, Option<&str>) {
+    (error.map(|error| error.category.as_str()), error.map(|error| error.message.as_str()))
 }
 
 fn big(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn insert_operation(
-    connection: &Connection,
-    record: &OperationRecord,
-    id: &str,
-) -> rusqlite::Result<()> {
-    let started_ns = nanos(record.started_at);
-    let usage = record.usage();
-    let unpriced = record.llm_calls.iter().filter(|call| call.cost.known_usd().is_none());
-    let error = record.errors.first();
-    connection
-        .prepare_cached(
-            "INSERT INTO temp.operations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        )?
-        .execute(params![
-            id,
-            &*record.name,
-            record.started_at.to_rfc3339_opts(SecondsFormat::Nanos, true),
-            started_ns,
-            big(duration_nanos(record.duration)),
-            record.outcome.as_str(),
-            record.parent.map(|parent| parent.to_string()),
-            record.trace_id.to_string(),
-            record.remote_parent.map(|parent| parent.to_string()),
-            record.user.as_deref(),
-            record.session.as_deref(),
-            json(&record.tags),
-            json(&record.metadata),
-            big(usage.input_tokens()),
-            big(usage.output_tokens()),
-            record.cost().usd().to_string(),
-            big(unpriced.count() as u64),
-            error.map(|error| error.category.as_str()),
-            error.map(|error| error.message.as_str()),
-        ])?;
-    Ok(())
-}
-
-fn insert_components(
-    connection: &Connection,
-    record: &OperationRecord,
-    id: &str,
-) -> rusqlite::Result<()> {
-    let started_ns = nanos(record.started_at);
-    let mut put =
-        connection.prepare_cached("INSERT INTO temp.components VALUES (?,?,?,?,?,?,?)")?;
-    for timing in &record.components {
-        let offset = timing.offset.map(|offset| big(duration_nanos(offset)));
-        let began = started_ns.saturating_add(offset.unwrap_or(0));
-        let duration = big(duration_nanos(timing.duration));
-        put.execute(params![
-            id,
-            &*record.name,
-            &*timing.name,
-            began,
-            offset,
-            duration,
-            big(timing.count)
-        ])?;
-    }
-    Ok(())
-}
-
-fn insert_tool_calls(
-    connection: &Connection,
-    record: &OperationRecord,
-    id: &str,
-) -> rusqlite::Result<()> {
-    let started_ns = nanos(record.started_at);
-    let mut put =
-        connection.prepare_cached("INSERT INTO temp.tool_calls VALUES (?,?,?,?,?,?,?,?,?,?,?)")?;
-    for call in &record.tool_calls {
-        put.execute(params![
-            id,
-            &*record.name,
-            &*call.name,
-            call.status.as_str(),
-            call.started_at.map_or(started_ns, nanos),
-            call.duration.map(|duration| big(duration_nanos(duration))),
-            call.attempt,
-            call.arguments_hash.map(u64::cast_signed),
-            call.error_category().map(taximeter_models::ErrorCategory::as_str),
-            call.error.as_ref().map(|error| error.message.as_str()),
-            json(&call.metadata),
-        ])?;
-    }
-    Ok(())
-}
-
-fn insert_llm_calls(
-    connection: &Connection,
-    record: &OperationRecord,
-    id: &str,
-) -> rusqlite::Result<()> {
-    let started_ns = nanos(record.started_at);
-    let mut put = connection.prepare_cached(
-        "INSERT INTO temp.llm_calls VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    )?;
-    for call in &record.llm_calls {
-        let usage = call.usage.as_ref();
-        let tokens = |count: fn(&TokenUsage) -> u64| usage.map(|usage| big(count(usage)));
-        let amount = call.cost.amount();
-        put.execute(params![
-            id,
-            &*record.name,
-            call.provider.as_deref(),
-            call.model(),
-            call.request_model.as_deref(),
-            call.response_model.as_deref(),
-            call.finish_reason.as_deref(),
-            call.started_at.map_or(started_ns, nanos),
-            call.duration.map(|duration| big(duration_nanos(duration))),
-            call.time_to_first_token.map(|time| big(duration_nanos(time))),
-            call.streamed,
-            call.attempt,
-            tokens(TokenUsage::input_tokens),
-            usage.map(|usage| big(usage.get(taximeter_models::Unit::CacheRead))),
-            tokens(TokenUsage::output_tokens),
-            amount.map(|(amount, _)| amount.to_string()),
-            amount.map(|(_, currency)| currency.to_string()),
-            call.cost.as_str(),
-            call.error.as_ref().map(|error| error.category.as_str()),
-            call.error.as_ref().map(|error| error.message.as_str()),
-            json(&call.metadata),
-        ])?;
-    }
-    Ok(())
+fn long(duration: Duration) -> i64 {
+    big(duration_nanos(duration))
 }
 
 fn json(value: &impl serde::Serialize) -> String {

@@ -35,22 +35,19 @@ pub(super) struct At {
     pub(super) rolled: i64,
 }
 
-/// Adds records to the sums of their minutes.
-pub(super) fn add(
-    connection: &Connection,
+/// The windows of the minutes in which records began, with the places where they belong.
+pub(super) fn windows(
     records: &[&OperationRecord],
     summarize: &dyn Summarize,
-    path: &Path,
-) -> Result<(), StoreError> {
+) -> Vec<(At, WindowBytes)> {
+    let mut made = Vec::new();
     for (start, records) in by_minute(records) {
-        let mut made = Vec::new();
-        summarize.windows(&records, &mut |place, window| made.push((place, window)));
-        for (place, window) in made {
+        summarize.windows(&records, &mut |place, window| {
             let at = At { level: number(Level::Minute), start, place, rolled: OPEN };
-            merge(connection, at, window, summarize, path)?;
-        }
+            made.push((at, window));
+        });
     }
-    Ok(())
+    made
 }
 
 /// Adds a window to the row of its place.

@@ -1,30 +1,35 @@
-//! A record on its way into the tables of hot operations; [`read`](super::read) is the way back.
+//! A record on its way into the table of hot operations; [`read`](super::read) is the way back.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use taximeter_models::{
-    ErrorRecord, LlmCall, Metadata, Money, OperationRecord, TokenUsage, ToolCall, ToolStatus, Unit,
+    Currency, ErrorRecord, LlmCall, Metadata, Money, Name, OperationRecord, TokenUsage, ToolCall,
+    ToolStatus, Unit,
 };
 
 use super::cells::{Rows, Sum, blob, int, text};
-use super::more::{Far, MoreOfLlmCall, MoreOfOperation, MoreOfToolCall, json};
+use super::more::{Far, MoreOfLlmCall, MoreOfOperation, MoreOfToolCall, json, some};
 use super::names::Numbers;
+use super::parts::{Component, Fault, List, LlmRow, ToolRow, Values};
 use super::price::Explanations;
 use crate::store::rows::{cost_usd, duration_nanos, nanos, outcome_number};
 
-/// How many parts of a kind have a place under one number of an operation; above that, it takes several numbers.
-pub(super) const PARTS: i64 = 4_096;
+/// The columns of an operation, the checksum among them, which is the last.
+pub(super) const COLUMNS: usize = 20;
 
-/// The tables into which records go; what waits is put in by [`finish`](Inserts::finish).
+/// The table into which records go; what waits is put in by [`finish`](Inserts::finish).
 pub(super) struct Inserts<'c> {
     connection: &'c Connection,
     operations: Rows<'c>,
-    components: Rows<'c>,
-    tool_calls: Rows<'c>,
-    llm_calls: Rows<'c>,
-    faults: Rows<'c>,
     sum: Sum,
-    parts: Sum,
+    components: List,
+    tool_calls: List,
+    llm_calls: List,
+    faults: List,
 }
 
 /// What is remembered from batch to batch.
@@ -38,53 +43,45 @@ impl<'c> Inserts<'c> {
     pub(super) fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
-            operations: Rows::into(connection, "operations", 16)?,
-            components: Rows::into(connection, "components", 5)?,
-            tool_calls: Rows::into(connection, "tool_calls", 10)?,
-            llm_calls: Rows::into(connection, "llm_calls", 21)?,
-            faults: Rows::into(connection, "faults", 7)?,
+            operations: Rows::into(connection, "operations", COLUMNS)?,
             sum: Sum::default(),
-            parts: Sum::default(),
+            components: List::default(),
+            tool_calls: List::default(),
+            llm_calls: List::default(),
+            faults: List::default(),
         })
     }
 
     /// Puts in what waits.
     pub(super) fn finish(mut self) -> rusqlite::Result<()> {
-        self.operations.finish()?;
-        self.components.finish()?;
-        self.tool_calls.finish()?;
-        self.llm_calls.finish()?;
-        self.faults.finish()
+        self.operations.finish()
     }
 
-    /// Puts a record in under a number, and gives back how many numbers it takes.
+    /// Puts a record in under a number.
     pub(super) fn record(
         &mut self,
         seq: i64,
         record: &OperationRecord,
         memory: &mut Memory,
-    ) -> rusqlite::Result<i64> {
-        let first = seq * PARTS;
-        self.parts.clear();
-        self.components(first, record, memory)?;
-        self.tool_calls(first, record, memory)?;
-        self.llm_calls(first, record, memory)?;
-        let faults = self.faults(first, record, memory)?;
-        let lists = [record.components.len(), record.tool_calls.len(), record.llm_calls.len()];
-        let most = lists.into_iter().max().unwrap_or_default().max(faults);
-        let room = whole(most.max(1)).saturating_add(PARTS - 1) / PARTS;
-        self.operation(seq, room, record, memory)?;
-        Ok(room)
+    ) -> rusqlite::Result<()> {
+        self.components(record, memory)?;
+        self.tool_calls(record, memory)?;
+        self.llm_calls(record, memory)?;
+        self.faults(record, memory)?;
+        self.operation(seq, record, memory)
     }
 
     fn operation(
         &mut self,
         seq: i64,
-        room: i64,
         record: &OperationRecord,
         memory: &mut Memory,
     ) -> rusqlite::Result<()> {
-        let (keys, metadata) = self.metadata(&record.metadata, memory)?;
+        let keys = keys(self.connection, &record.metadata, memory)?;
+        let metadata = keys.map(|_| {
+            // Values of JSON always can be written.
+            serde_json::to_string(&Values::Of(&record.metadata)).unwrap_or_default()
+        });
         let name = memory.names.of(self.connection, &record.name)?;
         let id = record.id.bits().to_be_bytes();
         let parent = record.parent.map(|parent| parent.bits().to_be_bytes());
@@ -92,9 +89,8 @@ impl<'c> Inserts<'c> {
             (record.trace_id != record.id.into()).then(|| record.trace_id.bits().to_be_bytes());
         let tags = (!record.tags.is_empty())
             .then(|| serde_json::to_string(&record.tags).unwrap_or_default());
-        let more = json(&MoreOfOperation::of(record, room.cast_unsigned()));
+        let more = json(&MoreOfOperation::of(record));
         let cost = cost_of_all(&record.llm_calls);
-        self.sum.clear();
         let mut cells = [
             int(seq),
             blob(&id[..]),
@@ -111,214 +107,176 @@ impl<'c> Inserts<'c> {
             text(metadata.as_deref()),
             text(cost.as_deref()),
             text(more.as_deref()),
+            self.components.end(),
+            self.tool_calls.end(),
+            self.llm_calls.end(),
+            self.faults.end(),
             // The checksum, when all else is known.
             int(None),
         ];
-        self.sum.add_all(&cells[..15]);
-        self.sum.add_bytes(self.parts.bytes());
-        cells[15] = int(self.sum.checked());
+        self.sum.clear();
+        self.sum.add_all(&cells[..COLUMNS - 1]);
+        cells[COLUMNS - 1] = int(self.sum.checked());
         self.operations.put(&cells)
     }
 
     fn components(
         &mut self,
-        first: i64,
         record: &OperationRecord,
         memory: &mut Memory,
     ) -> rusqlite::Result<()> {
-        for (part, timing) in (first..).zip(&record.components) {
-            let name = memory.names.of(self.connection, &timing.name)?;
-            let cells = [
-                int(part),
-                int(name),
-                int(timing.offset.map(|offset| duration_nanos(offset).cast_signed())),
-                int(duration_nanos(timing.duration).cast_signed()),
-                int((timing.count != 1).then(|| timing.count.cast_signed())),
-            ];
-            self.parts.add_all(&cells);
-            self.components.put(&cells)?;
+        self.components.clear();
+        for timing in &record.components {
+            self.components.push(&Component {
+                name: memory.names.of(self.connection, &timing.name)?,
+                offset_ns: signed(timing.offset),
+                duration_ns: duration_nanos(timing.duration).cast_signed(),
+                count: (timing.count != 1).then(|| timing.count.cast_signed()),
+            });
         }
         Ok(())
     }
 
     fn tool_calls(
         &mut self,
-        first: i64,
         record: &OperationRecord,
         memory: &mut Memory,
     ) -> rusqlite::Result<()> {
-        for (part, call) in (first..).zip(&record.tool_calls) {
-            let name = memory.names.of(self.connection, &call.name)?;
-            let (offset, far) = offset(record, call.started_at);
-            let (keys, metadata) = self.metadata(&call.metadata, memory)?;
-            let more = json(&MoreOfToolCall { started_at: far });
-            let cells = [
-                int(part),
-                int(name),
-                int(status_number(call)),
-                int(offset),
-                int(call.duration.map(|duration| duration_nanos(duration).cast_signed())),
-                int((call.attempt != 1).then(|| call.attempt.into())),
-                int(call.arguments_hash.map(u64::cast_signed)),
-                int(keys),
-                text(metadata.as_deref()),
-                text(more.as_deref()),
-            ];
-            self.parts.add_all(&cells);
-            self.tool_calls.put(&cells)?;
+        self.tool_calls.clear();
+        for call in &record.tool_calls {
+            let (offset_ns, started_at) = offset(record, call.started_at);
+            let keys = keys(self.connection, &call.metadata, memory)?;
+            self.tool_calls.push(&ToolRow {
+                name: memory.names.of(self.connection, &call.name)?,
+                status: status_number(call),
+                offset_ns,
+                duration_ns: signed(call.duration),
+                keys,
+                metadata: keys.map(|_| Values::Of(&call.metadata)),
+                attempt: (call.attempt != 1).then(|| call.attempt.into()),
+                arguments_hash: call.arguments_hash.map(u64::cast_signed),
+                more: some(MoreOfToolCall { started_at }),
+            });
         }
         Ok(())
     }
 
-    fn llm_calls(
-        &mut self,
-        first: i64,
-        record: &OperationRecord,
-        memory: &mut Memory,
-    ) -> rusqlite::Result<()> {
-        for (part, call) in (first..).zip(&record.llm_calls) {
-            self.llm_call(part, record, call, memory)?;
+    fn llm_calls(&mut self, record: &OperationRecord, memory: &mut Memory) -> rusqlite::Result<()> {
+        self.llm_calls.clear();
+        for call in &record.llm_calls {
+            let row = llm_row(self.connection, record, call, memory)?;
+            self.llm_calls.push(&row);
         }
         Ok(())
     }
 
-    fn llm_call(
-        &mut self,
-        part: i64,
-        record: &OperationRecord,
-        call: &LlmCall,
-        memory: &mut Memory,
-    ) -> rusqlite::Result<()> {
-        let connection = self.connection;
-        let mut name = |name: &Option<taximeter_models::Name>| {
-            name.as_ref().map(|name| memory.names.of(connection, name)).transpose()
-        };
-        let (provider, asked) = (name(&call.provider)?, name(&call.request_model)?);
-        let (answered, finish) = (name(&call.response_model)?, name(&call.finish_reason)?);
-        let (offset, far) = offset(record, call.started_at);
-        let (keys, metadata) = self.metadata(&call.metadata, memory)?;
-        let usage = call.usage.as_ref();
-        let bucket = |unit| usage.map(|usage| usage.get(unit).cast_signed());
-        let other = usage.and_then(other_usage);
-        let price = memory.explanations.split(&call.cost, usage);
-        let explanation = price
-            .explanation
-            .map(|place| memory.names.of(connection, memory.explanations.text(place)));
-        let amount = call.cost.amount();
-        let cost = amount.map(|(amount, _)| amount.to_string());
-        let currency = amount.map(|(_, currency)| currency);
-        let currency = currency.filter(|currency| *currency != taximeter_models::Currency::USD);
-        let more = json(&MoreOfLlmCall::of(call, far));
-        let nanos = |duration: Option<std::time::Duration>| {
-            int(duration.map(|duration| duration_nanos(duration).cast_signed()))
-        };
-        let cells = [
-            int(part),
-            int(provider),
-            int(asked),
-            int(answered),
-            int(finish),
-            int(offset),
-            nanos(call.duration),
-            nanos(call.time_to_first_token),
-            int(call.streamed.then_some(1)),
-            int((call.attempt != 1).then(|| call.attempt.into())),
-            int(bucket(Unit::Input)),
-            int(bucket(Unit::CacheRead)),
-            int(bucket(Unit::Output)),
-            text(other.as_deref()),
-            int(explanation.transpose()?),
-            text(price.numbers.as_deref()),
-            text(cost.as_deref()),
-            text(currency.as_ref().map(taximeter_models::Currency::as_str)),
-            int(keys),
-            text(metadata.as_deref()),
-            text(more.as_deref()),
-        ];
-        self.parts.add_all(&cells);
-        self.llm_calls.put(&cells)
-    }
-
-    /// Errors and warnings of the operation and of its calls; how many there are.
-    fn faults(
-        &mut self,
-        first: i64,
-        record: &OperationRecord,
-        memory: &mut Memory,
-    ) -> rusqlite::Result<usize> {
-        let mut parts = first..;
-        let mut count = 0;
-        let mut put = |kind: i64, place: usize, error: Told<'_>| {
-            count += 1;
-            let component = error.component.map(|name| memory.names.of(self.connection, name));
-            let causes = (!error.causes.is_empty())
-                .then(|| serde_json::to_string(error.causes).unwrap_or_default());
-            let cells = [
-                int(parts.next()),
-                int(kind),
-                int(whole(place)),
-                text(error.category),
-                text(error.message),
-                text(causes.as_deref()),
-                int(component.transpose()?),
-            ];
-            self.parts.add_all(&cells);
-            self.faults.put(&cells)
-        };
+    /// Errors and warnings of the operation and of its calls.
+    fn faults(&mut self, record: &OperationRecord, memory: &mut Memory) -> rusqlite::Result<()> {
+        self.faults.clear();
         for (place, error) in record.errors.iter().enumerate() {
-            put(0, place, error.into())?;
+            self.fault((0, place), error, memory)?;
         }
         for (place, warning) in record.warnings.iter().enumerate() {
-            let component = warning.component.as_deref();
-            let told = Told { category: None, message: &warning.message, causes: &[], component };
-            put(1, place, told)?;
+            let component = warning.component.as_ref();
+            self.faults.push(&Fault {
+                kind: 1,
+                place,
+                message: Cow::Borrowed(&warning.message),
+                component: component
+                    .map(|name| memory.names.of(self.connection, name))
+                    .transpose()?,
+                ..Fault::default()
+            });
         }
         for (place, call) in record.tool_calls.iter().enumerate() {
-            call.error.as_ref().map_or(Ok(()), |error| put(2, place, error.into()))?;
+            call.error.as_ref().map_or(Ok(()), |error| self.fault((2, place), error, memory))?;
         }
         for (place, call) in record.llm_calls.iter().enumerate() {
-            call.error.as_ref().map_or(Ok(()), |error| put(3, place, error.into()))?;
+            call.error.as_ref().map_or(Ok(()), |error| self.fault((3, place), error, memory))?;
         }
-        Ok(count)
+        Ok(())
     }
 
-    /// The number of the keys, and the values as a list in JSON: keys repeat, and values do not.
-    fn metadata(
-        &self,
-        metadata: &Metadata,
+    fn fault(
+        &mut self,
+        (kind, place): (i64, usize),
+        error: &ErrorRecord,
         memory: &mut Memory,
-    ) -> rusqlite::Result<(Option<i64>, Option<String>)> {
-        if metadata.is_empty() {
-            return Ok((None, None));
-        }
-        let list = |text: serde_json::Result<String>| text.unwrap_or_default();
-        let keys = list(serde_json::to_string(&metadata.keys().collect::<Vec<_>>()));
-        let values = list(serde_json::to_string(&metadata.values().collect::<Vec<_>>()));
-        Ok((Some(memory.names.of(self.connection, &keys)?), Some(values)))
+    ) -> rusqlite::Result<()> {
+        let component = error.component.as_ref();
+        self.faults.push(&Fault {
+            kind,
+            place,
+            message: Cow::Borrowed(&error.message),
+            category: Some(Cow::Borrowed(error.category.as_str())),
+            component: component.map(|name| memory.names.of(self.connection, name)).transpose()?,
+            causes: (!error.causes.is_empty()).then_some(Cow::Borrowed(&*error.causes)),
+        });
+        Ok(())
     }
 }
 
-fn whole(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+fn llm_row<'r>(
+    connection: &Connection,
+    record: &OperationRecord,
+    call: &'r LlmCall,
+    memory: &mut Memory,
+) -> rusqlite::Result<LlmRow<'r>> {
+    let mut name = |name: &Option<Name>| {
+        name.as_ref().map(|name| memory.names.of(connection, name)).transpose()
+    };
+    let (provider, request_model) = (name(&call.provider)?, name(&call.request_model)?);
+    let (response_model, finish_reason) = (name(&call.response_model)?, name(&call.finish_reason)?);
+    let (offset_ns, far) = offset(record, call.started_at);
+    let keys = keys(connection, &call.metadata, memory)?;
+    let usage = call.usage.as_ref();
+    let bucket = |unit| usage.map(|usage| usage.get(unit).cast_signed());
+    let price = memory.explanations.split(&call.cost, usage);
+    let explanation =
+        price.explanation.map(|place| memory.names.of(connection, memory.explanations.text(place)));
+    let amount = call.cost.amount();
+    let currency = amount.map(|(_, currency)| currency);
+    let currency = currency.filter(|currency| *currency != Currency::USD);
+    // That of the only call is the cost of the operation.
+    let written = amount.filter(|_| record.llm_calls.len() > 1 || currency.is_some());
+    Ok(LlmRow {
+        provider,
+        request_model,
+        response_model,
+        finish_reason,
+        offset_ns,
+        duration_ns: signed(call.duration),
+        first_token_ns: signed(call.time_to_first_token),
+        uncached_input: bucket(Unit::Input),
+        cache_read: bucket(Unit::CacheRead),
+        output: bucket(Unit::Output),
+        price: explanation.transpose()?,
+        cost: written.map(|(amount, _)| amount.to_string().into()),
+        streamed: call.streamed.then_some(1),
+        attempt: (call.attempt != 1).then(|| call.attempt.into()),
+        keys,
+        metadata: keys.map(|_| Values::Of(&call.metadata)),
+        other_usage: usage.and_then(other_usage),
+        currency: currency.map(|currency| currency.as_str().to_owned().into()),
+        price_numbers: price.numbers,
+        more: some(MoreOfLlmCall::of(call, far)),
+    })
 }
 
-/// What is told of an error or a warning.
-struct Told<'a> {
-    category: Option<&'static str>,
-    message: &'a str,
-    causes: &'a [String],
-    component: Option<&'a str>,
-}
-
-impl<'a> From<&'a ErrorRecord> for Told<'a> {
-    fn from(error: &'a ErrorRecord) -> Self {
-        Self {
-            category: Some(error.category.as_str()),
-            message: &error.message,
-            causes: &error.causes,
-            component: error.component.as_deref(),
-        }
+/// The number of the keys of metadata: they repeat, and values do not. None where there are none.
+fn keys(
+    connection: &Connection,
+    metadata: &Metadata,
+    memory: &mut Memory,
+) -> rusqlite::Result<Option<i64>> {
+    if metadata.is_empty() {
+        return Ok(None);
     }
+    memory.names.of_keys(connection, metadata).map(Some)
+}
+
+fn signed(duration: Option<Duration>) -> Option<i64> {
+    duration.map(|duration| duration_nanos(duration).cast_signed())
 }
 
 /// How long after its operation a call began, or when, where that cannot be told so.
@@ -344,15 +302,16 @@ pub(super) fn status_number(call: &ToolCall) -> i64 {
     }
 }
 
-/// The buckets that have no column of their own, as JSON.
-fn other_usage(usage: &TokenUsage) -> Option<String> {
+/// The buckets that have no cell of their own.
+fn other_usage(usage: &TokenUsage) -> Option<BTreeMap<Unit, u64>> {
     let own = |unit| matches!(unit, Unit::Input | Unit::CacheRead | Unit::Output);
-    let other: std::collections::BTreeMap<Unit, u64> =
-        usage.iter().filter(|(unit, _)| !own(*unit)).collect();
-    (!other.is_empty()).then(|| serde_json::to_string(&other).unwrap_or_default())
+    let other: BTreeMap<Unit, u64> = usage.iter().filter(|(unit, _)| !own(*unit)).collect();
+    (!other.is_empty()).then_some(other)
 }
 
-/// The cost of all calls in US dollars, where it is not that of the one call there is.
+/// The cost of all calls in US dollars, where any is known.
 fn cost_of_all(calls: &[LlmCall]) -> Option<String> {
-    (calls.len() > 1).then(|| calls.iter().map(cost_usd).sum::<Money>().to_string())
+    let is_known =
+        |call: &LlmCall| call.cost.amount().is_some_and(|(_, currency)| currency == Currency::USD);
+    calls.iter().any(is_known).then(|| calls.iter().map(cost_usd).sum::<Money>().to_string())
 }
