@@ -12,6 +12,7 @@ mod damage;
 mod golden;
 mod maintaining;
 mod model;
+mod notes;
 #[cfg(unix)]
 mod processes;
 mod records;

@@ -39,8 +39,9 @@ pub(super) fn for_writing(path: &Path, how: &How) -> Result<Connection, StoreErr
         create(path)?;
     }
     check_file(path, true)?;
-    check_version(path, how)?;
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, how)?;
+    check_version(path, how, Log::Beside)?;
+    let place = place(path).map_err(system("opening", path))?;
+    let connection = connect(path, &place, OpenFlags::SQLITE_OPEN_READ_WRITE, how)?;
     schema::migrate(&connection, path)?;
     Ok(connection)
 }
@@ -51,7 +52,36 @@ pub(super) fn for_reading(path: &Path, how: &How) -> Result<Connection, StoreErr
         return Err(StoreError::NotFound { path: path.to_owned() });
     }
     check_file(path, false)?;
-    check_version(path, how)
+    match check_version(path, how, Log::Beside) {
+        // Where nothing may be written, SQLite cannot put its log there; nor does it need one that holds nothing.
+        Err(refused @ (StoreError::ReadOnly { .. } | StoreError::Failed { .. }))
+            if cfg!(unix) && is_closed(path) =>
+        {
+            check_version(path, how, Log::None).map_err(|_| refused)
+        }
+        // Who may not even read the log cannot know what is in the store.
+        Err(StoreError::Failed { .. }) if is_denied(&with_suffix(path, "-wal")) => {
+            Err(StoreError::ReadOnly { doing: "opening", path: path.to_owned() })
+        }
+        other => other,
+    }
+}
+
+fn is_denied(path: &Path) -> bool {
+    File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// Whether a connection has a log of what is not in its place yet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Beside,
+    /// Nobody writes the file while it is read, for nobody has it open.
+    None,
+}
+
+/// Whether all that was written is in the file itself.
+fn is_closed(path: &Path) -> bool {
+    fs::metadata(with_suffix(path, "-wal")).map_or(true, |log| log.len() == 0)
 }
 
 fn missing(path: &Path) -> Result<bool, StoreError> {
@@ -114,8 +144,15 @@ fn unfit(seen: &Metadata, _: bool) -> Option<&'static str> {
 }
 
 /// Looks at the version without writing anything: a newer store stays as it is, to the byte.
-fn check_version(path: &Path, how: &How) -> Result<Connection, StoreError> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY, how)?;
+fn check_version(path: &Path, how: &How, log: Log) -> Result<Connection, StoreError> {
+    let place = place(path).map_err(system("opening", path))?;
+    let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let connection = match log {
+        Log::Beside => connect(path, &place, read_only, how)?,
+        Log::None => {
+            connect(path, &unchanging(&place), read_only | OpenFlags::SQLITE_OPEN_URI, how)?
+        }
+    };
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let application = pragma("application_id").map_err(failed("opening", path))?;
     let version = pragma("user_version").map_err(failed("opening", path))?;
@@ -129,11 +166,15 @@ fn check_version(path: &Path, how: &How) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-fn connect(path: &Path, flags: OpenFlags, how: &How) -> Result<Connection, StoreError> {
+fn connect(
+    path: &Path,
+    place: &Path,
+    flags: OpenFlags,
+    how: &How,
+) -> Result<Connection, StoreError> {
     // Every connection stands behind a lock of ours.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let said = failed("opening", path);
-    let place = place(path).map_err(system("opening", path))?;
     let connection = Connection::open_with_flags(place, flags).map_err(said)?;
     connection.busy_timeout(how.busy).map_err(said)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -160,6 +201,18 @@ fn connect(path: &Path, flags: OpenFlags, how: &How) -> Result<Connection, Store
 fn place(path: &Path) -> std::io::Result<PathBuf> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
     Ok(folder(path).canonicalize()?.join(name))
+}
+
+/// The address by which SQLite opens a file that does not change.
+fn unchanging(place: &Path) -> PathBuf {
+    let escaped = |byte: &u8| match byte {
+        plain if plain.is_ascii_alphanumeric() || b"/_.-".contains(plain) => {
+            char::from(*plain).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    let path: String = place.as_os_str().as_encoded_bytes().iter().map(escaped).collect();
+    format!("file:{path}?immutable=1").into()
 }
 
 fn folder(path: &Path) -> &Path {
