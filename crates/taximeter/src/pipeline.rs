@@ -10,6 +10,7 @@ use taximeter_models::{CostOutcome, OperationId, OperationRecord, Totals};
 use taximeter_persistence::store::Store;
 use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 
+use crate::noted::Noter;
 use crate::stored::Stored;
 
 /// Prices and keeps what the collector hands over.
@@ -99,6 +100,13 @@ impl Pipeline {
 
     pub(crate) fn store(&self) -> Option<Arc<dyn Store>> {
         self.stored.as_ref().map(Stored::store)
+    }
+
+    /// Notes from now on in the store what the meter has counted.
+    pub(crate) fn note_by(&self, noter: Noter) {
+        if let Some(stored) = &self.stored {
+            stored.note_by(noter);
+        }
     }
 
     pub(crate) fn prices(&self) -> &LiveBook {
