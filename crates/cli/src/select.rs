@@ -8,13 +8,19 @@ use taximeter::history::{Period, PeriodError, Selection, SelectionError};
 
 /// When they began.
 #[derive(Args)]
+#[command(next_help_heading = "Which operations")]
 pub(crate) struct PeriodArguments {
     /// Those that began at this time or later: a time ago (90s, 30m, 24h, 7d), a day, a moment, or `all`
-    #[arg(long, value_name = "TIME", default_value = "24h")]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment)]
     pub(crate) since: String,
     /// Those that began before this time [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(crate) until: Option<String>,
+}
+
+/// A text that names a moment; which one it is, depends on when the command began.
+pub(crate) fn moment(text: &str) -> Result<String, PeriodError> {
+    Period::moment(text, Utc::now()).map(|_| text.to_owned())
 }
 
 impl PeriodArguments {
@@ -29,6 +35,7 @@ impl PeriodArguments {
 
 /// What must be true of them.
 #[derive(Args)]
+#[command(next_help_heading = "Which operations")]
 pub(crate) struct Filters {
     /// Only operations of this name
     #[arg(long, value_name = "NAME")]
