@@ -77,6 +77,27 @@ fn a_file_that_is_another_since_is_read_from_its_beginning() {
     assert_eq!((&other["records"], &other["resumed"]), (&10.into(), &serde_json::json!([])));
 }
 
+#[test]
+fn a_table_of_parts_is_not_taken_for_operations() {
+    let room = Room::of(&questions(12, TimeDelta::hours(3)));
+    for table in ["tool_calls", "llm_calls", "components"] {
+        let file = format!("{table}.csv");
+        let out =
+            ["export", "--since", "all", "--format", "csv", "--table", table, "--output", &file];
+        room.run(&out).well();
+        let said = room.run(&["import", &file, "--store", "other"]);
+        assert!(
+            said.code == 1 && said.errors.contains("export as jsonl"),
+            "{table}: {}",
+            said.errors
+        );
+    }
+    let out = ["export", "--since", "all", "--format", "csv", "--output", "operations.csv"];
+    room.run(&out).well();
+    let read = room.json(&["import", "operations.csv", "--store", "other"]);
+    assert_eq!((&read["stored"], &read["rejected"]), (&12.into(), &0.into()));
+}
+
 /// A log of Claude Code: one prompt, one reply that was written in two lines, as it streams.
 fn claude(session: &str, message: &str, output: u32) -> String {
     let at = "2026-11-20T10:00";

@@ -1,5 +1,7 @@
 //! What meters lose reaches the store, and with it everybody who asks.
 
+use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -79,4 +81,55 @@ fn what_was_open_when_a_meter_was_killed_is_told() {
     let losses = &room.json(&["report"])["health"]["losses"];
     assert_eq!((&losses["in_flight"], &losses["stored"]), (&1.into(), &1.into()));
     drop(open);
+}
+
+/// A disk of one mebibyte, nearly full.
+struct SmallDisk<'r>(&'r Room);
+
+impl Drop for SmallDisk<'_> {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path("disk")).status();
+    }
+}
+
+#[test]
+fn a_disk_that_was_full_is_told_when_there_is_room_again() {
+    let room = Room::empty();
+    fs::create_dir(room.path("disk")).unwrap();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+        .arg(room.path("disk"))
+        .output();
+    if !mount.is_ok_and(|output| output.status.success()) {
+        println!("skipped: this user may not mount a small disk");
+        return;
+    }
+    let disk = SmallDisk(&room);
+    let meter = Meter::builder().store(room.path("disk/store")).build().unwrap();
+    fs::write(room.path("disk/filler"), vec![0; 300_000]).unwrap();
+    let text = "x".repeat(4_000);
+    for _ in 0..1_000 {
+        for _ in 0..20 {
+            meter.operation("qa_response").with("note", text.as_str()).start().succeed();
+        }
+        // It says that some were lost; what it says is not what is asked here.
+        let _ = meter.flush(WAIT);
+        if meter.counts().dropped_total() > 0 {
+            break;
+        }
+    }
+    let lost = meter.counts().dropped_total();
+    assert!(lost > 0, "the disk was never full: {:?}", meter.counts());
+    fs::remove_file(room.path("disk/filler")).unwrap();
+    meter.operation("qa_response").start().succeed();
+    meter.flush(WAIT).unwrap();
+    let report = room.json(&["report", "--store", "disk/store"]);
+    let losses = &report["health"]["losses"];
+    assert_eq!(losses["lost_by_reason"]["disk_full"], lost, "{losses}");
+    assert!(losses["last_error"][1].as_str().unwrap().contains("no room"), "{losses}");
+    assert_eq!(report["total_operations"], losses["stored"]);
+    let doctor = room.run(&["doctor", "--store", "disk/store", "--width", "300"]);
+    assert!(doctor.code == 5 && doctor.output.contains("free some room"), "{}", doctor.output);
+    drop(meter);
+    drop(disk);
 }

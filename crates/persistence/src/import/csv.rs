@@ -12,13 +12,13 @@ use taximeter_models::{
     CostOutcome, LlmCall, Metadata, Money, Name, OperationRecord, Outcome, TokenUsage,
 };
 
-use super::Source;
 use super::error::{ImportError, Why};
 use super::frame::Place;
 use super::id::operation_id;
 use super::json::{moment, shortened};
 use super::output::Output;
 use super::parts::reported;
+use super::{Format, Source};
 use crate::export::csv::unguarded;
 
 /// Reads a row each.
@@ -66,7 +66,22 @@ impl CsvRows {
             String::from_utf8_lossy(name).trim().trim_start_matches('\u{feff}').to_owned()
         };
         rows.names = rows.row.iter().map(text).collect();
+        rows.refuse_parts(path)?;
         Ok(rows)
+    }
+
+    /// Rows of the tables of parts name their operation, and would be taken for it.
+    fn refuse_parts(&self, path: Option<&Path>) -> Result<(), ImportError> {
+        let has = |column: &str| self.names.iter().any(|name| name == column);
+        let is_of_parts = ["tool_name", "request_model", "component"].into_iter().any(has);
+        if is_of_parts && has("operation_id") {
+            return Err(ImportError::Unsupported {
+                path: path.map(Into::into),
+                format: Format::Csv,
+                what: "of this kind holds parts of operations alone; export as jsonl, which is read as it was",
+            });
+        }
+        Ok(())
     }
 
     /// Goes on in another stream of the same file that stands at that place.
