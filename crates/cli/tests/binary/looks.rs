@@ -86,6 +86,45 @@ fn a_wide_screen_shows_more_than_a_narrow_one_and_a_pipe_has_no_colours() {
     assert!(coloured.contains('\u{1b}'));
 }
 
+/// What is seen on a terminal of so many columns; none where there is nobody to make one.
+#[cfg(unix)]
+fn on_a_terminal(room: &Room, columns: u16) -> Option<String> {
+    let binary = env!("CARGO_BIN_EXE_taximeter");
+    let shell = format!("stty cols {columns} rows 50; exec '{binary}' report");
+    let mut script = std::process::Command::new("script");
+    script.args(["-q", "-e", "-c", &shell, "/dev/null"]).current_dir(room.folder.path());
+    script.env("HOME", room.folder.path()).env("TERM", "xterm").env_remove("NO_COLOR");
+    let output = script.stdin(std::process::Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn a_terminal_is_as_wide_as_it_says_and_has_colours() {
+    let room = Room::of(&questions(60, TimeDelta::hours(9)));
+    let (Some(narrow), Some(wide)) = (on_a_terminal(&room, 80), on_a_terminal(&room, 140)) else {
+        println!("skipped: there is no `script` that makes a terminal");
+        return;
+    };
+    for (text, most) in [(&narrow, 80), (&wide, 140)] {
+        assert!(text.contains("\u{1b}["), "a terminal has colours");
+        for line in text.lines() {
+            let plain: String =
+                line.split('\u{1b}').enumerate().fold(String::new(), |plain, (at, part)| {
+                    plain
+                        + if at == 0 {
+                            part
+                        } else {
+                            part.split_once('m').map_or(part, |(_, rest)| rest)
+                        }
+                });
+            let columns = textwrap::core::display_width(plain.trim_end());
+            assert!(columns <= most, "{columns} columns at {most}: {plain}");
+        }
+    }
+    assert!(wide.contains("failures took") && !narrow.contains("failures took"), "{wide}");
+}
+
 #[test]
 fn completions_and_the_manual_are_made() {
     let room = Room::empty();
