@@ -35,6 +35,7 @@ use crate::draw::{Screen, Tone};
     taximeter import\n  \
     taximeter import ~/.claude/projects --store data/metrics\n  \
     taximeter import metrics_demo.json operations.jsonl\n  \
+    taximeter import operations.csv --beside llm_calls.csv --beside tool_calls.csv\n  \
     taximeter import - --format jsonl < operations.jsonl"
 )]
 pub(crate) struct Arguments {
@@ -44,6 +45,9 @@ pub(crate) struct Arguments {
     /// Read everything as this format, such as session, jsonl, claude-code, codex [default: as it looks]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    /// Read this table of `tool_calls`, `llm_calls` or components beside a CSV of the operations of the same export
+    #[arg(long, value_name = "CSV", requires = "paths")]
+    beside: Vec<PathBuf>,
     /// Import turns of logs too that may still go on
     #[arg(long)]
     unfinished: bool,
@@ -155,10 +159,13 @@ fn one(
     document: &mut Imported,
 ) -> Result<(), Box<dyn Error>> {
     let mut options = ImportOptions::new().hold_back(!arguments.unfinished).now(context.now);
+    options = options.beside(arguments.beside.iter().cloned());
     if let Some(format) = arguments.format {
         options = options.format(format);
     }
-    let broken_off = match history.filter(|_| !arguments.restart) {
+    // Where tables are read side by side, all of them begin at their beginning.
+    let resumes = !arguments.restart && arguments.beside.is_empty();
+    let broken_off = match history.filter(|_| resumes) {
         Some(history) => resume::find(&**history.store(), path)?,
         None => None,
     };
@@ -178,7 +185,8 @@ fn one(
         }
         if batch.len() >= BATCH {
             document.store(history, &mut batch)?;
-            if let Some((history, progress)) = history.zip(Progress::of(path, &importer)) {
+            let progress = Progress::of(path, &importer).filter(|_| arguments.beside.is_empty());
+            if let Some((history, progress)) = history.zip(progress) {
                 resume::keep(&**history.store(), path, &progress, context.now)?;
             }
             bar.set_position(importer.position().bytes_read);

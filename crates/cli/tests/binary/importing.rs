@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
+use serde_json::Value;
 use taximeter::OperationRecord;
 use taximeter::store::{SqliteStore, Store};
 
@@ -78,24 +79,66 @@ fn a_file_that_is_another_since_is_read_from_its_beginning() {
 }
 
 #[test]
-fn a_table_of_parts_is_not_taken_for_operations() {
-    let room = Room::of(&questions(12, TimeDelta::hours(3)));
-    for table in ["tool_calls", "llm_calls", "components"] {
+fn tables_of_an_export_are_read_side_by_side() {
+    let room = Room::of(&questions(60, TimeDelta::days(3)));
+    let out = |table: &str, more: &[&str]| {
         let file = format!("{table}.csv");
-        let out =
-            ["export", "--since", "all", "--format", "csv", "--table", table, "--output", &file];
-        room.run(&out).well();
+        let arguments = [
+            "export",
+            "--since",
+            "all",
+            "--format",
+            "csv",
+            "--table",
+            table,
+            "--overwrite",
+            "--output",
+            &file,
+        ];
+        room.run(&[&arguments[..], more].concat()).well();
+        file
+    };
+    let tables = ["tool_calls", "llm_calls", "components"];
+    for table in tables {
+        let file = out(table, &[]);
+        // It is not taken for a table of operations.
         let said = room.run(&["import", &file, "--store", "other"]);
-        assert!(
-            said.code == 1 && said.errors.contains("export as jsonl"),
-            "{table}: {}",
-            said.errors
-        );
+        assert!(said.code == 1 && said.errors.contains("--beside"), "{table}: {}", said.errors);
     }
-    let out = ["export", "--since", "all", "--format", "csv", "--output", "operations.csv"];
-    room.run(&out).well();
-    let read = room.json(&["import", "operations.csv", "--store", "other"]);
-    assert_eq!((&read["stored"], &read["rejected"]), (&12.into(), &0.into()));
+    out("operations", &[]);
+    let all = [
+        "import",
+        "operations.csv",
+        "--beside",
+        "tool_calls.csv",
+        "--beside",
+        "llm_calls.csv",
+        "--beside",
+        "components.csv",
+        "--store",
+    ];
+    let read = room.json(&[&all[..], &["copy"]].concat());
+    assert_eq!((&read["stored"], &read["rejected"]), (&60.into(), &0.into()));
+    let (report, again) = (
+        room.json(&["report", "--since", "all"]),
+        room.json(&["report", "--since", "all", "--store", "copy"]),
+    );
+    for name in ["total_cost", "total_tokens", "tools", "components", "failed_operations"] {
+        assert_eq!(again[name], report[name], "{name}");
+    }
+    let calls = |report: &Value| {
+        let rows = report["by_llm"].as_array().unwrap().iter();
+        rows.map(|row| [&row["model"], &row["success"], &row["p95_seconds"]].map(Clone::clone))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(calls(&again), calls(&report));
+    // Of another export, the parts of others are told, and nothing is put where it does not belong.
+    out("operations", &["--failed"]);
+    let some = room.run(&[&all[..], &["some"]].concat());
+    assert!(some.code == 4 && some.output.contains("60 rows of tool_calls.csv"), "{}", some.output);
+    let wrong =
+        room.run(&["import", "operations.jsonl", "--beside", "tool_calls.csv", "--store", "some"]);
+    assert!(wrong.code == 1 && wrong.errors.contains("no table beside it"), "{}", wrong.errors);
 }
 
 /// A log of Claude Code: one prompt, one reply that was written in two lines, as it streams.
