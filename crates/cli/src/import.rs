@@ -166,7 +166,7 @@ fn one(
     // Where tables are read side by side, all of them begin at their beginning.
     let resumes = !arguments.restart && arguments.beside.is_empty();
     let broken_off = match history.filter(|_| resumes) {
-        Some(history) => resume::find(&**history.store(), path)?,
+        Some(history) => resume::find(&**history.store(), path, arguments.format)?,
         None => None,
     };
     let mut importer = match &broken_off {
@@ -185,7 +185,8 @@ fn one(
         }
         if batch.len() >= BATCH {
             document.store(history, &mut batch)?;
-            let progress = Progress::of(path, &importer).filter(|_| arguments.beside.is_empty());
+            let progress = Progress::of(path, arguments.format, &importer)
+                .filter(|_| arguments.beside.is_empty());
             if let Some((history, progress)) = history.zip(progress) {
                 resume::keep(&**history.store(), path, &progress, context.now)?;
             }

@@ -130,11 +130,11 @@ fn draw(screen: &mut Screen, report: &Report, detail: Detail) {
             Tone::Bad,
         );
     }
+    top::alerts(screen, report, detail);
     if report.totals.operations() == 0 {
         nothing(screen, report);
         return;
     }
-    top::alerts(screen, report, detail);
     top::attention(screen, report);
     top::numbers(screen, report);
     if report.by.is_some() {
@@ -163,6 +163,7 @@ fn draw(screen: &mut Screen, report: &Report, detail: Detail) {
 /// An empty report says what is missing, and how it comes.
 fn nothing(screen: &mut Screen, report: &Report) {
     let health = &report.health;
+    screen.heading("Nothing to show");
     screen.say("No operation began in this period.");
     match (health.first_at, health.last_at) {
         (Some(first), Some(last)) if health.operations > 0 => {

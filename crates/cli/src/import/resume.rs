@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use taximeter::StoreError;
-use taximeter::import::{Checkpoint, Importer};
+use taximeter::import::{Checkpoint, Format, Importer};
 use taximeter::store::{Note, Store};
 
 /// How far the import of one file came.
@@ -19,14 +19,17 @@ pub(super) struct Progress {
     /// The file as it was: one that was written since is read from its beginning.
     bytes: u64,
     modified_ns: u64,
+    /// As what it was read, where that was said.
+    format: Option<String>,
 }
 
 impl Progress {
     /// Where the import of a file can go on; none for folders and streams, whose files may tell of one another.
-    pub(super) fn of(path: &Path, importer: &Importer) -> Option<Self> {
+    pub(super) fn of(path: &Path, format: Option<Format>, importer: &Importer) -> Option<Self> {
         let (bytes, modified_ns) = state(path)?;
-        let bytes_read = importer.position().bytes_read;
-        Some(Self { checkpoint: importer.checkpoint()?, bytes_read, bytes, modified_ns })
+        let (checkpoint, bytes_read) = (importer.checkpoint()?, importer.position().bytes_read);
+        let format = format.map(|format| format.to_string());
+        Some(Self { checkpoint, bytes_read, bytes, modified_ns, format })
     }
 
     pub(super) fn checkpoint(&self) -> &Checkpoint {
@@ -47,11 +50,18 @@ fn state(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// How far an import of this file came that was broken off.
-pub(super) fn find(store: &dyn Store, path: &Path) -> Result<Option<Progress>, StoreError> {
+pub(super) fn find(
+    store: &dyn Store,
+    path: &Path,
+    format: Option<Format>,
+) -> Result<Option<Progress>, StoreError> {
     let Some((key, state)) = key(path).zip(state(path)) else { return Ok(None) };
     let notes = store.notes(&key)?;
     let read = notes.into_iter().find_map(|note| serde_json::from_value(note.value).ok());
-    Ok(read.filter(|found: &Progress| (found.bytes, found.modified_ns) == state))
+    let format = format.map(|format| format.to_string());
+    Ok(read.filter(|found: &Progress| {
+        (found.bytes, found.modified_ns) == state && found.format == format
+    }))
 }
 
 pub(super) fn keep(
