@@ -161,7 +161,8 @@ fn the_book_is_listed_with_prices_dates_and_sources() {
     );
     let (_, output, _) =
         run(&["models", "--provider", "openai", "--search", "gpt-4o-mini", "--json"], "");
-    let models: Vec<Value> = serde_json::from_str(&output).unwrap();
+    let document: Value = serde_json::from_str(&output).unwrap();
+    let models = document["models"].as_array().unwrap();
     let mini = models.iter().find(|model| model["model"] == "gpt-4o-mini").unwrap();
     assert_eq!(mini["card"]["rates"]["input"]["amount"], "0.15");
     assert!(mini["card"]["source"].as_str().unwrap().contains("://"));

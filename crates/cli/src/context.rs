@@ -14,10 +14,11 @@ use taximeter::report::Style;
 use taximeter::store::SqliteStore;
 
 use crate::draw::Screen;
-use crate::{Colour, Terminal};
+use crate::{Colour, Terminal, shield};
 
 pub(crate) struct Context {
     store: Option<PathBuf>,
+    /// Whether answers are documents.
     pub(crate) json: bool,
     pub(crate) style: Style,
     /// Whether a bar of progress is seen.
@@ -73,21 +74,29 @@ impl Context {
     pub(crate) fn writable(&self, create: bool) -> Result<(History, PathBuf), Box<dyn Error>> {
         let settings = Settings::load()?;
         let path = self.store_path(&settings);
-        let store = SqliteStore::at(path).summarize(Arc::new(Windows)).create(create).open()?;
+        let store = SqliteStore::at(path).summarize(Arc::new(Windows)).keep(settings.keep.into());
+        let store = store.create(create).open()?;
         let path = store.path().to_owned();
         Ok((with_settings(History::new(Arc::new(store)), &settings)?, path))
     }
 
     /// The store itself, for what only this engine can do.
     pub(crate) fn sqlite(&self) -> Result<SqliteStore, Box<dyn Error>> {
-        let path = self.store_path(&Settings::load()?);
-        Ok(SqliteStore::at(path).summarize(Arc::new(Windows)).open_to_read()?)
+        let settings = Settings::load()?;
+        let store = SqliteStore::at(self.store_path(&settings)).summarize(Arc::new(Windows));
+        Ok(store.keep(settings.keep.into()).open_to_read()?)
     }
 
     /// The same, opened to be written.
     pub(crate) fn sqlite_to_write(&self) -> Result<SqliteStore, Box<dyn Error>> {
-        let path = self.store_path(&Settings::load()?);
-        Ok(SqliteStore::at(path).summarize(Arc::new(Windows)).create(false).open()?)
+        let settings = Settings::load()?;
+        let store = SqliteStore::at(self.store_path(&settings)).summarize(Arc::new(Windows));
+        Ok(store.keep(settings.keep.into()).create(false).open()?)
+    }
+
+    /// For what goes out as it is: to a file or a pipe to the byte, to a terminal so that it does nothing to it.
+    pub(crate) fn raw<'w>(&self, output: &'w mut impl Write) -> Box<dyn Write + 'w> {
+        if self.terminal { Box::new(shield::Shield::new(output)) } else { Box::new(output) }
     }
 
     /// An answer as JSON, or as it is drawn.
@@ -98,8 +107,7 @@ impl Context {
         draw: impl FnOnce(&mut Screen, &D),
     ) -> Result<(), Box<dyn Error>> {
         if self.json {
-            serde_json::to_writer_pretty(&mut *output, document)?;
-            writeln!(output)?;
+            shield::print(output, document)?;
         } else {
             let mut screen = self.screen();
             draw(&mut screen, document);

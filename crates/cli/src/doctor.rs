@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::Args;
 use serde::Serialize;
 use taximeter::history::{Health, History, Period, VERSION, Windows};
@@ -34,8 +35,11 @@ struct Diagnosis {
     store: PathBuf,
     /// None where there is no store, or it cannot be read.
     health: Option<Health>,
-    /// What the collector of the newest session file counted: what was offered, stored and lost.
-    losses: Option<Losses>,
+    /// What the collector of the newest session file counted: what was offered, stored and lost. What the meters of the
+    /// store lost, stands in `health`.
+    losses: Option<SessionLosses>,
+    /// Whether the store may be written; none where there is none.
+    writable: Option<bool>,
     /// What is wrong, and what to do.
     problems: Vec<String>,
     /// What could be better.
@@ -50,7 +54,7 @@ struct Setting {
 }
 
 #[derive(Debug, Serialize)]
-struct Losses {
+struct SessionLosses {
     file: PathBuf,
     offered: u64,
     stored: u64,
@@ -76,6 +80,7 @@ pub(crate) fn run(
         store: context.store_path(&settings),
         health: None,
         losses: None,
+        writable: None,
         problems: Vec::new(),
         hints: Vec::new(),
     };
@@ -108,6 +113,7 @@ impl Diagnosis {
             Err(why) => return self.problems.push(why.to_string()),
         };
         store.path().clone_into(&mut self.store);
+        self.look_whether_writable();
         let prices = live_book(settings).build_anyway().in_force();
         let history = History::new(Arc::new(store)).prices(prices);
         match history.health(Period::ALL, context.now) {
@@ -131,6 +137,44 @@ impl Diagnosis {
                 self.health = Some(health);
             }
         }
+        self.look_at_meters(&history, context.now);
+    }
+
+    /// What is lost today is a problem; what was lost before may be mended by now, and is told by the way.
+    fn look_at_meters(&mut self, history: &History, now: DateTime<Utc>) {
+        let day = Period::new(Some(now - TimeDelta::hours(24)), None);
+        let Ok(today) = history.losses(day) else { return };
+        if let Some(what_to_do) = today.what_to_do().filter(|_| today.lost > 0) {
+            self.problems.push(format!(
+                "{} of {} were lost within 24 hours ({}): {what_to_do}",
+                count(today.lost),
+                counted(today.offered, "operation"),
+                today.reasons()
+            ));
+        }
+        let before = self.health.as_ref().map(|health| &health.losses);
+        if let Some(before) = before.filter(|before| before.lost > today.lost) {
+            self.hints.push(format!(
+                "before that, {} were lost",
+                counted(before.lost - today.lost, "operation")
+            ));
+        }
+        if let Some((at, said)) = &today.last_error {
+            self.hints.push(format!("at {} UTC the store refused a batch: {said}", minute(*at)));
+        }
+    }
+
+    /// The store is written by way of its log, which stands beside it: so the folder must be writable too.
+    fn look_whether_writable(&mut self) {
+        let folder = self.store.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let in_folder = tempfile::tempfile_in(folder.unwrap_or(Path::new("."))).is_ok();
+        let file = std::fs::metadata(&self.store).is_ok_and(|seen| !seen.permissions().readonly());
+        self.writable = Some(in_folder && file);
+        if !(in_folder && file) {
+            self.hints.push(
+                "this user may only read the store: questions are answered; meters and imports need to write there".into(),
+            );
+        }
     }
 
     /// The newest session file says what its collector lost.
@@ -151,7 +195,7 @@ impl Diagnosis {
         }
         if !session.collected.is_empty() {
             let (file, offered, stored) = (newest.path.clone(), of("offered"), of("stored"));
-            self.losses = Some(Losses { file, offered, stored, lost });
+            self.losses = Some(SessionLosses { file, offered, stored, lost });
         }
     }
 }
@@ -187,6 +231,9 @@ fn draw(screen: &mut Screen, document: &Diagnosis) {
             count(health.calls_without_usage),
             count(health.estimated_calls)
         ));
+    }
+    if let Some(health) = &document.health {
+        crate::report::losses(screen, &health.losses);
     }
     if let Some(losses) = &document.losses {
         screen.say(&format!(

@@ -46,19 +46,19 @@ impl Screen {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
-        for line in wrapped(text, self.width(), "") {
+        for line in wrapped(text, self.width(), 0) {
             self.text.push_str(&self.style.heading(&line));
             self.text.push('\n');
         }
     }
 
-    /// A paragraph, broken into lines.
+    /// A paragraph, broken into lines; the later ones stand under the first word, behind a number or blanks before it.
     pub(crate) fn say(&mut self, text: &str) {
         self.say_so(text, Tone::Plain);
     }
 
     pub(crate) fn say_so(&mut self, text: &str, tone: Tone) {
-        for line in wrapped(text, self.width(), "  ") {
+        for line in wrapped(text, self.width(), hanging(text)) {
             self.text.push_str(&self.toned(&line, tone));
             self.text.push('\n');
         }
@@ -98,16 +98,28 @@ pub(crate) fn toned(style: Style, text: &str, tone: Tone) -> String {
 pub(crate) fn fit(text: &str, width: u16) -> String {
     let most = usize::from(width);
     let lines = text.lines().flat_map(|line| {
-        if columns(line) <= most { vec![line.to_owned()] } else { wrapped(line, most, "  ") }
+        if columns(line) <= most { vec![line.to_owned()] } else { wrapped(line, most, 2) }
     });
     lines.fold(String::new(), |text, line| text + &line + "\n")
 }
 
+/// By how many columns the later lines of a paragraph are indented.
+fn hanging(text: &str) -> usize {
+    let blanks = text.len() - text.trim_start_matches(' ').len();
+    let digits = text[blanks..].bytes().take_while(u8::is_ascii_digit).count();
+    match text[blanks + digits..].starts_with(". ") && digits > 0 {
+        true => blanks + digits + 2,
+        false if blanks > 0 => blanks,
+        false => 2,
+    }
+}
+
 /// A text in lines of a width; the later ones are indented.
-fn wrapped(text: &str, width: usize, indent: &str) -> Vec<String> {
+fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let indent = " ".repeat(indent.min(width / 2));
     // An id or a name that has a hyphen stays whole where it fits into a line.
     let options = textwrap::Options::new(width.max(8))
-        .subsequent_indent(indent)
+        .subsequent_indent(&indent)
         .word_splitter(textwrap::WordSplitter::NoHyphenation);
     textwrap::wrap(&clean(text), options).into_iter().map(std::borrow::Cow::into_owned).collect()
 }
@@ -139,9 +151,20 @@ pub(crate) fn cut(text: &str, most: usize) -> String {
     kept
 }
 
-/// A text without what would move the cursor: names come from programs, and a name may hold anything.
+/// A text without what would move the cursor or turn the direction of what follows: names come from programs, and a name
+/// may hold anything.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+    text.chars().map(|letter| if is_hostile(letter) { '\u{fffd}' } else { letter }).collect()
+}
+
+/// Whether a terminal would do something at a character, or show those beside it in another order.
+pub(crate) fn is_hostile(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            // Marks, embeddings, overrides and isolates of the direction.
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+            // Separators of lines and paragraphs, marks of the order of bytes and of annotations, tags.
+            | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -155,6 +178,22 @@ mod tests {
         assert_eq!(cut("漢字漢字", 5), "漢字…");
         assert_eq!(cut("a\u{1b}[31mred", 20), "a\u{fffd}[31mred");
         assert_eq!(cut("abc", 0), "");
+        assert_eq!(
+            clean("a\u{202e}b\u{9b}c\u{2028}d漢\u{301}"),
+            "a\u{fffd}b\u{fffd}c\u{fffd}d漢\u{301}"
+        );
+    }
+
+    #[test]
+    fn later_lines_stand_under_the_first_word() {
+        let mut screen = Screen::new(Style::plain(24));
+        screen.say("12. the first of several things");
+        screen.say("   which is seen in those");
+        screen.say("a paragraph of some words");
+        assert_eq!(
+            screen.text,
+            "12. the first of several\n    things\n   which is seen in\n   those\na paragraph of some\n  words\n"
+        );
     }
 
     #[test]
@@ -164,6 +203,7 @@ mod tests {
             screen.heading(&"a heading of many words ".repeat(9));
             screen.say(&"x".repeat(500));
             screen.lines(&"y".repeat(500));
+            screen.say(&format!("1000. {}", "z ".repeat(300)));
             assert!(screen.text.lines().all(|line| columns(line) <= usize::from(width)));
         }
     }

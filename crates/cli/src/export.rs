@@ -14,6 +14,7 @@ use taximeter::{OperationRecord, Session};
 use crate::Ended;
 use crate::context::Context;
 use crate::select::{Filters, PeriodArguments};
+use crate::shield;
 
 #[derive(Args)]
 #[command(
@@ -57,6 +58,9 @@ enum As {
     Parquet,
 }
 
+const NO_PARQUET: &str = "exporting as Parquet: this taximeter was built without it; \
+    cargo install taximeter-cli --features parquet gives one that has it, and --format jsonl loses nothing either";
+
 pub(crate) fn run(
     arguments: &Arguments,
     context: &Context,
@@ -68,13 +72,14 @@ pub(crate) fn run(
     let format = match arguments.format {
         As::Jsonl => ExportFormat::Jsonl,
         As::Csv => ExportFormat::Csv(arguments.table),
+        As::Parquet if cfg!(not(feature = "parquet")) => return Err(NO_PARQUET.into()),
         As::Parquet => ExportFormat::Parquet,
         As::Json => return session(arguments, &history, &query, period, output),
     };
     let options = ExportOptions::new(format).overwrite(arguments.overwrite);
     let mut exporter = match &arguments.output {
         Some(path) => options.create(path)?,
-        None => options.write_to(output)?,
+        None => options.write_to(context.raw(output))?,
     };
     let damaged = each(&history, &query, |record| Ok(exporter.write(record)?))?;
     exporter.finish()?;
@@ -103,8 +108,7 @@ fn session(
     }
     session.ended_at = session.operations.iter().map(OperationRecord::ended_at).max();
     let Some(path) = &arguments.output else {
-        serde_json::to_writer_pretty(&mut *output, &session)?;
-        writeln!(output)?;
+        shield::print(output, &session)?;
         return Ok(ended(damaged));
     };
     if path.exists() && !arguments.overwrite {

@@ -33,10 +33,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DOLLARS")]
     budget: Option<Money>,
     /// The sum until this day or moment
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::select::moment)]
     total_until: Option<String>,
     /// As if it were this moment [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::select::moment)]
     at: Option<String>,
 }
 

@@ -1,5 +1,8 @@
 //! `taximeter import`: records of files into the store, each once, with what did not fit and why.
 
+mod logs;
+mod resume;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{BufRead, Write};
@@ -15,6 +18,7 @@ use taximeter::import::{Format, ImportOptions, Importer, Rejected};
 use taximeter::report::{count, counted, duration};
 use taximeter::store::MemoryStore;
 
+use self::resume::Progress;
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Screen, Tone};
@@ -24,21 +28,32 @@ use crate::draw::{Screen, Tone};
     after_help = "Formats are told apart by what is in the file: session documents, JSON lines, logs of Claude Code and the Codex \
     CLI and so on. A record that is in the store already changes nothing, so an import may be repeated. What has no cost yet \
     is priced by the prices of its day. What does not fit is shown and counted; the rest is imported (exit code 4).\n\n\
+    Without a path the logs of Claude Code and the Codex CLI are looked for: in ~/.claude and ~/.config/claude, or where \
+    CLAUDE_CONFIG_DIR says, and in ~/.codex, or where CODEX_HOME says. The import of a file that was broken off goes on where \
+    it was, as long as the file is the same.\n\n\
     Examples:\n  \
+    taximeter import\n  \
     taximeter import ~/.claude/projects --store data/metrics\n  \
     taximeter import metrics_demo.json operations.jsonl\n  \
+    taximeter import operations.csv --beside llm_calls.csv --beside tool_calls.csv\n  \
     taximeter import - --format jsonl < operations.jsonl"
 )]
 pub(crate) struct Arguments {
-    /// Files, folders, or - for standard input
-    #[arg(value_name = "FILE|DIR", required = true)]
+    /// Files, folders, or - for standard input [default: the logs of Claude Code and Codex]
+    #[arg(value_name = "FILE|DIR")]
     paths: Vec<PathBuf>,
     /// Read everything as this format, such as session, jsonl, claude-code, codex [default: as it looks]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
+    /// Read this table of `tool_calls`, `llm_calls` or components beside a CSV of the operations of the same export
+    #[arg(long, value_name = "CSV", requires = "paths")]
+    beside: Vec<PathBuf>,
     /// Import turns of logs too that may still go on
     #[arg(long)]
     unfinished: bool,
+    /// Begin at the beginning, also where an import was broken off
+    #[arg(long)]
+    restart: bool,
     /// Read and count, and store nothing
     #[arg(long)]
     dry_run: bool,
@@ -51,6 +66,10 @@ struct Imported {
     document: &'static str,
     store: Option<PathBuf>,
     dry_run: bool,
+    /// The files and folders that were read.
+    paths: Vec<PathBuf>,
+    /// Where imports went on that were broken off: the file, and the bytes of it that were read before.
+    resumed: Vec<(PathBuf, u64)>,
     bytes_read: u64,
     /// Records that were read.
     records: u64,
@@ -87,6 +106,7 @@ pub(crate) fn run(
         taximeter_version: VERSION,
         document: "import",
         dry_run: arguments.dry_run,
+        paths: paths(arguments)?,
         ..Imported::default()
     };
     let history = if arguments.dry_run {
@@ -96,7 +116,7 @@ pub(crate) fn run(
         document.store = Some(path);
         Some(history)
     };
-    for path in &arguments.paths {
+    for path in &document.paths.clone() {
         if path.as_os_str() == "-" {
             // A stream is put down first, so that its format can be told by its beginning.
             let mut file = tempfile::NamedTempFile::new()?;
@@ -116,6 +136,20 @@ pub(crate) fn run(
     Ok(if document.rejected > 0 { Ended::SomeRowsUnread } else { Ended::Done })
 }
 
+/// What is to be read: what is named, or the logs that are found.
+fn paths(arguments: &Arguments) -> Result<Vec<PathBuf>, String> {
+    if !arguments.paths.is_empty() {
+        return Ok(arguments.paths.clone());
+    }
+    let found = logs::folders(|name| std::env::var_os(name));
+    if found.is_empty() {
+        return Err("importing logs: neither Claude Code (~/.claude/projects) nor the Codex CLI (~/.codex/sessions) has any \
+                    here; name a file or folder"
+            .into());
+    }
+    Ok(found)
+}
+
 /// One file or folder.
 fn one(
     arguments: &Arguments,
@@ -125,10 +159,23 @@ fn one(
     document: &mut Imported,
 ) -> Result<(), Box<dyn Error>> {
     let mut options = ImportOptions::new().hold_back(!arguments.unfinished).now(context.now);
+    options = options.beside(arguments.beside.iter().cloned());
     if let Some(format) = arguments.format {
         options = options.format(format);
     }
-    let mut importer = options.open(path)?;
+    // Where tables are read side by side, all of them begin at their beginning.
+    let resumes = !arguments.restart && arguments.beside.is_empty();
+    let broken_off = match history.filter(|_| resumes) {
+        Some(history) => resume::find(&**history.store(), path, arguments.format)?,
+        None => None,
+    };
+    let mut importer = match &broken_off {
+        Some(progress) => options.resume(path, progress.checkpoint())?,
+        None => options.open(path)?,
+    };
+    if let Some(progress) = broken_off.filter(|progress| progress.bytes_read > 0) {
+        document.resumed.push((path.to_owned(), progress.bytes_read));
+    }
     let bar = bar(context, &importer);
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(item) = importer.next() {
@@ -138,11 +185,19 @@ fn one(
         }
         if batch.len() >= BATCH {
             document.store(history, &mut batch)?;
+            let progress = Progress::of(path, arguments.format, &importer)
+                .filter(|_| arguments.beside.is_empty());
+            if let Some((history, progress)) = history.zip(progress) {
+                resume::keep(&**history.store(), path, &progress, context.now)?;
+            }
             bar.set_position(importer.position().bytes_read);
             bar.set_message(format!("{} records", count(document.records)));
         }
     }
     document.store(history, &mut batch)?;
+    if let Some(history) = history {
+        resume::forget(&**history.store(), path)?;
+    }
     bar.finish_and_clear();
     let counts = importer.counts();
     document.duplicates += counts.duplicates;
@@ -208,6 +263,13 @@ fn bar(context: &Context, importer: &Importer) -> ProgressBar {
 
 fn draw(screen: &mut Screen, document: &Imported) {
     let took = duration(Duration::try_from_secs_f64(document.seconds).unwrap_or_default());
+    for (path, bytes) in &document.resumed {
+        screen.say(&format!(
+            "{}: went on behind {} bytes, where an import was broken off (--restart begins again)",
+            path.display(),
+            count(*bytes)
+        ));
+    }
     screen.say(&format!("read {} in {took}", counted(document.records, "record")));
     match &document.store {
         Some(store) => screen.say_so(
@@ -220,6 +282,9 @@ fn draw(screen: &mut Screen, document: &Imported) {
             Tone::Good,
         ),
         None => screen.say("stored none: a dry run"),
+    }
+    if document.records > 0 && document.store.is_some() {
+        screen.say("taximeter report --since 30d --by day shows what each day and LLM came to");
     }
     for (number, what) in [
         (document.duplicates, "told again of what had been counted"),

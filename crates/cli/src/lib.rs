@@ -39,9 +39,9 @@ mod report;
 mod reprice;
 mod select;
 mod shell;
+mod shield;
 mod show;
 mod sql;
-
 mod store;
 mod terminal;
 mod top;
@@ -56,6 +56,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use self::context::Context;
 pub use self::terminal::{Colour, Terminal};
+
+/// Above the options that every command has.
+const EVERYWHERE: &str = "Options of every command";
 
 #[derive(Parser)]
 #[command(
@@ -72,16 +75,18 @@ pub use self::terminal::{Colour, Terminal};
 )]
 struct Arguments {
     /// The store: its file, or the folder that it is in [default: as the library finds it, see `taximeter doctor`]
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", help_heading = EVERYWHERE)]
     store: Option<PathBuf>,
-    /// Print JSON
-    #[arg(long, global = true)]
+    /// Print one JSON document; its names are in docs/FORMATS.md
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
-    /// Whether there are colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", value_enum)]
+    /// Whether there are colours: auto, always, never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", value_enum, hide_possible_values = true,
+        help_heading = EVERYWHERE)]
     color: Colour,
     /// Columns of a line [default: those of the terminal, or COLUMNS, or 80]
-    #[arg(long, global = true, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(20..))]
+    #[arg(long, global = true, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(20..),
+        help_heading = EVERYWHERE)]
     width: Option<u16>,
     #[command(subcommand)]
     command: Command,
@@ -199,7 +204,9 @@ pub fn run_at<A: Into<OsString> + Clone>(
         Err(error) if is_broken_pipe(&*error) => 0,
         Err(error) => {
             // There is nobody left to tell where this fails.
-            let _ = writeln!(errors, "error: {}", with_causes(&*error));
+            let said = with_causes(&*error);
+            let lines: Vec<_> = said.lines().map(draw::clean).collect();
+            let _ = writeln!(errors, "error: {}", lines.join("\n"));
             1
         }
     }

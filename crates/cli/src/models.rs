@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Value, json};
 use taximeter::Unit;
+use taximeter::history::VERSION;
 use taximeter::pricing::{Model, RateCard, Selectors};
 use taximeter::report::Style;
 
@@ -15,6 +16,7 @@ use crate::book::BookArguments;
 use crate::context::Context;
 use crate::draw::{Column, Grid, fit};
 use crate::price::word;
+use crate::shield;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -53,7 +55,13 @@ pub(crate) fn run(
     models.sort_by_key(|model| (model.provider.clone(), model.id.clone()));
     if context.json {
         let rows: Vec<_> = models.iter().map(|model| row(model, at)).collect();
-        writeln!(output, "{:#}", Value::from(rows))?;
+        let document = json!({
+            "taximeter_version": VERSION,
+            "document": "models",
+            "as_of": book.as_of(),
+            "models": rows,
+        });
+        shield::print(output, &document)?;
     } else {
         write!(output, "{}", table(&models, at, context.style))?;
         let as_of = book.as_of().map_or_else(|| "an unknown day".into(), |day| day.to_string());
@@ -73,7 +81,7 @@ fn card(model: &Model, at: DateTime<Utc>) -> Option<&RateCard> {
 fn table(models: &[&Model], at: DateTime<Utc>, style: Style) -> String {
     let mut grid = Grid::new([
         Column::name("provider"),
-        Column::text("LLM", 0),
+        Column::beginning("LLM", 28),
         Column::number("input", 1),
         Column::number("cache read", 3),
         Column::number("output", 0),

@@ -6,6 +6,7 @@ use std::io::Write;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use serde_json::{Value, json};
+use taximeter::history::VERSION;
 use taximeter::pricing::{Query, Selector, Selectors};
 use taximeter::report::{Style, count};
 use taximeter::{CostEstimate, CostOutcome, TokenUsage, Unit, UsageBuilder};
@@ -14,6 +15,7 @@ use crate::Ended;
 use crate::book::BookArguments;
 use crate::context::Context;
 use crate::draw::{Column, Grid, fit};
+use crate::shield;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -103,7 +105,7 @@ pub(crate) fn run(
     let provider = arguments.provider.as_deref();
     let cost = book.price(&Query { provider, model, at, usage: &usage, selectors: &selectors });
     if context.json {
-        writeln!(output, "{:#}", document(&cost))?;
+        shield::print(output, &document(&cost))?;
     } else {
         let text = text(&cost, model, context.style);
         write!(output, "{}", fit(&text, context.style.width))?;
@@ -125,6 +127,8 @@ fn usage(arguments: &Arguments) -> UsageBuilder {
 fn document(cost: &CostOutcome) -> Value {
     let mut document = serde_json::to_value(cost).unwrap_or_default();
     if let Value::Object(fields) = &mut document {
+        fields.insert("taximeter_version".into(), json!(VERSION));
+        fields.insert("document".into(), json!("price"));
         let total = cost.amount().map(|(amount, _)| amount);
         fields.insert("total".into(), json!(total));
         fields.insert("known".into(), json!(cost.is_known()));

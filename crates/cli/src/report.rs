@@ -10,7 +10,8 @@ use std::io::Write;
 
 use clap::Args;
 use taximeter::Money;
-use taximeter::history::{Ask, By, Report};
+use taximeter::history::{Ask, By, History, Report};
+use taximeter::report::{count, counted};
 
 use crate::Ended;
 use crate::context::Context;
@@ -18,6 +19,7 @@ use crate::draw::{NONE, Screen, Tone, minute};
 use crate::select::{Filters, PeriodArguments};
 
 pub(crate) use self::people::advised;
+pub(crate) use self::top::losses;
 
 #[derive(Args)]
 #[command(
@@ -42,10 +44,10 @@ pub(crate) struct Arguments {
     /// What may be spent in this month, in US dollars
     #[arg(long, value_name = "DOLLARS")]
     budget: Option<Money>,
-    /// Tell more: every spender, component, error and advice
+    /// Tell more: every alert, LLM, spender, component and advice
     #[arg(long, short)]
     verbose: bool,
-    /// Tell all: the newest operations too
+    /// Tell all: the newest operations too, and where the numbers come from
     #[arg(long)]
     debug: bool,
 }
@@ -84,9 +86,38 @@ pub(crate) fn run(
         let mut screen = context.screen();
         screen.heading("The newest operations");
         crate::ops::list(&mut screen, &history.operations(&query)?.0);
+        made_of(&mut screen, &history, &report)?;
         write!(output, "\n{}", screen.into_text())?;
     }
     Ok(Ended::Done)
+}
+
+/// Where the numbers come from.
+fn made_of(
+    screen: &mut Screen,
+    history: &History,
+    report: &Report,
+) -> Result<(), taximeter::StoreError> {
+    screen.heading("Where the numbers come from");
+    let whole = ["minutes", "hours", "days"].into_iter().zip(history.store().sums_since()?);
+    let whole: Vec<_> = whole
+        .map(|(level, since)| {
+            let since =
+                since.map_or_else(|| "the beginning".into(), |at| format!("{} UTC", minute(at)));
+            format!("{level} since {since}")
+        })
+        .collect();
+    screen.say(&format!("The sums of {} are whole.", whole.join(", of ")));
+    screen.say(&format!(
+        "Alerts, savings, failures of tools and where the time goes are of {}.",
+        report.savings.looked_at
+    ));
+    screen.say(&format!(
+        "The store has {} bytes; the price book has {}.",
+        count(report.health.bytes),
+        counted(history.price_book().models().count() as u64, "LLM")
+    ));
+    Ok(())
 }
 
 /// The screen of field order: what needs attention first, how far to trust it last.
@@ -99,6 +130,7 @@ fn draw(screen: &mut Screen, report: &Report, detail: Detail) {
             Tone::Bad,
         );
     }
+    top::alerts(screen, report, detail);
     if report.totals.operations() == 0 {
         nothing(screen, report);
         return;
@@ -108,8 +140,11 @@ fn draw(screen: &mut Screen, report: &Report, detail: Detail) {
     if report.by.is_some() {
         tables::groups(screen, report);
     } else {
+        top::budget(screen, report);
         over_time::spend(screen, report, detail);
+        over_time::tokens(screen, report, detail);
         over_time::latency(screen, report);
+        over_time::latency_by_llm(screen, report, detail);
         over_time::requests(screen, report);
         tables::time(screen, report, detail);
         tables::llms(screen, report);
@@ -128,12 +163,13 @@ fn draw(screen: &mut Screen, report: &Report, detail: Detail) {
 /// An empty report says what is missing, and how it comes.
 fn nothing(screen: &mut Screen, report: &Report) {
     let health = &report.health;
+    screen.heading("Nothing to show");
     screen.say("No operation began in this period.");
     match (health.first_at, health.last_at) {
         (Some(first), Some(last)) if health.operations > 0 => {
             screen.say(&format!(
                 "The store has {} operations, from {} to {} UTC: taximeter report --since all",
-                health.operations,
+                count(health.operations),
                 minute(first),
                 minute(last)
             ));

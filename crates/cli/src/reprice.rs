@@ -22,6 +22,7 @@ use self::files::{SessionAt, Written};
 use crate::book::BookArguments;
 use crate::context::Context;
 use crate::draw::fit;
+use crate::shield;
 use crate::{Ended, price};
 
 #[derive(Args)]
@@ -106,7 +107,7 @@ pub(crate) fn run(
         None => over_store(arguments, &context.history()?, &repricer)?,
     };
     if context.json {
-        writeln!(output, "{:#}", document::document(&outcome, &target, arguments.write))?;
+        shield::print(output, &document::document(&outcome, &target, arguments.write))?;
     } else {
         let text = tables::text(&outcome, &target, arguments.write, context.style);
         write!(output, "{}", fit(&text, context.style.width))?;

@@ -6,15 +6,23 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use taximeter::history::{Period, PeriodError, Selection, SelectionError};
 
+/// Above the options that say which operations are meant.
+const WHICH: &str = "Which operations";
+
 /// When they began.
 #[derive(Args)]
 pub(crate) struct PeriodArguments {
     /// Those that began at this time or later: a time ago (90s, 30m, 24h, 7d), a day, a moment, or `all`
-    #[arg(long, value_name = "TIME", default_value = "24h")]
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = moment, help_heading = WHICH)]
     pub(crate) since: String,
     /// Those that began before this time [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = moment, help_heading = WHICH)]
     pub(crate) until: Option<String>,
+}
+
+/// A text that names a moment; which one it is, depends on when the command began.
+pub(crate) fn moment(text: &str) -> Result<String, PeriodError> {
+    Period::moment(text, Utc::now()).map(|_| text.to_owned())
 }
 
 impl PeriodArguments {
@@ -31,43 +39,43 @@ impl PeriodArguments {
 #[derive(Args)]
 pub(crate) struct Filters {
     /// Only operations of this name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = WHICH)]
     operation: Option<String>,
     /// Only those for this user
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = WHICH)]
     user: Option<String>,
     /// Only those of this conversation
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = WHICH)]
     session: Option<String>,
     /// Only those with this tag
-    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair, help_heading = WHICH)]
     tags: Vec<(String, String)>,
     /// Only those with this metadata; a value that is no JSON is a text
-    #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long = "metadata", value_name = "NAME=VALUE", value_parser = pair, help_heading = WHICH)]
     metadata: Vec<(String, String)>,
     /// Only those that called this tool
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = WHICH)]
     tool: Option<String>,
     /// Only those that asked an LLM of this provider
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = WHICH)]
     provider: Option<String>,
     /// Only those that asked this LLM
-    #[arg(long, value_name = "[PROVIDER/]NAME", alias = "model")]
+    #[arg(long, value_name = "[PROVIDER/]NAME", alias = "model", help_heading = WHICH)]
     llm: Option<String>,
     /// Only those with this component
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = WHICH)]
     component: Option<String>,
     /// Only those that ended so: success, failure, abandoned
-    #[arg(long, value_name = "OUTCOME", conflicts_with = "failed")]
+    #[arg(long, value_name = "OUTCOME", conflicts_with = "failed", help_heading = WHICH)]
     outcome: Option<String>,
     /// Only those that failed
-    #[arg(long)]
+    #[arg(long, help_heading = WHICH)]
     failed: bool,
     /// Only those with an error of this category, such as timeout or `rate_limit`
-    #[arg(long, value_name = "CATEGORY")]
+    #[arg(long, value_name = "CATEGORY", help_heading = WHICH)]
     error: Option<String>,
     /// Only those that took so long or longer: 250ms, 2s, 5m
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", help_heading = WHICH)]
     longer: Option<String>,
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn man(arguments: &Man, output: &mut impl Write) -> Result<Ended, Box
                 .clone()
         }
     };
-    clap_mangen::Man::new(page).render(output)?;
+    let source = concat!("taximeter ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(page).source(source).manual("taximeter").render(output)?;
     Ok(Ended::Done)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use taximeter::StoreError;
 use taximeter::history::VERSION;
 use taximeter::report::count;
 use taximeter::store::{Answer, Sql};
@@ -65,9 +66,9 @@ pub(crate) fn run(
     (question.since, question.until) = (period.since, period.until);
     question.rows = arguments.limit;
     question.timeout = Duration::from_secs(arguments.timeout);
-    let answer = context.sqlite()?.sql(&question)?;
+    let answer = context.sqlite()?.sql(&question).map_err(explained)?;
     if arguments.csv {
-        csv(&answer, output)?;
+        csv(&answer, &mut context.raw(output))?;
     } else {
         let Answer { columns, rows, cut, damaged, .. } = &answer;
         let (cut, damaged) = (*cut, *damaged);
@@ -76,6 +77,18 @@ pub(crate) fn run(
         context.print(output, &table, draw)?;
     }
     Ok(if answer.damaged > 0 { Ended::SomeRowsUnread } else { Ended::Done })
+}
+
+/// What the engine says is wrong with a statement is enough; what it forbids is told with why.
+fn explained(error: StoreError) -> Box<dyn Error> {
+    let StoreError::Failed { source, .. } = &error else { return error.into() };
+    let said = source.to_string();
+    if said.contains("not authorized") || said.contains("authorization denied") {
+        let why = "asking by SQL: nothing can be changed by it, and nothing read but operations, components, tool_calls \
+                   and llm_calls; write one SELECT";
+        return why.into();
+    }
+    format!("asking by SQL: {}", said.trim_end_matches(": Error code 1: SQL logic error")).into()
 }
 
 fn text(value: &Value) -> String {

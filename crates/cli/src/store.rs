@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use taximeter::Settings;
 use taximeter::history::VERSION;
 use taximeter::report::count;
 use taximeter::store::{Store as _, StoreStats};
@@ -81,8 +82,40 @@ struct Stats {
     sealed_bytes: u64,
     bytes_per_operation: Option<u64>,
     known_again: u64,
+    /// What is kept, for how long, and since when it is whole.
+    keep: Vec<Kept>,
     /// What takes how many bytes, the largest first.
     disk_use: Vec<(String, u64)>,
+}
+
+/// What is kept, and for how long.
+#[derive(Debug, Serialize)]
+struct Kept {
+    /// `operations`, `bytes`, or the sums of `minutes`, `hours` or `days`.
+    what: &'static str,
+    /// The setting, such as `keep.minutes`, as it is in force.
+    setting: String,
+    /// Where the setting comes from.
+    from: String,
+    /// Since when all are there; none where none was removed, and for bytes.
+    since: Option<DateTime<Utc>>,
+}
+
+fn kept(settings: &Settings, since: [Option<DateTime<Utc>>; 3]) -> Vec<Kept> {
+    let [minutes, hours, days] = since;
+    let sums = [("minutes", minutes), ("hours", hours), ("days", days)];
+    let all = [("operations", None), ("bytes", None)].into_iter().chain(sums);
+    let in_force = settings.in_force();
+    let found = |what: &str| {
+        let key = format!("keep.{what}");
+        let set = in_force.iter().find(|(known, _, _)| *known == key);
+        set.map_or_else(Default::default, |(_, value, from)| (value.clone(), from.to_string()))
+    };
+    all.map(|(what, since)| {
+        let (setting, from) = found(what);
+        Kept { what, setting, from, since }
+    })
+    .collect()
 }
 
 pub(crate) fn run(
@@ -101,6 +134,7 @@ pub(crate) fn run(
     let store = context.sqlite()?;
     let mut stats = Stats::of(store.path().to_owned(), &store.stats()?);
     stats.disk_use = store.disk_use()?;
+    stats.keep = kept(&Settings::load()?, store.sums_since()?);
     context.print(output, &stats, draw)?;
     Ok(Ended::Done)
 }
@@ -260,6 +294,7 @@ impl Stats {
             sealed_bytes: stats.sealed_bytes,
             bytes_per_operation: stats.bytes.checked_div(operations),
             known_again: stats.known,
+            keep: Vec::new(),
             disk_use: Vec::new(),
         }
     }
@@ -280,6 +315,27 @@ fn draw(screen: &mut Screen, stats: &Stats) {
     let each = stats.bytes_per_operation.map_or_else(|| NONE.into(), count);
     grid.row(["  an operation".into(), each]);
     grid.row(["came again, and count once".into(), count(stats.known_again)]);
+    screen.grid(&grid);
+    screen.heading("What is kept");
+    let mut grid = Grid::new([
+        Column::name("what"),
+        Column::text("for how long", 0),
+        Column::text("whole since (UTC)", 1),
+        Column::text("set by", 2),
+    ]);
+    for kept in &stats.keep {
+        let name = match kept.what {
+            "operations" | "bytes" => kept.what.to_owned(),
+            level => format!("sums of {level}"),
+        };
+        let since = match (kept.since, kept.what) {
+            (_, "bytes") => String::new(),
+            (None, "operations") => stats.first_at.map_or_else(String::new, minute),
+            (None, _) => "the beginning".into(),
+            (Some(at), _) => minute(at),
+        };
+        grid.row([name, kept.setting.clone(), since, kept.from.clone()]);
+    }
     screen.grid(&grid);
     screen.heading("What takes the room");
     let mut grid = Grid::new([Column::name("table or index"), Column::number("bytes", 0)]);

@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "7d")]
     window: Window,
     /// Where the window ends [default: now]
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = crate::select::moment)]
     at: Option<String>,
     #[command(flatten)]
     only: Filters,
@@ -87,11 +87,25 @@ fn draw(screen: &mut Screen, shown: &Trend) {
     if let Some(why) = &shown.why_cost {
         why_cost(screen, why);
     }
-    for finding in &trend.bottlenecks {
-        screen.say(&format!("stands out: {finding}"));
+    listed(screen, "What stands out", "bottlenecks", &trend.bottlenecks, &trend.operation_type);
+    let advice = &trend.optimization_suggestions;
+    listed(screen, "What to do", "advise", advice, &trend.operation_type);
+}
+
+/// So many are listed.
+const LISTED: usize = 5;
+
+fn listed(screen: &mut Screen, title: &str, command: &str, all: &[impl ToString], name: &str) {
+    if all.is_empty() {
+        return;
     }
-    for advice in &trend.optimization_suggestions {
-        screen.say(&format!("advice: {advice}"));
+    screen.heading(title);
+    for (at, one) in all.iter().take(LISTED).enumerate() {
+        screen.say(&format!("{}. {}", at + 1, one.to_string()));
+    }
+    let more = all.len().saturating_sub(LISTED);
+    if more > 0 {
+        screen.say(&format!("   and {more} more: taximeter {command} --operation {name}"));
     }
 }
 

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::clock::{Clock, SystemClock, Time};
 use crate::closed::Closed;
-use crate::counts::{Counts, LossReason};
+use crate::counts::{Counts, CountsReader, LossReason};
 use crate::ending::Ending;
 use crate::handle::Handle;
 use crate::ids::{IdSource, Ids, SystemIds};
@@ -374,6 +374,12 @@ impl Collector {
         self.inner.as_ref().map(|inner| inner.shared.counts()).unwrap_or_default()
     }
 
+    /// Reads the counts later on, without keeping the collector alive: for a sink, which is asked by the collector's own
+    /// worker. None where it is switched off.
+    pub fn counts_reader(&self) -> Option<CountsReader> {
+        self.inner.as_ref().map(|inner| CountsReader(Arc::downgrade(&inner.shared)))
+    }
+
     /// The time of day by the collector's clock; none where it is switched off.
     pub fn now(&self) -> Option<DateTime<Utc>> {
         let shared = &self.inner.as_ref()?.shared;
@@ -522,7 +528,7 @@ impl Shared {
         self.intake.bytes().give_back(bytes);
     }
 
-    fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let mut counts = self.intake.counts();
         counts.cardinality = self.worker.names_above_limit();
         counts

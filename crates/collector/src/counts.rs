@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Weak;
+
+use crate::collector::Shared;
 
 /// Why an ended operation did not reach its sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +71,31 @@ impl LossReason {
 impl fmt::Display for LossReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// Reads the counts of a collector without keeping it alive; see
+/// [`Collector::counts_reader`](crate::Collector::counts_reader).
+///
+/// ```
+/// use taximeter_collector::Collector;
+///
+/// let collector = Collector::builder().build()?;
+/// let reader = collector.counts_reader().expect("it is on");
+/// collector.operation("qa_response").start().succeed();
+/// assert_eq!(reader.read().expect("the collector is there").offered, 1);
+///
+/// drop(collector);
+/// assert!(reader.read().is_none());
+/// # Ok::<(), taximeter_collector::CollectorError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct CountsReader(pub(crate) Weak<Shared>);
+
+impl CountsReader {
+    /// The counts of now; none where the collector is gone.
+    pub fn read(&self) -> Option<Counts> {
+        self.0.upgrade().map(|shared| shared.counts())
     }
 }
 

@@ -74,7 +74,7 @@ mod worker;
 pub use chunk::{Batch, OVERFLOW, PackedRecords};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collector::{Builder, Collector, CollectorError};
-pub use counts::{Counts, LossReason};
+pub use counts::{Counts, CountsReader, LossReason};
 pub use current::{Entered, current};
 pub use ending::{Ending, kinds as ending_kinds};
 pub use future::{Metered, MeteredExt, Within};

@@ -8,11 +8,12 @@ use std::time::Duration;
 use taximeter_collector::{
     Clock, Collector, IdSource, Limits, Redaction, Sink, SystemClock, SystemIds,
 };
-use taximeter_models::Metadata;
+use taximeter_models::{Metadata, Name};
 use taximeter_persistence::store::{Durability, Store};
 use taximeter_pricing::{LiveBook, LiveBookBuilder, PriceBook, ReadBookError};
 
 use crate::meter::{Meter, State};
+use crate::noted::Noter;
 use crate::pipeline::Pipeline;
 use crate::stored::Stored;
 use crate::{Error, PricingSettings, Settings, global};
@@ -30,6 +31,8 @@ pub struct MeterBuilder {
     ids: Option<Arc<dyn IdSource>>,
     further: Vec<Arc<dyn Sink>>,
     store: Option<Arc<dyn Store>>,
+    #[cfg(feature = "store")]
+    keep: Option<taximeter_persistence::store::Keep>,
 }
 
 impl Default for MeterBuilder {
@@ -45,6 +48,8 @@ impl Default for MeterBuilder {
             ids: None,
             further: Vec::new(),
             store: None,
+            #[cfg(feature = "store")]
+            keep: None,
         }
     }
 }
@@ -119,6 +124,29 @@ impl MeterBuilder {
     pub fn durability(mut self, durability: Durability) -> Self {
         self.settings.durability = durability;
         self.settings.set_by_program("durability");
+        self
+    }
+
+    /// How long what is stored is kept, whatever the settings say. Default: what the settings `keep` say. Needs the
+    /// feature `store`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "store")] {
+    /// use std::time::Duration;
+    /// use taximeter::Meter;
+    /// use taximeter::store::{Keep, Level};
+    ///
+    /// const DAY: Duration = Duration::from_secs(86_400);
+    /// # let folder = tempfile::tempdir()?;
+    /// let keep = Keep::default().operations_for(90 * DAY).sums_for(Level::Hour, 400 * DAY);
+    /// let meter = Meter::builder().store(folder.path()).keep(keep).build()?;
+    /// # assert!(meter.store().is_some());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(feature = "store")]
+    pub fn keep(mut self, keep: taximeter_persistence::store::Keep) -> Self {
+        self.keep = Some(keep);
         self
     }
 
@@ -217,7 +245,7 @@ impl MeterBuilder {
             let ids = self.ids.as_deref().unwrap_or(&SystemIds);
             format!("session-{}", ids.next(started_at))
         };
-        let session_id = self.settings.session_id.clone().unwrap_or_else(made).into();
+        let session_id: Name = self.settings.session_id.clone().unwrap_or_else(made).into();
         let collector = if self.settings.enabled {
             let mut builder = Collector::builder()
                 .sink(Arc::clone(&pipeline))
@@ -230,7 +258,13 @@ impl MeterBuilder {
             if let Some(ids) = self.ids {
                 builder = builder.ids(ids);
             }
-            builder.build()?
+            let collector = builder.build()?;
+            if let Some(counts) = collector.counts_reader() {
+                // Several meters may have one session, but each has counts of its own.
+                let meter = SystemIds.next(started_at);
+                pipeline.note_by(Noter::new(counts, meter, session_id.clone()));
+            }
+            collector
         } else {
             Collector::off()
         };
@@ -263,8 +297,24 @@ impl MeterBuilder {
         match (self.store.take(), &self.settings.store) {
             (Some(store), _) => Ok(Some(store)),
             (None, None) => Ok(None),
-            (None, Some(path)) => open(path, self.settings.durability).map(Some),
+            (None, Some(path)) => self.open_at(path).map(Some),
         }
+    }
+
+    #[cfg(feature = "store")]
+    fn open_at(&self, path: &Path) -> Result<Arc<dyn Store>, Error> {
+        use taximeter_persistence::store::SqliteStore;
+
+        let keep = self.keep.unwrap_or_else(|| self.settings.keep.into());
+        let store = SqliteStore::at(path).durability(self.settings.durability).keep(keep);
+        let store = store.summarize(Arc::new(crate::history::Windows)).open()?;
+        Ok(Arc::new(store))
+    }
+
+    #[cfg(not(feature = "store"))]
+    #[expect(clippy::unused_self, reason = "with the feature `store` it is used")]
+    fn open_at(&self, path: &Path) -> Result<Arc<dyn Store>, Error> {
+        Err(Error::NoStore { path: path.to_owned() })
     }
 
     fn live_book(&mut self) -> LiveBookBuilder {
@@ -283,20 +333,6 @@ impl MeterBuilder {
         }
         live
     }
-}
-
-#[cfg(feature = "store")]
-fn open(path: &Path, durability: Durability) -> Result<Arc<dyn Store>, Error> {
-    use taximeter_persistence::store::SqliteStore;
-
-    let store = SqliteStore::at(path).durability(durability);
-    let store = store.summarize(Arc::new(crate::history::Windows)).open()?;
-    Ok(Arc::new(store))
-}
-
-#[cfg(not(feature = "store"))]
-fn open(path: &Path, _: Durability) -> Result<Arc<dyn Store>, Error> {
-    Err(Error::NoStore { path: path.to_owned() })
 }
 
 impl fmt::Debug for MeterBuilder {

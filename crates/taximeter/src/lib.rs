@@ -73,6 +73,7 @@ pub mod history;
 mod meter;
 #[cfg(feature = "prometheus")]
 pub mod metrics;
+mod noted;
 mod pipeline;
 mod questions;
 #[cfg(feature = "report")]
@@ -90,18 +91,20 @@ pub use global::{
     MeterExt, WithMeter, global, install, meter, operation, reset, scope, scope_async, with_meter,
 };
 pub use meter::Meter;
-pub use settings::{Origin, PricingSettings, RedactionSettings, Settings, SettingsError};
+pub use settings::{
+    KeepSettings, Origin, PricingSettings, RedactionSettings, Settings, SettingsError,
+};
 #[cfg(feature = "system-metrics")]
 pub use system::{SystemMetrics, SystemSampler};
 
 pub use taximeter_analysis as analysis;
 pub use taximeter_analysis::{SessionSummary, Thresholds, TrendConfig, Window};
 pub use taximeter_collector::{
-    Batch, Clock, Collector, CollectorError, ComponentGuard, Counts, Ending, Entered, Field,
-    FlushError, Handle, IdSource, Limits, LlmGuard, LlmStart, LossReason, ManualClock, MemorySink,
-    MetaValue, Metered, MeteredExt, NullSink, OVERFLOW, Operation, OperationBuilder, PackedRecords,
-    Redacted, Redaction, RemoteParent, Sink, SinkError, SystemClock, SystemIds, ToolGuard,
-    ToolStart, WhenFull, Within, current, ending_kinds,
+    Batch, Clock, Collector, CollectorError, ComponentGuard, Counts, CountsReader, Ending, Entered,
+    Field, FlushError, Handle, IdSource, Limits, LlmGuard, LlmStart, LossReason, ManualClock,
+    MemorySink, MetaValue, Metered, MeteredExt, NullSink, OVERFLOW, Operation, OperationBuilder,
+    PackedRecords, Redacted, Redaction, RemoteParent, Sink, SinkError, SystemClock, SystemIds,
+    ToolGuard, ToolStart, WhenFull, Within, current, ending_kinds,
 };
 #[cfg(feature = "macros")]
 pub use taximeter_macros::{metered, tool};

@@ -10,6 +10,7 @@ use taximeter_models::{Charge, CostOutcome, OperationId, OperationRecord, Totals
 use taximeter_persistence::store::Store;
 use taximeter_pricing::{BookRef, Charges, LiveBook, PriceBook};
 
+use crate::noted::Noter;
 use crate::stored::Stored;
 
 /// Prices and keeps what the collector hands over.
@@ -114,6 +115,13 @@ impl Pipeline {
     #[cfg(feature = "prometheus")]
     pub(crate) fn metrics(&self) -> &crate::metrics::Metrics {
         &self.metrics
+    }
+
+    /// Notes from now on in the store what the meter has counted.
+    pub(crate) fn note_by(&self, noter: Noter) {
+        if let Some(stored) = &self.stored {
+            stored.note_by(noter);
+        }
     }
 
     pub(crate) fn prices(&self) -> &LiveBook {

@@ -1,5 +1,7 @@
 //! The settings of a meter: defaults, then `taximeter.toml`, then the environment; each knows where it comes from.
 
+mod keep;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use taximeter_collector::{Limits, Redaction};
 use taximeter_persistence::store::Durability;
 use thiserror::Error;
 
+pub use self::keep::KeepSettings;
+
 /// The settings of a [`Meter`](crate::Meter).
 ///
 /// | Key | In the environment | Default |
@@ -21,6 +25,9 @@ use thiserror::Error;
 /// | `data_dir` | `TAXIMETER_DATA_DIR` | `data/metrics` |
 /// | `store` | `TAXIMETER_STORE` | none for a meter; for who asks, the file `taximeter.db` in `data_dir` |
 /// | `durability` | `TAXIMETER_DURABILITY` | `os`: what is stored survives the process; or `fsync`: the power, too |
+/// | `keep.operations` | `TAXIMETER_KEEP_OPERATIONS` | `forever`; or a time such as `90d`, counted from their beginning |
+/// | `keep.bytes` | `TAXIMETER_KEEP_BYTES` | `all`; or a size such as `10GB`, above which the oldest operations go |
+/// | `keep.minutes`, `keep.hours`, `keep.days` | `TAXIMETER_KEEP_MINUTES` and so on | `3d`, `100d`, `forever`: the sums |
 /// | `recent_operations` | `TAXIMETER_RECENT_OPERATIONS` | 50,000 |
 /// | `queued_records` | `TAXIMETER_QUEUED_RECORDS` | 262,144 |
 /// | `queued_bytes` | `TAXIMETER_QUEUED_BYTES` | 67,108,864 |
@@ -63,6 +70,8 @@ pub struct Settings {
     pub store: Option<PathBuf>,
     /// What is safe when the store has taken it.
     pub durability: Durability,
+    /// How long what is stored is kept.
+    pub keep: KeepSettings,
     /// How many finished operations are kept in memory in full; totals hold all.
     pub recent_operations: usize,
     /// How many ended operations may wait for the worker.
@@ -161,13 +170,18 @@ pub enum SettingsError {
 }
 
 /// Every key, in the order of the documentation.
-const KEYS: [&str; 15] = [
+const KEYS: [&str; 20] = [
     "enabled",
     "persistence",
     "session_id",
     "data_dir",
     "store",
     "durability",
+    "keep.operations",
+    "keep.bytes",
+    "keep.minutes",
+    "keep.hours",
+    "keep.days",
     "recent_operations",
     "queued_records",
     "queued_bytes",
@@ -180,7 +194,7 @@ const KEYS: [&str; 15] = [
 ];
 
 /// The variables of the environment and the key that each sets; of one key, the first that is set counts.
-const VARIABLES: [(&str, &str); 17] = [
+const VARIABLES: [(&str, &str); 22] = [
     ("TAXIMETER_ENABLED", "enabled"),
     ("ENABLE_METRICS", "enabled"),
     ("TAXIMETER_PERSISTENCE", "persistence"),
@@ -190,6 +204,11 @@ const VARIABLES: [(&str, &str); 17] = [
     ("TAXIMETER_DATA_DIR", "data_dir"),
     ("TAXIMETER_STORE", "store"),
     ("TAXIMETER_DURABILITY", "durability"),
+    ("TAXIMETER_KEEP_OPERATIONS", "keep.operations"),
+    ("TAXIMETER_KEEP_BYTES", "keep.bytes"),
+    ("TAXIMETER_KEEP_MINUTES", "keep.minutes"),
+    ("TAXIMETER_KEEP_HOURS", "keep.hours"),
+    ("TAXIMETER_KEEP_DAYS", "keep.days"),
     ("TAXIMETER_RECENT_OPERATIONS", "recent_operations"),
     ("TAXIMETER_QUEUED_RECORDS", "queued_records"),
     ("TAXIMETER_QUEUED_BYTES", "queued_bytes"),
@@ -213,6 +232,7 @@ impl Default for Settings {
             data_dir: PathBuf::from("data/metrics"),
             store: None,
             durability: Durability::default(),
+            keep: KeepSettings::default(),
             recent_operations: 50_000,
             queued_records: limits.queued_records,
             queued_bytes: limits.queued_bytes,
@@ -286,6 +306,11 @@ impl Settings {
             "data_dir" => self.data_dir = typed(value)?,
             "store" => self.store = Some(typed(value)?),
             "durability" => self.durability = typed(value)?,
+            "keep.bytes" => self.keep.bytes = keep::size(&value)?,
+            "keep.operations" => self.keep.operations = keep::time(value)?,
+            "keep.minutes" => self.keep.minutes = keep::time(value)?,
+            "keep.hours" => self.keep.hours = keep::time(value)?,
+            "keep.days" => self.keep.days = keep::time(value)?,
             "recent_operations" => self.recent_operations = typed(value)?,
             "queued_records" => self.queued_records = typed(value)?,
             "queued_bytes" => self.queued_bytes = typed(value)?,
@@ -325,6 +350,11 @@ impl Settings {
             "data_dir" => self.data_dir.display().to_string(),
             "store" => path(&self.store, "(none)"),
             "durability" => format!("{:?}", self.durability).to_lowercase(),
+            "keep.bytes" => self.keep.bytes.map_or_else(|| "all".into(), |most| most.to_string()),
+            "keep.operations" => keep::shown(self.keep.operations),
+            "keep.minutes" => keep::shown(self.keep.minutes),
+            "keep.hours" => keep::shown(self.keep.hours),
+            "keep.days" => keep::shown(self.keep.days),
             "recent_operations" => self.recent_operations.to_string(),
             "queued_records" => self.queued_records.to_string(),
             "queued_bytes" => self.queued_bytes.to_string(),
@@ -357,7 +387,7 @@ impl Settings {
 }
 
 /// The tables whose keys are settings of their own.
-const TABLES: [&str; 2] = ["pricing", "redaction"];
+const TABLES: [&str; 3] = ["keep", "pricing", "redaction"];
 
 /// The values by their keys; those of a table by its name, a point, and their keys in it.
 fn flat(values: Map<String, Value>) -> Vec<(String, Value)> {

@@ -1,6 +1,6 @@
 //! The store behind the pipeline: batches go in on the worker's thread, and so does what is done by and by.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_collector::{Clock, LossReason, SinkError};
@@ -9,6 +9,7 @@ use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Maintained, Store};
 
 use crate::global;
+use crate::noted::Noter;
 
 /// Stores what the pipeline hands over.
 pub(crate) struct Stored {
@@ -16,6 +17,9 @@ pub(crate) struct Stored {
     clock: Arc<dyn Clock>,
     /// When the store is looked after again.
     next: Mutex<DateTime<Utc>>,
+    /// What the store said when it last refused something, and when.
+    last_error: Mutex<Option<(DateTime<Utc>, String)>>,
+    noter: OnceLock<Noter>,
 }
 
 /// How often the store is looked after where there was nothing to do the last time.
@@ -23,7 +27,14 @@ const EVERY: TimeDelta = TimeDelta::seconds(10);
 
 impl Stored {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, next: Mutex::new(DateTime::<Utc>::MIN_UTC) }
+        let next = Mutex::new(DateTime::<Utc>::MIN_UTC);
+        Self { store, clock, next, last_error: Mutex::default(), noter: OnceLock::new() }
+    }
+
+    /// Notes from now on what the meter has counted.
+    pub(crate) fn note_by(&self, noter: Noter) {
+        // A meter has one collector, and so this is called once.
+        let _ = self.noter.set(noter);
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
@@ -39,8 +50,23 @@ impl Stored {
         // What is wrong with one operation is not so with the others.
         match appended {
             Err(StoreError::Unstorable { .. }) => self.append_each(batch),
-            other => other.map(drop).map_err(|error| lost(batch.len(), error)),
+            other => other.map(drop).map_err(|error| {
+                self.remember(&error);
+                lost(batch.len(), error)
+            }),
         }
+    }
+
+    fn remember(&self, error: &StoreError) {
+        let mut last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner);
+        *last_error = Some((self.clock.wall(), error.to_string()));
+    }
+
+    /// Writes down what the meter has counted. Where that fails, the next one has the same and more.
+    fn note(&self) {
+        let Some(noter) = self.noter.get() else { return };
+        let last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let _ = noter.note(&*self.store, self.clock.wall(), last_error);
     }
 
     fn append_each(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
@@ -53,6 +79,7 @@ impl Stored {
     }
 
     pub(crate) fn flush(&self) -> Result<(), SinkError> {
+        self.note();
         self.store.flush().map_err(|error| lost(0, error))
     }
 
@@ -68,8 +95,11 @@ impl Stored {
         let more = matches!(done, Ok(Maintained { more: true, .. }));
         *next = if more { now } else { now + EVERY };
         if let Err(error) = done {
+            self.remember(&error);
             global::warn(&format!("{error}; it is tried again"));
         }
+        drop(next);
+        self.note();
     }
 }
 

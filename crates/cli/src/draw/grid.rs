@@ -81,11 +81,14 @@ impl Grid {
         let shown: Vec<usize> = (0..self.columns.len()).filter(|at| widths[*at] > 0).collect();
         let mut text = String::new();
         let titles = |at: usize| (self.columns[at].title.as_str(), Tone::Plain);
-        self.line(&mut text, style, &shown, &widths, titles);
-        let whole =
-            shown.iter().map(|at| widths[*at]).sum::<usize>() + GAP * shown.len().saturating_sub(1);
-        text.push_str(&"─".repeat(whole));
-        text.push('\n');
+        // A list of numbers whose columns have no titles needs no head.
+        if shown.iter().any(|at| !self.columns[*at].title.is_empty()) {
+            self.line(&mut text, style, &shown, &widths, titles);
+            let whole = shown.iter().map(|at| widths[*at]).sum::<usize>()
+                + GAP * shown.len().saturating_sub(1);
+            text.push_str(&"─".repeat(whole));
+            text.push('\n');
+        }
         for row in &self.rows {
             self.line(&mut text, style, &shown, &widths, |at| (row[at].0.as_str(), row[at].1));
         }

@@ -72,7 +72,9 @@ pub(crate) fn change(before: Option<f64>, now: f64) -> String {
     match before {
         Some(before) if before > 0.0 => {
             let percent = (now / before - 1.0) * 100.0;
-            if percent.abs() >= 1_000.0 {
+            if percent.abs() < 0.5 {
+                "0 %".into()
+            } else if percent.abs() >= 1_000.0 {
                 format!("×{}", count(rounded(now / before)))
             } else {
                 format!("{percent:+.0} %")
@@ -110,6 +112,10 @@ mod tests {
         assert_eq!(change(Some(2.0), 3.0), "+50 %");
         assert_eq!(change(Some(2.0), 1.0), "-50 %");
         assert_eq!(change(Some(1.0), 25.0), "×25");
+        assert_eq!(
+            (change(Some(2.0), 1.999).as_str(), change(Some(2.0), 2.0).as_str()),
+            ("0 %", "0 %")
+        );
         assert_eq!((change(Some(0.0), 1.0), change(None, 1.0)), (String::new(), String::new()));
     }
 

@@ -1,10 +1,8 @@
 //! The lines over time of a report: money by LLM, latency by percentile, requests and errors by category.
 
-use std::collections::BTreeMap;
-
-use taximeter::history::{Moment, Report};
-use taximeter::report::{count, money};
-use taximeter::{ErrorCategory, Money, Name};
+use taximeter::history::{LlmMoment, LlmRow, Moment, Report};
+use taximeter::report::{count, counted, money};
+use taximeter::{ErrorCategory, Money};
 
 use super::Detail;
 use crate::draw::{Column, Grid, Screen, minute, spark, took};
@@ -49,24 +47,112 @@ pub(super) fn spend(screen: &mut Screen, report: &Report, detail: Detail) {
     let dollars = |amount: Money| Some(amount.to_f64_lossy());
     let all = values(report, |at| dollars(at.total_cost));
     grid.row(["all".into(), money(report.totals.cost.usd()), spark(&all, room)]);
-    let mut llms = BTreeMap::<&Name, Money>::new();
-    for (llm, usd) in report.over_time.moments.iter().flat_map(|at| &at.cost_by_llm) {
-        *llms.entry(llm).or_default() += *usd;
+    let (llms, others) = dearest(report, detail);
+    for llm in llms {
+        let own = values(report, |at| {
+            dollars(at.cost_by_llm.get(llm.name.as_str()).copied().unwrap_or_default())
+        });
+        grid.row([llm.name.clone(), crate::draw::spend(llm.usd, llm.unpriced), spark(&own, room)]);
     }
-    let mut llms: Vec<_> = llms.into_iter().collect();
-    llms.sort_by_key(|(llm, usd)| (std::cmp::Reverse(*usd), *llm));
-    let most = if detail >= Detail::Verbose { usize::MAX } else { LINES };
-    for (llm, usd) in llms.iter().take(most) {
-        let own =
-            values(report, |at| dollars(at.cost_by_llm.get(*llm).copied().unwrap_or_default()));
-        grid.row([llm.to_string(), money(*usd), spark(&own, room)]);
-    }
-    let others: Vec<_> = llms.iter().skip(most).collect();
     if !others.is_empty() {
-        let usd = others.iter().map(|(_, usd)| *usd).sum();
-        grid.row([format!("{} others", others.len()), money(usd), String::new()]);
+        let usd = others.iter().map(|llm| llm.usd).sum();
+        let unpriced = others.iter().map(|llm| llm.unpriced).sum();
+        let name = counted(others.len() as u64, "other");
+        grid.row([name, crate::draw::spend(usd, unpriced), String::new()]);
     }
     screen.grid(&grid);
+}
+
+/// An LLM of the table, by its whole name, with what is known of its cost.
+struct Dear {
+    name: String,
+    usd: Money,
+    unpriced: u64,
+    tokens: u64,
+    p95_seconds: Option<f64>,
+    first_token_p95_seconds: Option<f64>,
+}
+
+/// The LLMs that have a line of their own, the dearest first, and the others.
+fn dearest(report: &Report, detail: Detail) -> (Vec<Dear>, Vec<Dear>) {
+    let dear = |row: &LlmRow| Dear {
+        name: format!("{}/{}", row.provider, row.model),
+        usd: row.total_cost,
+        unpriced: row.cost.unpriced_calls + row.cost.calls_without_usage,
+        tokens: row.input_tokens.saturating_add(row.output_tokens),
+        p95_seconds: row.p95_seconds,
+        first_token_p95_seconds: row.first_token_p95_seconds,
+    };
+    let mut llms: Vec<_> = report.by_llm.iter().map(dear).collect();
+    let most = if detail >= Detail::Verbose { usize::MAX } else { LINES };
+    let others = llms.split_off(llms.len().min(most));
+    (llms, others)
+}
+
+/// What is read of the calls of one LLM in one step; a step without any is a gap.
+fn of_llm(report: &Report, name: &str, of: impl Fn(&LlmMoment) -> Option<f64>) -> Vec<Option<f64>> {
+    values(report, |at| at.by_llm.get(name).and_then(&of))
+}
+
+pub(super) fn tokens(screen: &mut Screen, report: &Report, detail: Detail) {
+    if report.totals.usage.is_empty() {
+        return;
+    }
+    screen.heading(&title(report, "Tokens"));
+    let room = room(screen);
+    let mut grid =
+        Grid::new([Column::name(""), Column::number("tokens", 0), Column::text("over time", 1)]);
+    let all = values(report, |at| float(at.input_tokens.saturating_add(at.output_tokens)));
+    grid.row(["all".into(), count(report.totals.usage.total_tokens()), spark(&all, room)]);
+    let (llms, others) = dearest(report, detail);
+    for llm in llms {
+        let own =
+            of_llm(report, &llm.name, |at| float(at.input_tokens.saturating_add(at.output_tokens)));
+        // No call is no token.
+        let own: Vec<_> = own.into_iter().map(|tokens| tokens.or(Some(0.0))).collect();
+        grid.row([llm.name.clone(), count(llm.tokens), spark(&own, room)]);
+    }
+    if !others.is_empty() {
+        let tokens = others.iter().fold(0_u64, |sum, llm| sum.saturating_add(llm.tokens));
+        grid.row([counted(others.len() as u64, "other"), count(tokens), String::new()]);
+    }
+    screen.grid(&grid);
+}
+
+/// The calls of each LLM, and their first tokens.
+pub(super) fn latency_by_llm(screen: &mut Screen, report: &Report, detail: Detail) {
+    type Read = (&'static str, fn(&Dear) -> Option<f64>, fn(&LlmMoment) -> Option<f64>);
+    let tables: [Read; 2] = [
+        ("p95 of the calls of each LLM", |llm| llm.p95_seconds, |at| at.p95_seconds),
+        (
+            "p95 of the first token of each LLM",
+            |llm| llm.first_token_p95_seconds,
+            |at| at.first_token_p95_seconds,
+        ),
+    ];
+    let room = room(screen);
+    for (name, whole, step) in tables {
+        let (llms, _) = dearest(report, detail);
+        let mut grid =
+            Grid::new([Column::name(""), Column::number("p95", 0), Column::text("over time", 1)]);
+        for llm in llms.iter().filter(|llm| whole(llm).is_some()) {
+            let own = of_llm(report, &llm.name, step);
+            grid.row([llm.name.clone(), took(whole(llm)), spark(&own, room)]);
+        }
+        if !grid.is_empty() {
+            screen.heading(&title(report, name));
+            screen.grid(&grid);
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::unnecessary_wraps,
+    reason = "what a line is drawn of"
+)]
+fn float(number: u64) -> Option<f64> {
+    Some(number as f64)
 }
 
 pub(super) fn latency(screen: &mut Screen, report: &Report) {
@@ -96,10 +182,6 @@ pub(super) fn requests(screen: &mut Screen, report: &Report) {
     let room = room(screen);
     let mut grid =
         Grid::new([Column::name(""), Column::number("count", 0), Column::text("over time", 1)]);
-    let float = |number: u64| {
-        #[expect(clippy::cast_precision_loss, reason = "a line needs no more than 53 bits")]
-        Some(number as f64)
-    };
     let all = values(report, |at| float(at.operations));
     grid.row(["operations".into(), count(report.totals.operations()), spark(&all, room)]);
     let failed = report.totals.failed_operations + report.totals.abandoned_operations;

@@ -1,7 +1,8 @@
 //! The tables of a report: where the time goes, LLMs, tools, components, groups.
 
+use chrono::{DateTime, Utc};
 use taximeter::analysis::{Part, TimeSplit};
-use taximeter::history::{By, Group, Report};
+use taximeter::history::{By, Failures, Group, Report};
 use taximeter::report::{count, seconds};
 use taximeter::store::Level;
 use taximeter::{CostTotals, Rate};
@@ -142,11 +143,13 @@ pub(super) fn tools(screen: &mut Screen, report: &Report) {
         Column::name("tool"),
         Column::number("calls", 1),
         Column::number("success (95 %)", 0),
-        Column::text("most errors", 2),
-        Column::number("retries", 5),
-        Column::number("p50", 4),
+        Column::text("most errors", 3),
+        Column::number("retries", 6),
+        Column::number("p50", 5),
         Column::number("p95", 3),
-        Column::number("of the time", 3),
+        Column::number("of the time", 4),
+        Column::number("failures took", 4),
+        Column::number("failures cost", 2),
     ]);
     for tool in &report.by_tool {
         let top = tool.top_error.map_or_else(
@@ -166,9 +169,24 @@ pub(super) fn tools(screen: &mut Screen, report: &Report) {
             plain(took(tool.p50_seconds)),
             plain(took(tool.p95_seconds)),
             plain(share(tool.share_of_time)),
+            plain(failed_for(&tool.failures, |failures| took(Some(failures.seconds)))),
+            plain(failed_for(&tool.failures, |failures| {
+                spend(failures.total_cost, failures.unpriced_calls)
+            })),
         ]);
     }
     screen.grid(&grid);
+    if report.by_tool.iter().any(|tool| tool.failures.calls > 0) {
+        screen.say(&format!(
+            "Failures cost what the operations cost that failed with the tool, of {}.",
+            report.savings.looked_at
+        ));
+    }
+}
+
+/// What failures came to; nothing where there were none.
+fn failed_for(failures: &Failures, of: impl Fn(&Failures) -> String) -> String {
+    if failures.calls == 0 { NONE.into() } else { of(failures) }
 }
 
 pub(super) fn components(screen: &mut Screen, report: &Report) {
@@ -232,12 +250,57 @@ pub(super) fn groups(screen: &mut Screen, report: &Report) {
     } else {
         screen.grid(&grid);
     }
+    llms_of_groups(screen, report, by);
+}
+
+/// What each LLM did in each stretch of time.
+fn llms_of_groups(screen: &mut Screen, report: &Report, by: &By) {
+    let Some(stretches) = report.groups_by_llm.as_ref().filter(|all| !all.is_empty()) else {
+        return;
+    };
+    screen.heading(&format!("By {by} and LLM"));
+    let mut grid = Grid::new([
+        Column::name(&by.to_string()),
+        Column::name("LLM"),
+        Column::number("calls", 6),
+        Column::number("input", 2),
+        Column::number("output", 2),
+        Column::number("cache write", 4),
+        Column::number("cache read", 3),
+        Column::number("tokens", 1),
+        Column::number("cost", 0),
+    ]);
+    let mut last = None;
+    for stretch in stretches {
+        let calls = &stretch.calls;
+        let start = if last == Some(stretch.start) {
+            String::new()
+        } else {
+            stretch_name(stretch.start, by)
+        };
+        last = Some(stretch.start);
+        grid.row([
+            start,
+            stretch.llm.to_string(),
+            count(calls.calls),
+            count(calls.input_tokens),
+            count(calls.output_tokens),
+            count(calls.cache_write_tokens),
+            count(calls.cache_read_tokens),
+            count(calls.input_tokens.saturating_add(calls.output_tokens)),
+            spend(calls.total_cost, calls.unpriced_calls),
+        ]);
+    }
+    screen.grid(&grid);
+}
+
+fn stretch_name(start: DateTime<Utc>, by: &By) -> String {
+    if *by == By::Time(Level::Day) { day(start) } else { minute(start) }
 }
 
 fn named(group: &Group, by: &By) -> String {
     match (&group.start, &group.key) {
-        (Some(start), _) if *by == By::Time(Level::Day) => day(*start),
-        (Some(start), _) => minute(*start),
+        (Some(start), _) => stretch_name(*start, by),
         (None, Some(key)) => key.to_string(),
         (None, None) => "(not told)".into(),
     }

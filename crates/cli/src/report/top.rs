@@ -2,15 +2,39 @@
 
 use taximeter::Money;
 use taximeter::analysis::When;
-use taximeter::history::{Change, Report, Spark};
+use taximeter::history::{Attention, Change, Losses, Month, Report, Spark};
 use taximeter::report::{count, counted, money};
 
+use super::Detail;
 use crate::draw::{
     Column, Grid, NONE, Screen, Tone, change, day, minute, percent, spark, spend, took, unpriced,
 };
 
 /// Columns of a line over time.
 const LINE: usize = 24;
+
+/// So many alerts are told, unless all are asked for.
+const ALERTS: usize = 5;
+
+pub(super) fn alerts(screen: &mut Screen, report: &Report, detail: Detail) {
+    if report.alerts.is_empty() {
+        return;
+    }
+    screen.heading("Alerts");
+    let most = if detail >= Detail::Verbose { usize::MAX } else { ALERTS };
+    told(screen, report.alerts.iter().take(most));
+    let more = report.alerts.len().saturating_sub(most);
+    if more > 0 {
+        screen.say(&format!("   and {more} more: --verbose"));
+    }
+}
+
+fn told<'a>(screen: &mut Screen, all: impl Iterator<Item = &'a Attention>) {
+    for (at, one) in all.enumerate() {
+        screen.say_so(&format!("{}. {}", at + 1, one.text), Tone::Bad);
+        screen.lines(&format!("   {}", one.look));
+    }
+}
 
 pub(super) fn attention(screen: &mut Screen, report: &Report) {
     screen.heading("Needs attention");
@@ -23,10 +47,7 @@ pub(super) fn attention(screen: &mut Screen, report: &Report) {
         };
         screen.say_so(&text, Tone::Good);
     }
-    for (at, one) in report.attention.iter().enumerate() {
-        screen.say_so(&format!("{}. {}", at + 1, one.text), Tone::Bad);
-        screen.lines(&format!("   {}", one.look));
-    }
+    told(screen, report.attention.iter());
 }
 
 pub(super) fn numbers(screen: &mut Screen, report: &Report) {
@@ -131,13 +152,66 @@ fn month(report: &Report) -> String {
         return format!("{NONE} (a forecast needs 14 days)");
     };
     let (low, expected, high) = month.expected();
-    let budget = month.budget.map_or_else(String::new, |budget| format!(" of {}", money(budget)));
-    let gone = match month.exhaustion.as_ref().map(|gone| gone.estimate) {
-        Some(When::At(at)) => format!(", gone on {}", day(at)),
-        Some(When::Never) => ", enough".into(),
-        None => String::new(),
+    match month.budget {
+        // The range stands with the budget.
+        Some(budget) => format!("${expected:.2} of {}", money(budget)),
+        None => format!("${expected:.2} (${low:.2} to ${high:.2})"),
+    }
+}
+
+/// The budget of the month, what was spent of it, and what is expected, on one scale.
+pub(super) fn budget(screen: &mut Screen, report: &Report) {
+    let Some(month) = &report.numbers.month else { return };
+    let Some(budget) = month.budget else { return };
+    screen.heading(&format!("The budget of {}", month.month.format("%B %Y")));
+    let room = screen.width().saturating_sub(30).clamp(12, 60);
+    let (low, expected, high) = month.expected();
+    let (spent, budget_usd) = (month.so_far.to_f64_lossy(), budget.to_f64_lossy());
+    let scale = high.max(budget_usd).max(f64::MIN_POSITIVE);
+    let place = |usd: f64| columns_of(usd / scale, room);
+    let (to_spent, to_low, to_high) = (place(spent), place(low.max(spent)), place(high));
+    let mut line: Vec<char> = "█".repeat(to_spent).chars().collect();
+    line.extend("▒".repeat(to_low.saturating_sub(to_spent)).chars());
+    line.extend("░".repeat(to_high.saturating_sub(to_low.max(to_spent))).chars());
+    let mark = " ".repeat(place(budget_usd).saturating_sub(1)) + "▲";
+    let mut grid = Grid::new([Column::name(""), Column::number("", 0), Column::text("", 1)]);
+    let line: String = line.into_iter().collect();
+    grid.row(["spent, expected".into(), format!("${expected:.2}"), line]);
+    grid.row(["budget".into(), money(budget), mark]);
+    screen.grid(&grid);
+    screen.say(&format!(
+        "█ {} spent before today, ▒ what is expected of the rest, ░ the range of 80 %: ${low:.2} to ${high:.2}; {}.",
+        money(month.so_far),
+        lasts(month)
+    ));
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a number of columns"
+)]
+fn columns_of(share: f64, room: usize) -> usize {
+    (share.clamp(0.0, 1.0) * room as f64).round() as usize
+}
+
+/// How long the budget lasts.
+fn lasts(month: &Month) -> String {
+    let Some(gone) = &month.exhaustion else { return "how long it lasts is not known".into() };
+    let when = |when: When| match when {
+        When::At(at) => day(at),
+        When::Never => "never".into(),
     };
-    format!("${expected:.2} (${low:.2} to ${high:.2}){budget}{gone}")
+    match gone.estimate {
+        When::At(at) => format!(
+            "it is gone on {} (80 %: {} to {})",
+            day(at),
+            when(gone.earliest_80),
+            when(gone.latest_80)
+        ),
+        When::Never => "it is enough".into(),
+    }
 }
 
 pub(super) fn health(screen: &mut Screen, report: &Report) {
@@ -155,12 +229,47 @@ pub(super) fn health(screen: &mut Screen, report: &Report) {
         count(health.damaged),
         count(health.known_again),
     ));
+    losses(screen, &health.losses);
     if let Some(late) = &health.late_book {
         screen.say_so(
             &format!(
                 "The prices are {} days old: a newer taximeter has newer ones, and so has a file in pricing.book.",
                 late.days
             ),
+            Tone::Bad,
+        );
+    }
+}
+
+/// What the meters say of themselves; what they lost is an alert.
+pub(crate) fn losses(screen: &mut Screen, losses: &Losses) {
+    if losses.meters == 0 {
+        return;
+    }
+    let reasons = if losses.lost > 0 { format!(" ({})", losses.reasons()) } else { String::new() };
+    let tone = if losses.lost > 0 { Tone::Bad } else { Tone::Plain };
+    screen.say_so(
+        &format!(
+            "{} started {}: {} stored, {} lost{reasons}, {} open or queued when last heard of.",
+            counted(losses.meters, "meter"),
+            counted(losses.offered, "operation"),
+            count(losses.stored),
+            count(losses.lost),
+            count(losses.in_flight)
+        ),
+        tone,
+    );
+    if !losses.left_out.is_empty() {
+        let words: Vec<_> = losses
+            .left_out
+            .iter()
+            .map(|(what, number)| format!("{} {}", count(*number), what.replace('_', " ")))
+            .collect();
+        screen.say(&format!("Of operations that are there: {}.", words.join(", ")));
+    }
+    if let Some((at, said)) = &losses.last_error {
+        screen.say_so(
+            &format!("The store refused a batch at {} UTC: {said}.", minute(*at)),
             Tone::Bad,
         );
     }

@@ -1,6 +1,7 @@
 //! A repriced history as JSON, with every amount exact.
 
 use serde_json::{Value, json};
+use taximeter::history::VERSION;
 use taximeter::pricing::reprice::{Basis, Change, Group, Spread, Target};
 
 use super::Outcome;
@@ -16,6 +17,8 @@ pub(super) fn document(outcome: &Outcome, target: &Target, write: bool) -> Value
     let by_day = report.by_day.iter().map(|(day, group)| row(json!({ "day": day }), group));
     let by_class = report.by_class.iter().map(|(unit, group)| row(json!({ "class": unit }), group));
     json!({
+        "taximeter_version": VERSION,
+        "document": "reprice",
         "target": match target {
             Target::SamePrices => Value::Null,
             Target::At { provider, model } => json!({ "provider": provider, "model": model }),

@@ -22,9 +22,10 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, held: bool) {
     frame.render_widget(totals(seen, head.width), head);
     over_time(frame, seen, lines);
     let [operations, llms, tools] = Layout::vertical([Constraint::Fill(1); 3]).areas(tables);
-    table(frame, operations, "operation", &seen.by_operation);
-    table(frame, llms, "LLM", &seen.by_llm);
-    table(frame, tools, "tool", &seen.by_tool);
+    table(frame, operations, "operation", &seen.by_operation, true);
+    table(frame, llms, "LLM", &seen.by_llm, true);
+    // Tools use no tokens and have no price.
+    table(frame, tools, "tool", &seen.by_tool, false);
     let state = if held { "held; " } else { "" };
     let keys = format!("{state}q quits, w next window, space holds");
     frame.render_widget(Paragraph::new(keys).style(Style::new().fg(Color::DarkGray)), foot);
@@ -114,8 +115,8 @@ fn millionths(value: f64) -> u64 {
     (value * 1e6).round() as u64
 }
 
-fn table(frame: &mut Frame<'_>, area: Rect, name: &str, groups: &[Group]) {
-    let mut grid = Grid::new([
+fn table(frame: &mut Frame<'_>, area: Rect, name: &str, groups: &[Group], with_cost: bool) {
+    let columns = [
         Column::name(name),
         Column::number("count", 1),
         Column::number("errors", 2),
@@ -123,7 +124,8 @@ fn table(frame: &mut Frame<'_>, area: Rect, name: &str, groups: &[Group]) {
         Column::number("p95", 3),
         Column::number("tokens", 5),
         Column::number("cost", 0),
-    ]);
+    ];
+    let mut grid = Grid::new(columns.into_iter().take(if with_cost { 7 } else { 5 }));
     let rows = usize::from(area.height.saturating_sub(2));
     for group in groups.iter().take(rows) {
         let took_at = |at: Option<f64>| took(at);

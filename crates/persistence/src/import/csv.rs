@@ -1,5 +1,7 @@
 //! Reading our table of operations as CSV: flat, so that an operation has one call with its sums.
 
+mod beside;
+
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
@@ -12,13 +14,14 @@ use taximeter_models::{
     CostOutcome, LlmCall, Metadata, Money, Name, OperationRecord, Outcome, TokenUsage,
 };
 
-use super::Source;
+pub(crate) use self::beside::Beside;
 use super::error::{ImportError, Why};
 use super::frame::Place;
 use super::id::operation_id;
 use super::json::{moment, shortened};
 use super::output::Output;
 use super::parts::reported;
+use super::{Format, Source};
 use crate::export::csv::unguarded;
 
 /// Reads a row each.
@@ -30,6 +33,8 @@ pub(crate) struct CsvRows {
     base: Place,
     limit: usize,
     left: Rc<Cell<usize>>,
+    /// The tables of parts that go with it.
+    beside: Vec<Beside>,
 }
 
 /// A stream of which no more than so much is read at a time. A quote that is never closed would fill the memory.
@@ -62,11 +67,29 @@ impl CsvRows {
         rows.refill();
         let failed = |error: csv::Error| ImportError::io("reading it", path)(error.into());
         rows.reader.read_byte_record(&mut rows.row).map_err(failed)?;
-        let text = |name: &[u8]| {
-            String::from_utf8_lossy(name).trim().trim_start_matches('\u{feff}').to_owned()
-        };
-        rows.names = rows.row.iter().map(text).collect();
+        rows.names = names(&rows.row);
+        rows.refuse_parts(path)?;
         Ok(rows)
+    }
+
+    /// Rows of the tables of parts name their operation, and would be taken for it.
+    fn refuse_parts(&self, path: Option<&Path>) -> Result<(), ImportError> {
+        let has = |column: &str| self.names.iter().any(|name| name == column);
+        let is_of_parts = ["tool_name", "request_model", "component"].into_iter().any(has);
+        if is_of_parts && has("operation_id") {
+            return Err(ImportError::Unsupported {
+                path: path.map(Into::into),
+                format: Format::Csv,
+                what: "of this kind holds parts of operations: it is read beside these (--beside); or export as jsonl",
+            });
+        }
+        Ok(())
+    }
+
+    /// With the tables of parts that were exported beside it.
+    pub(crate) fn with(mut self, beside: Vec<Beside>) -> Self {
+        self.beside = beside;
+        self
     }
 
     /// Goes on in another stream of the same file that stands at that place.
@@ -78,13 +101,18 @@ impl CsvRows {
         let left = Rc::new(Cell::new(0));
         let metered = Metered { inner, left: Rc::clone(&left) };
         let reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(metered);
-        Self { reader, names: Vec::new(), row: ByteRecord::new(), base, limit, left }
+        let (names, row, beside) = (Vec::new(), ByteRecord::new(), Vec::new());
+        Self { reader, names, row, base, limit, left, beside }
     }
 
-    /// The reader takes a buffer at once, in which several rows may be.
     fn refill(&mut self) {
-        self.left.set(self.limit.saturating_add(1 << 16));
+        self.left.set(room(self.limit));
     }
+}
+
+/// How much may be read for a row: the reader takes a buffer at once, in which several may be.
+const fn room(limit: usize) -> usize {
+    limit.saturating_add(1 << 16)
 }
 
 impl Source for CsvRows {
@@ -92,9 +120,23 @@ impl Source for CsvRows {
         self.refill();
         let place = self.place();
         match self.reader.read_byte_record(&mut self.row) {
-            Ok(false) => return Ok(false),
+            Ok(false) => {
+                for table in &mut self.beside {
+                    if let Some(why) = table.end()? {
+                        out.reject(place, why);
+                    }
+                }
+                return Ok(false);
+            }
             Ok(true) => match record(&self.names, &self.row) {
-                Ok(record) => out.record(record),
+                Ok(mut record) => {
+                    for table in &mut self.beside {
+                        for why in table.attach(&mut record)? {
+                            out.reject(place, why);
+                        }
+                    }
+                    out.record(record);
+                }
                 Err(why) => out.reject(place, why),
             },
             Err(error) => {
@@ -125,6 +167,14 @@ impl Source for CsvRows {
     fn restart(&self) -> Place {
         self.place()
     }
+}
+
+/// The names of the columns.
+fn names(head: &ByteRecord) -> Vec<String> {
+    let text = |name: &[u8]| {
+        String::from_utf8_lossy(name).trim().trim_start_matches('\u{feff}').to_owned()
+    };
+    head.iter().map(text).collect()
 }
 
 /// A row by the names of its columns.

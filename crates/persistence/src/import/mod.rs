@@ -268,7 +268,18 @@ impl Importer {
         path: Option<&Path>,
     ) -> Result<Box<dyn Source>, ImportError> {
         match guess.format {
-            Format::Csv => Ok(Box::new(csv::CsvRows::new(reader, self.options.limit, path)?)),
+            Format::Csv => {
+                let beside = self.options.beside.iter();
+                let beside = beside.map(|table| csv::Beside::open(table, self.options.limit));
+                let beside = beside.collect::<Result<_, _>>()?;
+                let rows = csv::CsvRows::new(reader, self.options.limit, path)?;
+                Ok(Box::new(rows.with(beside)))
+            }
+            other if !self.options.beside.is_empty() => Err(ImportError::Unsupported {
+                path: path.map(Into::into),
+                format: other,
+                what: "holds the parts of its operations itself, and is read with no table beside it",
+            }),
             Format::Parquet => Err(ImportError::Unsupported {
                 path: path.map(Into::into),
                 format: guess.format,

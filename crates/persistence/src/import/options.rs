@@ -1,7 +1,7 @@
 //! How an import is made.
 
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
@@ -31,11 +31,12 @@ pub struct ImportOptions {
     pub(super) limit: usize,
     pub(super) hold_back: bool,
     pub(super) now: DateTime<Utc>,
+    pub(super) beside: Vec<PathBuf>,
 }
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { format: None, limit: LIMIT, hold_back: true, now: Utc::now() }
+        Self { format: None, limit: LIMIT, hold_back: true, now: Utc::now(), beside: Vec::new() }
     }
 }
 
@@ -70,6 +71,13 @@ impl ImportOptions {
     /// The time by which it is decided what may still go on. Default: when the options were made.
     pub fn now(mut self, now: DateTime<Utc>) -> Self {
         self.now = now;
+        self
+    }
+
+    /// Reads the tables of parts in these files beside a table of operations, CSV both: the same export of the same
+    /// operations as `tool_calls`, `llm_calls` or `components`. In memory there is a row of each. Default: none.
+    pub fn beside(mut self, tables: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.beside.extend(tables);
         self
     }
 

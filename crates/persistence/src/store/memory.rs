@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use taximeter_models::{Name, OperationId, OperationRecord};
 
 use super::rows::{Best, Gather, Rank, nanos};
 use super::{
-    Appended, Block, Column, Level, Place, Query, Rollup, RollupQuery, Scanned, Store, StoreStats,
-    Summarize, Table, WindowBytes,
+    Appended, Block, Column, Level, Note, Place, Query, Rollup, RollupQuery, Scanned, Store,
+    StoreStats, Summarize, Table, WindowBytes,
 };
 use crate::StoreError;
 
@@ -39,6 +39,7 @@ struct Kept {
     records: Vec<Arc<OperationRecord>>,
     places: HashMap<OperationId, usize>,
     minutes: Minutes,
+    notes: BTreeMap<String, Note>,
     known: u64,
 }
 
@@ -181,6 +182,27 @@ impl Store for MemoryStore {
             }
         }
         merged(&**summarize, groups)
+    }
+
+    fn put_note(&self, note: &Note) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        if kept.notes.get(&note.key).is_none_or(|old| old.at <= note.at) {
+            kept.notes.insert(note.key.clone(), note.clone());
+        }
+        Ok(())
+    }
+
+    fn notes(&self, beginning: &str) -> Result<Vec<Note>, StoreError> {
+        let kept = self.kept();
+        let meant = kept.notes.values().filter(|note| note.key.starts_with(beginning));
+        Ok(meant.cloned().collect())
+    }
+
+    fn forget_notes(&self, beginning: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let mut kept = self.kept();
+        let all = kept.notes.len();
+        kept.notes.retain(|key, note| !key.starts_with(beginning) || note.at >= before);
+        Ok((all - kept.notes.len()) as u64)
     }
 
     fn stats(&self) -> Result<StoreStats, StoreError> {

@@ -8,6 +8,7 @@
 pub mod block;
 mod columns;
 mod memory;
+mod note;
 mod query;
 mod rollup;
 mod rows;
@@ -22,6 +23,7 @@ use taximeter_models::{OperationId, OperationRecord};
 
 pub use columns::{Block, Column, Keys};
 pub use memory::MemoryStore;
+pub use note::Note;
 pub use query::{Condition, Order, Query, Table};
 pub use rollup::{
     Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,
@@ -93,6 +95,42 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
         let _ = now;
         Ok(Maintained::default())
+    }
+
+    /// Since when the sums of minutes, hours and days are whole; those before were removed, or may have been. None where
+    /// all are there. Default: all are there.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn sums_since(&self) -> Result<[Option<DateTime<Utc>>; 3], StoreError> {
+        Ok([None; 3])
+    }
+
+    /// Keeps a note in the place of an earlier one of its key. Default: it is forgotten.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    fn put_note(&self, note: &Note) -> Result<(), StoreError> {
+        let _ = note;
+        Ok(())
+    }
+
+    /// The notes whose keys begin so, in the order of these. Default: there are none.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn notes(&self, beginning: &str) -> Result<Vec<Note>, StoreError> {
+        let _ = beginning;
+        Ok(Vec::new())
+    }
+
+    /// Forgets the notes whose keys begin so and that are older, and says how many these were. Default: there are none.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    fn forget_notes(&self, beginning: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let _ = (beginning, before);
+        Ok(0)
     }
 
     /// What is there: how many records from when to when, and what they take.

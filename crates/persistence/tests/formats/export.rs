@@ -193,3 +193,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_part_that_does_not_fit_is_told_and_its_operation_kept() {
+    let room = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = room.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let id = "0193a1b2-c3d4-7abc-8def-0123456789ab";
+    let operations = write(
+        "operations.csv",
+        &format!("operation_id,operation_name,started_at\n{id},qa,2026-11-23T12:00:00Z\n"),
+    );
+    let tools = write(
+        "tool_calls.csv",
+        &format!(
+            "operation_id,tool_name,status\n{id},search,success\n{id},search,perhaps\n{id},mail,timeout\n"
+        ),
+    );
+    let options = || taximeter_persistence::ImportOptions::new();
+    let mut importer = options().beside([tools]).open(&operations).unwrap();
+    let (mut records, mut rejected) = (Vec::new(), Vec::new());
+    for item in &mut importer {
+        match item.unwrap() {
+            Ok(record) => records.push(record),
+            Err(why) => rejected.push(why.to_string()),
+        }
+    }
+    assert_eq!(records.len(), 1);
+    let tools: Vec<_> =
+        records[0].tool_calls.iter().map(|call| (&*call.name, call.status)).collect();
+    assert_eq!(tools, [("search", ToolStatus::Success), ("mail", ToolStatus::Timeout)]);
+    assert!(rejected.len() == 1 && rejected[0].contains("perhaps"), "{rejected:?}");
+
+    let none = write("none.csv", "a,b\n1,2\n");
+    let error = options().beside([none]).open(&operations).unwrap_err().to_string();
+    assert!(error.contains("none.csv") && error.contains("llm_calls"), "{error}");
+}

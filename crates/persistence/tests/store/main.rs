@@ -14,6 +14,7 @@ mod faults;
 mod golden;
 mod maintaining;
 mod model;
+mod notes;
 #[cfg(unix)]
 mod processes;
 mod records;

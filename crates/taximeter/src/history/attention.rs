@@ -1,9 +1,12 @@
 //! What needs attention: what became worse against the period before, and what the numbers do not know.
 
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use taximeter_analysis::Sums;
 use taximeter_analysis::statistics::{Z_95, wilson};
-use taximeter_models::{Money, Name, Rate};
+use taximeter_models::{Finding, Money, Name, Rate};
 use taximeter_persistence::StoreError;
 
 use super::{Health, History, Period, windows};
@@ -59,6 +62,25 @@ pub enum Concern {
         calls: u64,
         /// Their tokens.
         tokens: u64,
+    },
+    /// Something exceeds a threshold of the settings.
+    Threshold {
+        /// What, with the operations that prove it.
+        finding: Box<Finding>,
+    },
+    /// The budget of the month will not do.
+    Budget {
+        /// The budget, in US dollars.
+        budget: Money,
+        /// When it is gone; the beginning of the month where it is gone already.
+        gone: Option<DateTime<Utc>>,
+    },
+    /// Operations were lost on their way into the store.
+    Lost {
+        /// How many.
+        operations: u64,
+        /// How many for which reason.
+        by_reason: BTreeMap<Name, u64>,
     },
     /// Records in the store cannot be read.
     Damaged {
@@ -173,8 +195,13 @@ fn without_price(llm: &Name, sums: &Sums) -> Option<Attention> {
     (calls > 0).then(|| Attention {
         about: llm.clone(),
         concern: Concern::Unpriced { calls, tokens },
-        text: format!("llm {llm} has no price for {calls} calls with {tokens} tokens; the cost leaves them out"),
-        look: "name the price in a file, and the file in pricing.overrides of taximeter.toml".into(),
+        text: format!(
+            "llm {llm} has no price for {} calls with {} tokens; the cost leaves them out",
+            thousands(calls),
+            thousands(tokens)
+        ),
+        look: "name the price in a file, and the file in pricing.overrides of taximeter.toml"
+            .into(),
     })
 }
 
@@ -182,7 +209,7 @@ fn damaged(records: u64) -> Attention {
     Attention {
         about: "store".into(),
         concern: Concern::Damaged { records },
-        text: format!("{records} records cannot be read; they are in no number here"),
+        text: format!("{} records cannot be read; they are in no number here", thousands(records)),
         look: "taximeter store repair".into(),
     }
 }
@@ -196,15 +223,25 @@ fn rank(concern: &Concern) -> f64 {
         Concern::Dearer { lost, .. } => 3e15 + lost.to_f64_lossy(),
         Concern::Slower { lost_seconds, .. } => 2e15 + lost_seconds,
         Concern::Unpriced { tokens, .. } => 1e15 + *tokens as f64,
+        // These are alerts, which stand by themselves.
+        Concern::Threshold { .. } | Concern::Budget { .. } | Concern::Lost { .. } => 0.0,
     }
 }
 
 /// A name as a shell takes it.
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:@".contains(letter);
     if !name.is_empty() && name.chars().all(plain) {
         name.to_owned()
     } else {
         format!("'{}'", name.replace('\'', r"'\''"))
     }
+}
+
+/// A whole number, its thousands apart by commas.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().collect();
+    let groups: Vec<_> = groups.into_iter().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }

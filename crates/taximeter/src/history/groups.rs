@@ -105,7 +105,7 @@ impl History {
     /// Where the sums of minutes or hours are not kept any more, by hours or days.
     fn by_time(&self, level: Level, period: Period) -> Result<Vec<Group>, StoreError> {
         let period = self.whole(self.bounded(period)?);
-        let level = level.max(super::levels::finest(period.since, Utc::now()));
+        let level = level.max(self.reach()?.finest(period));
         let sums = self.sums(windows::ALL, period, Some(level))?;
         Ok(sums.into_iter().map(|at| Group::of_sums(None, at.start, &at.sums)).collect())
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use taximeter_models::CostTotals;
 use taximeter_persistence::StoreError;
 
-use super::{History, Period};
+use super::{History, Losses, Period};
 
 /// How far the numbers can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -33,6 +33,8 @@ pub struct Health {
     pub prices_as_of: Option<NaiveDate>,
     /// Whether these are old.
     pub late_book: Option<LateBook>,
+    /// What the meters of the store lost within the period.
+    pub losses: Losses,
 }
 
 /// Prices that are old.
@@ -53,12 +55,13 @@ impl History {
     /// Where the store cannot be read.
     pub fn health(&self, period: Period, now: DateTime<Utc>) -> Result<Health, StoreError> {
         let cost = self.all(self.whole(period))?.cost;
-        self.health_of(&cost, now)
+        self.health_of(&cost, period, now)
     }
 
     pub(super) fn health_of(
         &self,
         cost: &CostTotals,
+        period: Period,
         now: DateTime<Utc>,
     ) -> Result<Health, StoreError> {
         let stats = self.store.stats()?;
@@ -77,6 +80,7 @@ impl History {
             estimated_calls: cost.estimated_calls,
             prices_as_of,
             late_book: days.filter(|days| *days > OLD_DAYS).map(|days| LateBook { days }),
+            losses: self.losses(period)?,
         })
     }
 }

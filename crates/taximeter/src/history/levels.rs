@@ -5,26 +5,46 @@ use taximeter_persistence::store::Level;
 
 use super::{Period, Summed};
 
-/// How long the sums of minutes and of hours are kept, less a little for what is on its way.
-const KEPT: [(Level, TimeDelta); 2] =
-    [(Level::Minute, TimeDelta::days(3)), (Level::Hour, TimeDelta::days(100))];
+/// Since when the sums of minutes, of hours and of days are whole; none where all are there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reach(pub(super) [Option<DateTime<Utc>>; 3]);
+
+/// What is removed while somebody asks is not asked for.
 const SLACK: TimeDelta = TimeDelta::hours(2);
 
-/// The finest sums that reach back to a moment.
-pub(super) fn finest(since: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Level {
-    let Some(since) = since else { return Level::Day };
-    let reaches =
-        |(_, kept): &&(Level, TimeDelta)| now.signed_duration_since(since) < *kept - SLACK;
-    KEPT.iter().find(reaches).map_or(Level::Day, |(level, _)| *level)
-}
+impl Reach {
+    /// The finest sums that reach back to the beginning of a period; or, where it has none, to that of its last day.
+    pub(super) fn finest(self, period: Period) -> Level {
+        let last_day = || period.until.map(|until| down(until, Level::Day));
+        let Some(from) = period.since.or_else(last_day) else { return Level::Day };
+        let reaches = |level: &Level| {
+            let since = self.0[*level as usize];
+            since.is_none_or(|since| from.signed_duration_since(since) >= SLACK)
+        };
+        [Level::Minute, Level::Hour].into_iter().find(reaches).unwrap_or(Level::Day)
+    }
 
-/// The same period from the beginning of a window to the end of one, whose sums are kept for it and for the one before.
-pub(super) fn whole(period: Period, now: DateTime<Utc>) -> Period {
-    let Some(since) = period.since else { return up_to(period, Level::Minute) };
-    let before = period.previous().and_then(|before| before.since).unwrap_or(since);
-    let level = finest(Some(before), now);
-    let since = Some(down(since, level));
-    up_to(Period { since, until: period.until }, level)
+    /// The same period from the beginning of a window to the end of one, whose sums are kept for it and for the one
+    /// before.
+    pub(super) fn whole(self, period: Period) -> Period {
+        let before = period.previous().and_then(|before| before.since);
+        let level = self.finest(Period { since: before.or(period.since), ..period });
+        let since = period.since.map(|since| down(since, level));
+        up_to(Period { since, until: period.until }, level)
+    }
+
+    /// The parts of a period in their order, each with the sums that answer for it: the longest ones that fit.
+    pub(super) fn pieces(self, period: Period, each: Option<Level>) -> Vec<(Period, Level)> {
+        let finest = self.finest(period);
+        let longest = each.unwrap_or(Level::Day);
+        let mut pieces = vec![(period, finest)];
+        for level in [Level::Hour, Level::Day] {
+            if level > finest && level <= longest {
+                pieces = pieces.into_iter().flat_map(|piece| split(piece, level)).collect();
+            }
+        }
+        pieces
+    }
 }
 
 fn up_to(period: Period, level: Level) -> Period {
@@ -33,23 +53,6 @@ fn up_to(period: Period, level: Level) -> Period {
         if begun == at { at } else { begun + TimeDelta::seconds(level.seconds()) }
     };
     Period { since: period.since, until: period.until.map(up) }
-}
-
-/// The parts of a period in their order, each with the sums that answer for it: the longest ones that fit.
-pub(super) fn pieces(
-    period: Period,
-    each: Option<Level>,
-    now: DateTime<Utc>,
-) -> Vec<(Period, Level)> {
-    let finest = finest(period.since, now);
-    let longest = each.unwrap_or(Level::Day);
-    let mut pieces = vec![(period, finest)];
-    for level in [Level::Hour, Level::Day] {
-        if level > finest && level <= longest {
-            pieces = pieces.into_iter().flat_map(|piece| split(piece, level)).collect();
-        }
-    }
-    pieces
 }
 
 /// A part whose middle is made of longer windows, where it has such.
@@ -104,9 +107,14 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// A store whose sums of minutes are there for three days, and those of hours for a hundred.
+    fn reach() -> Reach {
+        Reach([Some(at("2026-11-23T12:00:00Z")), Some(at("2026-08-18T12:00:00Z")), None])
+    }
+
     fn shown(since: &str, until: &str, each: Option<Level>) -> Vec<String> {
         let period = Period { since: Some(at(since)), until: Some(at(until)) };
-        let pieces = pieces(period, each, at("2026-11-26T12:00:00Z"));
+        let pieces = reach().pieces(period, each);
         // They follow one another without a gap.
         assert!(pieces.windows(2).all(|two| two[0].0.until == two[1].0.since));
         assert_eq!(
@@ -143,13 +151,37 @@ mod tests {
 
     #[test]
     fn a_period_is_taken_to_the_windows_that_are_kept() {
-        let now = at("2026-11-26T12:00:00Z");
-        let shown = |since: &str| {
-            whole(Period { since: Some(at(since)), until: Some(at("2026-11-26T11:58:00Z")) }, now)
-                .to_string()
+        let shown = |reach: Reach, since: Option<&str>| {
+            let until = Some(at("2026-11-26T11:58:00Z"));
+            reach.whole(Period { since: since.map(at), until }).to_string()
         };
-        assert_eq!(shown("2026-11-25T11:57:00Z"), "2026-11-25 11:57 – 2026-11-26 11:58 UTC");
-        assert_eq!(shown("2026-11-24T11:57:00Z"), "2026-11-24 11:00 – 2026-11-26 12:00 UTC"); // for the one before
-        assert_eq!(shown("2026-06-01T11:57:00Z"), "2026-06-01 00:00 – 2026-11-27 00:00 UTC");
+        let day = Some("2026-11-25T11:57:00Z");
+        assert_eq!(shown(reach(), day), "2026-11-25 11:57 – 2026-11-26 11:58 UTC");
+        let two_days = Some("2026-11-24T11:57:00Z"); // the one before reaches too far for minutes
+        assert_eq!(shown(reach(), two_days), "2026-11-24 11:00 – 2026-11-26 12:00 UTC");
+        let months = Some("2026-06-01T11:57:00Z");
+        assert_eq!(shown(reach(), months), "2026-06-01 00:00 – 2026-11-27 00:00 UTC");
+        // Where minutes are kept for longer, or nothing was removed yet, they answer for longer.
+        let everything = Reach::default();
+        assert_eq!(shown(everything, months), "2026-06-01 11:57 – 2026-11-26 11:58 UTC");
+        assert_eq!(shown(everything, None), "until 2026-11-26 11:58 UTC");
+        let hours_alone = Reach([Some(at("2026-11-26T11:00:00Z")), None, None]);
+        assert_eq!(shown(hours_alone, day), "2026-11-25 11:00 – 2026-11-26 12:00 UTC");
+    }
+
+    #[test]
+    fn what_has_no_beginning_ends_when_it_is_asked_to() {
+        let period = Period { since: None, until: Some(at("2026-11-26T11:58:00Z")) };
+        let pieces = reach().pieces(period, None);
+        let shown: Vec<_> = pieces.iter().map(|(p, level)| format!("{level:?} {p}")).collect();
+        assert_eq!(
+            shown,
+            [
+                "Day until 2026-11-26 00:00 UTC",
+                "Hour 2026-11-26 00:00 – 2026-11-26 11:00 UTC",
+                "Minute 2026-11-26 11:00 – 2026-11-26 11:58 UTC",
+            ]
+        );
+        assert_eq!(reach().pieces(Period::ALL, None), [(Period::ALL, Level::Day)]);
     }
 }

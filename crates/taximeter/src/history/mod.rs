@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | the first screen of a period | [`History::report`] | [`Report`] |
 //! | the numbers of each operation, LLM, tool, user, tag, day and so on | [`History::groups`], by a [`By`] | [`Group`]s |
+//! | what is not in the store | [`History::losses`] | [`Losses`] |
 //! | single operations | [`History::operations`] | [`Line`]s |
 //! | one operation with all that ran within it | [`History::show`] | [`Shown`] |
 //! | whether an operation gets slower, and why | [`History::trend`] | [`Trend`] |
@@ -37,6 +38,7 @@
 //! ```
 
 mod advice;
+mod alerts;
 mod attention;
 mod by;
 mod compare;
@@ -47,6 +49,7 @@ mod groups;
 mod health;
 mod levels;
 mod line;
+mod losses;
 mod numbers;
 mod over_time;
 mod period;
@@ -67,6 +70,8 @@ use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Appended, Level, Query, RollupQuery, Scanned, Store};
 use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 
+use levels::Reach;
+
 pub use advice::{Advised, PerMonth};
 pub use attention::{Attention, Concern};
 pub use by::{By, UnknownBy};
@@ -77,13 +82,14 @@ pub use gate::{GateAsk, Gated, GatedMeasure, Limit, LimitError};
 pub use groups::Group;
 pub use health::{Health, LateBook};
 pub use line::Line;
+pub use losses::Losses;
 pub use numbers::{Cache, Change, Month, SixNumbers, Spark};
-pub use over_time::{Moment, OverTime};
+pub use over_time::{LlmMoment, LlmStretch, Moment, OverTime};
 pub use period::{Period, PeriodError};
 pub use report::{Ask, Report};
 pub use selection::{Selection, SelectionError};
 pub use show::{Shown, Waterfall, WaterfallKind};
-pub use tables::{LlmRow, Spender, Spenders, ToolRow};
+pub use tables::{Failures, LlmRow, Spender, Spenders, ToolRow};
 pub use trend::Trend;
 pub use windows::Windows;
 
@@ -173,10 +179,16 @@ impl History {
         windows::totals(self, self.whole(period))
     }
 
-    /// The same period, so that it begins and ends where sums do: those of minutes are kept for three days, those of hours
-    /// for a hundred. So a period that begins earlier, or the one before it, is taken to whole hours, or days.
+    /// The same period, so that it begins and ends where sums do: those of minutes and of hours are kept for as long as
+    /// the settings say. A period that begins earlier, or the one before it, is taken to whole hours, or days.
     pub fn whole(&self, period: Period) -> Period {
-        levels::whole(period, Utc::now())
+        // A store that cannot be read says so when the sums are asked for.
+        self.reach().unwrap_or_default().whole(period)
+    }
+
+    /// Since when the sums of each level are whole.
+    fn reach(&self) -> Result<Reach, StoreError> {
+        self.store.sums_since().map(Reach)
     }
 
     /// The sums of a dimension over a period, for each key, and for each window of a level where one is named.
@@ -187,7 +199,7 @@ impl History {
         each: Option<Level>,
     ) -> Result<Vec<Summed>, StoreError> {
         let mut all = Vec::new();
-        for (piece, resolution) in levels::pieces(period, each, Utc::now()) {
+        for (piece, resolution) in self.reach()?.pieces(period, each) {
             let mut query = RollupQuery::new(dimension);
             (query.since, query.until) = (piece.since, piece.until);
             (query.each, query.resolution) = (each, resolution);

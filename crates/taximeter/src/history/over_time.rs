@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use taximeter_analysis::Sums;
+use taximeter_analysis::{Sums, TokenSummary};
 use taximeter_models::{ErrorCategory, Money, Name};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::Level;
@@ -38,6 +38,8 @@ pub struct Moment {
     pub total_cost: Money,
     /// The same by LLM.
     pub cost_by_llm: BTreeMap<Name, Money>,
+    /// What the calls of each LLM did, as far as there were any.
+    pub by_llm: BTreeMap<Name, LlmMoment>,
     /// LLM calls whose cost is not known.
     pub unpriced_calls: u64,
     /// Input tokens.
@@ -58,6 +60,71 @@ pub struct Moment {
     pub first_token_p95_seconds: Option<f64>,
 }
 
+/// The calls of one LLM in one step.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LlmMoment {
+    /// The calls.
+    pub calls: u64,
+    /// Those of them that did not succeed.
+    pub failed: u64,
+    /// Input tokens, the cached ones included.
+    pub input_tokens: u64,
+    /// Input tokens that were read from a cache.
+    pub cache_read_tokens: u64,
+    /// Input tokens that were written into a cache.
+    pub cache_write_tokens: u64,
+    /// Output tokens, reasoning included.
+    pub output_tokens: u64,
+    /// What is known of their cost, in US dollars.
+    pub total_cost: Money,
+    /// Calls whose cost is not known.
+    pub unpriced_calls: u64,
+    /// Half of the calls did not take longer, in seconds; none of none.
+    pub p50_seconds: Option<f64>,
+    /// 95 % did not.
+    pub p95_seconds: Option<f64>,
+    /// 95 % of the first tokens did not take longer, in seconds; none where none told.
+    pub first_token_p95_seconds: Option<f64>,
+    /// Output tokens in a second after the first: the median.
+    pub output_tokens_per_second: Option<f64>,
+}
+
+/// The calls of one LLM in one stretch of time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct LlmStretch {
+    /// When it begins.
+    pub start: DateTime<Utc>,
+    /// The LLM, with its provider.
+    pub llm: Name,
+    /// What its calls did.
+    #[serde(flatten)]
+    pub calls: LlmMoment,
+}
+
+impl LlmMoment {
+    fn of(sums: &Sums) -> Self {
+        let tokens = TokenSummary::of(&sums.usage);
+        let took = sums.nanos.distribution(1e-9);
+        let speed = sums.milli_tokens_per_second.distribution(1e-3);
+        Self {
+            calls: sums.success.of,
+            failed: sums.success.complement().hits,
+            input_tokens: tokens.input_tokens,
+            cache_read_tokens: tokens.cache_read.hits,
+            cache_write_tokens: windows::cache_writes(&sums.usage),
+            output_tokens: tokens.output_tokens,
+            total_cost: sums.cost.usd(),
+            unpriced_calls: unpriced(sums),
+            p50_seconds: took.map(|took| took.p50),
+            p95_seconds: took.map(|took| took.p95),
+            first_token_p95_seconds: sums.first_token_nanos.distribution(1e-9).map(|f| f.p95),
+            output_tokens_per_second: speed.map(|speed| speed.p50),
+        }
+    }
+}
+
 /// More steps than this are not made: the beginning of such a period is left out.
 const MOST_STEPS: i64 = 1_500;
 
@@ -68,7 +135,7 @@ impl History {
     /// Where the store cannot be read.
     pub fn over_time(&self, period: Period) -> Result<OverTime, StoreError> {
         let period = self.whole(self.bounded(period)?);
-        let level = level(period).max(super::levels::finest(period.since, Utc::now()));
+        let level = level(period).max(self.reach()?.finest(period));
         let step = By::Time(level);
         let Some((first, last)) = ends(period, level) else {
             return Ok(OverTime { step, moments: Vec::new() });
@@ -86,14 +153,34 @@ impl History {
         for llm in self.sums(windows::LLM, period, Some(level))? {
             let start = llm.start.map(|start| start.timestamp());
             let usd = llm.sums.cost.usd();
-            if let Some(moment) = start.and_then(|start| moments.get_mut(&start))
-                && !usd.is_zero()
-            {
+            if let Some(moment) = start.and_then(|start| moments.get_mut(&start)) {
                 let key = llm.key.unwrap_or_else(|| "unknown".into());
-                *moment.cost_by_llm.entry(key).or_default() += usd;
+                if !usd.is_zero() {
+                    *moment.cost_by_llm.entry(key.clone()).or_default() += usd;
+                }
+                moment.by_llm.insert(key, LlmMoment::of(&llm.sums));
             }
         }
         Ok(OverTime { step, moments: moments.into_values().collect() })
+    }
+
+    /// The calls of each LLM in each stretch of time of that level, the oldest first; stretches without calls are left out.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub(super) fn llms_by_time(
+        &self,
+        level: Level,
+        period: Period,
+    ) -> Result<Vec<LlmStretch>, StoreError> {
+        let period = self.whole(self.bounded(period)?);
+        let level = level.max(self.reach()?.finest(period));
+        let sums = self.sums(windows::LLM, period, Some(level))?;
+        let stretch = |one: super::Summed| {
+            let llm = one.key.unwrap_or_else(|| "unknown".into());
+            Some(LlmStretch { start: one.start?, llm, calls: LlmMoment::of(&one.sums) })
+        };
+        Ok(sums.into_iter().filter_map(stretch).collect())
     }
 
     /// The same period with a beginning and an end: those of what is stored, where it has none.
@@ -118,6 +205,7 @@ impl Moment {
             errors_by_category: BTreeMap::new(),
             total_cost: Money::ZERO,
             cost_by_llm: BTreeMap::new(),
+            by_llm: BTreeMap::new(),
             unpriced_calls: 0,
             input_tokens: 0,
             cache_read_tokens: 0,
@@ -136,7 +224,7 @@ impl Moment {
         self.errors_by_category.clone_from(&sums.errors_by_category);
         self.total_cost = sums.cost.usd();
         self.unpriced_calls = unpriced(sums);
-        let tokens = taximeter_analysis::TokenSummary::of(&sums.usage);
+        let tokens = TokenSummary::of(&sums.usage);
         self.input_tokens = tokens.input_tokens;
         self.cache_read_tokens = tokens.cache_read.hits;
         self.output_tokens = tokens.output_tokens;

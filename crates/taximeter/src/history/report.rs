@@ -10,8 +10,8 @@ use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{MemoryStore, Order, Query, Store};
 
 use super::{
-    Advised, Attention, By, Group, Health, History, Line, LlmRow, LookedAt, OverTime, Period,
-    Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, windows,
+    Advised, Attention, By, Group, Health, History, Line, LlmRow, LlmStretch, LookedAt, OverTime,
+    Period, Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, alerts, windows,
 };
 
 /// What a report is asked for.
@@ -61,7 +61,9 @@ pub struct Report {
     /// The totals.
     #[serde(flatten)]
     pub totals: Totals,
-    /// What needs attention, the worst first; at most five.
+    /// What fires, the most important first: losses, the budget, thresholds of the settings.
+    pub alerts: Vec<Attention>,
+    /// What needs attention against the period before, the worst first; at most five.
     pub attention: Vec<Attention>,
     /// The six numbers.
     pub numbers: SixNumbers,
@@ -89,6 +91,9 @@ pub struct Report {
     /// The numbers of each group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<Group>>,
+    /// The numbers of each LLM in each group, where these are stretches of time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups_by_llm: Option<Vec<LlmStretch>>,
 }
 
 /// So many dearest and slowest operations are named.
@@ -114,7 +119,7 @@ impl History {
         let mut report = part.whole_report(ask)?;
         report.only = Some(ask.only.to_string());
         report.looked_at = Some(looked_at);
-        report.health = self.health_of(&report.totals.cost, ask.now)?;
+        report.health = self.health_of(&report.totals.cost, ask.period, ask.now)?;
         report.health.damaged += looked_at.damaged;
         Ok(report)
     }
@@ -124,28 +129,35 @@ impl History {
         let totals = self.totals(period)?;
         let (records, looked_at) = self.records(period.query(), RECORDS)?;
         let over_time = self.over_time(period)?;
-        let mut health = self.health_of(&totals.cost, ask.now)?;
+        let mut health = self.health_of(&totals.cost, period, ask.now)?;
         health.damaged = looked_at.damaged;
+        let savings = self.advice_of(&records, looked_at, period);
+        let numbers = self.six_numbers(period, &over_time, ask.now, ask.budget)?;
         Ok(Report {
             taximeter_version: VERSION,
             document: "report",
             period,
             only: None,
             looked_at: None,
+            alerts: alerts::alerts(&health, numbers.month.as_ref(), &savings),
             attention: self.attention(period, &health)?,
-            numbers: self.six_numbers(period, &over_time, ask.now, ask.budget)?,
+            numbers,
             over_time,
             time_spent: advice::where_time_goes(&records, 3),
             by_llm: self.llm_rows(period)?,
-            by_tool: self.tool_rows(period, &self.all(period)?)?,
+            by_tool: self.tool_rows(period, &records)?,
             spenders: self.all_spenders(period, totals.operations())?,
             dearest: self.first(period, Order::Dearest)?,
             slowest: self.first(period, Order::Slowest)?,
-            savings: self.advice_of(&records, looked_at, period),
+            savings,
             health,
             groups: match &ask.by {
                 Some(by) => Some(self.groups(by, period)?),
                 None => None,
+            },
+            groups_by_llm: match &ask.by {
+                Some(By::Time(level)) => Some(self.llms_by_time(*level, period)?),
+                _ => None,
             },
             by: ask.by.clone(),
             totals,
@@ -194,6 +206,6 @@ impl std::fmt::Display for LookedAt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let newest = if self.more { "the newest " } else { "" };
         let s = if self.records == 1 { "" } else { "s" };
-        write!(f, "{newest}{} operation{s}", self.records)
+        write!(f, "{newest}{} operation{s}", super::attention::thousands(self.records))
     }
 }

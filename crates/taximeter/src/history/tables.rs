@@ -1,13 +1,17 @@
 //! The tables of a report: a row for each LLM and each tool, and who spends the most.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use taximeter_analysis::statistics::Proportion;
 use taximeter_analysis::{Dimension, Sums, TokenSummary};
-use taximeter_models::{CostTotals, ErrorCategory, Money, Name, Rate, Unit};
+use taximeter_models::{
+    CostTotals, ErrorCategory, Money, Name, OperationRecord, Outcome, Rate, Unit,
+};
 use taximeter_persistence::StoreError;
 
 use super::windows::{self, provider_and_model};
-use super::{By, Group, History, Period};
+use super::{By, Group, History, Period, Summed};
 
 /// One LLM of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,6 +74,54 @@ pub struct ToolRow {
     /// The time of the calls as a part of the time of all operations; more than 1 where they run in parallel. None where
     /// that is zero.
     pub share_of_time: Option<f64>,
+    /// What its failed calls came to in the newest operations of the period.
+    pub failures: Failures,
+}
+
+/// What failed calls of a tool came to, in the operations that were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Failures {
+    /// The calls that failed.
+    pub calls: u64,
+    /// How long these took together, in seconds.
+    pub seconds: f64,
+    /// The operations that had such a call, and did not succeed themselves.
+    pub operations: u64,
+    /// What is known of the cost of these operations, in US dollars: it was paid for nothing. One in which several tools
+    /// failed counts for each of them.
+    pub total_cost: Money,
+    /// The LLM calls of these operations whose cost is not known.
+    pub unpriced_calls: u64,
+}
+
+impl Failures {
+    /// Of each tool, in these operations.
+    pub(super) fn of(records: &[OperationRecord]) -> HashMap<Name, Self> {
+        let mut all = HashMap::<Name, Self>::new();
+        for record in records {
+            let mut failed = Vec::new();
+            for call in record.tool_calls.iter().filter(|call| !call.is_success()) {
+                let one = all.entry(call.name.clone()).or_default();
+                one.calls += 1;
+                one.seconds += call.duration.unwrap_or_default().as_secs_f64();
+                failed.push(&call.name);
+            }
+            failed.sort_unstable();
+            failed.dedup();
+            if record.outcome == Outcome::Success || failed.is_empty() {
+                continue;
+            }
+            let cost = record.cost();
+            for tool in failed {
+                let one = all.entry(tool.clone()).or_default();
+                one.operations += 1;
+                one.total_cost += cost.usd();
+                one.unpriced_calls += cost.unpriced_calls + cost.calls_without_usage;
+            }
+        }
+        all
+    }
 }
 
 /// Who spends the most, by one thing that operations have.
@@ -114,10 +166,20 @@ impl History {
     }
 
     /// A row for each tool, the one that takes the most time first.
-    pub(super) fn tool_rows(&self, period: Period, all: &Sums) -> Result<Vec<ToolRow>, StoreError> {
+    pub(super) fn tool_rows(
+        &self,
+        period: Period,
+        records: &[OperationRecord],
+    ) -> Result<Vec<ToolRow>, StoreError> {
+        let all = self.all(period)?;
+        let failures = Failures::of(records);
         let mut sums = self.sums(windows::TOOL, period, None)?;
         sums.sort_by_key(|tool| std::cmp::Reverse(tool.sums.nanos.sum()));
-        Ok(sums.iter().map(|tool| tool_row(tool.key.clone(), &tool.sums, all)).collect())
+        let row = |tool: &Summed| {
+            let failures = tool.key.as_ref().and_then(|key| failures.get(key));
+            tool_row(tool.key.clone(), &tool.sums, &all, failures.copied().unwrap_or_default())
+        };
+        Ok(sums.iter().map(row).collect())
     }
 
     /// Who spends the most.
@@ -176,7 +238,7 @@ fn llm_row(key: Option<&str>, sums: &Sums) -> LlmRow {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 53 bits")]
-fn tool_row(key: Option<Name>, sums: &Sums, all: &Sums) -> ToolRow {
+fn tool_row(key: Option<Name>, sums: &Sums, all: &Sums, failures: Failures) -> ToolRow {
     let took = sums.nanos.distribution(1e-9);
     let share = sums.nanos.sum() as f64 / all.nanos.sum() as f64;
     let top = sums.errors_by_category.iter().max_by_key(|(_, count)| **count);
@@ -189,5 +251,6 @@ fn tool_row(key: Option<Name>, sums: &Sums, all: &Sums) -> ToolRow {
         p50_seconds: took.map(|took| took.p50),
         p95_seconds: took.map(|took| took.p95),
         share_of_time: share.is_finite().then_some(share),
+        failures,
     }
 }

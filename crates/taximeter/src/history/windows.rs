@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use taximeter_analysis::{RollupConfig, Rollups, Sums, SumsError};
-use taximeter_models::{ComponentTotal, LlmTotals, Name, OperationRecord, ToolTotals, Totals};
+use taximeter_models::{
+    ComponentTotal, LlmTotals, Name, OperationRecord, TokenUsage, ToolTotals, Totals,
+};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Numbers, Place, Summarize, Unreadable, WindowBytes};
 
@@ -129,6 +131,12 @@ fn llm_totals(sums: &Sums) -> LlmTotals {
     totals.cost = sums.cost.clone();
     totals.errors = sums.errors_by_category.clone();
     totals
+}
+
+/// The tokens that were written into caches, for however long.
+pub(super) fn cache_writes(usage: &TokenUsage) -> u64 {
+    let writes = usage.iter().filter(|(unit, _)| unit.as_str().starts_with("cache_write"));
+    writes.fold(0, |sum, (_, tokens)| sum.saturating_add(tokens))
 }
 
 /// The two parts of the key of an LLM. The provider has no slash, the LLM may; where there is none, no provider was told.

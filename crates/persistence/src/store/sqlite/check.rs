@@ -7,7 +7,7 @@ use taximeter_models::OperationRecord;
 
 use super::error::failed;
 use super::extents::{self, Extent};
-use super::{Reader, SqliteStore, blocks, read, sums};
+use super::{Reader, SqliteStore, blocks, notes, read, sums};
 use crate::StoreError;
 use crate::store::block::Rows;
 use crate::store::memory::by_minute;
@@ -61,6 +61,11 @@ impl SqliteStore {
             let hot = self.check_hot(reader, &mut checked, &mut days);
             let sealed = self.check_blocks(reader, &mut checked, &mut days);
             let summed = self.check_sums(reader, &mut checked, &days);
+            match notes::unreadable(&reader.connection) {
+                Ok(0) => {}
+                Ok(wrong) => checked.problem(format!("{wrong} notes do not fit their checksums")),
+                Err(error) => checked.problem(format!("the notes cannot be read: {error}")),
+            }
             // What cannot even be listed is damage, too.
             for error in [hot, sealed, summed].into_iter().filter_map(Result::err) {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);

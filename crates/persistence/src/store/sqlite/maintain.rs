@@ -141,6 +141,12 @@ impl SqliteStore {
             let before = before(now, time).timestamp();
             let removed = transaction(&mut writer, &self.path, |connection, _| {
                 sums::remove(connection, level, before, ROWS)
+                    .and_then(|removed| {
+                        if removed > 0 {
+                            sums::note_removed(connection, level, before)?;
+                        }
+                        Ok(removed)
+                    })
                     .map_err(failed("maintaining", &self.path))
             })?;
             done.removed_sums += removed;

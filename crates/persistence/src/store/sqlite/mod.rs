@@ -14,6 +14,7 @@ mod fit;
 mod maintain;
 mod more;
 mod names;
+mod notes;
 mod open;
 mod parts;
 mod price;
@@ -44,8 +45,8 @@ use self::names::Texts;
 pub use self::repair::Repaired;
 pub use self::sql::{Answer, Sql};
 use super::{
-    Appended, Block, Column, Durability, Maintained, Query, Rollup, RollupQuery, Scanned, Store,
-    StoreStats, Summarize, Table,
+    Appended, Block, Column, Durability, Maintained, Note, Query, Rollup, RollupQuery, Scanned,
+    Store, StoreStats, Summarize, Table,
 };
 use crate::StoreError;
 
@@ -209,6 +210,11 @@ impl SqliteStore {
         &self.path
     }
 
+    /// What is kept, where and for how long, whenever this one looks after the store.
+    pub fn keep(&self) -> Keep {
+        self.keep
+    }
+
     /// What is safe when `append` has returned.
     pub fn durability(&self) -> Durability {
         self.how.durability
@@ -306,6 +312,24 @@ impl Store for SqliteStore {
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         let Some(summarize) = self.summarize.as_deref() else { return Ok(Vec::new()) };
         self.read("reading", |reader| sums::ask(&reader.connection, query, summarize, &self.path))
+    }
+
+    fn sums_since(&self) -> Result<[Option<DateTime<Utc>>; 3], StoreError> {
+        self.read("reading", |reader| {
+            sums::since(&reader.connection).map_err(failed("reading", &self.path))
+        })
+    }
+
+    fn put_note(&self, note: &Note) -> Result<(), StoreError> {
+        SqliteStore::put_note(self, note)
+    }
+
+    fn notes(&self, beginning: &str) -> Result<Vec<Note>, StoreError> {
+        self.read_notes(beginning)
+    }
+
+    fn forget_notes(&self, beginning: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        SqliteStore::forget_notes(self, beginning, before)
     }
 
     fn stats(&self) -> Result<StoreStats, StoreError> {

@@ -7,7 +7,7 @@ use taximeter_models::OperationRecord;
 use super::append::transaction;
 use super::error::failed;
 use super::extents::NUMBERS;
-use super::{Reader, SqliteStore, blocks, read, sums};
+use super::{Reader, SqliteStore, blocks, notes, read, sums};
 use crate::StoreError;
 use crate::store::Store;
 use crate::store::block::Rows;
@@ -53,6 +53,14 @@ impl SqliteStore {
             self.save_hot(reader, &mut saving)?;
             self.save_blocks(reader, &mut saving)?;
             saving.flush()?;
+            let mut writer = saving.new.writer("repairing")?;
+            let noted = transaction(&mut writer, path, |connection, _| {
+                notes::copy(&reader.connection, connection).map_err(failed("repairing", path))
+            });
+            drop(writer);
+            if let Err(error) = noted {
+                saving.done.problems.push(format!("the notes: {error}"));
+            }
             if sums_kept {
                 let mut writer = saving.new.writer("repairing")?;
                 transaction(&mut writer, path, |connection, _| {

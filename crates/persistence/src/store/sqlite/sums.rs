@@ -268,6 +268,35 @@ fn mark(
     merge(connection, At { rolled: ROLLED, ..at.clone() }, window, summarize, path)
 }
 
+/// Where it stands in the counters from which second on the rows of a level are whole.
+fn whole_since(level: Level) -> String {
+    format!("sums_since_{}", number(level))
+}
+
+/// Notes that rows of a level may be gone that begin before a second.
+pub(super) fn note_removed(
+    connection: &Connection,
+    level: Level,
+    before: i64,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO counters VALUES (?1, ?2)
+               ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)";
+    connection.prepare_cached(sql)?.execute((whole_since(level), before)).map(drop)
+}
+
+/// Since when the rows of each level are whole; none where none was ever removed.
+pub(super) fn since(
+    connection: &Connection,
+) -> rusqlite::Result<[Option<DateTime<chrono::Utc>>; 3]> {
+    let mut since = [None; 3];
+    let mut select = connection.prepare_cached("SELECT value FROM counters WHERE name = ?1")?;
+    for (level, since) in Level::ALL.into_iter().zip(&mut since) {
+        let second = select.query_row([whole_since(level)], |row| row.get(0)).optional()?;
+        *since = second.and_then(|second| DateTime::from_timestamp(second, 0));
+    }
+    Ok(since)
+}
+
 /// Removes rows of a level that are older, so many at most; those that are in no row of the next level stay.
 pub(super) fn remove(
     connection: &Connection,
@@ -309,6 +338,11 @@ pub(super) fn copy(from: &Connection, to: &Connection) -> rusqlite::Result<()> {
             insert.raw_bind_parameter(place + 1, cell)?;
         }
         insert.raw_execute()?;
+    }
+    for (level, since) in Level::ALL.into_iter().zip(since(from)?) {
+        if let Some(since) = since {
+            note_removed(to, level, since.timestamp())?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,114 @@
+//! Notes beside the records: the last one counts, repair keeps them, and what sums were removed is known.
+
+use std::time::Duration;
+
+use serde_json::json;
+use taximeter_persistence::store::{Keep, Level, MemoryStore, Note, SqliteStore, Store};
+
+use crate::maintaining::{at, maintain, operations};
+use crate::summing::summing;
+
+#[test]
+fn the_later_note_of_a_key_stays_in_every_store() {
+    let room = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::at(room.path()).open().unwrap();
+    let stores: [&dyn Store; 2] = [&sqlite, &MemoryStore::new()];
+    for store in stores {
+        assert!(store.notes("").unwrap().is_empty());
+        assert_eq!(store.forget_notes("", at(9)).unwrap(), 0);
+        let first = Note::new("meter/1/01", at(1), json!({ "offered": 1 }));
+        let later = Note::new("meter/1/01", at(2), json!({ "offered": 5 }));
+        let other = Note::new("meter/2/01", at(3), json!("a % of 'it'"));
+        let import = Note::new("import/file\n", at(3), json!(null));
+        for note in [&first, &later, &first, &import, &other] {
+            store.put_note(note).unwrap();
+        }
+        assert_eq!(store.notes("meter/").unwrap(), [later.clone(), other.clone()]);
+        assert_eq!(store.notes("meter/2").unwrap(), std::slice::from_ref(&other));
+        assert_eq!(store.notes("%").unwrap(), []);
+        assert_eq!(store.forget_notes("meter/", at(3)).unwrap(), 1);
+        assert_eq!(store.notes("").unwrap(), [import, other]);
+    }
+}
+
+#[test]
+fn who_may_only_read_finds_the_notes_and_repair_keeps_them() {
+    let room = tempfile::tempdir().unwrap();
+    let note = Note::new("meter/1/01", at(1), json!({ "offered": 1 }));
+    SqliteStore::at(room.path()).open().unwrap().put_note(&note).unwrap();
+    let reader = SqliteStore::at(room.path()).open_to_read().unwrap();
+    assert_eq!(reader.notes("").unwrap(), std::slice::from_ref(&note));
+    assert!(reader.put_note(&note).is_err());
+    let into = room.path().join("repaired.db");
+    assert_eq!(reader.repair(&into).unwrap().problems, Vec::<String>::new());
+    assert_eq!(SqliteStore::at(into).open_to_read().unwrap().notes("").unwrap(), [note]);
+}
+
+#[test]
+fn a_note_that_was_changed_behind_the_store_is_in_no_answer_and_a_check_finds_it() {
+    let room = tempfile::tempdir().unwrap();
+    let store = SqliteStore::at(room.path()).open().unwrap();
+    store.put_note(&Note::new("meter/1/01", at(1), json!({ "offered": 1 }))).unwrap();
+    assert!(store.check().unwrap().is_sound());
+    let raw = rusqlite::Connection::open(store.path()).unwrap();
+    raw.execute("UPDATE notes SET value = '{\"offered\":2}'", []).unwrap();
+    assert_eq!(store.notes("").unwrap(), []);
+    let problems = store.check().unwrap().problems;
+    assert!(problems[0].contains("1 notes"), "{problems:?}");
+}
+
+#[test]
+fn a_store_knows_since_when_its_sums_are_whole() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().sums_for(Level::Minute, Duration::from_secs(7_200));
+    let store = SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
+    store.append(&operations(0, 10_000)).unwrap();
+    maintain(&store, at(7_000));
+    assert_eq!(store.sums_since().unwrap(), [None; 3]); // nothing is as old as that
+    maintain(&store, at(12_000));
+    let since = [Some(at(12_000 - 7_200)), None, None];
+    assert_eq!(store.sums_since().unwrap(), since);
+    // Another process with other settings learns it from the store.
+    let reader = SqliteStore::at(room.path()).summarize(summing()).open_to_read().unwrap();
+    assert_eq!(reader.sums_since().unwrap(), since);
+    let into = room.path().join("repaired.db");
+    reader.repair(&into).unwrap();
+    assert_eq!(SqliteStore::at(into).open_to_read().unwrap().sums_since().unwrap(), since);
+}
+
+/// Root may write everywhere; the command line is tested as another user.
+#[cfg(unix)]
+#[test]
+fn a_store_where_nothing_may_be_written_is_read() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let room = tempfile::tempdir().unwrap();
+    // A name that is no address: SQLite is told of this file by one.
+    let folder = room.path().join("a folder?of=100%#1");
+    std::fs::create_dir(&folder).unwrap();
+    let store = SqliteStore::at(&folder).open().unwrap();
+    store.append(&operations(0, 50)).unwrap();
+    drop(store);
+    let writable = |mode| std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode));
+    writable(0o500).unwrap();
+    if tempfile::tempfile_in(&folder).is_ok() {
+        writable(0o700).unwrap();
+        eprintln!("skipped: this user may write into every folder");
+        return;
+    }
+    let read = SqliteStore::at(&folder).open_to_read().map(|store| store.stats());
+    writable(0o700).unwrap();
+    assert_eq!(read.unwrap().unwrap().hot_operations, 50);
+}
+
+#[test]
+fn a_store_that_is_closed_is_one_file() {
+    let room = tempfile::tempdir().unwrap();
+    let store = SqliteStore::at(room.path()).open().unwrap();
+    store.append(&operations(0, 500)).unwrap();
+    assert_eq!(store.stats().unwrap().hot_operations, 500); // somebody has read, too
+    drop(store);
+    let names: Vec<_> =
+        std::fs::read_dir(room.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
+    assert_eq!(names, ["taximeter.db"]);
+}
