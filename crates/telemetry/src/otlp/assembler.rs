@@ -115,6 +115,8 @@ pub(crate) struct Assembler {
     mark: u64,
     /// Traces that an earlier one closed.
     done: Done,
+    /// The only traces that are taken in, where not all are.
+    only: Option<Done>,
     /// Records of traces that were closed early.
     ready: Vec<OperationRecord>,
     /// The traces that were closed since the last time that somebody asked.
@@ -136,6 +138,7 @@ impl Assembler {
             sends_spans: HashSet::default(),
             mark: 0,
             done: Done::default(),
+            only: None,
             ready: Vec::new(),
             ended: Vec::new(),
             counts: Counts::default(),
@@ -168,8 +171,18 @@ impl Assembler {
         }
     }
 
+    /// Only these traces are taken in from now on, up to their marks.
+    pub(crate) fn only(&mut self, closed: impl IntoIterator<Item = Closed>) {
+        let mut only = Done::default();
+        closed.into_iter().for_each(|one| only.add(one));
+        self.only = Some(only);
+    }
+
     /// Takes a span in.
     pub(crate) fn push(&mut self, span: Span, now: DateTime<Utc>) {
+        if self.only.as_ref().is_some_and(|only| !only.has(span.trace, self.mark)) {
+            return;
+        }
         let is_span = span.source == Source::Span;
         *(if is_span { &mut self.counts.spans } else { &mut self.counts.logs }) += 1;
         if is_span && span.notes.convention == Some(Convention::ClaudeCode) {
@@ -225,6 +238,9 @@ impl Assembler {
 
     /// Takes a point of a metric in.
     pub(crate) fn push_point(&mut self, increment: Increment, now: DateTime<Utc>) {
+        if self.only.is_some() {
+            return;
+        }
         self.metrics.push(increment, now, self.mark, &mut self.counts);
     }
 

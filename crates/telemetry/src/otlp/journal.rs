@@ -2,7 +2,8 @@
 //!
 //! A server answers 200 once a request is written down, which is long before its traces are whole. If it dies, it reads
 //! the journal again. A request may hold spans of traces that were stored and of others that were not, so the traces
-//! that are done with are written down too, for as long as requests that name them are kept.
+//! that are closed are written down too, before their records are stored and for as long as requests that name them are
+//! kept.
 
 use std::collections::HashMap;
 

@@ -192,11 +192,20 @@ impl Receiver {
 
     /// The records of all that is whole enough by now, with what of a journal is needed no longer.
     ///
-    /// Once the records are stored, everything that was held with a mark below [`Marked::oldest`] may be forgotten, and
-    /// the [`Closed`] traces with a later mark are to be remembered as long as that. A receiver that begins anew is told
-    /// of them by [`done`](Self::done), and then given all that was not forgotten once more: so every span counts, once.
+    /// The caller writes down [`Marked::closed`], stores the records, writes down that it did, and may then forget all
+    /// requests with a mark below [`Marked::oldest`], and those closed traces whose mark lies below it too.
+    ///
+    /// A server that begins anew reads its journal twice. Of closed traces of which it does not know whether their records
+    /// were stored, it makes the same records again, with a receiver that takes [`only`](Self::only) these, and stores
+    /// them. Another receiver is told that all of them are [`done`](Self::done), is given the whole journal, and goes on.
+    /// So every span counts, and counts once.
     pub fn take_marked(&self, now: DateTime<Utc>) -> Marked {
         self.lock().take_marked(now)
+    }
+
+    /// Takes in nothing but spans of these traces, up to their marks.
+    pub fn only(&self, closed: impl IntoIterator<Item = Closed>) {
+        self.lock().only(closed);
     }
 
     /// Tells of traces whose records are stored: what was held of them up to their mark does not count again.

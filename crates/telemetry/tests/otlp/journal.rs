@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use taximeter_models::{OperationId, OperationRecord};
 use taximeter_telemetry::otlp::{Address, Closed, Receiver, Settings, Signal};
 
-use super::support::{before, chat, json_request, sums, with_trace};
+use super::support::{TRACE, before, chat, json_request, span_json, sums, with_trace};
 
 fn at(seconds: i64) -> DateTime<Utc> {
     before() + TimeDelta::seconds(seconds)
 }
 
-/// What outlives a server: the requests that it acknowledged, the traces that are done with, the records.
+/// What outlives a server: the requests that it acknowledged, the traces that were closed, the records.
 #[derive(Default)]
 struct Disk {
     journal: BTreeMap<u64, (i64, String)>,
+    closing: HashMap<u128, u64>,
     done: HashMap<u128, u64>,
     store: HashMap<OperationId, OperationRecord>,
 }
@@ -28,16 +30,27 @@ struct Server {
 }
 
 impl Server {
-    fn begin(disk: &Disk) -> Self {
-        let receiver = Receiver::new(Settings::default(), at(0));
+    fn begin(disk: &mut Disk) -> Self {
         let address =
             Address::of_http(Signal::Traces, Some("application/json"), None).expect("it is known");
-        receiver.done(disk.done.iter().map(|(trace, mark)| Closed { trace: *trace, mark: *mark }));
-        for (mark, (seconds, body)) in &disk.journal {
-            let decoded = receiver.decode(&address, body.as_bytes()).expect("it was read before");
-            receiver.hold(decoded, *mark, at(*seconds));
-        }
+        let replay = |receiver: &Receiver| {
+            for (mark, (seconds, body)) in &disk.journal {
+                let decoded =
+                    receiver.decode(&address, body.as_bytes()).expect("it was read before");
+                receiver.hold(decoded, *mark, at(*seconds));
+            }
+        };
+        let first = Receiver::new(Settings::default(), at(0));
+        first.only(closed(&disk.closing));
+        first.done(closed(&disk.done));
+        replay(&first);
+        let receiver = Receiver::new(Settings::default(), at(0));
+        receiver.done(closed(&disk.done));
+        receiver.done(closed(&disk.closing));
+        replay(&receiver);
         let next = disk.journal.keys().last().map_or(1, |last| last + 1);
+        disk.keep(first.finish());
+        disk.stored();
         Self { receiver, address, next }
     }
 
@@ -52,37 +65,62 @@ impl Server {
         self.next += 1;
     }
 
-    /// Stores what is whole, and dies before the journal is cut if that is asked for.
-    fn store(&self, disk: &mut Disk, seconds: i64, dies: bool) {
+    /// Stores what is whole, and dies on the way there: before anything is stored, or before the journal is cut.
+    fn store(&self, disk: &mut Disk, seconds: i64, dies: Option<bool>) {
         let marked = self.receiver.take_marked(at(seconds));
-        for record in marked.records {
-            disk.store.entry(record.id).or_insert(record);
-        }
-        if dies {
+        disk.closing.extend(marked.closed.iter().map(|closed| (closed.trace, closed.mark)));
+        if dies == Some(false) {
             return;
         }
-        let cut = marked.oldest.unwrap_or(self.next);
-        for closed in marked.closed {
-            let mark = disk.done.entry(closed.trace).or_default();
-            *mark = closed.mark.max(*mark);
+        disk.keep(marked.records);
+        if dies == Some(true) {
+            return;
         }
+        disk.stored();
+        let cut = marked.oldest.unwrap_or(self.next);
         disk.journal.retain(|mark, _| *mark >= cut);
         disk.done.retain(|_, mark| *mark >= cut);
+    }
+}
+
+fn closed(traces: &HashMap<u128, u64>) -> impl Iterator<Item = Closed> {
+    traces.iter().map(|(trace, mark)| Closed { trace: *trace, mark: *mark })
+}
+
+impl Disk {
+    fn stored(&mut self) {
+        self.done.extend(self.closing.drain());
+    }
+
+    /// As a store does, which keeps what it knows.
+    fn keep(&mut self, records: Vec<OperationRecord>) {
+        for record in records {
+            self.store.entry(record.id).or_insert(record);
+        }
+    }
+}
+
+/// A span of a tree: the first is an agent, all others are calls of its.
+fn tree(trace: u64, span: u8) -> Value {
+    let id = |span: u8| format!("{:016x}", trace << 8 | u64::from(span));
+    match span {
+        1 => span_json(TRACE, &id(1), None, &[("gen_ai.operation.name", json!("invoke_agent"))]),
+        _ => chat(&id(span), Some(&id(1))),
     }
 }
 
 #[derive(Debug, Clone)]
 enum Step {
     Spans(Vec<(u8, u8)>, bool),
-    Wait(u8, bool),
+    Wait(u8, Option<bool>),
     Die,
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let spans = prop::collection::vec((1..6_u8, 1..20_u8), 1..5);
+    let spans = prop::collection::vec((1..6_u8, 1..6_u8), 1..5);
     prop_oneof![
         6 => (spans, prop::bool::weighted(0.1)).prop_map(|(spans, dies)| Step::Spans(spans, dies)),
-        4 => (1..8_u8, prop::bool::weighted(0.2)).prop_map(|(seconds, dies)| Step::Wait(seconds, dies)),
+        4 => (1..8_u8, prop::option::weighted(0.3, any::<bool>())).prop_map(|(seconds, dies)| Step::Wait(seconds, dies)),
         1 => Just(Step::Die),
     ]
 }
@@ -95,7 +133,7 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60),
     ) {
         let mut disk = Disk::default();
-        let mut server = Server::begin(&disk);
+        let mut server = Server::begin(&mut disk);
         let mut sent = std::collections::HashSet::new();
         let mut now = 0;
         for step in steps {
@@ -104,11 +142,7 @@ proptest! {
                     let spans: Vec<_> = spans
                         .into_iter()
                         .filter(|span| sent.insert(*span))
-                        .map(|(trace, span)| {
-                            // Siblings under a parent that never comes: each is an operation of its own.
-                            let id = format!("{:016x}", u64::from(trace) << 8 | u64::from(span));
-                            with_trace(chat(&id, Some("ffffffffffffffff")), u64::from(trace))
-                        })
+                        .map(|(trace, span)| with_trace(tree(u64::from(trace), span), u64::from(trace)))
                         .collect();
                     server.take_in(&mut disk, now, &json_request(&spans), dies);
                     dies
@@ -116,17 +150,17 @@ proptest! {
                 Step::Wait(seconds, dies) => {
                     now += i64::from(seconds) * 10;
                     server.store(&mut disk, now, dies);
-                    dies
+                    dies.is_some()
                 }
                 Step::Die => true,
             };
             if died {
-                server = Server::begin(&disk);
+                server = Server::begin(&mut disk);
             }
         }
-        server.store(&mut disk, now + 10_000, false);
+        server.store(&mut disk, now + 10_000, None);
         let records: Vec<_> = disk.store.into_values().collect();
-        prop_assert_eq!(sums(&records).calls, sent.len());
+        prop_assert_eq!(sums(&records).calls, sent.iter().filter(|(_, span)| *span != 1).count());
         // All of it is stored, so nothing of the journal is needed.
         prop_assert_eq!((disk.journal.len(), disk.done.len()), (0, 0));
     }
