@@ -48,6 +48,7 @@
 //! | Feature | Default | Adds |
 //! |---|---|---|
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
+//! | `otlp` | no | `taximeter::otlp`: requests of OpenTelemetry clients in, operations out |
 //! | `parquet` | no | Parquet in and out of a store |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
 //! | `report` | no | sessions as tables for the terminal |
@@ -123,6 +124,8 @@ pub mod import {
 pub use taximeter_persistence::{PersistenceError, SessionFiles, StoreError};
 pub use taximeter_pricing as pricing;
 pub use taximeter_pricing::PriceBook;
+#[cfg(feature = "otlp")]
+pub use taximeter_telemetry::otlp;
 #[cfg(feature = "reply")]
 pub use taximeter_telemetry::reply;
 

@@ -31,6 +31,13 @@ pub struct Closed {
     pub mark: u64,
 }
 
+impl Closed {
+    /// The trace of an id, closed with what requests up to a mark told of it.
+    pub const fn new(trace: u128, mark: u64) -> Self {
+        Self { trace, mark }
+    }
+}
+
 /// Traces that an earlier receiver was done with.
 #[derive(Debug, Default)]
 pub(super) struct Done(HashMap<u128, u64, RandomState>);
