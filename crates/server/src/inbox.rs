@@ -133,7 +133,7 @@ impl Inbox {
         let letters = lock(&self.letters).clone();
         let Some(letters) = letters else { return not_now(ENDING) };
         let (written, mark) = oneshot::channel();
-        let entry = JournalEntry { at: now, kind: kind(&address), body };
+        let entry = JournalEntry { at: now, kind: kind(address), body };
         if letters.send(Waiting { entry, written }).await.is_err() {
             return not_now(ENDING);
         }
@@ -152,7 +152,7 @@ impl Inbox {
     async fn read(&self, address: Address, body: Vec<u8>) -> Result<(Decoded, Vec<u8>), Refusal> {
         let shared = Arc::clone(&self.shared);
         let read = tokio::task::spawn_blocking(move || {
-            shared.receiver.decode(&address, &body).map(|decoded| (decoded, body))
+            shared.receiver.decode(address, &body).map(|decoded| (decoded, body))
         });
         let gone = |_| self.receiver().not_now("the request could not be read now; send it again");
         read.await.map_err(gone)?
@@ -336,7 +336,7 @@ fn replay(journal: &Journal, receiver: &Receiver) -> Result<u64, ServerError> {
         next = mark + 1;
         // What was acknowledged could be read; what can no longer be is of another version.
         if let Some(address) = address(&entry.kind)
-            && let Ok(decoded) = receiver.decode(&address, &entry.body)
+            && let Ok(decoded) = receiver.decode(address, &entry.body)
         {
             receiver.hold(decoded, mark, entry.at);
         }
@@ -346,7 +346,7 @@ fn replay(journal: &Journal, receiver: &Receiver) -> Result<u64, ServerError> {
 }
 
 /// How the journal names an address: `traces protobuf gzip`.
-fn kind(address: &Address) -> String {
+fn kind(address: Address) -> String {
     let signal = address.signal.path().trim_start_matches("/v1/");
     let format = match address.format {
         Format::Protobuf => "protobuf",

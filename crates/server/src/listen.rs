@@ -69,11 +69,12 @@ async fn connection(
 ) {
     let _ = stream.set_nodelay(true);
     // Whoever connects and says nothing goes: the header's time runs from its first byte.
+    let mut first = [0];
     let first = tokio::select! {
-        first = timeout(limits.header_time, stream.readable()) => first,
+        first = timeout(limits.header_time, stream.peek(&mut first)) => first,
         _ = stopped.changed() => return,
     };
-    if !matches!(first, Ok(Ok(()))) {
+    if !matches!(first, Ok(Ok(1))) {
         return;
     }
     let mut builder = Builder::new(TokioExecutor::new());

@@ -8,6 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use taximeter::otlp::{self, Address, Format, Refusal, Signal, Taken};
 use tokio::time::timeout;
@@ -58,7 +59,7 @@ async fn http(taking: &Taking, request: Request) -> Response {
     match whole(taking, body).await {
         Ok(body) => {
             let taken = taking.inbox.take(address, body.into()).await;
-            answer(otlp::Response::of(&address, &taken))
+            answer(otlp::Response::of(address, &taken))
         }
         Err(refused) => refused,
     }
@@ -66,16 +67,20 @@ async fn http(taking: &Taking, request: Request) -> Response {
 
 /// The whole body, unless it is too large or takes too long.
 async fn whole(taking: &Taking, body: Body) -> Result<Bytes, Response> {
-    let plain = |status: StatusCode, text: &'static str| (status, text).into_response();
-    let collected = timeout(taking.limits.body_time, Limited::new(body, MOST_BODY).collect()).await;
-    match collected {
+    let plain = |status: StatusCode, text: &'static str| Err((status, text).into_response());
+    let large = "the body is larger than 64 MiB; send smaller batches";
+    // What its headers say is believed before a byte of it is read.
+    if body.size_hint().lower() > MOST_BODY as u64 {
+        return plain(StatusCode::PAYLOAD_TOO_LARGE, large);
+    }
+    let collected = timeout(taking.limits.body_time, Limited::new(body, MOST_BODY).collect());
+    match collected.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(plain(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "the body is larger than 64 MiB; send smaller batches",
-        )),
-        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "the body could not be read to its end")),
-        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            plain(StatusCode::PAYLOAD_TOO_LARGE, large)
+        }
+        Ok(Err(_)) => plain(StatusCode::BAD_REQUEST, "the body could not be read to its end"),
+        Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
     }
 }
 

@@ -13,7 +13,8 @@ function draw() {
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
       font: { color: style.color, family: style.fontFamily, size: 12 },
-      legend: { orientation: "h", y: -0.25 },
+      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom" },
+      xaxis: Object.assign({ automargin: true, tickangle: 0, nticks: 6 }, plot.layout.xaxis),
     });
     // Its own bar of buttons would bring styles that stand in the page.
     window.Plotly.react(place, plot.data, layout, { responsive: true, displayModeBar: false });

@@ -23,7 +23,7 @@ fn figure(title: &str, unit: &str, plot: Plot, numbers: &Markup) -> Markup {
     plot.set_layout(
         layout
             .margin(Margin::new().left(60).right(10).top(10).bottom(40))
-            .height(260)
+            .height(340)
             .y_axis(Axis::new().title(Title::with_text(unit))),
     );
     html! {

@@ -68,6 +68,7 @@ impl<'a> Frame<'a> {
                     title { (self.page.title()) " · taximeter" }
                     // The library of charts puts its rules into the sheet of this id: a sheet of its own would be inline.
                     link rel="stylesheet" href="/assets/page.css" id="plotly.js-style-global";
+                    link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
                     script src="/assets/plotly.js" defer {}
                     script src="/assets/page.js" defer {}
                 }

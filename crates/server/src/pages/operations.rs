@@ -20,7 +20,7 @@ pub(super) fn page(lines: &[Line], looked_at: LookedAt, filter: &Filter) -> Mark
         }
         section.card {
             @if lines.is_empty() { p { "No operation is of this kind. Name a longer period, or fewer conditions." } }
-            @else { (table(lines)) }
+            @else { (table(lines, "Operations")) }
             p.note {
                 (counted(lines.len() as u64, "operation")) " shown"
                 @if looked_at.damaged > 0 { ", " (counted(looked_at.damaged, "damaged record")) " left out" }
@@ -29,22 +29,22 @@ pub(super) fn page(lines: &[Line], looked_at: LookedAt, filter: &Filter) -> Mark
     }
 }
 
-pub(super) fn table(lines: &[Line]) -> Markup {
+pub(super) fn table(lines: &[Line], label: &str) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label="Operations" {
+        div.scroll tabindex="0" role="region" aria-label=(label) {
             table {
                 thead { tr {
-                    th scope="col" { "Began" } th scope="col" { "Operation" } th scope="col" { "Took" }
+                    th scope="col" { "Operation" } th scope="col" { "Began" } th scope="col" { "Took" }
                     th scope="col" { "Ended" } th scope="col" { "LLM calls" } th scope="col" { "Tool calls" }
                     th scope="col" { "Tokens" } th scope="col" { "Cost" } th scope="col" { "User" }
                 } }
                 tbody {
                     @for line in lines {
                         tr {
-                            td { (instant(line.started_at)) }
                             th scope="row" {
                                 a href=(format!("/operations/{}", encoded(&line.operation_id.to_string()))) { (line.operation_name) }
                             }
+                            td { (instant(line.started_at)) }
                             td { (seconds(line.total_duration)) }
                             td class=(line.outcome.as_str()) {
                                 (line.outcome.as_str())

@@ -7,7 +7,7 @@ use taximeter::report::{count, counted, money, seconds};
 use taximeter::{Money, Rate};
 
 use super::frame::missing;
-use super::words::{change, encoded, instant, link, narrowed, share, spend, took};
+use super::words::{change, encoded, instant, link, share, spend, took};
 use super::{charts, operations, tables};
 use crate::questions::Filter;
 
@@ -23,7 +23,7 @@ pub(super) fn page(report: &Report, filter: &Filter) -> Markup {
     html! {
         h1 { "Overview" }
         p.period { (report.period) " · " (counted(report.totals.operations(), "operation")) }
-        (attention(report, filter))
+        (attention(report))
         (numbers(report))
         div.two {
             (charts::spend(report))
@@ -36,15 +36,15 @@ pub(super) fn page(report: &Report, filter: &Filter) -> Markup {
         div.two { @for spenders in &report.spenders { (tables::spenders(spenders, report, filter)) } }
         section.card {
             h2 { "The dearest operations" }
-            (operations::table(&report.dearest))
+            (operations::table(&report.dearest, "The dearest operations"))
             h2 { "The slowest operations" }
-            (operations::table(&report.slowest))
+            (operations::table(&report.slowest, "The slowest operations"))
         }
         div.two { (tables::tokens(report)) (savings(report, filter)) }
     }
 }
 
-fn attention(report: &Report, filter: &Filter) -> Markup {
+fn attention(report: &Report) -> Markup {
     html! {
         section.card aria-labelledby="attention" {
             h2 #attention { "Needs attention" }
@@ -56,8 +56,7 @@ fn attention(report: &Report, filter: &Filter) -> Markup {
                     li {
                         p { (one.text) }
                         p.look {
-                            a href=(narrowed(filter, "operation", &one.about)) { "Its operations" }
-                            " · " code { (one.look) }
+                            code { (one.look) }
                         }
                     }
                 }

@@ -90,7 +90,11 @@ fn percent(value: Option<f64>) -> String {
 }
 
 fn chance(value: Option<f64>) -> String {
-    value.map_or_else(|| NONE.into(), |value| format!("{value:.4}"))
+    match value {
+        None => NONE.into(),
+        Some(value) if value < 0.0001 => "below 0.0001".into(),
+        Some(value) => format!("{value:.4}"),
+    }
 }
 
 fn changes(what: &str, changes: &[LevelChange], shown: impl Fn(f64) -> String) -> Markup {

@@ -26,9 +26,15 @@ pub(super) enum Items {
 impl Items {
     pub(super) fn put(self, assembler: &mut Assembler, now: DateTime<Utc>) {
         match self {
-            Self::Spans(spans) => spans.into_iter().for_each(|span| assembler.push(span, now)),
+            Self::Spans(spans) => {
+                for span in spans {
+                    assembler.push(span, now);
+                }
+            }
             Self::Points(points) => {
-                points.into_iter().for_each(|point| assembler.push_point(point, now));
+                for point in points {
+                    assembler.push_point(point, now);
+                }
             }
         }
     }
@@ -48,7 +54,7 @@ impl Decoded {
         self.len() == 0
     }
 
-    pub(super) fn read(address: &Address, body: &[u8], limits: &Limits) -> Result<Self, Refusal> {
+    pub(super) fn read(address: Address, body: &[u8], limits: &Limits) -> Result<Self, Refusal> {
         let read =
             decompress(body, address.encoding, limits).and_then(|body| match address.signal {
                 Signal::Traces => traces(address.format, &body, limits),

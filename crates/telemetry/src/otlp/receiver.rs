@@ -110,8 +110,8 @@ impl Receiver {
             Ok(address) => address,
             Err(response) => return response,
         };
-        let taken = self.decode(&address, request.body).map(|decoded| self.hold(decoded, 0, now));
-        Response::of(&address, &taken)
+        let taken = self.decode(address, request.body).map(|decoded| self.hold(decoded, 0, now));
+        Response::of(address, &taken)
     }
 
     /// Which telemetry a request over HTTP brings, and how it is written.
@@ -157,7 +157,7 @@ impl Receiver {
         message: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Taken, Refusal> {
-        let decoded = self.decode(&Address::of_grpc(signal, encoding)?, message)?;
+        let decoded = self.decode(Address::of_grpc(signal, encoding)?, message)?;
         Ok(self.hold(decoded, 0, now))
     }
 
@@ -165,7 +165,7 @@ impl Receiver {
     ///
     /// # Errors
     /// As for [`grpc`](Self::grpc).
-    pub fn decode(&self, address: &Address, body: &[u8]) -> Result<Decoded, Refusal> {
+    pub fn decode(&self, address: Address, body: &[u8]) -> Result<Decoded, Refusal> {
         if self.lock().ready() >= self.settings.most_ready {
             let why = "too much waits to be stored; send it again later";
             return Err(self.not_now(why));

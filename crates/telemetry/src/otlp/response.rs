@@ -120,7 +120,7 @@ impl Address {
     }
 
     /// The name of the encoding, as `Content-Encoding` has it.
-    pub const fn encoding(&self) -> &'static str {
+    pub const fn encoding(self) -> &'static str {
         self.encoding.name()
     }
 }
@@ -244,7 +244,7 @@ pub struct Response {
 
 impl Response {
     /// The response to a request that came to an address.
-    pub fn of(address: &Address, taken: &Result<Taken, Refusal>) -> Self {
+    pub fn of(address: Address, taken: &Result<Taken, Refusal>) -> Self {
         let format = address.format;
         let refusal = match taken {
             Ok(taken) => return Self::formatted(200, format, taken.encode(address.signal, format)),

@@ -36,7 +36,7 @@ impl Server {
         let replay = |receiver: &Receiver| {
             for (mark, (seconds, body)) in &disk.journal {
                 let decoded =
-                    receiver.decode(&address, body.as_bytes()).expect("it was read before");
+                    receiver.decode(address, body.as_bytes()).expect("it was read before");
                 receiver.hold(decoded, *mark, at(*seconds));
             }
         };
@@ -56,7 +56,7 @@ impl Server {
 
     /// Takes a request in, and dies before it is held if that is asked for.
     fn take_in(&mut self, disk: &mut Disk, seconds: i64, body: &str, dies: bool) {
-        let decoded = self.receiver.decode(&self.address, body.as_bytes()).expect("it can be read");
+        let decoded = self.receiver.decode(self.address, body.as_bytes()).expect("it can be read");
         disk.journal.insert(self.next, (seconds, body.to_owned()));
         if dies {
             return;
@@ -172,7 +172,7 @@ fn without_a_journal_nothing_is_kept_for_one() {
     let address =
         Address::of_http(Signal::Traces, Some("application/json"), None).expect("it is known");
     let body = json_request(&[chat("000000000000000a", None)]);
-    receiver.hold(receiver.decode(&address, body.as_bytes()).expect("it can be read"), 0, at(0));
+    receiver.hold(receiver.decode(address, body.as_bytes()).expect("it can be read"), 0, at(0));
     let marked = receiver.take_marked(at(100));
     assert_eq!((marked.records.len(), marked.closed.len(), marked.oldest), (1, 0, None));
     let refused = Address::of_http(Signal::Traces, Some("text/plain"), None).unwrap_err();
