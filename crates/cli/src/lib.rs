@@ -7,6 +7,7 @@
 //! | `taximeter trend`, `compare`, `gate` | since when and why it is slower; two periods, versions or LLMs; a verdict for CI |
 //! | `taximeter bottlenecks`, `advise`, `forecast` | what stands out, what to do and what it saves, what comes |
 //! | `taximeter top` | all of that as it happens |
+//! | `taximeter serve` | a page for the browser, an API, and telemetry of any language taken in |
 //! | `taximeter import`, `export`, `sql`, `store` | what is in the store, in and out, and whether it is sound |
 //! | `taximeter price`, `models`, `reprice` | what a call costs and why, what the price book knows, a history priced again |
 //! | `taximeter doctor`, `completions`, `man` | what is set up and from where; for the shell, for the manual |
@@ -38,6 +39,8 @@ mod price;
 mod report;
 mod reprice;
 mod select;
+#[cfg(feature = "serve")]
+mod serve;
 mod shell;
 mod shield;
 mod show;
@@ -114,6 +117,9 @@ enum Command {
     Gate(Box<gate::Arguments>),
     /// Shows totals and tables as they happen; q quits
     Top(top::Arguments),
+    /// Serves the page and the API, and takes telemetry of any language
+    #[cfg(feature = "serve")]
+    Serve(serve::Arguments),
     /// Reads records from files into the store
     Import(import::Arguments),
     /// Writes records of the store to a file
@@ -236,6 +242,8 @@ fn run_command(
         Command::Compare(arguments) => compare::run(arguments, &context, output),
         Command::Gate(arguments) => gate::run(arguments, &context, output),
         Command::Top(arguments) => top::run(arguments, &context, output),
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => serve::run(arguments, &context, output),
         Command::Import(arguments) => import::run(arguments, &context, input, output),
         Command::Export(arguments) => export::run(arguments, &context, output),
         Command::Sql(arguments) => sql::run(arguments, &context, output),

@@ -51,6 +51,7 @@
 //! | `context` | yes | [`context`]: distributed tracing by W3C Trace Context and Baggage |
 //! | `macros` | yes | [`macro@metered`] and [`macro@tool`] |
 //! | `otlp-export` | no | `taximeter::otlp`: operations and metrics as requests of OTLP; `taximeter-otlp` sends them |
+//! | `otlp-in` | no | `taximeter::otlp_in`: requests of OpenTelemetry clients in, operations out |
 //! | `parquet` | no | Parquet in and out of a store |
 //! | `prometheus` | no | `taximeter::metrics`: metrics of every operation, and of the program's own, for Prometheus |
 //! | `reply` | no | `taximeter::reply`: usage, cost and errors out of any provider's reply, plain or streamed |
@@ -140,6 +141,9 @@ pub use taximeter_pricing::PriceBook;
 /// Operations and metrics as requests of OTLP; `taximeter-otlp` sends them.
 #[cfg(feature = "otlp-export")]
 pub use taximeter_telemetry::export as otlp;
+/// Requests of OpenTelemetry clients, which become operations.
+#[cfg(feature = "otlp-in")]
+pub use taximeter_telemetry::otlp as otlp_in;
 #[cfg(feature = "reply")]
 pub use taximeter_telemetry::reply;
 

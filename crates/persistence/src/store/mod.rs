@@ -29,7 +29,10 @@ pub use rollup::{
     Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,
 };
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Answer, Checked, Keep, OpenSqlite, Repaired, Sql, SqliteStore};
+pub use sqlite::{
+    Answer, Checked, Journal, JournalEntry, JournalTrace, Keep, OpenSqlite, Repaired, Sql,
+    SqliteStore,
+};
 
 use crate::StoreError;
 

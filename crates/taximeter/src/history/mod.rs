@@ -165,10 +165,15 @@ impl History {
     /// # Errors
     /// Where the store did not take them.
     pub fn append(&self, mut records: Vec<OperationRecord>) -> Result<Appended, StoreError> {
-        for record in &mut records {
+        self.price(&mut records);
+        self.store.append(&records)
+    }
+
+    /// Prices what is not priced yet, each call by the prices of its moment.
+    pub fn price(&self, records: &mut [OperationRecord]) {
+        for record in records {
             crate::pipeline::price(record, &self.prices);
         }
-        self.store.append(&records)
     }
 
     /// The totals of a period, to the last digit. It begins and ends with whole minutes; see [`History::whole`].

@@ -12,6 +12,7 @@ use taximeter_models::OperationRecord;
 
 use self::claims::Claims;
 use self::held::{Held, Insert};
+use super::journal::{Closed, Done, Marked};
 use super::role::{Convention, Role};
 use super::span::{Source, Span};
 use super::trace::{Ghosts, close};
@@ -110,8 +111,16 @@ pub(crate) struct Assembler {
     metrics: UsageMetrics,
     /// Sessions of Claude Code that send spans.
     sends_spans: HashSet<u64, RandomState>,
+    /// The mark of the request that is being put in.
+    mark: u64,
+    /// Traces that an earlier one closed.
+    done: Done,
+    /// The only traces that are taken in, where not all are.
+    only: Option<Done>,
     /// Records of traces that were closed early.
     ready: Vec<OperationRecord>,
+    /// The traces that were closed since the last time that somebody asked.
+    ended: Vec<Closed>,
     counts: Counts,
 }
 
@@ -127,7 +136,11 @@ impl Assembler {
             claims: Claims::default(),
             metrics: UsageMetrics::new(began),
             sends_spans: HashSet::default(),
+            mark: 0,
+            done: Done::default(),
+            only: None,
             ready: Vec::new(),
+            ended: Vec::new(),
             counts: Counts::default(),
         }
     }
@@ -145,8 +158,31 @@ impl Assembler {
         self.ready.len()
     }
 
+    /// What is pushed from now on came with the request of this mark.
+    pub(crate) fn mark(&mut self, mark: u64) {
+        self.mark = mark;
+    }
+
+    /// Traces whose records are stored.
+    pub(crate) fn done(&mut self, closed: impl IntoIterator<Item = Closed>) {
+        for one in closed {
+            self.done.add(one);
+            self.closed.remember(one.trace, Ghosts::default(), self.window.remembered);
+        }
+    }
+
+    /// Only these traces are taken in from now on, up to their marks.
+    pub(crate) fn only(&mut self, closed: impl IntoIterator<Item = Closed>) {
+        let mut only = Done::default();
+        closed.into_iter().for_each(|one| only.add(one));
+        self.only = Some(only);
+    }
+
     /// Takes a span in.
     pub(crate) fn push(&mut self, span: Span, now: DateTime<Utc>) {
+        if self.only.as_ref().is_some_and(|only| !only.has(span.trace, self.mark)) {
+            return;
+        }
         let is_span = span.source == Source::Span;
         *(if is_span { &mut self.counts.spans } else { &mut self.counts.logs }) += 1;
         if is_span && span.notes.convention == Some(Convention::ClaudeCode) {
@@ -162,12 +198,19 @@ impl Assembler {
             self.duplicate(is_span);
             return;
         }
-        let trace = span.trace;
+        if self.done.has(span.trace, self.mark) {
+            // Another trace may tell of the same call.
+            self.claims.is_elsewhere(&span);
+            self.duplicate(is_span);
+            return;
+        }
+        let (trace, mark) = (span.trace, self.mark);
         let (size, by_age) = (span.size(), &mut self.by_age);
         let held = self.open.entry(trace).or_insert_with(|| {
             by_age.push_back((now, trace));
-            Held::new(now)
+            Held::new(now, mark)
         });
+        held.marks.1 = held.marks.1.max(mark);
         match held.insert(span, size, now) {
             Insert::New(span) => {
                 self.spans += 1;
@@ -195,7 +238,10 @@ impl Assembler {
 
     /// Takes a point of a metric in.
     pub(crate) fn push_point(&mut self, increment: Increment, now: DateTime<Utc>) {
-        self.metrics.push(increment, now, &mut self.counts);
+        if self.only.is_some() {
+            return;
+        }
+        self.metrics.push(increment, now, self.mark, &mut self.counts);
     }
 
     /// The records of all traces that are whole enough by now.
@@ -213,6 +259,14 @@ impl Assembler {
         let held_since = before(now, self.window.metrics);
         let metrics = self.metrics.take(held_since, &mut self.counts);
         self.give_away(metrics)
+    }
+
+    /// The same, with the traces that were closed and from where on a journal is still needed.
+    pub(crate) fn take_marked(&mut self, now: DateTime<Utc>) -> Marked {
+        let records = self.take(now);
+        let open = self.open.values().map(|held| held.marks.0);
+        let oldest = open.chain(self.metrics.oldest_mark()).min();
+        Marked { records, closed: std::mem::take(&mut self.ended), oldest }
     }
 
     /// The records of all that is held, whole or not.
@@ -260,6 +314,10 @@ impl Assembler {
 
     fn close(&mut self, trace: u128) {
         let Some(mut held) = self.open.remove(&trace) else { return };
+        // Without a journal nobody asks for it.
+        if held.marks.1 > 0 {
+            self.ended.push(Closed { trace, mark: held.marks.1 });
+        }
         self.spans -= held.spans.len();
         self.bytes -= held.bytes.min(self.bytes);
         for span in &held.spans {

@@ -30,6 +30,17 @@ impl Encoding {
         })
     }
 
+    /// Its name, as `Content-Encoding` has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            #[cfg(feature = "zstd")]
+            Self::Zstd => "zstd",
+        }
+    }
+
     /// The names of those that are understood, for a client to choose from.
     pub(crate) const NAMES: &'static str =
         if cfg!(feature = "zstd") { "gzip, deflate, zstd" } else { "gzip, deflate" };

@@ -15,10 +15,12 @@ pub(crate) mod alias;
 mod assembler;
 mod call;
 mod compression;
+mod decoded;
 mod error;
 mod events;
 mod failure;
 mod ids;
+mod journal;
 mod json;
 pub mod keys;
 pub(crate) mod limits;
@@ -40,9 +42,11 @@ mod usage_metrics;
 mod wire;
 
 pub use assembler::{Counts, Window};
+pub use decoded::Decoded;
 pub use error::DecodeError;
+pub use journal::{Closed, Marked};
 pub use limits::Limits;
 pub use receiver::{Receiver, Request, Settings};
-pub use response::{Code, Format, Refusal, Response, Signal, Taken};
+pub use response::{Address, Code, Format, Refusal, Response, Signal, Taken};
 #[cfg(feature = "otlp-export")]
 pub(crate) use {ids::join, providers::provider_name};

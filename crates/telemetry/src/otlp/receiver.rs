@@ -5,12 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use taximeter_models::OperationRecord;
 
+use super::Limits;
 use super::assembler::{Assembler, Counts, Window};
-use super::compression::{Encoding, decompress};
-use super::response::{Code, Format, Refusal, Response, Signal, Taken};
-use super::span::{Reader, Span};
-use super::usage_metrics::Increment;
-use super::{DecodeError, Limits, json, log, protobuf, span, usage_metrics};
+use super::decoded::Decoded;
+use super::journal::{Closed, Marked};
+use super::response::{Address, Code, Refusal, Response, Signal, Taken};
 
 /// How a [`Receiver`] works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,40 +104,32 @@ impl Receiver {
         Self { settings, assembler }
     }
 
-    /// Answers a request over HTTP.
+    /// Answers a request over HTTP: finds out what it is, reads it and holds what it says.
     pub fn handle(&self, request: &Request<'_>, now: DateTime<Utc>) -> Response {
+        let address = match self.address(request) {
+            Ok(address) => address,
+            Err(response) => return response,
+        };
+        let taken = self.decode(address, request.body).map(|decoded| self.hold(decoded, 0, now));
+        Response::of(address, &taken)
+    }
+
+    /// Which telemetry a request over HTTP brings, and how it is written.
+    ///
+    /// # Errors
+    /// The response to a request that brings none, or in a way that is not understood.
+    pub fn address(&self, request: &Request<'_>) -> Result<Address, Response> {
         let Some(signal) = self.signal_of(request.path) else {
-            return Response::plain(
+            return Err(Response::plain(
                 404,
                 "no telemetry is taken here; send it to /v1/traces, /v1/metrics or /v1/logs",
-            );
+            ));
         };
         if request.method != "POST" {
-            return Response::plain(405, "telemetry is sent by POST").with("allow", "POST");
+            let response = Response::plain(405, "telemetry is sent by POST");
+            return Err(response.with("allow", "POST"));
         }
-        let Some(format) = request.content_type.and_then(Format::of) else {
-            return Response::plain(415, "telemetry is application/x-protobuf or application/json");
-        };
-        let Some(encoding) = Encoding::named(request.content_encoding.unwrap_or_default()) else {
-            let message =
-                format!("the body may be compressed by {}, or not at all", Encoding::NAMES);
-            return Response::plain(415, &message).with("accept-encoding", Encoding::NAMES);
-        };
-        match self.export(signal, format, encoding, request.body, now) {
-            Ok(taken) => Response::formatted(200, format, taken.encode(signal, format)),
-            Err(refusal) => {
-                let status = match refusal.code {
-                    Code::ResourceExhausted => 413,
-                    Code::Unavailable => 503,
-                    Code::InvalidArgument | Code::Unimplemented => 400,
-                };
-                let response = Response::formatted(status, format, refusal.encode(format));
-                match refusal.retry_after {
-                    Some(seconds) => response.with("retry-after", seconds.to_string()),
-                    None => response,
-                }
-            }
-        }
+        Address::of_http(signal, request.content_type, request.content_encoding)
     }
 
     /// Takes the message of a gRPC request: the bytes of `Export…ServiceRequest`, `encoding` as `grpc-encoding` says.
@@ -166,12 +157,60 @@ impl Receiver {
         message: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Taken, Refusal> {
-        let encoding = Encoding::named(encoding).ok_or_else(|| {
-            let message =
-                format!("a message may be compressed by {}, or not at all", Encoding::NAMES);
-            Refusal::new(Code::Unimplemented, message)
-        })?;
-        self.export(signal, Format::Protobuf, encoding, message, now)
+        let decoded = self.decode(Address::of_grpc(signal, encoding)?, message)?;
+        Ok(self.hold(decoded, 0, now))
+    }
+
+    /// Reads a body, and holds nothing of it yet: whoever keeps a journal writes the body down before [`hold`](Self::hold).
+    ///
+    /// # Errors
+    /// As for [`grpc`](Self::grpc).
+    pub fn decode(&self, address: Address, body: &[u8]) -> Result<Decoded, Refusal> {
+        if self.lock().ready() >= self.settings.most_ready {
+            let why = "too much waits to be stored; send it again later";
+            return Err(self.not_now(why));
+        }
+        Decoded::read(address, body, &self.settings.limits)
+    }
+
+    /// The refusal of what may be sent again later.
+    pub fn not_now(&self, why: &str) -> Refusal {
+        let mut refusal = Refusal::new(Code::Unavailable, why);
+        refusal.retry_after = Some(self.settings.retry_after);
+        refusal
+    }
+
+    /// Holds what was read, until its traces are whole. `mark` is its place in the caller's journal, or 0 where there is
+    /// none; see [`take_marked`](Self::take_marked).
+    pub fn hold(&self, decoded: Decoded, mark: u64, now: DateTime<Utc>) -> Taken {
+        let mut assembler = self.lock();
+        assembler.count_mut().rejected += decoded.taken.rejected;
+        assembler.mark(mark);
+        decoded.items.put(&mut assembler, now);
+        decoded.taken
+    }
+
+    /// The records of all that is whole enough by now, with what of a journal is needed no longer.
+    ///
+    /// The caller writes down [`Marked::closed`], stores the records, writes down that it did, and may then forget all
+    /// requests with a mark below [`Marked::oldest`], and those closed traces whose mark lies below it too.
+    ///
+    /// A server that begins anew reads its journal twice. Of closed traces of which it does not know whether their records
+    /// were stored, it makes the same records again, with a receiver that takes [`only`](Self::only) these, and stores
+    /// them. Another receiver is told that all of them are [`done`](Self::done), is given the whole journal, and goes on.
+    /// So every span counts, and counts once.
+    pub fn take_marked(&self, now: DateTime<Utc>) -> Marked {
+        self.lock().take_marked(now)
+    }
+
+    /// Takes in nothing but spans of these traces, up to their marks.
+    pub fn only(&self, closed: impl IntoIterator<Item = Closed>) {
+        self.lock().only(closed);
+    }
+
+    /// Tells of traces whose records are stored: what was held of them up to their mark does not count again.
+    pub fn done(&self, closed: impl IntoIterator<Item = Closed>) {
+        self.lock().done(closed);
     }
 
     /// The records of all that is whole enough by now.
@@ -201,140 +240,4 @@ impl Receiver {
             base.is_some_and(|base| self.settings.base_paths.iter().any(|known| known == base))
         })
     }
-
-    fn export(
-        &self,
-        signal: Signal,
-        format: Format,
-        encoding: Encoding,
-        body: &[u8],
-        now: DateTime<Utc>,
-    ) -> Result<Taken, Refusal> {
-        if self.lock().ready() >= self.settings.most_ready {
-            let mut refusal =
-                Refusal::new(Code::Unavailable, "too much waits to be stored; send it again later");
-            refusal.retry_after = Some(self.settings.retry_after);
-            return Err(refusal);
-        }
-        let body =
-            decompress(body, encoding, &self.settings.limits).map_err(|error| refusal(&error))?;
-        let taken = match signal {
-            Signal::Traces => self.traces(format, &body, now),
-            Signal::Metrics => self.metrics(format, &body, now),
-            Signal::Logs => self.logs(format, &body, now),
-        };
-        taken.map_err(|error| refusal(&error))
-    }
-
-    fn traces(
-        &self,
-        format: Format,
-        body: &[u8],
-        now: DateTime<Utc>,
-    ) -> Result<Taken, DecodeError> {
-        let limits = &self.settings.limits;
-        let (mut spans, mut taken) = (Vec::<Span>::new(), Taken::default());
-        let mut reader = Reader::new(limits);
-        let each = |resource: &_, scope: &_, raw: &_| {
-            if has_room(&spans, &mut taken, limits) {
-                match span::read(raw, resource, scope, &mut reader) {
-                    Ok(span) => {
-                        warn_of_skipped(&mut taken, span.notes.attributes_skipped, limits);
-                        spans.push(span);
-                    }
-                    Err(span::BadIds(why)) => reject(&mut taken, why.to_owned()),
-                }
-            }
-        };
-        match format {
-            Format::Protobuf => protobuf::traces(body, limits, each)?,
-            Format::Json => json::traces(body, limits, each)?,
-        }
-        self.hold(spans, &taken, |assembler, span| assembler.push(span, now));
-        Ok(taken)
-    }
-
-    fn logs(&self, format: Format, body: &[u8], now: DateTime<Utc>) -> Result<Taken, DecodeError> {
-        let limits = &self.settings.limits;
-        let (mut calls, mut taken) = (Vec::<Span>::new(), Taken::default());
-        let mut reader = Reader::new(limits);
-        let each = |resource: &_, scope: &_, raw: &_| {
-            if let Some(call) = log::read(raw, resource, scope, &mut reader)
-                && has_room(&calls, &mut taken, limits)
-            {
-                warn_of_skipped(&mut taken, call.notes.attributes_skipped, limits);
-                calls.push(call);
-            }
-        };
-        match format {
-            Format::Protobuf => protobuf::logs(body, limits, each)?,
-            Format::Json => json::logs(body, limits, each)?,
-        }
-        self.hold(calls, &taken, |assembler, call| assembler.push(call, now));
-        Ok(taken)
-    }
-
-    fn metrics(
-        &self,
-        format: Format,
-        body: &[u8],
-        now: DateTime<Utc>,
-    ) -> Result<Taken, DecodeError> {
-        let limits = &self.settings.limits;
-        let (mut increments, mut taken) = (Vec::<Increment>::new(), Taken::default());
-        let each = |resource: &_, scope: &_, raw: &_| {
-            if let Some(increment) = usage_metrics::read(raw, resource, scope)
-                && has_room(&increments, &mut taken, limits)
-            {
-                increments.push(increment);
-            }
-        };
-        match format {
-            Format::Protobuf => protobuf::metrics(body, limits, each)?,
-            Format::Json => json::metrics(body, limits, each)?,
-        }
-        self.hold(increments, &taken, |assembler, increment| assembler.push_point(increment, now));
-        Ok(taken)
-    }
-
-    /// Puts in what was read, all of it at once: a request that could not be read to its end left nothing behind.
-    fn hold<T>(&self, items: Vec<T>, taken: &Taken, mut put: impl FnMut(&mut Assembler, T)) {
-        let mut assembler = self.lock();
-        assembler.count_mut().rejected += taken.rejected;
-        for item in items {
-            put(&mut assembler, item);
-        }
-    }
-}
-
-/// Whether another item of a request is taken; if not, it is counted as refused.
-fn has_room<T>(items: &[T], taken: &mut Taken, limits: &Limits) -> bool {
-    let has_room = items.len() < limits.items;
-    if !has_room {
-        reject(taken, format!("more than {} came at once; send smaller batches", limits.items));
-    }
-    has_room
-}
-
-fn reject(taken: &mut Taken, why: String) {
-    taken.rejected += 1;
-    taken.message = why;
-}
-
-/// Says in the response that attributes were passed over, unless something worse is said already.
-fn warn_of_skipped(taken: &mut Taken, skipped: usize, limits: &Limits) {
-    if skipped > 0 && taken.message.is_empty() {
-        taken.message = format!(
-            "more than {} attributes were sent of one span or record; those beyond were not read",
-            limits.attributes
-        );
-    }
-}
-
-fn refusal(error: &DecodeError) -> Refusal {
-    let code = match error {
-        DecodeError::TooLarge(_) => Code::ResourceExhausted,
-        _ => Code::InvalidArgument,
-    };
-    Refusal::new(code, error.to_string())
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::compression::Encoding;
 use super::wire::{put_bytes, put_number};
 
 /// The kinds of telemetry that are taken.
@@ -71,6 +72,56 @@ impl Format {
             Self::Protobuf => "application/x-protobuf",
             Self::Json => "application/json",
         }
+    }
+}
+
+/// Which telemetry a request brings, and how its body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Address {
+    /// What is brought.
+    pub signal: Signal,
+    /// How it is written.
+    pub format: Format,
+    pub(super) encoding: Encoding,
+}
+
+impl Address {
+    /// The address of a request over HTTP, by its headers.
+    ///
+    /// # Errors
+    /// The response to a request in a format or an encoding that is not understood.
+    pub fn of_http(
+        signal: Signal,
+        content_type: Option<&str>,
+        content_encoding: Option<&str>,
+    ) -> Result<Self, Response> {
+        let Some(format) = content_type.and_then(Format::of) else {
+            let why = "telemetry is application/x-protobuf or application/json";
+            return Err(Response::plain(415, why));
+        };
+        let Some(encoding) = Encoding::named(content_encoding.unwrap_or_default()) else {
+            let why = format!("the body may be compressed by {}, or not at all", Encoding::NAMES);
+            return Err(Response::plain(415, &why).with("accept-encoding", Encoding::NAMES));
+        };
+        Ok(Self { signal, format, encoding })
+    }
+
+    /// The address of a message over gRPC, by `grpc-encoding`.
+    ///
+    /// # Errors
+    /// The refusal of a message that is compressed in a way that is not understood.
+    pub fn of_grpc(signal: Signal, encoding: &str) -> Result<Self, Refusal> {
+        let encoding = Encoding::named(encoding).ok_or_else(|| {
+            let why = format!("a message may be compressed by {}, or not at all", Encoding::NAMES);
+            Refusal::new(Code::Unimplemented, why)
+        })?;
+        Ok(Self { signal, format: Format::Protobuf, encoding })
+    }
+
+    /// The name of the encoding, as `Content-Encoding` has it.
+    pub const fn encoding(self) -> &'static str {
+        self.encoding.name()
     }
 }
 
@@ -192,6 +243,25 @@ pub struct Response {
 }
 
 impl Response {
+    /// The response to a request that came to an address.
+    pub fn of(address: Address, taken: &Result<Taken, Refusal>) -> Self {
+        let format = address.format;
+        let refusal = match taken {
+            Ok(taken) => return Self::formatted(200, format, taken.encode(address.signal, format)),
+            Err(refusal) => refusal,
+        };
+        let status = match refusal.code {
+            Code::ResourceExhausted => 413,
+            Code::Unavailable => 503,
+            Code::InvalidArgument | Code::Unimplemented => 400,
+        };
+        let response = Self::formatted(status, format, refusal.encode(format));
+        match refusal.retry_after {
+            Some(seconds) => response.with("retry-after", seconds.to_string()),
+            None => response,
+        }
+    }
+
     pub(crate) fn plain(status: u16, message: &str) -> Self {
         let headers = vec![("content-type", "text/plain; charset=utf-8".to_owned())];
         Self { status, headers, body: message.as_bytes().to_vec() }

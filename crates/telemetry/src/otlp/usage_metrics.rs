@@ -116,7 +116,8 @@ struct Last {
 /// Points that wait, and what tells whether they count.
 #[derive(Debug)]
 pub(crate) struct UsageMetrics {
-    waiting: VecDeque<(DateTime<Utc>, Increment)>,
+    /// When each came, and the mark of its request.
+    waiting: VecDeque<(DateTime<Utc>, u64, Increment)>,
     series: HashMap<u64, Last, RandomState>,
     /// Who sends calls as spans or logs.
     senders: HashSet<u64, RandomState>,
@@ -146,7 +147,18 @@ impl UsageMetrics {
         self.senders.insert(sender);
     }
 
-    pub(crate) fn push(&mut self, mut increment: Increment, now: DateTime<Utc>, tally: &mut Tally) {
+    /// The mark of the earliest request of which a point waits.
+    pub(crate) fn oldest_mark(&self) -> Option<u64> {
+        self.waiting.iter().map(|(_, mark, _)| *mark).min()
+    }
+
+    pub(crate) fn push(
+        &mut self,
+        mut increment: Increment,
+        now: DateTime<Utc>,
+        mark: u64,
+        tally: &mut Tally,
+    ) {
         if !self.since_last(&mut increment, tally) {
             return;
         }
@@ -154,7 +166,7 @@ impl UsageMetrics {
             self.waiting.pop_front();
             tally.points_dropped += 1;
         }
-        self.waiting.push_back((now, increment));
+        self.waiting.push_back((now, mark, increment));
     }
 
     /// Makes of a point what was added since the last one of its series; false if that is nothing or not known.
@@ -197,8 +209,8 @@ impl UsageMetrics {
         tally: &mut Tally,
     ) -> Vec<OperationRecord> {
         let mut groups = BTreeMap::<Group, Vec<Increment>>::new();
-        while self.waiting.front().is_some_and(|(came, _)| *came <= held_since) {
-            let Some((_, increment)) = self.waiting.pop_front() else { break };
+        while self.waiting.front().is_some_and(|(came, ..)| *came <= held_since) {
+            let Some((.., increment)) = self.waiting.pop_front() else { break };
             if self.senders.contains(&increment.sender) {
                 tally.points_beside_spans += 1;
                 continue;

@@ -7,7 +7,7 @@ use taximeter_models::{OperationRecord, Outcome, Totals};
 use taximeter_telemetry::otlp::{Receiver, Settings, Window};
 
 use super::support::{
-    TRACE, before, chat, json_request, records_of, request_of, send, span_json, sums,
+    TRACE, before, chat, json_request, records_of, request_of, send, span_json, sums, with_trace,
 };
 
 const A: &str = "000000000000000a";
@@ -125,11 +125,6 @@ fn a_clock_that_goes_back_closes_nothing_twice() {
     assert!(receiver.take(at(50)).is_empty());
     assert_eq!(receiver.take(at(110)).len(), 1);
     assert!(receiver.take(at(20)).is_empty() && receiver.finish().is_empty());
-}
-
-fn with_trace(mut span: Value, trace: u64) -> Value {
-    span["traceId"] = json!(format!("{trace:032x}"));
-    span
 }
 
 /// Sends some spans, closes their trace, sends others, and gives all records.

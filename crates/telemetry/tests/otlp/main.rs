@@ -7,6 +7,8 @@ mod captures;
 mod checklist;
 // Spans in any order, late ones, duplicates, two traces of one call, bounds.
 mod assembling;
+// A journal of requests, and a server that dies.
+mod journal;
 // Every decoder with what no client sends: broken bytes, deep nesting, bombs.
 mod hostile;
 // What every convention says, read from spans written by hand.

@@ -172,6 +172,12 @@ pub(crate) fn chat(id: &str, parent: Option<&str>) -> Value {
 }
 
 /// A request with these spans, of one service and one scope.
+/// The same span in another trace.
+pub(crate) fn with_trace(mut span: Value, trace: u64) -> Value {
+    span["traceId"] = json!(format!("{trace:032x}"));
+    span
+}
+
 pub(crate) fn json_request(spans: &[Value]) -> String {
     request_of("test", "test", spans)
 }

@@ -11,6 +11,7 @@ mod check;
 mod error;
 mod extents;
 mod fit;
+mod journal;
 mod maintain;
 mod more;
 mod names;
@@ -40,6 +41,7 @@ use taximeter_models::{OperationId, OperationRecord};
 
 pub use self::check::Checked;
 use self::error::failed;
+pub use self::journal::{Journal, JournalEntry, JournalTrace};
 pub use self::maintain::Keep;
 use self::names::Texts;
 pub use self::repair::Repaired;

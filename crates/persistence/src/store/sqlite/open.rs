@@ -115,7 +115,7 @@ fn missing(path: &Path) -> Result<bool, StoreError> {
 
 /// Only a regular file of this user is a store, and so are the log and its index beside it: what others put there may
 /// lead anywhere, and opening a FIFO waits for ever.
-fn check_file(path: &Path, writing: bool) -> Result<(), StoreError> {
+pub(super) fn check_file(path: &Path, writing: bool) -> Result<(), StoreError> {
     for beside in ["", "-wal", "-shm"] {
         let one = with_suffix(path, beside);
         match fs::symlink_metadata(&one) {
@@ -219,7 +219,7 @@ fn connect(
 
 /// The path with every link above the file followed: SQLite is told to follow none at all. And a path that begins with
 /// `file:` is a path, and no address of SQLite's.
-fn place(path: &Path) -> std::io::Result<PathBuf> {
+pub(super) fn place(path: &Path) -> std::io::Result<PathBuf> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
     Ok(folder(path).canonicalize()?.join(name))
 }
@@ -241,7 +241,7 @@ fn immutable(place: &Path) -> String {
     address + "?immutable=1"
 }
 
-fn folder(path: &Path) -> &Path {
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."))
 }
 
@@ -269,7 +269,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn create_folder(folder: &Path) -> std::io::Result<()> {
+pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }

@@ -14,6 +14,8 @@ use crate::otlp::span::{Source, Span};
 pub(super) struct Held {
     pub(super) opened: DateTime<Utc>,
     last: DateTime<Utc>,
+    /// The marks of the first and the last request that had a span of it.
+    pub(super) marks: (u64, u64),
     has_root: bool,
     pub(super) spans: Vec<Span>,
     pub(super) bytes: usize,
@@ -33,10 +35,11 @@ pub(super) enum Insert<'a> {
 const FEW: usize = 24;
 
 impl Held {
-    pub(super) fn new(now: DateTime<Utc>) -> Self {
+    pub(super) fn new(now: DateTime<Utc>, mark: u64) -> Self {
         Self {
             opened: now,
             last: now,
+            marks: (mark, mark),
             has_root: false,
             spans: Vec::with_capacity(1),
             bytes: 0,

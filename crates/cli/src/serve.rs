@@ -1,0 +1,98 @@
+//! `taximeter serve`: the page, the API, and telemetry from any language, until it is told to stop.
+
+use std::error::Error;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
+
+use clap::Args;
+use taximeter::store::Durability;
+use taximeter_server::{Config, Server};
+
+use crate::Ended;
+use crate::context::Context;
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    taximeter serve\n  \
+    taximeter serve --store data/metrics --fsync\n  \
+    TAXIMETER_TOKEN=… taximeter serve --listen 0.0.0.0 --host meter.example.com\n\n\
+    Then, in any program that is instrumented by OpenTelemetry:\n  \
+    OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318")]
+pub(crate) struct Arguments {
+    /// The address to listen on; any but this machine's own needs a token
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    listen: IpAddr,
+    /// The port of the page and the API
+    #[arg(long, value_name = "PORT", default_value_t = 4319)]
+    port: u16,
+    /// The ports of OTLP; each takes gRPC and HTTP
+    #[arg(long, value_name = "PORT", value_delimiter = ',', default_values_t = [4317, 4318])]
+    otlp: Vec<u16>,
+    /// Take no telemetry, show only what is stored
+    #[arg(long)]
+    read_only: bool,
+    /// What every request must bring, as a bearer token or as a password
+    #[arg(long, value_name = "TOKEN", env = "TAXIMETER_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// A further name under which the server is known
+    #[arg(long, value_name = "NAME")]
+    host: Vec<String>,
+    /// Acknowledge telemetry once it outlives a loss of power, and not only the end of the process
+    #[arg(long)]
+    fsync: bool,
+}
+
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
+    let config = config(arguments, context)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::start(config).await?;
+        writeln!(output, "The page is at http://{}", server.page())?;
+        for address in server.otlp() {
+            writeln!(output, "OTLP, by gRPC and HTTP, is taken at http://{address}")?;
+        }
+        writeln!(output, "Control-C ends it; what was taken is stored before.")?;
+        output.flush()?;
+        stop().await?;
+        server.shutdown().await;
+        Ok(Ended::Done)
+    })
+}
+
+fn config(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Error>> {
+    let (history, journal) = if arguments.read_only {
+        (context.history()?, None)
+    } else {
+        let (history, path) = context.writable(true)?;
+        (history, Some(path.with_extension("journal.db")))
+    };
+    let mut config = Config::new(history);
+    config.journal = journal;
+    config.page = SocketAddr::new(arguments.listen, arguments.port);
+    config.otlp =
+        arguments.otlp.iter().map(|port| SocketAddr::new(arguments.listen, *port)).collect();
+    config.token = arguments.token.clone().filter(|token| !token.is_empty());
+    config.hosts.clone_from(&arguments.host);
+    config.durability = if arguments.fsync { Durability::Fsync } else { Durability::Os };
+    Ok(config)
+}
+
+/// Waits until the process is told to end.
+#[cfg(unix)]
+async fn stop() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+async fn stop() -> std::io::Result<()> {
+    tokio::signal::ctrl_c().await
+}

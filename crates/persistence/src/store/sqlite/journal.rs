@@ -1,0 +1,307 @@
+//! A journal of requests in a file of SQLite of its own: what a server took and has not made records of yet.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OpenFlags, params};
+
+use super::error::{damaged, failed};
+use super::open::{check_file, create_folder, folder, place, system};
+use crate::StoreError;
+use crate::store::Durability;
+
+/// Stands in the head of the file: `txmj`.
+const APPLICATION: i64 = 0x7478_6d6a;
+const VERSION: i64 = 1;
+
+const SCHEMA: &str = "
+    PRAGMA page_size = 8192;
+    PRAGMA auto_vacuum = INCREMENTAL;
+    PRAGMA journal_mode = WAL;
+    BEGIN;
+    -- Requests as they came; `kind` is what their reader needs to know of them.
+    CREATE TABLE requests (mark INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL);
+    -- Traces that were closed, each with the mark of the last request that told of it.
+    CREATE TABLE closed (trace BLOB NOT NULL, stored INTEGER NOT NULL, mark INTEGER NOT NULL,
+        PRIMARY KEY (trace, stored)) WITHOUT ROWID;
+    PRAGMA application_id = 1954049386;
+    PRAGMA user_version = 1;
+    COMMIT;";
+
+/// A request that is written down before it is acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// When it came.
+    pub at: DateTime<Utc>,
+    /// What its reader needs to know of it: the journal does not look into it.
+    pub kind: String,
+    /// The body as it came.
+    pub body: Vec<u8>,
+}
+
+/// A trace that was closed, as the journal keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JournalTrace {
+    /// Its id.
+    pub trace: u128,
+    /// The mark of the last request that told of it.
+    pub mark: u64,
+    /// Whether its records are known to be stored.
+    pub stored: bool,
+}
+
+/// Requests in the order in which they came, each with a mark that grows.
+///
+/// ```
+/// use chrono::Utc;
+/// use taximeter_persistence::StoreError;
+/// use taximeter_persistence::store::{Durability, Journal, JournalEntry};
+///
+/// # let room = tempfile::tempdir().expect("a temporary directory");
+/// let journal = Journal::open(&room.path().join("journal.db"), Durability::Os)?;
+/// let entry = JournalEntry { at: Utc::now(), kind: "traces".into(), body: b"a request".to_vec() };
+/// let mark = journal.append(&[entry.clone()])?; // from here on, it may be acknowledged
+///
+/// let mut again = Vec::new();
+/// journal.replay(|mark, entry| again.push((mark, entry)))?;
+/// assert_eq!(again, [(mark, entry)]);
+///
+/// journal.stored(mark + 1)?; // all below is done with
+/// assert_eq!(journal.len()?, 0);
+///
+/// // One server at a time.
+/// assert!(Journal::open(&room.path().join("journal.db"), Durability::Os).is_err());
+/// # Ok::<(), StoreError>(())
+/// ```
+#[derive(Debug)]
+pub struct Journal {
+    connection: Mutex<Connection>,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Opens the journal in a file, and makes it where it is not there.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or made, is damaged, of a newer version, or held by another process.
+    pub fn open(path: &Path, durability: Durability) -> Result<Self, StoreError> {
+        let said = failed("opening", path);
+        make(path)?;
+        check_file(path, true)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let place = place(path).map_err(system("opening", path))?;
+        let connection = Connection::open_with_flags(place, flags).map_err(said)?;
+        connection.busy_timeout(Duration::from_millis(200)).map_err(said)?;
+        let synchronous = match durability {
+            Durability::Os => "NORMAL",
+            Durability::Fsync => "FULL",
+        };
+        // The lock is held from the first read on until the connection is closed: a journal has one server.
+        connection
+            .execute_batch(&format!(
+                "PRAGMA locking_mode = EXCLUSIVE;
+                 PRAGMA synchronous = {synchronous};
+                 PRAGMA cell_size_check = ON;
+                 PRAGMA trusted_schema = OFF;
+                 PRAGMA wal_autocheckpoint = 4000;
+                 PRAGMA journal_size_limit = 67108864;"
+            ))
+            .map_err(said)?;
+        let journal = Self { connection: Mutex::new(connection), path: path.to_owned() };
+        journal.prepare()?;
+        Ok(journal)
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        let said = failed("opening", &self.path);
+        let connection = self.lock();
+        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (application, version) =
+            (pragma("application_id").map_err(said)?, pragma("user_version").map_err(said)?);
+        match (application, version) {
+            (0, 0) => connection.execute_batch(SCHEMA).map_err(said)?,
+            (APPLICATION, VERSION) => {}
+            (APPLICATION, version) => {
+                let (path, reads_up_to) = (self.path.clone(), VERSION);
+                return Err(StoreError::NewerVersion { path, version, reads_up_to });
+            }
+            _ => {
+                return Err(damaged(
+                    "opening",
+                    &self.path,
+                    "it is a database, but of another program",
+                ));
+            }
+        }
+        // Takes the lock for good.
+        connection.execute_batch("BEGIN IMMEDIATE; COMMIT;").map_err(said)
+    }
+
+    /// Writes requests down, all of them or none, and gives the mark of the first; the others follow one by one.
+    ///
+    /// # Errors
+    /// Where they could not be written; nothing of them is kept then.
+    pub fn append(&self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
+        self.transaction("writing", |connection| {
+            let last = connection.query_row(
+                "SELECT max(coalesce((SELECT max(mark) FROM requests), 0),
+                            coalesce((SELECT max(mark) FROM closed), 0))",
+                [],
+                |row| row.get::<_, i64>(0),
+            )?;
+            let mut insert =
+                connection.prepare_cached("INSERT INTO requests VALUES (?1, ?2, ?3, ?4)")?;
+            for (mark, entry) in (last + 1..).zip(entries) {
+                let at = entry.at.timestamp_nanos_opt().unwrap_or(i64::MAX);
+                insert.execute(params![mark, at, entry.kind, entry.body])?;
+            }
+            Ok(unsigned(last + 1))
+        })
+    }
+
+    /// Gives every request that is still needed, in the order in which they came.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn replay(&self, mut each: impl FnMut(u64, JournalEntry)) -> Result<(), StoreError> {
+        let said = failed("reading", &self.path);
+        let connection = self.lock();
+        let mut select = connection
+            .prepare("SELECT mark, at_ns, kind, body FROM requests ORDER BY mark")
+            .map_err(said)?;
+        let mut rows = select.query([]).map_err(said)?;
+        while let Some(row) = rows.next().map_err(said)? {
+            let read = || -> rusqlite::Result<(i64, JournalEntry)> {
+                let at = DateTime::from_timestamp_nanos(row.get(1)?);
+                Ok((row.get(0)?, JournalEntry { at, kind: row.get(2)?, body: row.get(3)? }))
+            };
+            let (mark, entry) = read().map_err(said)?;
+            each(unsigned(mark), entry);
+        }
+        Ok(())
+    }
+
+    /// The traces that were closed, as far as requests that tell of them are kept.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn closed(&self) -> Result<Vec<JournalTrace>, StoreError> {
+        let said = failed("reading", &self.path);
+        let connection = self.lock();
+        let mut select =
+            connection.prepare("SELECT trace, mark, stored FROM closed").map_err(said)?;
+        let rows = select.query_map([], |row| {
+            let trace = u128::from_be_bytes(row.get(0)?);
+            Ok(JournalTrace { trace, mark: unsigned(row.get(1)?), stored: row.get(2)? })
+        });
+        rows.map_err(said)?.collect::<rusqlite::Result<_>>().map_err(said)
+    }
+
+    /// Writes down which traces were closed, each with its mark, before their records are stored.
+    ///
+    /// # Errors
+    /// Where that could not be written; the records are not to be stored then.
+    pub fn closing(&self, closed: impl IntoIterator<Item = (u128, u64)>) -> Result<(), StoreError> {
+        self.transaction("writing", |connection| {
+            let mut insert = connection.prepare_cached(
+                "INSERT OR REPLACE INTO closed (trace, stored, mark) VALUES (?1, 0, ?2)",
+            )?;
+            for (trace, mark) in closed {
+                insert.execute(params![trace.to_be_bytes(), signed(mark)])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The records of all closed traces are stored: forgets what tells of nothing else, all below a mark.
+    ///
+    /// # Errors
+    /// Where that could not be written; it is all the same to do it later.
+    pub fn stored(&self, below: u64) -> Result<(), StoreError> {
+        self.transaction("writing", |connection| {
+            let below = params![signed(below)];
+            connection.prepare_cached("DELETE FROM requests WHERE mark < ?1")?.execute(below)?;
+            connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO closed SELECT trace, 1, mark FROM closed WHERE stored = 0 AND mark >= ?1",
+                )?
+                .execute(below)?;
+            connection
+                .prepare_cached("DELETE FROM closed WHERE stored = 0 OR mark < ?1")?
+                .execute(below)?;
+            Ok(())
+        })
+    }
+
+    /// How many requests are kept.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn len(&self) -> Result<u64, StoreError> {
+        let count = self.lock().query_row("SELECT count(*) FROM requests", [], |row| row.get(0));
+        count.map(unsigned).map_err(failed("reading", &self.path))
+    }
+
+    /// Whether no request is kept.
+    ///
+    /// # Errors
+    /// Where the journal cannot be read.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn transaction<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let connection = self.lock();
+        connection.execute_batch("BEGIN IMMEDIATE").map_err(failed(doing, &self.path))?;
+        let done = work(&connection).and_then(|done| {
+            connection.execute_batch("COMMIT")?;
+            Ok(done)
+        });
+        done.map_err(|error| {
+            let _ = connection.execute_batch("ROLLBACK");
+            failed(doing, &self.path)(error)
+        })
+    }
+
+    /// A transaction that was left halfway is rolled back by the next `BEGIN`'s failure; there is none that can panic.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes an empty file that only this user reads.
+fn make(path: &Path) -> Result<(), StoreError> {
+    let said = system("making", path);
+    create_folder(folder(path)).map_err(&said)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(said(error)),
+    }
+}
+
+/// Marks grow one by one, so they never come near the bounds.
+fn signed(mark: u64) -> i64 {
+    i64::try_from(mark).unwrap_or(i64::MAX)
+}
+
+fn unsigned(mark: i64) -> u64 {
+    u64::try_from(mark).unwrap_or(0)
+}

@@ -1,0 +1,81 @@
+//! How a server is set up.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use taximeter::history::History;
+use taximeter::otlp_in::Settings;
+use taximeter::store::Durability;
+
+/// How a server is set up. What is asked for is the history that it serves; all else has defaults that are safe.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    /// The history: a store, prices and thresholds.
+    pub history: History,
+    /// The file in which requests are written down before they are acknowledged. Default: none, and no telemetry is taken.
+    pub journal: Option<PathBuf>,
+    /// What an acknowledgement outlives. Default: [`Durability::Os`], the death of the process.
+    pub durability: Durability,
+    /// Where the page and the API are. Default: port 4319 of this machine alone.
+    pub page: SocketAddr,
+    /// Where OTLP is taken, by gRPC and by HTTP alike. Default: the ports 4317 and 4318 of this machine alone.
+    pub otlp: Vec<SocketAddr>,
+    /// What every request must bring, as `Authorization: Bearer …`, or as the password that a browser asks for. Default:
+    /// nothing, which is refused for addresses that other machines reach.
+    pub token: Option<String>,
+    /// Further names under which the server is known, such as `meter.example.com`. Requests to other names than these,
+    /// `localhost` and its own address are refused. Default: none.
+    pub hosts: Vec<String>,
+    /// How telemetry is read, and how long traces are held.
+    pub receiver: Settings,
+    /// What is taken of one client, and of all.
+    pub limits: Limits,
+}
+
+/// What is taken of one client, and of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections at one time to one address; further ones wait. Default 1,024.
+    pub connections: usize,
+    /// How long a client may take for its headers, and for the first byte of them. Default 10 s.
+    pub header_time: Duration,
+    /// How long a client may take for a body. Default 30 s.
+    pub body_time: Duration,
+    /// How long a question may take to be answered. Default 30 s.
+    pub answer_time: Duration,
+    /// Questions that are answered at one time; further ones wait. Default 4.
+    pub questions: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_024,
+            header_time: Duration::from_secs(10),
+            body_time: Duration::from_secs(30),
+            answer_time: Duration::from_secs(30),
+            questions: 4,
+        }
+    }
+}
+
+impl Config {
+    /// A page on this machine alone, and nothing else.
+    pub fn new(history: History) -> Self {
+        let here = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        Self {
+            history,
+            journal: None,
+            durability: Durability::Os,
+            page: here(4319),
+            otlp: vec![here(4317), here(4318)],
+            token: None,
+            hosts: Vec::new(),
+            receiver: Settings::default(),
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Questions to the history: a few at a time, each within its time, none on a thread that serves others.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use serde::Deserialize;
+use taximeter::StoreError;
+use taximeter::history::{
+    Ask, By, History, HistoryError, Line, LookedAt, Period, PeriodError, Report, Selection,
+    SelectionError, UnknownBy,
+};
+use taximeter::store::{Condition, Order, Query};
+use taximeter::{Money, Outcome};
+use thiserror::Error;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::Config;
+
+/// What answers.
+#[derive(Debug)]
+pub(crate) struct Questions {
+    history: History,
+    room: Semaphore,
+    time: Duration,
+    /// How often something was stored.
+    pub(crate) changed: watch::Sender<u64>,
+}
+
+/// What a page or an answer is of, as its address says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Filter {
+    /// The period, such as `24h` or `2026-11-01..2026-11-08`.
+    pub(crate) since: String,
+    /// Conditions, such as `llm=openai/gpt-4o,user=ann`.
+    pub(crate) only: String,
+    /// By what a table tells apart.
+    pub(crate) by: String,
+    /// What comes first: `newest`, `slowest`, `dearest`.
+    pub(crate) order: String,
+    /// So many lines at most.
+    pub(crate) limit: Option<usize>,
+    /// The budget of the month, in US dollars.
+    pub(crate) budget: String,
+}
+
+/// The period where none is named.
+pub(crate) const PERIOD: &str = "24h";
+/// So many lines where no number is named, and the most that may be.
+const LINES: usize = 50;
+const MOST_LINES: usize = 1_000;
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(crate) enum QuestionError {
+    #[error(transparent)]
+    Period(#[from] PeriodError),
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    #[error(transparent)]
+    By(#[from] UnknownBy),
+    #[error("{0}")]
+    Asked(String),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the answer took longer than {} s; ask for a shorter period, or less", .0.as_secs())]
+    TooLong(Duration),
+    #[error("there is no such page; the navigation names those that there are")]
+    NoPage,
+    #[error("something went wrong with this question; the server goes on")]
+    Panicked,
+}
+
+impl QuestionError {
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Period(_) | Self::Selection(_) | Self::By(_) | Self::Asked(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::NoPage | Self::History(HistoryError::NoOperation { .. }) => StatusCode::NOT_FOUND,
+            Self::History(HistoryError::NoId { .. } | HistoryError::SeveralOperations { .. }) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for QuestionError {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({ "error": self.to_string() });
+        (self.status(), Json(body)).into_response()
+    }
+}
+
+impl Questions {
+    pub(crate) fn new(config: &Config) -> Arc<Self> {
+        Arc::new(Self {
+            history: config.history.clone(),
+            room: Semaphore::new(config.limits.questions),
+            time: config.limits.answer_time,
+            changed: watch::channel(0).0,
+        })
+    }
+
+    /// Asks the history, on a thread that may wait.
+    pub(crate) async fn ask<A, E>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&History) -> Result<A, E> + Send + 'static,
+    ) -> Result<A, QuestionError>
+    where
+        A: Send + 'static,
+        E: Into<QuestionError> + Error + Send + 'static,
+    {
+        let answer = async {
+            let _turn = self.room.acquire().await.map_err(|_| QuestionError::Panicked)?;
+            let history = self.history.clone();
+            let asked = tokio::task::spawn_blocking(move || question(&history)).await;
+            asked.map_err(|_| QuestionError::Panicked)?.map_err(Into::into)
+        };
+        timeout(self.time, answer).await.map_err(|_| QuestionError::TooLong(self.time))?
+    }
+
+    /// The first screen.
+    pub(crate) async fn report(self: &Arc<Self>, filter: &Filter) -> Result<Report, QuestionError> {
+        let ask = filter.ask(Utc::now())?;
+        self.ask(move |history| history.report(&ask)).await
+    }
+
+    /// Lines of operations.
+    pub(crate) async fn lines(
+        self: &Arc<Self>,
+        filter: &Filter,
+    ) -> Result<(Vec<Line>, LookedAt), QuestionError> {
+        let query = filter.query(Utc::now())?;
+        self.ask(move |history| history.operations(&query)).await
+    }
+}
+
+impl Filter {
+    pub(crate) fn period(&self, now: DateTime<Utc>) -> Result<Period, QuestionError> {
+        let text = if self.since.is_empty() { PERIOD } else { &self.since };
+        Ok(Period::read(text, now)?)
+    }
+
+    pub(crate) fn selection(&self, now: DateTime<Utc>) -> Result<Selection, QuestionError> {
+        Ok(Selection::read(&self.only, now)?)
+    }
+
+    fn ask(&self, now: DateTime<Utc>) -> Result<Ask, QuestionError> {
+        let mut ask = Ask::new(self.period(now)?, now);
+        ask.only = self.selection(now)?;
+        ask.by = if self.by.is_empty() { None } else { Some(self.by.parse::<By>()?) };
+        ask.budget = if self.budget.is_empty() {
+            None
+        } else {
+            let wrong = |why| QuestionError::Asked(format!("budget={}: {why}", self.budget));
+            Some(self.budget.parse::<Money>().map_err(|why| wrong(why.to_string()))?)
+        };
+        Ok(ask)
+    }
+
+    fn query(&self, now: DateTime<Utc>) -> Result<Query, QuestionError> {
+        let mut query = self.selection(now)?.query(self.period(now)?);
+        query = query.limit(self.limit.unwrap_or(LINES).min(MOST_LINES));
+        Ok(match self.order.as_str() {
+            "" | "newest" => query.order(Order::NewestFirst),
+            "slowest" => query.order(Order::Slowest),
+            "dearest" => query.order(Order::Dearest),
+            "failed" => {
+                query.conditions.push(Condition::Outcome(Outcome::Failure));
+                query.order(Order::NewestFirst)
+            }
+            other => {
+                let known = "newest, slowest, dearest or failed";
+                return Err(QuestionError::Asked(format!("order={other}: expected {known}")));
+            }
+        })
+    }
+}
