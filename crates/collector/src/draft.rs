@@ -226,7 +226,7 @@ impl ToolPart {
         self.0.keys < core.plain.keys && core.plain.is_key(key)
     }
 
-    #[cold]
+    #[inline(never)]
     fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
         self.put_key(core, |bytes, bounds| {
             if let Some((key, value)) = bounds.entry(key, value) {
