@@ -12,7 +12,7 @@ use crate::page::Kind;
 use crate::place::Core;
 use crate::plain;
 use crate::redact::Field;
-use crate::value::MetaValue;
+use crate::value::{Hot, MetaValue};
 
 /// A call that is put together. Its memory is a place of its own, so that it is moved from hand to hand for little.
 #[derive(Debug)]
@@ -167,8 +167,18 @@ impl ToolPart {
         });
     }
 
+    /// Keeps a value with it. As for operations, the most frequent kinds go straight to their place.
     #[inline]
-    pub(crate) fn text(&mut self, core: &Core, key: &str, text: &str) {
+    pub(crate) fn put_hot(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+        match value.hot() {
+            Ok(Hot::Text(text)) => self.text(core, key, text),
+            Ok(Hot::Unsigned(number)) => self.unsigned(core, key, number),
+            Err(value) => self.with(core, key, value),
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, core: &Core, key: &str, text: &str) {
         match plain::key(key) {
             Some(key) => self.plain_text(core, key, text),
             None => self.with(core, key, MetaValue::Text(text)),
@@ -187,7 +197,7 @@ impl ToolPart {
     }
 
     #[inline]
-    pub(crate) fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
+    fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
         match plain::key(key) {
             Some(key) => self.plain_unsigned(core, key, number),
             None => self.with(core, key, MetaValue::Unsigned(number)),
@@ -216,8 +226,8 @@ impl ToolPart {
         self.0.keys < core.plain.keys && core.plain.is_key(key)
     }
 
-    #[cold]
-    pub(crate) fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+    #[inline(never)]
+    fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
         self.put_key(core, |bytes, bounds| {
             if let Some((key, value)) = bounds.entry(key, value) {
                 part::metadata(bytes, &key, &value);

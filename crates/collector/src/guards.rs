@@ -17,7 +17,7 @@ use crate::handle::Handle;
 use crate::limits::head;
 use crate::place::Core;
 use crate::sync::atomic::Ordering;
-use crate::value::{Hot, MetaValue};
+use crate::value::MetaValue;
 
 /// A component that runs; its time is recorded when this is dropped.
 #[derive(Debug)]
@@ -121,12 +121,7 @@ impl<'h> ToolStart<'h> {
     #[inline]
     pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
         if let Some((core, call)) = &mut self.0 {
-            // As for operations: the most frequent kinds go straight to their place.
-            match value.into().hot() {
-                Ok(Hot::Text(text)) => call.text(core, key.as_ref(), text),
-                Ok(Hot::Unsigned(number)) => call.unsigned(core, key.as_ref(), number),
-                Err(value) => call.with(core, key.as_ref(), value),
-            }
+            call.put_hot(core, key.as_ref(), value.into());
         }
         self
     }
@@ -197,7 +192,7 @@ impl ToolGuard {
     /// Keeps a value with it.
     pub fn set<'v>(&mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         if let Some((core, call, _)) = &mut self.0 {
-            call.with(core, key.as_ref(), value.into());
+            call.put_hot(core, key.as_ref(), value.into());
         }
     }
 

@@ -340,6 +340,15 @@ impl TokenUsage {
     }
 
     /// The buckets that hold something beside [`Unit::Input`], [`Unit::CacheRead`] and [`Unit::Output`], sorted by unit.
+    ///
+    /// ```
+    /// use taximeter_models::{TokenUsage, Unit};
+    ///
+    /// let usage = TokenUsage::inclusive(1_200, 350).reasoning(50).build()?;
+    /// assert_eq!(usage.further(), [(Unit::Reasoning, 50)]);
+    /// assert!(TokenUsage::new(1_200, 350).further().is_empty());
+    /// # Ok::<(), taximeter_models::UsageError>(())
+    /// ```
     #[inline]
     pub fn further(&self) -> &[(Unit, u64)] {
         &self.more

@@ -1,7 +1,7 @@
 //! Finding keys, tokens and passwords in a text, by how they look and by what stands before them.
 //!
-//! A text is looked at twice: [`is_suspicious`] tells in some nanoseconds that most texts hold nothing; the others are
-//! read word by word.
+//! A text is looked at twice: [`is_suspicious`] tells in some nanoseconds that most texts hold nothing, of which nearly
+//! all are known still sooner to be harmless; the others are read word by word.
 
 use std::ops::Range;
 
@@ -89,20 +89,32 @@ const PREFIXES: [(&str, Tail); 56] = [
 const DOTTED: [&str; 4] = ["eyJ", "SG", "ya29", "hvs"];
 
 /// Whether a text may hold a secret. Nearly all that hold none are known here: they have no `=`, no `@`, no `:` but in
-/// `://`, and no word that is as long as a key and as mixed.
+/// `://`, no `Bearer` or `Basic`, and no word that is as long as a key and as mixed.
 #[inline]
 pub(crate) fn is_suspicious(text: &str) -> bool {
     !is_harmless(text.as_bytes()) && is_suspicious_closely(text)
 }
 
 #[inline(never)]
-fn is_suspicious_closely(text: &str) -> bool {
-    has_key(text) || has_sign(text.as_bytes())
+pub(super) fn is_suspicious_closely(text: &str) -> bool {
+    has_key(text) || has_sign(text.as_bytes()) || has_scheme(text.as_bytes())
 }
 
-/// Whether a text surely holds none of the three characters, and no word that is as long as a key.
+/// Whether there is a `bearer` or a `basic`, behind which a token of any length may come.
+fn has_scheme(bytes: &[u8]) -> bool {
+    let ends = |bytes: &[u8]| {
+        [&b"bearer"[..], b"basic"].iter().any(|scheme| {
+            let from = bytes.len().checked_sub(scheme.len());
+            from.is_some_and(|from| bytes[from..].eq_ignore_ascii_case(scheme))
+        })
+    };
+    let spaces = bytes.iter().enumerate().filter(|(_, byte)| **byte == b' ');
+    spaces.map(|(place, _)| &bytes[..place]).any(ends)
+}
+
+/// Whether a text surely holds none of the three characters, no space, and no word that is as long as a key.
 #[inline]
-fn is_harmless(bytes: &[u8]) -> bool {
+pub(super) fn is_harmless(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"https://").unwrap_or(bytes);
     let signs = match (bytes.last_chunk::<WIDE>(), bytes.first_chunk(), bytes.last_chunk()) {
         (Some(last), ..) => near_signs(last) || bytes.as_chunks::<WIDE>().0.iter().any(near_signs),
@@ -126,15 +138,19 @@ fn may_be_word(bytes: &[u8; HALF]) -> bool {
     bytes.iter().fold(true, |all, byte| all & ((*byte >= b'0') | (*byte == b'-')))
 }
 
-/// Whether one of these bytes is one of the three characters, or one of those between them.
+/// Whether one of these bytes is a space, one of the three characters, or one of those between them.
 #[inline]
 fn near_signs<const N: usize>(bytes: &[u8; N]) -> bool {
     bytes.iter().fold(false, |any, byte| any | is_near_sign(*byte))
 }
 
 #[inline]
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, many bytes are compared at once"
+)]
 const fn is_near_sign(byte: u8) -> bool {
-    byte.wrapping_sub(b':') <= b'@' - b':'
+    (byte.wrapping_sub(b':') <= b'@' - b':') | (byte == b' ')
 }
 
 /// Whether there is a word that is as long as a key and has a digit or a capital letter.
@@ -371,8 +387,8 @@ impl<'t> Words<'t> {
         }
         let start = word.end + 1;
         let end = self.run(start, is_token);
-        // A shorter one is told by what stands before it: `Authorization: Bearer …`.
-        (has_key(&self.text[start..end]) && is_mixed(&self.bytes[start..end])).then_some(start..end)
+        let value = &self.bytes[start..end];
+        (value.len() >= 8 && is_mixed(value)).then_some(start..end)
     }
 
     /// A value that is given to a secret name: `password=…`, `"api_key": "…"`.

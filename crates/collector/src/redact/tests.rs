@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::names::{SecretName, is_content};
-use super::secrets::{is_suspicious, masked};
+use super::secrets::{is_harmless, is_suspicious, is_suspicious_closely, masked};
 use super::*;
 
 /// A tail as keys have it: letters of both cases and digits, drawn once.
@@ -282,7 +282,23 @@ fn an_address_that_ends_with_its_password_is_looked_at() {
     }
 }
 
+#[test]
+fn a_short_token_behind_its_scheme_is_masked_in_values_too() {
+    for text in ["Bearer eyJpassword", "basic dXNlcjpw", "with Bearer a1b2c3d4"] {
+        assert!(is_suspicious(text) && masked(text).is_some(), "{text}");
+    }
+    assert!(!is_suspicious("the bearer") && !is_suspicious("a basket of fruit"));
+}
+
 proptest! {
+    #[test]
+    fn what_is_harmless_at_first_sight_is_not_suspicious_at_a_closer_look(
+        scheme in "(https://|http://)?", text in "[a-zA-Z0-9=@:/?. _-]{0,60}",
+    ) {
+        let text = format!("{scheme}{text}");
+        prop_assert!(!(is_harmless(text.as_bytes()) && is_suspicious_closely(&text)), "{text}");
+    }
+
     #[test]
     fn any_text_is_masked_without_a_panic_and_once_is_enough(text in "\\PC{0,120}") {
         if let Some(once) = masked(&text) {

@@ -232,7 +232,8 @@ fn print_table(measured: &[Measured]) {
          pair of ids, and five timestamps (three of them the caller's own, in the line with durations) or twelve (with \
          guards). metrics and the tracing registry keep no operation at all.\nRun-time strings: names, keys and values are \
          texts that only the run knows. Ours borrows them; fastrace and OpenTelemetry take them as texts of their own or \
-         as literals, so there each is a String, which is the cheapest that they offer for it. With literal names only the \
-         values are such. Compare run-time strings with run-time strings, literals with literals.\n"
+         as literals, so there each is a String, which is the cheapest that they offer for it. With literal names, known \
+         at the call site, only the values are such; ours takes them by the same calls, and the compiler makes numbers of \
+         them. Compare run-time strings with run-time strings, literals with literals.\n"
     );
 }
