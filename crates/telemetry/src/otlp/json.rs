@@ -8,6 +8,7 @@ mod logs;
 mod metrics;
 mod scalars;
 mod traces;
+mod walk;
 
 pub(crate) use logs::logs;
 pub(crate) use metrics::metrics;

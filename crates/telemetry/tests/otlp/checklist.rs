@@ -231,6 +231,49 @@ fn json_in_all_its_forms() {
     assert_eq!(record.remote_parent, None);
 }
 
+/// Fields of an object come in any order: what a span belongs to may stand behind it.
+#[test]
+fn resource_and_scope_may_come_after_their_spans() {
+    let span = span_json(
+        "5b8efff798038103d269b633813fc60c",
+        "00f067aa0ba902b7",
+        None,
+        &[("gen_ai.operation.name", json!("chat"))],
+    );
+    let resource =
+        r#""resource":{"attributes":[{"key":"service.name","value":{"stringValue":"late"}}]}"#;
+    let scope = r#""scope":{"name":"of the spans"}"#;
+    let spans = format!(r#""spans":[{span}]"#);
+    let mut read = Vec::new();
+    for scope_spans in [format!("{{{scope},{spans}}}"), format!("{{{spans},{scope}}}")] {
+        let scope_spans = format!(r#""scopeSpans":[{scope_spans}]"#);
+        for of_resource in
+            [format!("{resource},{scope_spans}"), format!("{scope_spans},{resource}")]
+        {
+            let receiver = receiver();
+            let body = format!(r#"{{"resourceSpans":[{{{of_resource}}}]}}"#);
+            assert_eq!(
+                receiver.handle(&post("/v1/traces", JSON, body.as_bytes()), before()).status,
+                200
+            );
+            read.extend(receiver.finish());
+        }
+    }
+    assert_eq!(read.len(), 4);
+    assert_eq!(
+        (read[0].tags["service.name"].as_str(), &read[0].metadata["otlp.scope"]),
+        ("late", &json!("of the spans"))
+    );
+    assert!(read.iter().all(|record| record == &read[0]), "{read:?}");
+    // What breaks behind the spans leaves none of them behind.
+    let receiver = receiver();
+    let body = format!(
+        r#"{{"resourceSpans":[{{{resource},"scopeSpans":[{{{scope},{spans}}}]}}],"resourceLogs":[1]}}"#
+    );
+    assert_eq!(receiver.handle(&post("/v1/traces", JSON, body.as_bytes()), before()).status, 400);
+    assert!(receiver.finish().is_empty());
+}
+
 /// Line 9: ids are refused span by span, and other signals do not become spans.
 #[test]
 fn ids_and_other_signals_on_the_path_of_traces() {
