@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use taximeter_models::{ErrorCategory, ErrorRecord};
 use tracing_core::field::{Field as TracingField, Visit};
 
+use super::heard::{Heard, Said};
 use super::plan::{Kind, Plan, Use};
 use crate::otlp::Limits;
 use crate::otlp::alias::Field;
@@ -20,12 +21,10 @@ use crate::otlp::span::{Reader, Span, read};
 /// What a span has said so far.
 #[derive(Debug)]
 pub(super) struct Facts {
-    slots: Slots<'static>,
-    name: Option<String>,
+    heard: Box<Heard>,
     failed: bool,
     /// An event within it said that something went wrong, which need not have been the end.
     troubled: bool,
-    message: Option<String>,
 }
 
 /// Where and when a span ran.
@@ -51,23 +50,37 @@ struct Desk {
     reader: Reader<'static>,
     resource: Arc<Resource>,
     scope: Scope,
+    /// Where the name of a span is put together.
+    name: String,
 }
 
 thread_local! {
-    static DESK: RefCell<Option<Desk>> = const { RefCell::new(None) };
+    static DESK: RefCell<Option<Box<Desk>>> = const { RefCell::new(None) };
 }
 
 impl Desk {
     fn new() -> Self {
         let (resource, scope) = (Arc::default(), Scope::default());
-        Self { reader: Reader::new(&LIMITS), resource, scope }
+        Self { reader: Reader::new(&LIMITS), resource, scope, name: String::new() }
+    }
+
+    fn with<R>(read: impl FnOnce(&mut Self) -> R) -> R {
+        // While a thread is torn down, or where one span is read within another, it is read without a memory.
+        let lent = DESK.try_with(|desk| desk.try_borrow_mut().ok()?.take()).ok().flatten();
+        let mut desk = lent.unwrap_or_else(|| Box::new(Self::new()));
+        let given = read(&mut desk);
+        let _ = DESK.try_with(|place| {
+            if let Ok(mut place) = place.try_borrow_mut() {
+                *place = Some(desk);
+            }
+        });
+        given
     }
 }
 
 impl Facts {
-    pub(super) const fn new() -> Self {
-        let slots = Slots::new();
-        Self { slots, name: None, failed: false, troubled: false, message: None }
+    pub(super) fn new() -> Self {
+        Self { heard: Heard::take(), failed: false, troubled: false }
     }
 
     /// How the fields of a span, or of an event within it, are taken in.
@@ -76,118 +89,123 @@ impl Facts {
     }
 
     /// Takes in that an event within it said that something went wrong.
-    pub(super) fn trouble(&mut self, message: Option<String>) {
+    pub(super) fn trouble(&mut self, message: Option<&str>) {
         self.troubled = true;
-        if self.message.is_none() {
-            self.message = message;
+        if self.heard.message.is_none() {
+            self.heard.message = message.map(|message| self.heard.keep(message));
         }
     }
 
     /// Takes in when the first token came, in nanoseconds since 1970; the first time counts.
     pub(super) fn first_token(&mut self, at: u64) {
-        if let Ok(at) = i64::try_from(at) {
-            self.slots.put(Field::FirstTokenAt, 0, Value::Int(at));
+        if self.heard.first_token.is_none() {
+            self.heard.first_token = i64::try_from(at).ok();
         }
     }
 
     /// Reads the span of this name, now that it has closed. None where it turns out to have nothing to do with LLMs.
-    pub(super) fn read(mut self, name: &'static str, plan: &Plan, frame: Frame) -> Option<Span> {
-        self.say_what_is_meant(name, plan);
-        let message = self.message.take().map_or(Cow::Borrowed(""), Cow::Owned);
-        let full = self.name.map_or_else(|| full_name(name, &self.slots), Cow::Owned);
-        let raw = raw_span(full, frame, self.failed, message, self.slots);
-        let mut span = read_by_desk(&raw).filter(|span| span.role != Role::Other)?;
-        if span.error.is_none() {
-            let silent = is_silent(&span, &raw.slots);
-            let troubled = self.troubled && (silent || span.role != Role::Call);
-            let outcome = raw.slots.text(Field::ToolOutcome);
-            if troubled && outcome != Some("success") {
-                let message = Some(raw.status_message.as_ref()).filter(|text| !text.is_empty());
-                span.error = Some(Box::new(error_of(message.unwrap_or(WITH_ERROR))));
-            } else if span.role == Role::Call && silent && plan.tells_reply && !plan.can_fail {
-                span.error = Some(Box::new(ErrorRecord::new(ErrorCategory::Unknown, NO_REPLY)));
+    pub(super) fn read(self, name: &'static str, plan: &Plan, frame: Frame) -> Option<Span> {
+        let heard = &*self.heard;
+        let own_name = heard.name.map(|name| heard.text_at(name));
+        let mut slots = heard.slots();
+        say_what_is_meant(&mut slots, name, own_name, plan);
+        let message = heard.message.map_or("", |message| heard.text_at(message));
+        let (failed, troubled) = (self.failed, self.troubled);
+        let span = Desk::with(move |desk| {
+            let name = own_name.unwrap_or_else(|| full_name(&mut desk.name, name, &slots));
+            let raw = raw_span(name, frame, failed, message, slots);
+            let span = read(&raw, &desk.resource, &desk.scope, &mut desk.reader).ok();
+            let mut span = span.filter(|span| span.role != Role::Other)?;
+            if span.error.is_none() {
+                span.error = between_the_lines(&span, &raw, troubled, plan).map(Box::new);
             }
-        }
-        Some(span)
+            Some(span)
+        });
+        self.heard.give_back();
+        span
     }
+}
 
-    /// Puts in the word of OpenTelemetry for what the span stands for, where its library leaves it out.
-    fn say_what_is_meant(&mut self, name: &'static str, plan: &Plan) {
-        if let Some(dialect) = plan.dialect {
-            self.slots.put(Field::Operation, 0, Value::Text(dialect.operation.into()));
-            // The spans of swiftide's tools have the name of the tool in their own.
-            let tool = self.name.as_deref().and_then(|name| name.strip_prefix("tool."));
-            if let Some(tool) = tool.map(str::to_owned) {
-                self.slots.put(Field::ToolName, 0, Value::Text(tool.into()));
-            }
-        }
-        let kinds = [
-            Field::Operation,
-            Field::OpenInferenceKind,
-            Field::TraceloopKind,
-            Field::LangfuseType,
-            Field::RequestType,
-            Field::AiOperation,
-            Field::McpMethod,
-        ];
-        if !kinds.into_iter().any(|kind| self.slots.has(kind)) {
-            let told = ["execute_tool", "invoke_agent", "invoke_workflow", "create_agent", "chat"]
-                .into_iter()
-                .find(|word| *word == name);
-            let is_call = self.slots.has(Field::RequestModel) && self.slots.has(Field::InputTokens);
-            if let Some(word) = told.or_else(|| is_call.then_some("chat")) {
-                self.slots.put(Field::Operation, 0, Value::Text(word.into()));
-            }
-        }
-        // Lists come as JSON in a text; the first of them stands for all, as it does for lists of OTLP.
-        let finish = self.slots.text(Field::FinishReason).filter(|text| text.starts_with('['));
-        if let Some(first) = finish.and_then(|list| list.split('"').nth(1)).map(str::to_owned) {
-            self.slots.put_again(FINISH, &Value::Text(first.into()));
+/// The error of a span that tells of none in so many words.
+fn between_the_lines(
+    span: &Span,
+    raw: &RawSpan<'_>,
+    troubled: bool,
+    plan: &Plan,
+) -> Option<ErrorRecord> {
+    let (is_call, slots) = (span.role == Role::Call, &raw.slots);
+    let silent = is_silent(span, slots);
+    if troubled && (silent || !is_call) && slots.text(Field::ToolOutcome) != Some("success") {
+        let message = &*raw.status_message;
+        let message = if message.is_empty() { WITH_ERROR } else { message };
+        return Some(ErrorRecord::new(ErrorCategory::from_message(message), message));
+    }
+    let has_none = is_call && silent && plan.tells_reply && !plan.can_fail;
+    has_none.then(|| ErrorRecord::new(ErrorCategory::Unknown, NO_REPLY))
+}
+
+/// Puts in the word of OpenTelemetry for what the span stands for, where its library leaves it out.
+fn say_what_is_meant<'h>(
+    slots: &mut Slots<'h>,
+    name: &'static str,
+    own_name: Option<&'h str>,
+    plan: &Plan,
+) {
+    if let Some(dialect) = plan.dialect {
+        slots.put(Field::Operation, 0, Value::Text(dialect.operation.into()));
+        // The spans of swiftide's tools have the name of the tool in their own.
+        if let Some(tool) = own_name.and_then(|name| name.strip_prefix("tool.")) {
+            slots.put(Field::ToolName, 0, Value::Text(tool.into()));
         }
     }
+    let kinds = [
+        Field::Operation,
+        Field::OpenInferenceKind,
+        Field::TraceloopKind,
+        Field::LangfuseType,
+        Field::RequestType,
+        Field::AiOperation,
+        Field::McpMethod,
+    ];
+    if !kinds.into_iter().any(|kind| slots.has(kind)) {
+        let told = ["execute_tool", "invoke_agent", "invoke_workflow", "create_agent", "chat"]
+            .into_iter()
+            .find(|word| *word == name);
+        let is_call = slots.has(Field::RequestModel) && slots.has(Field::InputTokens);
+        if let Some(word) = told.or_else(|| is_call.then_some("chat")) {
+            slots.put(Field::Operation, 0, Value::Text(word.into()));
+        }
+    }
+}
+
+/// Lists come as JSON in a text; the first of them stands for all, as it does for lists of OTLP.
+pub(super) fn first_of_list(text: &str) -> &str {
+    let first = text.starts_with('[').then(|| text.split('"').nth(1)).flatten();
+    first.unwrap_or(text)
 }
 
 /// The outermost span of this name, which says nothing but that calls ran within it.
 pub(super) fn ambient(name: &'static str, frame: Frame) -> Option<Span> {
-    let slots = Slots::new();
-    read_by_desk(&raw_span(Cow::Borrowed(name), frame, false, Cow::Borrowed(""), slots))
+    let raw = raw_span(name, frame, false, "", Slots::new());
+    Desk::with(|desk| read(&raw, &desk.resource, &desk.scope, &mut desk.reader)).ok()
 }
 
 fn raw_span<'a>(
-    name: Cow<'a, str>,
+    name: &'a str,
     frame: Frame,
     failed: bool,
-    status_message: Cow<'a, str>,
+    status_message: &'a str,
     slots: Slots<'a>,
 ) -> RawSpan<'a> {
     let Frame { trace, id, parent, start, end } = frame;
     let parent = if parent == 0 { Id::Absent } else { Id::Is(parent) };
     let (trace, id) = (Id::Is(trace), Id::Is(id));
+    let (name, status_message) = (name.into(), status_message.into());
     RawSpan { trace, id, parent, name, start, end, failed, status_message, slots }
 }
 
-fn read_by_desk(raw: &RawSpan<'_>) -> Option<Span> {
-    // While a thread is torn down, or where one span is read within another, it is read without a memory.
-    let lent = DESK.try_with(|desk| desk.try_borrow_mut().ok()?.take()).ok().flatten();
-    let mut desk = lent.unwrap_or_else(Desk::new);
-    let span = read(raw, &desk.resource, &desk.scope, &mut desk.reader);
-    let _ = DESK.try_with(|place| {
-        if let Ok(mut place) = place.try_borrow_mut() {
-            *place = Some(desk);
-        }
-    });
-    span.ok()
-}
-
-/// The first name of that row wins over the others.
-const FINISH: [Option<(Field, u8)>; 2] = [Some((Field::FinishReason, 0)), None];
-
 const WITH_ERROR: &str = "an error was logged within it, and nothing more was said";
 const NO_REPLY: &str = "it ended without a reply, and its library says no more";
-
-fn error_of(message: &str) -> ErrorRecord {
-    ErrorRecord::new(ErrorCategory::from_message(message), message)
-}
 
 /// Whether nothing was said of a reply.
 fn is_silent(span: &Span, slots: &Slots<'_>) -> bool {
@@ -202,17 +220,20 @@ fn is_silent(span: &Span, slots: &Slots<'_>) -> bool {
 }
 
 /// The name of a span that says no more than what it does, as the convention has it: `chat gpt-4o`.
-fn full_name(name: &'static str, slots: &Slots<'_>) -> Cow<'static, str> {
-    let of = match slots.text(Field::Operation) {
+fn full_name<'n>(full: &'n mut String, name: &'static str, slots: &Slots<'_>) -> &'n str {
+    let operation = slots.text(Field::Operation);
+    let of = match operation {
         Some("execute_tool") => Field::ToolName,
         Some("invoke_agent" | "create_agent") => Field::Agent,
         _ => Field::RequestModel,
     };
     match slots.text(of) {
-        Some(what) if slots.text(Field::Operation) == Some(name) => {
-            Cow::Owned([name, " ", cut(what, 200)].concat())
+        Some(what) if operation == Some(name) => {
+            full.clear();
+            full.extend([name, " ", cut(what, 200)]);
+            full
         }
-        _ => Cow::Borrowed(name),
+        _ => name,
     }
 }
 
@@ -235,46 +256,39 @@ impl Hear<'_> {
         self.uses.get(field.index()).copied().unwrap_or(Use::Nothing)
     }
 
-    fn text(&mut self, to: Use, text: Cow<'_, str>) {
-        let text = match text {
-            Cow::Borrowed(text) => cut(text, TEXT).to_owned(),
-            Cow::Owned(mut text) => {
-                text.truncate(cut(&text, TEXT).len());
-                text
-            }
-        };
+    fn text(&mut self, to: Use, text: &str) {
+        let text = cut(text, TEXT);
         match to {
             Use::Nothing => {}
-            Use::Known(spoken) => self.facts.slots.put_again(spoken, &Value::Text(text.into())),
-            Use::Name => self.facts.name = Some(text).filter(|text| !text.is_empty()),
+            Use::Known(spoken) => self.facts.heard.say_text(spoken, text),
+            Use::Name => {
+                self.facts.heard.name = (!text.is_empty()).then(|| self.facts.heard.keep(text));
+            }
             Use::Status => self.facts.failed = text.eq_ignore_ascii_case("error"),
-            Use::StatusMessage => self.facts.message = Some(text),
+            Use::StatusMessage => self.facts.heard.message = Some(self.facts.heard.keep(text)),
             // What an event calls an error need not have been the end.
-            Use::Error if self.of_event => self.said = Some(text),
+            Use::Error if self.of_event => self.said = Some(text.to_owned()),
             Use::Error => {
                 self.facts.failed = true;
-                self.facts.message = Some(text);
+                self.facts.heard.message = Some(self.facts.heard.keep(text));
             }
         }
     }
 
-    fn number(&mut self, to: Use, value: &Value<'static>) {
+    fn number(&mut self, to: Use, value: Said) {
         if let Use::Known(spoken) = to {
-            self.facts.slots.put_again(spoken, value);
+            self.facts.heard.say(spoken, value);
         }
     }
 }
 
 impl Visit for Hear<'_> {
     fn record_str(&mut self, field: &TracingField, value: &str) {
-        match self.of(field) {
-            Use::Nothing => {}
-            to => self.text(to, value.into()),
-        }
+        self.text(self.of(field), value);
     }
 
     fn record_i64(&mut self, field: &TracingField, value: i64) {
-        self.number(self.of(field), &Value::Int(value));
+        self.number(self.of(field), Said::Int(value));
     }
 
     #[expect(
@@ -282,18 +296,18 @@ impl Visit for Hear<'_> {
         reason = "what 63 bits cannot hold is no count either way"
     )]
     fn record_u64(&mut self, field: &TracingField, value: u64) {
-        let value = i64::try_from(value).map_or(Value::Double(value as f64), Value::Int);
-        self.number(self.of(field), &value);
+        let value = i64::try_from(value).map_or(Said::Double(value as f64), Said::Int);
+        self.number(self.of(field), value);
     }
 
     fn record_f64(&mut self, field: &TracingField, value: f64) {
-        self.number(self.of(field), &Value::Double(value));
+        self.number(self.of(field), Said::Double(value));
     }
 
     fn record_bool(&mut self, field: &TracingField, value: bool) {
         match self.of(field) {
             Use::Error if !self.of_event => self.facts.failed = value,
-            to => self.number(to, &Value::Bool(value)),
+            to => self.number(to, Said::Bool(value)),
         }
     }
 
@@ -304,7 +318,7 @@ impl Visit for Hear<'_> {
             // It ends early where the text is too long.
             let _ = write!(text, "{value:?}");
             if let Some(plain) = undebugged(&text.0) {
-                self.text(to, plain);
+                self.text(to, &plain);
             }
         }
     }

@@ -15,6 +15,7 @@
 mod check;
 mod dialect;
 mod facts;
+mod heard;
 mod plan;
 mod trace;
 
@@ -213,7 +214,7 @@ where
                 event.record(&mut message);
                 message.0
             });
-            state.facts.trouble(message);
+            state.facts.trouble(message.as_deref());
         }
     }
 
@@ -241,12 +242,12 @@ impl<R: Recorder> TaximeterLayer<R> {
         S: LookupSpan<'a>,
     {
         let mut outermost = None;
-        for around in span.scope().skip(1) {
-            let extensions = around.extensions();
-            if let Some(state) = extensions.get::<State<R::Within>>() {
+        let mut next = span.parent();
+        while let Some(around) = next {
+            if let Some(state) = around.extensions().get::<State<R::Within>>() {
                 return (Arc::clone(&state.trace), around.id().into_u64());
             }
-            drop(extensions);
+            next = around.parent();
             outermost = Some(around);
         }
         let within = self.recorder.current();

@@ -114,7 +114,7 @@ impl<W> Trace<W> {
 impl Held {
     fn give(&mut self, spans: Vec<Span>, early: bool) -> Given {
         let mut given = Given { early, ..Given::default() };
-        let closed = close(spans, &self.ghosts, |_| false, &mut given.records);
+        let closed = close(spans, &self.ghosts, |_| false, &mut given.records, early);
         given.nested = closed.nested;
         if early {
             self.ghosts = closed.ghosts;

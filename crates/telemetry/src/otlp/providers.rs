@@ -9,8 +9,10 @@ pub(crate) fn provider_name(told: &str) -> Cow<'_, str> {
     let of_opentelemetry = ["gcp.", "az.", "azure.", "aws.", "ibm."];
     let has_api = !of_opentelemetry.iter().any(|prefix| told.starts_with(prefix));
     let plain = if has_api { told.split('.').next().unwrap_or(told) } else { told };
-    let folded = plain.to_ascii_lowercase();
-    let known = match folded.as_str() {
+    let has_capitals = plain.bytes().any(|byte| byte.is_ascii_uppercase());
+    let folded =
+        if has_capitals { Cow::Owned(plain.to_ascii_lowercase()) } else { Cow::Borrowed(plain) };
+    let known = match &*folded {
         "az.ai.inference" => "azure.ai.inference",
         "az.ai.openai" | "azure" | "azure-openai" | "azure_openai" => "azure.ai.openai",
         "vertex_ai" | "google_vertex" | "vertexai" | "google-vertex" => "gcp.vertex_ai",
@@ -20,8 +22,7 @@ pub(crate) fn provider_name(told: &str) -> Cow<'_, str> {
         "bedrock" | "aws" | "amazon-bedrock" | "aws_bedrock" => "aws.bedrock",
         "moonshot" | "moonshotai" => "moonshot_ai",
         "watsonx" => "ibm.watsonx.ai",
-        _ if folded == plain => return Cow::Borrowed(plain),
-        _ => return Cow::Owned(folded),
+        _ => return folded,
     };
     Cow::Borrowed(known)
 }

@@ -85,6 +85,12 @@ impl<'a> Slots<'a> {
         Self { at: [0; Field::COUNT], values: Vec::new(), seen: 0 }
     }
 
+    /// As [`new`](Slots::new), with room for so many.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn with_capacity(values: usize) -> Self {
+        Self { values: Vec::with_capacity(values), ..Self::new() }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.at = [0; Field::COUNT];
         self.values.clear();
@@ -105,18 +111,6 @@ impl<'a> Slots<'a> {
             let held = &mut self.values[usize::from(*at) - 1];
             if rank < held.0 {
                 *held = (rank, value);
-            }
-        }
-    }
-
-    /// Takes a value in that may be told again: what one name says last counts.
-    #[cfg(feature = "tracing")]
-    pub(crate) fn put_again(&mut self, spoken: Spoken, value: &Value<'a>) {
-        for (field, rank) in spoken.into_iter().flatten() {
-            let at = usize::from(self.at[field as usize]);
-            match at.checked_sub(1).and_then(|at| self.values.get_mut(at)) {
-                Some(held) if held.0 == rank => held.1 = value.clone(),
-                _ => self.put(field, rank, value.clone()),
             }
         }
     }

@@ -46,12 +46,14 @@ pub(crate) struct Closed {
 /// The most components of an operation that are kept apart; further ones are added to one of their name, or left out.
 const MOST_COMPONENTS: usize = 256;
 
-/// Makes records of the spans of one trace. `is_elsewhere` says of a call whether another trace has it.
+/// Makes records of the spans of one trace. `is_elsewhere` says of a call whether another trace has it. What is to be
+/// remembered of them is given back, unless no more of the trace can come.
 pub(crate) fn close(
     mut spans: Vec<Span>,
     before: &[Ghost],
     mut is_elsewhere: impl FnMut(&Span) -> bool,
     records: &mut Vec<OperationRecord>,
+    may_go_on: bool,
 ) -> Closed {
     // Most clients without an agent send traces of one span, which has no tree.
     if let ([span], []) = (spans.as_slice(), before) {
@@ -82,7 +84,9 @@ pub(crate) fn close(
             records.push(operation(&spans[at], ids[at], parent, late));
         }
     }
-    remember(&tree, &spans, &ids, before, &mut closed);
+    if may_go_on {
+        remember(&tree, &spans, &ids, before, &mut closed);
+    }
     // Parts stand in the order in which they ended.
     let mut by_end: Vec<_> = (0..count).collect();
     by_end.sort_by_key(|&at| spans[at].end);

@@ -72,9 +72,13 @@ pub(crate) fn metered_without_ambient(program: impl FnOnce()) -> Vec<OperationRe
 
 /// What the layer in force here did not count as it came.
 pub(crate) fn counts() -> Counts {
-    dispatcher::get_default(|dispatch| {
-        dispatch.downcast_ref::<TaximeterLayer<Memory>>().expect("there is one").counts()
-    })
+    layer_in_force(TaximeterLayer::counts)
+}
+
+/// Asks the layer in force here.
+pub(crate) fn layer_in_force<R>(ask: impl Fn(&TaximeterLayer<Memory>) -> R) -> R {
+    let dispatch = dispatcher::get_default(dispatcher::Dispatch::clone);
+    ask(dispatch.downcast_ref().expect("there is one"))
 }
 
 /// The only record, and its only call.

@@ -3,11 +3,11 @@
 use taximeter_models::{ErrorCategory, ToolStatus};
 use taximeter_telemetry::layer::{Check, TaximeterLayer, layer};
 use tracing::field::Empty;
-use tracing::{Level, dispatcher, error, event, info_span, warn};
+use tracing::{Level, error, event, info_span, warn};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::prelude::*;
 
-use crate::support::{Memory, metered, only_call, only_tool, tokens};
+use crate::support::{Memory, layer_in_force, metered, only_call, only_tool, tokens};
 
 /// A span of a library that says neither error nor reply.
 macro_rules! plain {
@@ -110,9 +110,7 @@ fn our_own_spans_are_not_metered_again() {
 }
 
 fn check() -> Check {
-    dispatcher::get_default(|dispatch| {
-        dispatch.downcast_ref::<TaximeterLayer<Memory>>().expect("there is one").check()
-    })
+    layer_in_force(TaximeterLayer::check)
 }
 
 #[test]
@@ -121,6 +119,8 @@ fn the_check_says_why_nothing_is_seen() {
     let registry = tracing_subscriber::registry;
 
     tracing::subscriber::with_default(registry().with(layer(Memory::default())), || {
+        // Places that other tests have come by are known.
+        assert!(matches!(check(), Check::NoSource | Check::NotCalled), "{:?}", check());
         program();
         assert!(check().is_well());
     });
@@ -128,6 +128,12 @@ fn the_check_says_why_nothing_is_seen() {
     tracing::subscriber::with_default(off, || {
         program();
         assert_eq!(check(), Check::FilteredOut);
+    });
+    let well = registry().with(layer(Memory::default())).with(EnvFilter::new("warn,layer=info"));
+    tracing::subscriber::with_default(well, || {
+        assert!(matches!(check(), Check::NoSource | Check::NotCalled), "{:?}", check());
+        program();
+        assert!(check().is_well());
     });
     let below = registry().with(EnvFilter::new("warn")).with(layer(Memory::default()));
     tracing::subscriber::with_default(below, || {
