@@ -17,6 +17,7 @@ use crate::limits::head;
 use crate::page::Kind;
 use crate::place::Core;
 use crate::redact::Field;
+use crate::show::{Begun, Inside, Over, Shown};
 use crate::sync::atomic::Ordering;
 use crate::value::{Hot, MetaValue};
 
@@ -27,6 +28,7 @@ pub struct ComponentGuard {
     name: NameText,
     /// By the monotonic clock.
     began: Duration,
+    shown: Shown,
 }
 
 /// The name of a component while it runs; mostly short enough to need no memory of its own.
@@ -36,16 +38,23 @@ impl ComponentGuard {
     #[inline]
     pub(crate) fn start(handle: &Handle, name: &str) -> Self {
         let Some(core) = &handle.0 else {
-            return Self { handle: Handle::off(), name: NameText::new(), began: Duration::ZERO };
+            let (handle, name) = (Handle::off(), NameText::new());
+            return Self { handle, name, began: Duration::ZERO, shown: Shown::NOTHING };
         };
         // More than is allowed is kept, so that the cut is seen and counted when the name is recorded.
         let most = core.shared.intake.limits().name_bytes.saturating_add(BEYOND);
-        let name = NameText::from_slice(head(name, most).as_bytes());
+        let kept = NameText::from_slice(head(name, most).as_bytes());
         Self {
             handle: handle.clone(),
-            name,
+            name: kept,
             began: core.shared.time.monotonic(&core.shared.intake),
+            shown: core.show_part(Field::Component, name, |name| Begun::Component(name)),
         }
+    }
+
+    /// Enters it as it is shown, for what runs on this thread.
+    pub(crate) fn enter(&self) -> Option<Inside> {
+        Some(self.shown.clone()).filter(Shown::is_something).map(Shown::enter)
     }
 
     /// Ends it; as good as dropping it.
@@ -57,8 +66,27 @@ impl Drop for ComponentGuard {
     fn drop(&mut self) {
         let Some(core) = &self.handle.0 else { return };
         let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(self.began);
+        self.shown.end(&core.shared, Over::Component);
         let name = std::str::from_utf8(&self.name).unwrap_or_default();
         core.component(name, Some(self.began), took);
+    }
+}
+
+impl Core {
+    /// Shows a part of this name, where operations are shown.
+    fn show_part(
+        &self,
+        field: Field<'_>,
+        name: &str,
+        begun: impl FnOnce(&str) -> Begun<'_>,
+    ) -> Shown {
+        let shown = self.shown();
+        if !shown.is_something() {
+            return shown;
+        }
+        let mut bounds = self.bounds();
+        let name = bounds.name(field, name);
+        shown.begin(&self.shared, begun(&name))
     }
 }
 
@@ -93,6 +121,7 @@ pub struct ToolGuard(Option<(Arc<Core>, ToolPart, Moment)>);
 struct ToolPart {
     // In a place of its own, so that it is moved for little.
     draft: Box<Draft>,
+    shown: Shown,
 }
 
 #[derive(Debug, Default)]
@@ -116,7 +145,8 @@ impl ToolPart {
         let mut draft = spare.ok().flatten().unwrap_or_default();
         draft.bytes.clear();
         draft.keys = 0;
-        let mut part = Self { draft };
+        let shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
+        let mut part = Self { draft, shown };
         if core.plain().is_name(name) {
             part::tool_begin(&mut part.draft.bytes, name);
             return part;
@@ -178,6 +208,8 @@ impl ToolPart {
 
     #[inline(never)]
     fn record(mut self, core: &Core, took: Duration, status: ToolStatus) {
+        // Where it failed, that was said before.
+        std::mem::take(&mut self.shown).end(&core.shared, Over::Tool(status, None));
         if took >= Bounds::LONGEST {
             self.put(core, |_, bounds| _ = bounds.duration(took));
         }
@@ -322,6 +354,8 @@ impl ToolPart {
         let took = core.shared.time.monotonic(&core.shared.intake).saturating_sub(began.monotonic);
         part::started_nanos(&mut self.draft.bytes, began.wall);
         if let Some(error) = error {
+            let over = Over::Tool(status, Some(&error));
+            std::mem::take(&mut self.shown).end(&core.shared, over);
             self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
         }
         self.record(core, took, status);
@@ -352,6 +386,7 @@ pub struct LlmStart {
 pub struct LlmGuard {
     handle: Handle,
     call: Option<(Box<LlmCall>, Moment)>,
+    shown: Shown,
 }
 
 impl LlmStart {
@@ -405,7 +440,13 @@ impl LlmStart {
         if let Some(core) = &self.handle.0 {
             core.llm_guards.iter().for_each(|guards| _ = guards.fetch_add(1, Ordering::Relaxed));
         }
-        LlmGuard { handle: self.handle, call }
+        let shown = self
+            .handle
+            .0
+            .as_ref()
+            .zip(call.as_ref())
+            .map(|(core, (call, _))| core.shown().begin(&core.shared, Begun::Llm(call)));
+        LlmGuard { handle: self.handle, call, shown: shown.unwrap_or_default() }
     }
 }
 
@@ -509,6 +550,9 @@ impl LlmGuard {
         call.started_at = Some(chrono::DateTime::from_timestamp_nanos(began.wall));
         call.duration = began.elapsed(&self.handle);
         call.error = error;
+        if let Some(core) = &self.handle.0 {
+            std::mem::take(&mut self.shown).end(&core.shared, Over::Llm(&call));
+        }
         self.handle.record_llm_call(*call);
     }
 }

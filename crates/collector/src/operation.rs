@@ -31,6 +31,8 @@ struct Prepared {
     /// None once it has started.
     core: Option<Arc<Core>>,
     parent: Option<Handle>,
+    /// The name, where operations are shown.
+    shown_name: Option<String>,
 }
 
 impl Prepared {
@@ -57,7 +59,12 @@ impl Prepared {
     fn start(mut self) -> Option<Arc<Core>> {
         let core = self.core.take()?;
         let parent = self.parent.take().unwrap_or_else(crate::current).0;
-        core.start(parent.as_deref().filter(|parent| Arc::ptr_eq(&parent.shared, &core.shared)));
+        let parent = parent.as_deref();
+        let parent = parent.filter(|parent| Arc::ptr_eq(&parent.shared, &core.shared));
+        core.start(parent);
+        if let Some(name) = &self.shown_name {
+            core.show(name, parent);
+        }
         Some(core)
     }
 }
@@ -83,7 +90,8 @@ impl OperationBuilder {
             None => Core::make(shared).inspect(|core| core.begin(&name)),
         };
         bounds.report(&shared.intake);
-        Self(core.map(|core| Prepared { core: Some(core), parent: None }))
+        let shown_name = shared.show.is_something().then(|| name.clone().into_owned());
+        Self(core.map(|core| Prepared { core: Some(core), parent: None, shown_name }))
     }
 
     /// The place in which it begins; none where nothing is recorded, or there was none.
