@@ -132,10 +132,10 @@ impl Core {
 
     /// How it is shown.
     pub(crate) fn shown(&self) -> Shown {
-        match self.shared.show.is_something() {
-            true => self.life.lock().shown.clone(),
-            false => Shown::NOTHING,
+        if self.shared.show.is_something() {
+            return self.life.lock().shown.clone();
         }
+        Shown::NOTHING
     }
 
     /// Starts what was begun as one that ran elsewhere, or before. Only for who alone knows the place.

@@ -46,10 +46,8 @@ impl Show for AsSpan {
                 }
             }
             Over::Llm(call) => self.tell(call),
-            Over::Tool(status, error) => {
-                if status != ToolStatus::Success {
-                    self.fail(error.map_or(status.as_str(), |error| error.category.as_str()));
-                }
+            Over::Tool(status, error) if status != ToolStatus::Success => {
+                self.fail(error.map_or(status.as_str(), |error| error.category.as_str()));
             }
             _ => {}
         }
