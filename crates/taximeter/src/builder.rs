@@ -208,7 +208,7 @@ impl MeterBuilder {
     /// Whether operations, their components, tools and LLM calls are spans of `tracing` as well, of the target
     /// `taximeter` and the level `INFO`, with the fields of OpenTelemetry's conventions for GenAI. An operation is
     /// entered where it is the current one; so what is logged meanwhile is within it. The
-    /// [layer](crate::tracing::layer) does not meter them again. Default: no.
+    /// [layer](crate::tracing::layer()) does not meter them again. Default: no.
     ///
     /// ```
     /// use std::io;

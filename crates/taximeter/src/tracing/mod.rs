@@ -68,7 +68,7 @@ pub use taximeter_telemetry::layer::{Check, Counts};
 pub(crate) use self::spans::AsSpans;
 use crate::Meter;
 
-/// The layer that meters spans; [`layer`] gives it with its filter.
+/// The layer that meters spans; [`layer()`] gives it with its filter.
 pub type TaximeterLayer = layer::TaximeterLayer<ToMeter>;
 
 /// A layer that meters what instrumented libraries do.
@@ -83,7 +83,7 @@ where
     layer::layer(ToMeter(meter.clone()))
 }
 
-/// Like [`layer`], without the spans that have nothing to do with LLMs: each call and each agent is an operation of its
+/// Like [`layer()`], without the spans that have nothing to do with LLMs: each call and each agent is an operation of its
 /// own, whatever runs around it, and other spans cost nothing.
 pub fn layer_without_ambient<S>(meter: &Meter) -> Filtered<TaximeterLayer, Needed, S>
 where
