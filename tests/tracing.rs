@@ -1,11 +1,18 @@
 //! Guards of the meter and the layer in one program: each call is counted once, where it belongs.
 
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
 use taximeter::models::ToolStatus;
 use taximeter::tracing::{Check, check, counts, layer};
 use taximeter::{Meter, TokenUsage};
-use tracing::field::Empty;
-use tracing::{Span, info_span};
+use tracing::field::{Empty, Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Span, Subscriber, info_span};
+use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
+use tracing_subscriber::registry::LookupSpan;
 
 fn call(tokens: u64) -> Span {
     info_span!(
@@ -129,4 +136,95 @@ fn the_check_says_where_there_is_no_layer() {
 fn a_meter_that_is_off_records_nothing() {
     let subscriber = tracing_subscriber::registry().with(layer(&Meter::off()));
     tracing::subscriber::with_default(subscriber, || agent().in_scope(|| drop(call(1))));
+}
+
+/// The spans of the target `taximeter`, as another layer sees them: name, parent, and fields.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<BTreeMap<u64, Shown>>>);
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Shown {
+    name: &'static str,
+    parent: Option<&'static str>,
+    fields: BTreeMap<String, String>,
+    entered: u32,
+}
+
+impl Visit for Shown {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.fields.insert(field.name().to_owned(), format!("{value:?}").replace('"', ""));
+    }
+}
+
+impl Seen {
+    fn change(&self, id: &Id, change: impl FnOnce(&mut Shown)) {
+        change(self.0.lock().unwrap().entry(id.into_u64()).or_default());
+    }
+}
+
+impl<S: Subscriber + for<'span> LookupSpan<'span>> Layer<S> for Seen {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let parent = context.span(id).and_then(|span| span.parent()).map(|parent| parent.name());
+        self.change(id, |shown| {
+            (shown.name, shown.parent) = (attributes.metadata().name(), parent);
+            attributes.record(shown);
+        });
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        self.change(id, |shown| values.record(shown));
+    }
+
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        self.change(id, |shown| shown.entered += 1);
+    }
+}
+
+#[test]
+fn operations_are_spans_too_and_are_not_metered_again() {
+    let seen = Seen::default();
+    let meter = Meter::builder().tracing_spans(true).build().expect("the worker starts");
+    let subscriber = tracing_subscriber::registry().with(layer(&meter)).with(seen.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let result: Result<(), _> = meter.scope("qa_response", |op| {
+            let mut call = op.llm_call("openai", "gpt-4o").start();
+            call.usage(TokenUsage::inclusive(1_200, 350).cache_read(200));
+            call.succeed();
+            op.tool("search").start().end(ToolStatus::Timeout);
+            op.time("ranking", || drop(meter.operation("within").start()));
+            Err(std::io::Error::from(std::io::ErrorKind::TimedOut))
+        });
+        result.expect_err("it is given on");
+        assert!(matches!(check(), Check::NoSource | Check::NotCalled), "{:?}", check());
+    });
+    let totals = meter.totals();
+    assert_eq!((totals.operations(), totals.usage.input_tokens()), (2, 1_200));
+    assert!(meter.counts().adds_up());
+
+    let seen = seen.0.lock().unwrap();
+    let of = |name: &str, otel: &str| {
+        let found =
+            seen.values().find(|shown| shown.name == name && shown.fields["otel.name"] == otel);
+        found.unwrap_or_else(|| panic!("{name} {otel} of {seen:#?}")).clone()
+    };
+    let operation = of("operation", "qa_response");
+    assert_eq!((operation.parent, operation.entered), (None, 1));
+    assert_eq!(operation.fields["otel.status_code"], "ERROR");
+    assert_eq!(operation.fields["taximeter.outcome"], "failure");
+    assert_eq!(of("operation", "within").parent, Some("operation"));
+    let call = of("chat", "chat gpt-4o");
+    assert_eq!((call.parent, call.entered), (Some("operation"), 0));
+    for (field, value) in [
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "openai"),
+        ("gen_ai.request.model", "gpt-4o"),
+        ("gen_ai.usage.input_tokens", "1200"),
+        ("gen_ai.usage.output_tokens", "350"),
+        ("gen_ai.usage.cache_read.input_tokens", "200"),
+    ] {
+        assert_eq!(call.fields[field], value, "{field}");
+    }
+    let tool = of("execute_tool", "execute_tool search");
+    assert_eq!((tool.parent, &*tool.fields["error.type"]), (Some("operation"), "timeout"));
+    assert_eq!(of("component", "ranking").entered, 1);
 }

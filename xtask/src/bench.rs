@@ -34,7 +34,7 @@ pub(crate) enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// Reading OTLP, beside decoding it with prost alone
+    /// Reading OTLP and spans of tracing, beside prost and tracing-opentelemetry
     Telemetry {
         /// Write JSON, an object a line
         #[arg(long)]

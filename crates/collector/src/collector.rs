@@ -24,6 +24,7 @@ use crate::limits::{Limits, WhenFull};
 use crate::operation::{Operation, OperationBuilder};
 use crate::place::Core;
 use crate::redact::Redaction;
+use crate::show::{Show, Shown};
 use crate::sink::{NullSink, Sink};
 use crate::sync::Mutex;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) time: Time,
     ids: Ids,
     sink: Arc<dyn Sink>,
+    /// Where all operations are shown while they run.
+    pub(crate) show: Shown,
     worker: Arc<Worker>,
     /// Every place for an operation that there is, to find those that have been open for too long.
     pub(crate) places: Arc<Mutex<Vec<Weak<Core>>>>,
@@ -84,6 +87,7 @@ pub struct Builder {
     clock: Option<Arc<dyn Clock>>,
     ids: Ids,
     sink: SinkBox,
+    show: Shown,
 }
 
 #[derive(Clone)]
@@ -120,6 +124,12 @@ impl Builder {
         self
     }
 
+    /// Where operations and their parts are shown while they run. Default: nowhere.
+    pub fn show(mut self, show: Arc<dyn Show>) -> Self {
+        self.show = Shown::new(show);
+        self
+    }
+
     /// Starts the collector.
     ///
     /// # Errors
@@ -140,6 +150,7 @@ impl Builder {
             time,
             ids: self.ids,
             sink: self.sink.0,
+            show: self.show,
             worker,
             places,
             place_count: AtomicUsize::new(0),
@@ -160,6 +171,7 @@ impl Collector {
             clock: None,
             ids: Ids::System,
             sink: SinkBox(Arc::new(NullSink)),
+            show: Shown::NOTHING,
         }
     }
 

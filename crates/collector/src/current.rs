@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use crate::Handle;
+use crate::show::{Inside, Shown};
 
 thread_local! {
     static ENTERED: RefCell<Vec<(u64, Handle)>> = const { RefCell::new(Vec::new()) };
@@ -48,19 +49,23 @@ pub fn current() -> Handle {
 #[must_use = "the operation is the current one only while this is held"]
 pub struct Entered {
     token: u64,
+    /// How it is shown.
+    _inside: Option<Inside>,
     // What is entered on one thread cannot be left on another.
     not_send: PhantomData<*const ()>,
 }
 
 impl Entered {
     pub(crate) fn new(handle: Handle) -> Self {
+        let shown = handle.0.as_ref().map(|core| core.shown());
+        let inside = shown.filter(Shown::is_something).map(Shown::enter);
         let token = ENTERED.try_with(|entered| {
             let mut entered = entered.borrow_mut();
             let token = entered.last().map_or(0, |(token, _)| *token) + 1;
             entered.push((token, handle));
             token
         });
-        Self { token: token.unwrap_or(0), not_send: PhantomData }
+        Self { token: token.unwrap_or(0), _inside: inside, not_send: PhantomData }
     }
 }
 

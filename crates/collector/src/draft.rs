@@ -12,6 +12,7 @@ use crate::page::Kind;
 use crate::place::Core;
 use crate::plain;
 use crate::redact::Field;
+use crate::show::{Begun, Over, Shown};
 use crate::value::{Hot, MetaValue};
 
 /// A call that is put together. Its memory is a place of its own, so that it is moved from hand to hand for little.
@@ -27,6 +28,8 @@ struct Draft {
     /// So many of the words are written.
     length: usize,
     keys: usize,
+    /// How the call is shown.
+    shown: Shown,
     /// Takes the place of the words for what is long or rare.
     bytes: Buffer,
     is_long: bool,
@@ -64,6 +67,7 @@ impl Draft {
             words: [const { Word::new(0) }; WORDS],
             length: 0,
             keys: 0,
+            shown: Shown::NOTHING,
             bytes: Buffer::default(),
             is_long: false,
             next: None,
@@ -114,10 +118,12 @@ impl Draft {
 impl ToolPart {
     #[inline]
     pub(crate) fn new(core: &Core, name: &str) -> Self {
-        match Label::of(name) {
+        let mut part = match Label::of(name) {
             Some(name) => Self::plain(core, name),
             None => Self::any(core, name),
-        }
+        };
+        part.0.shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
+        part
     }
 
     #[inline]
@@ -246,6 +252,8 @@ impl ToolPart {
     /// Records it: it took so many nanoseconds, and may be known to have begun at so many after 1970.
     #[inline(never)]
     pub(crate) fn record(mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
+        // Where it failed, that was said before.
+        std::mem::take(&mut self.0.shown).end(&core.shared, Over::Tool(status, None));
         let write = |to: &mut Words<'_, _>| hot::tool_end(to, began, took, status);
         if hot::is_short(took) && self.0.write(hot::MOST, write) {
             core.fill_words(Kind::Tool, self.0.words());
@@ -281,6 +289,8 @@ impl ToolPart {
     ) {
         let took = core.now().saturating_sub(began.monotonic);
         if let Some(error) = error {
+            let over = Over::Tool(status, Some(&error));
+            std::mem::take(&mut self.0.shown).end(&core.shared, over);
             self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
         }
         self.record(core, Some(began.wall), took, status);

@@ -16,6 +16,8 @@ use crate::frame::{Label, nanos};
 use crate::handle::Handle;
 use crate::limits::head;
 use crate::place::Core;
+use crate::redact::Field;
+use crate::show::{Begun, Inside, Over, Shown};
 use crate::sync::atomic::Ordering;
 use crate::value::MetaValue;
 
@@ -29,6 +31,7 @@ struct Running {
     name: NameText,
     /// Nanoseconds of the monotonic clock.
     began: u64,
+    shown: Shown,
 }
 
 /// The name of a component while it runs; mostly short enough to need no memory of its own.
@@ -51,9 +54,16 @@ impl ComponentGuard {
     #[inline]
     pub(crate) fn start(handle: &Handle, name: &str) -> Self {
         Self(handle.0.as_ref().map(|core| {
+            let shown = core.show_part(Field::Component, name, |name| Begun::Component(name));
             let name = Label::of(name).map_or_else(|| NameText::long(core, name), NameText::Short);
-            Running { core: Arc::clone(core), name, began: core.now() }
+            Running { core: Arc::clone(core), name, began: core.now(), shown }
         }))
+    }
+
+    /// Enters it as it is shown, for what runs on this thread.
+    pub(crate) fn enter(&self) -> Option<Inside> {
+        let shown = self.0.as_ref().map(|running| running.shown.clone());
+        shown.filter(Shown::is_something).map(Shown::enter)
     }
 
     /// Ends it; as good as dropping it.
@@ -64,7 +74,8 @@ impl ComponentGuard {
 impl Running {
     #[inline(never)]
     fn end(self) {
-        let Self { core, name, began } = self;
+        let Self { core, name, began, shown } = self;
+        shown.end(&core.shared, Over::Component);
         let (offset, took) = (core.since_start(began), core.now().saturating_sub(began));
         match name {
             NameText::Short(name) => core.plain_component(name, Some(offset), took),
@@ -82,6 +93,24 @@ impl Drop for ComponentGuard {
         if let Some(running) = self.0.take() {
             running.end();
         }
+    }
+}
+
+impl Core {
+    /// Shows a part of this name, where operations are shown.
+    #[inline]
+    pub(crate) fn show_part(
+        &self,
+        field: Field<'_>,
+        name: &str,
+        begun: impl FnOnce(&str) -> Begun<'_>,
+    ) -> Shown {
+        if !self.shared.show.is_something() {
+            return Shown::NOTHING;
+        }
+        let mut bounds = self.bounds();
+        let name = bounds.name(field, name);
+        self.shown().begin(&self.shared, begun(&name))
     }
 }
 
@@ -247,6 +276,7 @@ pub struct LlmStart {
 pub struct LlmGuard {
     handle: Handle,
     call: Option<(Box<LlmCall>, Moment)>,
+    shown: Shown,
 }
 
 impl LlmStart {
@@ -300,7 +330,13 @@ impl LlmStart {
         if let Some(core) = &self.handle.0 {
             core.llm_guards.iter().for_each(|guards| _ = guards.fetch_add(1, Ordering::Relaxed));
         }
-        LlmGuard { handle: self.handle, call }
+        let shown = self
+            .handle
+            .0
+            .as_ref()
+            .zip(call.as_ref())
+            .map(|(core, (call, _))| core.shown().begin(&core.shared, Begun::Llm(call)));
+        LlmGuard { handle: self.handle, call, shown: shown.unwrap_or_default() }
     }
 }
 
@@ -404,6 +440,9 @@ impl LlmGuard {
         call.started_at = Some(chrono::DateTime::from_timestamp_nanos(began.wall));
         call.duration = began.elapsed(&self.handle);
         call.error = error;
+        if let Some(core) = &self.handle.0 {
+            std::mem::take(&mut self.shown).end(&core.shared, Over::Llm(&call));
+        }
         self.handle.record_llm_call(*call);
     }
 }

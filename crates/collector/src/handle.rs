@@ -104,7 +104,8 @@ impl Handle {
 
     /// Runs a component and records the time that it took, also when it panics.
     pub fn time<R>(&self, component: impl AsRef<str>, work: impl FnOnce() -> R) -> R {
-        let _timing = self.component(component);
+        let timing = self.component(component);
+        let _inside = timing.enter();
         work()
     }
 

@@ -34,6 +34,8 @@ struct Prepared {
     /// None once it has started.
     core: Option<Arc<Core>>,
     parent: Parent,
+    /// The name, where operations are shown.
+    shown_name: Option<String>,
 }
 
 /// Within what an operation runs.
@@ -72,12 +74,20 @@ impl Prepared {
             Parent::Here(parent) => parent,
             Parent::Remote(parent) => {
                 core.start(|| Some(core.asked_by(*parent)));
+                self.show(&core, None);
                 return Some(core);
             }
         };
         let parent = parent.0.filter(|parent| Arc::ptr_eq(&parent.shared, &core.shared));
-        core.start(|| parent.map(|parent| core.adopted_by(&parent)));
+        core.start(|| parent.as_deref().map(|parent| core.adopted_by(parent)));
+        self.show(&core, parent.as_deref());
         Some(core)
+    }
+
+    fn show(&self, core: &Core, parent: Option<&Core>) {
+        if let Some(name) = &self.shown_name {
+            core.show(name, parent);
+        }
     }
 }
 
@@ -97,8 +107,8 @@ impl OperationBuilder {
     #[inline]
     pub(crate) fn new(shared: &Arc<Shared>, name: &str) -> Self {
         match Label::of(name) {
-            Some(name) => Self::plain(shared, name),
-            None => Self::any(shared, name),
+            Some(name) if !shared.show.is_something() => Self::plain(shared, name),
+            _ => Self::any(shared, name),
         }
     }
 
@@ -114,8 +124,13 @@ impl OperationBuilder {
     fn any(shared: &Arc<Shared>, name: &str) -> Self {
         let mut bounds = Bounds::new(&shared.intake);
         let name = bounds.name(Field::Operation, name);
-        let begun = Self::begun(shared, |core| core.begin_long(&name));
+        let mut begun = Self::begun(shared, |core| core.begin_long(&name));
         bounds.report(&shared.intake);
+        if shared.show.is_something()
+            && let Some(prepared) = &mut begun.0
+        {
+            prepared.shown_name = Some(name.into_owned());
+        }
         begun
     }
 
@@ -124,7 +139,7 @@ impl OperationBuilder {
         let place = shared.intake.offered().map(Spare::place).or_else(|| Core::make(shared));
         Self(place.map(|core| {
             begin(&core);
-            Prepared { core: Some(core), parent: Parent::Current }
+            Prepared { core: Some(core), parent: Parent::Current, shown_name: None }
         }))
     }
 

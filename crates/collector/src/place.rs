@@ -20,6 +20,7 @@ use crate::open::Open;
 use crate::page::{Kind, PAGE, Page, Written};
 use crate::plain::Plain;
 use crate::remote::RemoteParent;
+use crate::show::{Begun, Over, Shown};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Brief, Mutex};
 
@@ -50,6 +51,7 @@ pub(crate) struct Life {
     /// Who asked for it from afar, or for one around it.
     remote: Option<Arc<RemoteParent>>,
     open: Option<Box<Open>>,
+    shown: Shown,
     /// How much of the page was read when the operation ended.
     read: Option<Written>,
 }
@@ -120,6 +122,22 @@ impl Core {
         self.page.set_header(&header, 0);
         put_wide(&self.trace, trace.bits());
         self.started.store(now.monotonic, Ordering::Release);
+    }
+
+    /// Shows it from now on, within its parent if that is shown.
+    #[cold]
+    pub(crate) fn show(&self, name: &str, parent: Option<&Self>) {
+        let around = parent.map(Self::shown).filter(Shown::is_something);
+        let around = around.unwrap_or_else(|| self.shared.show.clone());
+        self.life.lock().shown = around.begin(&self.shared, Begun::Operation(name, self.id()));
+    }
+
+    /// How it is shown.
+    pub(crate) fn shown(&self) -> Shown {
+        if self.shared.show.is_something() {
+            return self.life.lock().shown.clone();
+        }
+        Shown::NOTHING
     }
 
     /// Starts what was begun as one that ran elsewhere, or before. Only for who alone knows the place.
@@ -351,7 +369,9 @@ impl Core {
         let written = self.page.written();
         life.read = Some(written);
         let open = life.open.take_if(|open| open.is_used());
+        let shown = std::mem::take(&mut life.shown);
         drop(life);
+        shown.end(&self.shared, Over::Operation(outcome));
         let duration = lasted();
         let (id, started_at) = (self.page.id(), self.page.started_at());
         Some(Closed::new(self, written, open, &Ended { id, started_at, duration, outcome }))

@@ -33,6 +33,8 @@ pub struct MeterBuilder {
     store: Option<Arc<dyn Store>>,
     #[cfg(feature = "store")]
     keep: Option<taximeter_persistence::store::Keep>,
+    #[cfg(feature = "tracing")]
+    tracing_spans: bool,
 }
 
 impl Default for MeterBuilder {
@@ -50,6 +52,8 @@ impl Default for MeterBuilder {
             store: None,
             #[cfg(feature = "store")]
             keep: None,
+            #[cfg(feature = "tracing")]
+            tracing_spans: false,
         }
     }
 }
@@ -229,6 +233,43 @@ impl MeterBuilder {
         self
     }
 
+    /// Whether operations, their components, tools and LLM calls are spans of `tracing` as well, of the target
+    /// `taximeter` and the level `INFO`, with the fields of OpenTelemetry's conventions for GenAI. An operation is
+    /// entered where it is the current one; so what is logged meanwhile is within it. The
+    /// [layer](crate::tracing::layer()) does not meter them again. Default: no.
+    ///
+    /// ```
+    /// use std::io;
+    /// use std::sync::{Arc, Mutex};
+    /// use taximeter::Meter;
+    /// use tracing_subscriber::prelude::*;
+    ///
+    /// # #[derive(Clone, Default)]
+    /// # struct Log(Arc<Mutex<Vec<u8>>>);
+    /// # impl io::Write for Log {
+    /// #     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> { self.0.lock().unwrap().write(bytes) }
+    /// #     fn flush(&mut self) -> io::Result<()> { Ok(()) }
+    /// # }
+    /// let log = Log::default();
+    /// let writer = log.clone();
+    /// let format = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_ansi(false);
+    /// tracing::subscriber::with_default(tracing_subscriber::registry().with(format), || {
+    ///     let meter = Meter::builder().tracing_spans(true).build()?;
+    ///     let op = meter.operation("qa_response").start();
+    ///     op.time("retrieval", || tracing::info!("12 passages"));
+    ///     op.succeed();
+    ///     Ok::<(), taximeter::Error>(())
+    /// })?;
+    /// let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    /// assert!(log.contains(r#"component{otel.name="retrieval"}"#) && log.contains("12 passages"), "{log}");
+    /// # Ok::<(), taximeter::Error>(())
+    /// ```
+    #[cfg(feature = "tracing")]
+    pub fn tracing_spans(mut self, tracing_spans: bool) -> Self {
+        self.tracing_spans = tracing_spans;
+        self
+    }
+
     /// Starts the meter.
     ///
     /// # Errors
@@ -257,6 +298,10 @@ impl MeterBuilder {
             }
             if let Some(ids) = self.ids {
                 builder = builder.ids(ids);
+            }
+            #[cfg(feature = "tracing")]
+            if self.tracing_spans {
+                builder = builder.show(Arc::new(crate::tracing::AsSpans));
             }
             let collector = builder.build()?;
             if let Some(counts) = collector.counts_reader() {

@@ -46,10 +46,17 @@
 //! The outermost span becomes an operation if there is anything of LLMs within it, and each agent one of its own. Where a
 //! guard of the meter is in force, its operation takes in what runs within; a call that has an LLM guard of its own is
 //! counted by that guard alone. Which libraries say what stands in `docs/FORMATS.md`, "Spans of `tracing`".
+//!
+//! # The other way round
+//!
+//! By [`MeterBuilder::tracing_spans`](crate::MeterBuilder::tracing_spans) operations and their calls are spans
+//! themselves, for logs and flame graphs.
+
+mod spans;
 
 use std::time::Duration;
 
-use ::tracing::{Subscriber, dispatcher};
+use ::tracing::{Dispatch, Subscriber, dispatcher};
 use taximeter_collector::{Handle, current};
 use taximeter_models::{OperationId, OperationRecord};
 use taximeter_telemetry::layer::{self, Needed, Recorder};
@@ -58,9 +65,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 pub use taximeter_telemetry::layer::{Check, Counts};
 
+pub(crate) use self::spans::AsSpans;
 use crate::Meter;
 
-/// The layer that meters spans; [`layer`] gives it with its filter.
+/// The layer that meters spans; [`layer()`] gives it with its filter.
 pub type TaximeterLayer = layer::TaximeterLayer<ToMeter>;
 
 /// A layer that meters what instrumented libraries do.
@@ -75,7 +83,7 @@ where
     layer::layer(ToMeter(meter.clone()))
 }
 
-/// Like [`layer`], without the spans that have nothing to do with LLMs: each call and each agent is an operation of its
+/// Like [`layer()`], without the spans that have nothing to do with LLMs: each call and each agent is an operation of its
 /// own, whatever runs around it, and other spans cost nothing.
 pub fn layer_without_ambient<S>(meter: &Meter) -> Filtered<TaximeterLayer, Needed, S>
 where
@@ -95,7 +103,9 @@ pub fn counts() -> Option<Counts> {
 }
 
 fn seen<R>(ask: impl Fn(&TaximeterLayer) -> R) -> Option<R> {
-    dispatcher::get_default(|dispatch| dispatch.downcast_ref::<TaximeterLayer>().map(&ask))
+    // Whoever is asked while the dispatcher is lent out finds none.
+    let dispatch = dispatcher::get_default(Dispatch::clone);
+    dispatch.downcast_ref::<TaximeterLayer>().map(ask)
 }
 
 /// Takes what the layer reads to a meter.

@@ -80,7 +80,7 @@ impl Desk {
 
 impl Facts {
     pub(super) fn new() -> Self {
-        Self { heard: Heard::take(), failed: false, troubled: false }
+        Self { heard: Heard::spare().unwrap_or_default(), failed: false, troubled: false }
     }
 
     /// How the fields of a span, or of an event within it, are taken in.

@@ -44,8 +44,9 @@ thread_local! {
 }
 
 impl Heard {
-    pub(super) fn take() -> Box<Self> {
-        SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten().unwrap_or_default()
+    /// One to be used again, if there is one.
+    pub(super) fn spare() -> Option<Box<Self>> {
+        SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten()
     }
 
     /// Keeps it for the next span.

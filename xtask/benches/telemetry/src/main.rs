@@ -1,4 +1,5 @@
-//! What it costs to read OTLP, spans in, records out, on one core; and to render metrics for Prometheus.
+//! What it costs to read OTLP, and spans of `tracing`: spans in, records out, on one core; and to render metrics for
+//! Prometheus.
 //!
 //! Requests of 512 spans of about 800 bytes each are handed to a receiver, and the records are taken out of it; all of
 //! it happens on the measuring thread, whose CPU time counts. Beside it stands what prost takes to build the same
@@ -6,6 +7,7 @@
 //! the rounds counts. Nothing is printed before the records were compared with what was sent.
 
 mod input;
+mod layer;
 mod rendering;
 
 use std::env;
@@ -30,6 +32,7 @@ struct Case {
     what: &'static str,
     bound: Option<f64>,
     run: Box<dyn Fn() -> u64>,
+    spans: u64,
     bytes_per_span: usize,
 }
 
@@ -43,10 +46,16 @@ fn main() {
     let json = env::args().any(|argument| argument == "--json");
     let rounds = if env::args().any(|argument| argument == "--quick") { 11 } else { 51 };
     check();
+    layer::check();
     let mut cases = cases();
+    cases.extend(layer::cases());
     // For a profiler: one case alone, by its name.
     if let Some(only) = env::args().skip_while(|argument| argument != "--only").nth(1) {
         cases.retain(|case| case.what == only);
+        if env::args().any(|argument| argument == "--once") {
+            cases.iter().for_each(once);
+            return;
+        }
     }
     // For a profiler too.
     if env::args().any(|argument| argument == "--rendering") {
@@ -68,7 +77,13 @@ fn cases() -> Vec<Case> {
         let bytes_per_span = batches[0].protobuf.len() / SPANS;
         let bodies: Vec<_> = batches.iter().map(|batch| batch.body(content_type, gzip)).collect();
         let run = move || read(&bodies, content_type, gzip);
-        Case { what, bound: Some(BOUND), run: Box::new(run), bytes_per_span }
+        Case {
+            what,
+            bound: Some(BOUND),
+            run: Box::new(run),
+            spans: (REQUESTS * SPANS) as u64,
+            bytes_per_span,
+        }
     };
     let batches: Vec<_> = (0..REQUESTS).map(|at| Batch::new(Shape::Calls, at)).collect();
     let bytes_per_span = batches[0].protobuf.len() / SPANS;
@@ -88,6 +103,7 @@ fn cases() -> Vec<Case> {
             what: "prost alone: structs, and no records",
             bound: None,
             run: Box::new(prost),
+            spans: (REQUESTS * SPANS) as u64,
             bytes_per_span,
         },
     ]
@@ -131,7 +147,6 @@ fn check() {
 }
 
 fn measure(cases: &[Case], rounds: usize) -> Vec<Measured> {
-    let spans = (REQUESTS * SPANS) as f64;
     for case in cases {
         black_box((case.run)());
     }
@@ -143,18 +158,24 @@ fn measure(cases: &[Case], rounds: usize) -> Vec<Measured> {
         for (case, measured) in cases.iter().zip(&mut measured) {
             let start = ThreadTime::now();
             black_box((case.run)());
-            measured.nanos.push(nanos(start.elapsed()) / spans);
+            measured.nanos.push(nanos(start.elapsed()) / case.spans as f64);
         }
     }
     for (case, measured) in cases.iter().zip(&mut measured) {
         let counted = allocation_counter::measure(|| {
             black_box((case.run)());
         });
-        measured.allocations = counted.count_total as f64 / spans;
-        measured.allocated = counted.bytes_total as f64 / spans;
+        measured.allocations = counted.count_total as f64 / case.spans as f64;
+        measured.allocated = counted.bytes_total as f64 / case.spans as f64;
         measured.nanos.sort_by(f64::total_cmp);
     }
     measured
+}
+
+/// One case, once: for who counts instructions (`valgrind --tool=callgrind --toggle-collect=bench_telemetry::once`).
+#[inline(never)]
+fn once(case: &Case) {
+    black_box((case.run)());
 }
 
 fn nanos(time: Duration) -> f64 {
@@ -184,15 +205,15 @@ fn print_json(case: &Case, measured: &Measured) {
 }
 
 fn print_table(cases: &[Case], measured: &[Measured]) {
-    println!("OTLP in: CPU time of one core, decode to records\n");
+    println!("OTLP in, and spans of tracing: CPU time of one core, to records\n");
     println!(
-        "{:<40} {:>7} {:>9} {:>16} {:>10} {:>9} {:>7} {:>7}",
+        "{:<46} {:>7} {:>9} {:>16} {:>10} {:>9} {:>7} {:>7}",
         "case", "B/span", "ns/span", "[least..p90]", "spans/s", "bound", "allocs", "bytes"
     );
     for (case, measured) in cases.iter().zip(measured) {
         let median = at(&measured.nanos, 0.5);
         println!(
-            "{:<40} {:>7} {:>9.0} {:>16} {:>10.0} {:>9} {:>7.1} {:>7.0}",
+            "{:<46} {:>7} {:>9.0} {:>16} {:>10.0} {:>9} {:>7.1} {:>7.0}",
             case.what,
             case.bytes_per_span,
             median,
@@ -201,6 +222,17 @@ fn print_table(cases: &[Case], measured: &[Measured]) {
             case.bound.map_or_else(String::new, |bound| format!("{bound:.0}")),
             measured.allocations,
             measured.allocated,
+        );
+    }
+    let median = |what| {
+        let at_case = cases.iter().position(|case| case.what == what);
+        at_case.map(|case| at(&measured[case].nanos, 0.5))
+    };
+    if let (Some(ours), Some(theirs)) = (median(layer::OURS), median(layer::THEIRS)) {
+        println!(
+            "\nour layer takes {:.2} of tracing-opentelemetry; bound {:.2}",
+            ours / theirs,
+            layer::BOUND
         );
     }
 }
