@@ -65,13 +65,14 @@ struct Operations {
     taximeter_version: u32,
     document: &'static str,
     looked_at: LookedAt,
-    operations: Vec<Line>,
+    #[serde(rename = "operations")]
+    lines: Vec<Line>,
 }
 
 async fn operations(State(questions): Shared, Query(filter): Query<Filter>) -> Asked<Operations> {
-    let (operations, looked_at) = questions.lines(&filter).await?;
+    let (lines, looked_at) = questions.lines(&filter).await?;
     let document = "operations";
-    Ok(Json(Operations { taximeter_version: VERSION, document, looked_at, operations }))
+    Ok(Json(Operations { taximeter_version: VERSION, document, looked_at, lines }))
 }
 
 async fn operation(
@@ -87,15 +88,16 @@ struct Groups {
     taximeter_version: u32,
     document: &'static str,
     by: By,
-    groups: Vec<Group>,
+    #[serde(rename = "groups")]
+    rows: Vec<Group>,
 }
 
 async fn groups(State(questions): Shared, Query(filter): Query<Filter>) -> Asked<Groups> {
     let by: By = if filter.by.is_empty() { "operation" } else { &filter.by }.parse()?;
     let period = filter.period(Utc::now())?;
     let asked = by.clone();
-    let groups = questions.ask(move |history| history.groups(&asked, period)).await?;
-    Ok(Json(Groups { taximeter_version: VERSION, document: "groups", by, groups }))
+    let rows = questions.ask(move |history| history.groups(&asked, period)).await?;
+    Ok(Json(Groups { taximeter_version: VERSION, document: "groups", by, rows }))
 }
 
 async fn trend(

@@ -51,13 +51,11 @@ async fn accept(
     room: &Arc<Semaphore>,
 ) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let permit = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, _)) => Some((stream, permit)),
-        Err(_) => {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            None
-        }
+    if let Ok((stream, _)) = listener.accept().await {
+        return Some((stream, permit));
     }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    None
 }
 
 async fn connection(

@@ -61,26 +61,25 @@ async fn http(taking: &Taking, request: Request) -> Response {
             let taken = taking.inbox.take(address, body.into()).await;
             answer(otlp::Response::of(address, &taken))
         }
-        Err(refused) => refused,
+        Err(refused) => refused.into_response(),
     }
 }
 
 /// The whole body, unless it is too large or takes too long.
-async fn whole(taking: &Taking, body: Body) -> Result<Bytes, Response> {
-    let plain = |status: StatusCode, text: &'static str| Err((status, text).into_response());
+async fn whole(taking: &Taking, body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
     let large = "the body is larger than 64 MiB; send smaller batches";
     // What its headers say is believed before a byte of it is read.
     if body.size_hint().lower() > MOST_BODY as u64 {
-        return plain(StatusCode::PAYLOAD_TOO_LARGE, large);
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, large));
     }
     let collected = timeout(taking.limits.body_time, Limited::new(body, MOST_BODY).collect());
     match collected.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            plain(StatusCode::PAYLOAD_TOO_LARGE, large)
+            Err((StatusCode::PAYLOAD_TOO_LARGE, large))
         }
-        Ok(Err(_)) => plain(StatusCode::BAD_REQUEST, "the body could not be read to its end"),
-        Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the body took too long"),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body could not be read to its end")),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body took too long")),
     }
 }
 
@@ -106,7 +105,7 @@ async fn grpc(taking: &Taking, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = match whole(taking, body).await {
         Ok(body) => body,
-        Err(refused) if refused.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+        Err((StatusCode::PAYLOAD_TOO_LARGE, _)) => {
             return trailers_only(8, "the message is larger than 64 MiB; send smaller batches");
         }
         Err(_) => return trailers_only(13, "the message could not be read to its end"),

@@ -82,13 +82,14 @@ pub(crate) enum QuestionError {
 impl QuestionError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::Period(_) | Self::Selection(_) | Self::By(_) | Self::Asked(_) => {
+            Self::Period(_)
+            | Self::Selection(_)
+            | Self::By(_)
+            | Self::Asked(_)
+            | Self::History(HistoryError::NoId { .. } | HistoryError::SeveralOperations { .. }) => {
                 StatusCode::BAD_REQUEST
             }
             Self::NoPage | Self::History(HistoryError::NoOperation { .. }) => StatusCode::NOT_FOUND,
-            Self::History(HistoryError::NoId { .. } | HistoryError::SeveralOperations { .. }) => {
-                StatusCode::BAD_REQUEST
-            }
             Self::TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }

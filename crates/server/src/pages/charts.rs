@@ -1,6 +1,7 @@
 //! Charts: drawn by plotly.js out of the JSON that the crate plotly makes, with the same numbers as a table below.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use maud::{Markup, html};
 use plotly::common::{Mode, Title};
@@ -54,7 +55,7 @@ pub(super) fn spend(report: &Report) -> Markup {
     let mut plot = Plot::new();
     for llm in &named {
         let usd = report.over_time.moments.iter().map(|at| of(at, llm).to_f64_lossy()).collect();
-        plot.add_trace(Bar::new(starts(report), usd).name(llm.to_string()));
+        plot.add_trace(Bar::new(starts(report), usd).name(llm));
     }
     let others = |at: &Moment| at.total_cost - named.iter().map(|llm| of(at, llm)).sum::<Money>();
     if llms.len() > SERIES {
@@ -208,7 +209,7 @@ pub(super) fn spark(values: &[Option<f64>]) -> Markup {
         match value {
             Some(value) => {
                 let step = if open { 'L' } else { 'M' };
-                path.push_str(&format!("{step}{:.1} {:.1}", x(at), y(*value)));
+                let _ = write!(path, "{step}{:.1} {:.1}", x(at), y(*value));
                 open = true;
             }
             None => open = false,

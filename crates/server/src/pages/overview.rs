@@ -23,6 +23,7 @@ pub(super) fn page(report: &Report, filter: &Filter) -> Markup {
     html! {
         h1 { "Overview" }
         p.period { (report.period) " · " (counted(report.totals.operations(), "operation")) }
+        (alerts(report))
         (attention(report))
         (numbers(report))
         div.two {
@@ -41,6 +42,22 @@ pub(super) fn page(report: &Report, filter: &Filter) -> Markup {
             (operations::table(&report.slowest, "The slowest operations"))
         }
         div.two { (tables::tokens(report)) (savings(report, filter)) }
+    }
+}
+
+/// What fires whatever was before: losses, a budget, thresholds.
+fn alerts(report: &Report) -> Markup {
+    html! {
+        @if !report.alerts.is_empty() {
+            section.card aria-labelledby="alerts" {
+                h2 #alerts { "Alerts" }
+                ol.attention {
+                    @for one in &report.alerts {
+                        li { p.failure { (one.text) } p.look { code { (one.look) } } }
+                    }
+                }
+            }
+        }
     }
 }
 

@@ -60,7 +60,7 @@ fn trend(found: &Trend, filter: &Filter) -> Markup {
                     @for (measure, one) in &trend.measures { (row(*measure, one)) }
                 }
             }
-            (changes("duration", &trend.changes, |value| seconds(value)))
+            (changes("duration", &trend.changes, seconds))
             @for (measure, one) in &trend.measures {
                 (changes(measure.as_str(), &one.changes, |value| format!("{value:.4}")))
             }
