@@ -1,5 +1,7 @@
 //! Who may ask, and what no name that arrives can do.
 
+use std::fmt::Write as _;
+
 use tempfile::tempdir;
 
 use super::support::{Running, agent, chat, config, raw, until};
@@ -205,7 +207,10 @@ fn whatever_a_name_is_it_is_text_on_every_page() {
             .map(|by| format!("/costs?by={by}")),
     );
     pages.extend(PAYLOADS.map(|payload| {
-        let encoded: String = payload.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let mut encoded = String::new();
+        for byte in payload.bytes() {
+            write!(encoded, "%{byte:02x}").unwrap();
+        }
         format!("/?only={encoded}&since={encoded}&by={encoded}")
     }));
     for path in &pages {

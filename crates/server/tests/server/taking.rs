@@ -114,8 +114,8 @@ fn grpc_on_the_same_port_and_the_same_again_counts_once() {
 fn a_server_that_ends_stores_what_it_holds() {
     let folder = tempdir().unwrap();
     let mut slow = config(folder.path());
-    slow.receiver.window.settle = std::time::Duration::from_mins(5);
-    slow.receiver.window.wait = std::time::Duration::from_mins(5);
+    slow.receiver.window.settle = std::time::Duration::from_secs(301);
+    slow.receiver.window.wait = std::time::Duration::from_secs(301);
     let server = Running::start(slow);
     assert_eq!(server.send(&[chat(1, &[]), chat(2, &[])]), 200);
     server.shutdown();
