@@ -83,7 +83,7 @@ fn what_is_forbidden_by_sql_says_so() {
     let room = Room::of(&questions(3, TimeDelta::hours(1)));
     let said = room.run(&["sql", "DELETE FROM operations"]);
     assert!(said.errors.contains("nothing can be changed by it"), "{}", said.errors);
-    let said = room.run(&["sql", "SELEC 1"]);
+    let said = room.run(&["sql", "GIVE 1"]);
     assert!(
         said.errors.contains("syntax error") && !said.errors.contains("code"),
         "{}",
