@@ -21,24 +21,32 @@ fn many(count: u32) -> Vec<OperationRecord> {
     (0..count).map(one).collect()
 }
 
-#[test]
-fn an_import_that_is_killed_goes_on_where_it_was() {
-    let room = Room::empty();
-    let count = 12_000;
-    room.write("many.jsonl", &lines(&many(count)));
+/// Whether the store knows of an import that has not come to its end.
+fn is_noted(room: &Room) -> bool {
+    let store = SqliteStore::at(room.path("data/metrics")).open_to_read();
+    let notes = store.and_then(|store| store.notes("import/"));
+    notes.is_ok_and(|notes| !notes.is_empty())
+}
+
+/// Imports, and kills that as soon as it has begun.
+fn kill_in_the_middle(room: &Room) {
     let mut child = room.command(&["import", "many.jsonl"]).spawn().unwrap();
-    let noted = || {
-        let store = SqliteStore::at(room.path("data/metrics")).open_to_read().ok()?;
-        store.notes("import/").ok().filter(|notes| !notes.is_empty())
-    };
     let waited = Instant::now();
-    while noted().is_none() {
+    while !is_noted(room) {
         assert!(waited.elapsed() < Duration::from_secs(60), "it has begun within a minute");
         assert!(child.try_wait().unwrap().is_none(), "it was killed before its end");
         std::thread::sleep(Duration::from_millis(5));
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn an_import_that_is_killed_goes_on_where_it_was() {
+    let room = Room::empty();
+    let count = 12_000;
+    room.write("many.jsonl", &lines(&many(count)));
+    kill_in_the_middle(&room);
 
     let stored = |room: &Room| room.json(&["store", "stats"])["operations"].as_u64().unwrap();
     let before = stored(&room);
@@ -52,7 +60,7 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
     assert_eq!(again["stored"].as_u64().unwrap(), u64::from(count) - before);
     assert_eq!(stored(&room), u64::from(count));
     // At its end nothing is left to go on with, and the file is read as a whole.
-    assert!(noted().is_none());
+    assert!(!is_noted(&room));
     let whole = room.json(&["import", "many.jsonl"]);
     assert_eq!((&whole["known"], &whole["resumed"]), (&count.into(), &serde_json::json!([])));
 }
@@ -61,18 +69,7 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
 fn a_file_that_is_another_since_is_read_from_its_beginning() {
     let room = Room::empty();
     room.write("many.jsonl", &lines(&many(10_000)));
-    let mut child = room.command(&["import", "many.jsonl"]).spawn().unwrap();
-    let noted = || {
-        let store = SqliteStore::at(room.path("data/metrics")).open_to_read().ok()?;
-        store.notes("import/").ok().filter(|notes| !notes.is_empty())
-    };
-    let waited = Instant::now();
-    while noted().is_none() {
-        assert!(waited.elapsed() < Duration::from_secs(60), "it has begun within a minute");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child.kill().unwrap();
-    child.wait().unwrap();
+    kill_in_the_middle(&room);
     room.write("many.jsonl", &lines(&questions(10, TimeDelta::hours(1))));
     let other = room.json(&["import", "many.jsonl"]);
     assert_eq!((&other["records"], &other["resumed"]), (&10.into(), &serde_json::json!([])));
