@@ -32,8 +32,21 @@ const MOST_PENDING: u64 = 200_000;
 /// A request that waits to be written down.
 struct Waiting {
     entry: JournalEntry,
-    /// The mark, once it is written down.
-    written: oneshot::Sender<Result<u64, String>>,
+    written: oneshot::Sender<Result<Written, String>>,
+}
+
+/// A request that is written down and not held yet. It is under way until this is dropped, by whoever has it then: a
+/// client that goes before its answer was told nothing, and must not keep the journal from being cut.
+#[derive(Debug)]
+struct Written {
+    mark: u64,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        lock(&self.shared.marks).under_way.remove(&self.mark);
+    }
 }
 
 /// Where requests go. Dropped, it ends at once: what is written down is stored by the next one.
@@ -132,17 +145,13 @@ impl Inbox {
         }
         let letters = lock(&self.letters).clone();
         let Some(letters) = letters else { return not_now(ENDING) };
-        let (written, mark) = oneshot::channel();
+        let (written, answer) = oneshot::channel();
         let entry = JournalEntry { at: now, kind: kind(address), body };
         if letters.send(Waiting { entry, written }).await.is_err() {
             return not_now(ENDING);
         }
-        match mark.await {
-            Ok(Ok(mark)) => {
-                let taken = self.receiver().hold(decoded, mark, now);
-                lock(&self.shared.marks).under_way.remove(&mark);
-                Ok(taken)
-            }
+        match answer.await {
+            Ok(Ok(written)) => Ok(self.receiver().hold(decoded, written.mark, now)),
             Ok(Err(why)) => not_now(&why),
             Err(_) => not_now(ENDING),
         }
@@ -180,7 +189,7 @@ impl Drop for Inbox {
 
 impl Shared {
     /// Writes requests down, as many at once as wait, until nobody can send one any more.
-    fn write(&self, mut requests: mpsc::Receiver<Waiting>) {
+    fn write(self: &Arc<Self>, mut requests: mpsc::Receiver<Waiting>) {
         while let Some(first) = requests.blocking_recv() {
             let mut bytes = first.entry.body.len();
             let (mut entries, mut senders) = (vec![first.entry], vec![first.written]);
@@ -193,11 +202,10 @@ impl Shared {
             }
             let written = self.append(&entries).map_err(|error| error.to_string());
             for (at, sender) in (0..).zip(senders) {
-                let mark = written.clone().map(|first| first + at);
-                // Its client has gone and was told nothing: the request is held by whoever reads the journal again.
-                if let Err(Ok(mark)) = sender.send(mark) {
-                    lock(&self.marks).under_way.remove(&mark);
-                }
+                let written = written.clone();
+                let _ = sender.send(
+                    written.map(|first| Written { mark: first + at, shared: Arc::clone(self) }),
+                );
             }
         }
     }
@@ -242,7 +250,7 @@ const ENDING: &str = "the server is ending; send it again later";
 struct Keeper {
     records: Vec<OperationRecord>,
     closed: Vec<Closed>,
-    /// What could not be stored, whatever is tried: it says so once and goes.
+    /// Whether it was said that nothing can be stored now.
     told: bool,
 }
 

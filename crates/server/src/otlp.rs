@@ -1,6 +1,7 @@
 //! OTLP over HTTP and gRPC, on one port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -13,21 +14,25 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use taximeter::otlp_in::{self as otlp, Address, Format, Refusal, Signal, Taken};
 use tokio::time::timeout;
 
-use crate::Limits;
+use crate::Config;
 use crate::inbox::Inbox;
 
-/// The largest body: what the specification lets a request have, and the frame of gRPC.
-const MOST_BODY: usize = (64 << 20) + 5;
+/// What a frame of gRPC has before its message.
+const HEAD: usize = 5;
 
 /// Every path: which are known, the receiver says.
-pub(crate) fn routes(inbox: Arc<Inbox>, limits: Limits) -> Router {
-    Router::new().fallback(receive).with_state(Taking { inbox, limits })
+pub(crate) fn routes(inbox: Arc<Inbox>, config: &Config) -> Router {
+    let most_body = config.receiver.limits.body.saturating_add(HEAD);
+    let body_time = config.limits.body_time;
+    Router::new().fallback(receive).with_state(Taking { inbox, most_body, body_time })
 }
 
 #[derive(Clone)]
 struct Taking {
     inbox: Arc<Inbox>,
-    limits: Limits,
+    /// No more than the receiver reads is held of a body.
+    most_body: usize,
+    body_time: Duration,
 }
 
 async fn receive(State(taking): State<Taking>, request: Request) -> Response {
@@ -67,12 +72,12 @@ async fn http(taking: &Taking, request: Request) -> Response {
 
 /// The whole body, unless it is too large or takes too long.
 async fn whole(taking: &Taking, body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
-    let large = "the body is larger than 64 MiB; send smaller batches";
+    let large = "the body is larger than this server takes; send smaller batches";
     // What its headers say is believed before a byte of it is read.
-    if body.size_hint().lower() > MOST_BODY as u64 {
+    if body.size_hint().lower() > taking.most_body as u64 {
         return Err((StatusCode::PAYLOAD_TOO_LARGE, large));
     }
-    let collected = timeout(taking.limits.body_time, Limited::new(body, MOST_BODY).collect());
+    let collected = timeout(taking.body_time, Limited::new(body, taking.most_body).collect());
     match collected.await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
@@ -106,7 +111,10 @@ async fn grpc(taking: &Taking, request: Request) -> Response {
     let body = match whole(taking, body).await {
         Ok(body) => body,
         Err((StatusCode::PAYLOAD_TOO_LARGE, _)) => {
-            return trailers_only(8, "the message is larger than 64 MiB; send smaller batches");
+            return trailers_only(
+                8,
+                "the message is larger than this server takes; send smaller batches",
+            );
         }
         Err(_) => return trailers_only(13, "the message could not be read to its end"),
     };
@@ -140,7 +148,7 @@ async fn export(
 
 /// The message of the only frame of a body, and whether it is compressed.
 fn frame(body: &[u8]) -> Option<(bool, &[u8])> {
-    let (head, message) = body.split_at_checked(5)?;
+    let (head, message) = body.split_at_checked(HEAD)?;
     let length = u32::from_be_bytes(head[1..].try_into().ok()?);
     (usize::try_from(length).ok()? == message.len() && head[0] <= 1)
         .then_some((head[0] == 1, message))

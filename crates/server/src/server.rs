@@ -64,7 +64,7 @@ impl Server {
         server.listeners.spawn(listen::serve(page.0, shown, config.limits, stopped.clone()));
         for (listener, _) in otlp {
             if let Some(inbox) = &server.inbox {
-                let routes = guarded(otlp::routes(Arc::clone(inbox), config.limits), &guard);
+                let routes = guarded(otlp::routes(Arc::clone(inbox), &config), &guard);
                 server.listeners.spawn(listen::serve(
                     listener,
                     routes,

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use taximeter::store::{Durability, Journal};
 use tempfile::tempdir;
 
 use super::support::{Running, chat, config, raw, until};
@@ -84,4 +85,25 @@ fn bodies_that_cannot_be_are_refused_and_the_server_goes_on() {
     assert_eq!(server.send(&[chat(1, &[])]), 200);
     until("it is stored", || server.json("/api/v1/report?since=1h")["total_operations"] == 1);
     server.shutdown();
+}
+
+#[test]
+fn clients_that_go_before_their_answer_keep_nothing_in_the_journal() {
+    let folder = tempdir().unwrap();
+    let server = Running::start(config(folder.path()));
+    for trace in 0..300 {
+        let body =
+            serde_json::json!({"resourceSpans": [{"scopeSpans": [{"spans": [chat(trace, &[])]}]}]});
+        let body = body.to_string();
+        let mut stream = TcpStream::connect(server.otlp).unwrap();
+        let head = format!(
+            "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).unwrap();
+    }
+    assert_eq!(server.send(&[chat(1_000, &[])]), 200);
+    server.shutdown();
+    let journal = Journal::open(&folder.path().join("journal.db"), Durability::Os).unwrap();
+    assert_eq!(journal.len().unwrap(), 0);
 }
