@@ -26,7 +26,7 @@ use crate::Config;
 #[derive(Debug)]
 pub(crate) struct Questions {
     history: History,
-    room: Semaphore,
+    room: Arc<Semaphore>,
     time: Duration,
     /// How often something was stored.
     pub(crate) changed: watch::Sender<u64>,
@@ -107,7 +107,7 @@ impl Questions {
     pub(crate) fn new(config: &Config) -> Arc<Self> {
         Arc::new(Self {
             history: config.history.clone(),
-            room: Semaphore::new(config.limits.questions),
+            room: Arc::new(Semaphore::new(config.limits.questions)),
             time: config.limits.answer_time,
             changed: watch::channel(0).0,
         })
@@ -123,10 +123,15 @@ impl Questions {
         E: Into<QuestionError> + Error + Send + 'static,
     {
         let answer = async {
-            let _turn = self.room.acquire().await.map_err(|_| QuestionError::Panicked)?;
+            let turn = Arc::clone(&self.room).acquire_owned().await;
+            let turn = turn.map_err(|_| QuestionError::Panicked)?;
             let history = self.history.clone();
-            let asked = tokio::task::spawn_blocking(move || question(&history)).await;
-            asked.map_err(|_| QuestionError::Panicked)?.map_err(Into::into)
+            let asked = tokio::task::spawn_blocking(move || {
+                // A question goes on when nobody waits for it any more, and so does its turn.
+                let _turn = turn;
+                question(&history)
+            });
+            asked.await.map_err(|_| QuestionError::Panicked)?.map_err(Into::into)
         };
         timeout(self.time, answer).await.map_err(|_| QuestionError::TooLong(self.time))?
     }
