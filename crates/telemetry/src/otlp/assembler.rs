@@ -92,6 +92,18 @@ pub struct Counts {
     pub records: u64,
 }
 
+/// What is held until its trace is whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Waiting {
+    /// Traces.
+    pub traces: u64,
+    /// Their spans.
+    pub spans: u64,
+    /// About how many bytes these take.
+    pub bytes: u64,
+}
+
 /// How many sessions are remembered to send spans.
 const MOST_SENDERS: usize = 100_000;
 
@@ -151,6 +163,12 @@ impl Assembler {
 
     pub(crate) fn count_mut(&mut self) -> &mut Counts {
         &mut self.counts
+    }
+
+    pub(crate) fn waiting(&self) -> Waiting {
+        let count = |number: usize| number as u64;
+        let (traces, spans) = (count(self.open.len()), count(self.spans));
+        Waiting { traces, spans, bytes: count(self.bytes) }
     }
 
     /// How many records wait to be taken.

@@ -41,7 +41,7 @@ mod usage;
 mod usage_metrics;
 mod wire;
 
-pub use assembler::{Counts, Window};
+pub use assembler::{Counts, Waiting, Window};
 pub use decoded::Decoded;
 pub use error::DecodeError;
 pub use journal::{Closed, Marked};

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use taximeter_models::OperationRecord;
 
 use super::Limits;
-use super::assembler::{Assembler, Counts, Window};
+use super::assembler::{Assembler, Counts, Waiting, Window};
 use super::decoded::Decoded;
 use super::journal::{Closed, Marked};
 use super::response::{Address, Code, Refusal, Response, Signal, Taken};
@@ -221,6 +221,11 @@ impl Receiver {
     /// The records of all that is held, whole or not: the last thing to ask for.
     pub fn finish(&self) -> Vec<OperationRecord> {
         self.lock().finish()
+    }
+
+    /// What is held until its trace is whole.
+    pub fn held(&self) -> Waiting {
+        self.lock().waiting()
     }
 
     /// What was done with all that came.

@@ -8,13 +8,13 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags, params};
 
 use super::error::{damaged, failed};
-use super::open::{check_file, create_folder, folder, place, system};
+use super::open::{check_file, create_folder, folder, place, system, with_suffix};
 use crate::StoreError;
 use crate::store::Durability;
 
 /// Stands in the head of the file: `txmj`.
 const APPLICATION: i64 = 0x7478_6d6a;
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     PRAGMA page_size = 8192;
@@ -23,12 +23,19 @@ const SCHEMA: &str = "
     BEGIN;
     -- Requests as they came; `kind` is what their reader needs to know of them.
     CREATE TABLE requests (mark INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL);
-    -- Traces that were closed, each with the mark of the last request that told of it.
-    CREATE TABLE closed (trace BLOB NOT NULL, stored INTEGER NOT NULL, mark INTEGER NOT NULL,
-        PRIMARY KEY (trace, stored)) WITHOUT ROWID;
+    -- Traces that were closed together: the id of each and the mark of the last request that told of it, 24 bytes; and
+    -- the last of these marks.
+    CREATE TABLE closings (number INTEGER PRIMARY KEY, stored INTEGER NOT NULL, last INTEGER NOT NULL, traces BLOB NOT NULL);
     PRAGMA application_id = 1954049386;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
     COMMIT;";
+
+/// The first version had a row for each trace, which cost more than all else.
+const FROM_VERSION_1: &str = "
+    CREATE TABLE closings (number INTEGER PRIMARY KEY, stored INTEGER NOT NULL, last INTEGER NOT NULL, traces BLOB NOT NULL);
+    INSERT INTO closings (stored, last, traces) SELECT stored, mark, trace || unhex(printf('%016x', mark)) FROM closed;
+    DROP TABLE closed;
+    PRAGMA user_version = 2;";
 
 /// A request that is written down before it is acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +84,15 @@ pub struct JournalTrace {
 /// ```
 #[derive(Debug)]
 pub struct Journal {
-    connection: Mutex<Connection>,
+    inside: Mutex<Inside>,
     path: PathBuf,
+}
+
+#[derive(Debug)]
+struct Inside {
+    connection: Connection,
+    /// The mark of the next request: nobody else writes the file.
+    next: i64,
 }
 
 impl Journal {
@@ -111,34 +125,8 @@ impl Journal {
                  PRAGMA journal_size_limit = 67108864;"
             ))
             .map_err(said)?;
-        let journal = Self { connection: Mutex::new(connection), path: path.to_owned() };
-        journal.prepare()?;
-        Ok(journal)
-    }
-
-    fn prepare(&self) -> Result<(), StoreError> {
-        let said = failed("opening", &self.path);
-        let connection = self.lock();
-        let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let (application, version) =
-            (pragma("application_id").map_err(said)?, pragma("user_version").map_err(said)?);
-        match (application, version) {
-            (0, 0) => connection.execute_batch(SCHEMA).map_err(said)?,
-            (APPLICATION, VERSION) => {}
-            (APPLICATION, version) => {
-                let (path, reads_up_to) = (self.path.clone(), VERSION);
-                return Err(StoreError::NewerVersion { path, version, reads_up_to });
-            }
-            _ => {
-                return Err(damaged(
-                    "opening",
-                    &self.path,
-                    "it is a database, but of another program",
-                ));
-            }
-        }
-        // Takes the lock for good.
-        connection.execute_batch("BEGIN IMMEDIATE; COMMIT;").map_err(said)
+        let next = prepare(&connection, path)?;
+        Ok(Self { inside: Mutex::new(Inside { connection, next }), path: path.to_owned() })
     }
 
     /// Writes requests down, all of them or none, and gives the mark of the first; the others follow one by one.
@@ -146,20 +134,17 @@ impl Journal {
     /// # Errors
     /// Where they could not be written; nothing of them is kept then.
     pub fn append(&self, entries: &[JournalEntry]) -> Result<u64, StoreError> {
-        self.transaction("writing", |connection| {
-            let last = connection.query_row(
-                "SELECT max(coalesce((SELECT max(mark) FROM requests), 0),
-                            coalesce((SELECT max(mark) FROM closed), 0))",
-                [],
-                |row| row.get::<_, i64>(0),
-            )?;
+        self.transaction("writing", |Inside { connection, next }| {
+            let first = *next;
             let mut insert =
                 connection.prepare_cached("INSERT INTO requests VALUES (?1, ?2, ?3, ?4)")?;
-            for (mark, entry) in (last + 1..).zip(entries) {
+            for (mark, entry) in (first..).zip(entries) {
                 let at = entry.at.timestamp_nanos_opt().unwrap_or(i64::MAX);
                 insert.execute(params![mark, at, entry.kind, entry.body])?;
             }
-            Ok(unsigned(last + 1))
+            // Marks that were not written after all are passed over.
+            *next += i64::try_from(entries.len()).unwrap_or(0);
+            Ok(unsigned(first))
         })
     }
 
@@ -169,7 +154,7 @@ impl Journal {
     /// Where the journal cannot be read.
     pub fn replay(&self, mut each: impl FnMut(u64, JournalEntry)) -> Result<(), StoreError> {
         let said = failed("reading", &self.path);
-        let connection = self.lock();
+        let connection = &self.lock().connection;
         let mut select = connection
             .prepare("SELECT mark, at_ns, kind, body FROM requests ORDER BY mark")
             .map_err(said)?;
@@ -191,14 +176,22 @@ impl Journal {
     /// Where the journal cannot be read.
     pub fn closed(&self) -> Result<Vec<JournalTrace>, StoreError> {
         let said = failed("reading", &self.path);
-        let connection = self.lock();
-        let mut select =
-            connection.prepare("SELECT trace, mark, stored FROM closed").map_err(said)?;
-        let rows = select.query_map([], |row| {
-            let trace = u128::from_be_bytes(row.get(0)?);
-            Ok(JournalTrace { trace, mark: unsigned(row.get(1)?), stored: row.get(2)? })
-        });
-        rows.map_err(said)?.collect::<rusqlite::Result<_>>().map_err(said)
+        let connection = &self.lock().connection;
+        let mut select = connection
+            .prepare("SELECT stored, traces FROM closings ORDER BY number")
+            .map_err(said)?;
+        let mut rows = select.query([]).map_err(said)?;
+        let mut closed = Vec::new();
+        while let Some(row) = rows.next().map_err(said)? {
+            let read = || Ok((row.get::<_, bool>(0)?, row.get::<_, Vec<u8>>(1)?));
+            let (stored, traces) = read().map_err(said)?;
+            closed.extend(unpacked(&traces).map(|(trace, mark)| JournalTrace {
+                trace,
+                mark,
+                stored,
+            }));
+        }
+        Ok(closed)
     }
 
     /// Writes down which traces were closed, each with its mark, before their records are stored.
@@ -206,14 +199,18 @@ impl Journal {
     /// # Errors
     /// Where that could not be written; the records are not to be stored then.
     pub fn closing(&self, closed: impl IntoIterator<Item = (u128, u64)>) -> Result<(), StoreError> {
-        self.transaction("writing", |connection| {
-            let mut insert = connection.prepare_cached(
-                "INSERT OR REPLACE INTO closed (trace, stored, mark) VALUES (?1, 0, ?2)",
-            )?;
-            for (trace, mark) in closed {
-                insert.execute(params![trace.to_be_bytes(), signed(mark)])?;
-            }
-            Ok(())
+        let (mut traces, mut last) = (Vec::new(), 0);
+        for (trace, mark) in closed {
+            traces.extend(trace.to_be_bytes());
+            traces.extend(mark.to_be_bytes());
+            last = last.max(mark);
+        }
+        if traces.is_empty() {
+            return Ok(());
+        }
+        self.transaction("writing", |Inside { connection, .. }| {
+            let insert = "INSERT INTO closings (stored, last, traces) VALUES (0, ?1, ?2)";
+            connection.prepare_cached(insert)?.execute(params![signed(last), traces]).map(drop)
         })
     }
 
@@ -222,18 +219,14 @@ impl Journal {
     /// # Errors
     /// Where that could not be written; it is all the same to do it later.
     pub fn stored(&self, below: u64) -> Result<(), StoreError> {
-        self.transaction("writing", |connection| {
+        self.transaction("writing", |Inside { connection, .. }| {
             let below = params![signed(below)];
-            connection.prepare_cached("DELETE FROM requests WHERE mark < ?1")?.execute(below)?;
-            connection
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO closed SELECT trace, 1, mark FROM closed WHERE stored = 0 AND mark >= ?1",
-                )?
-                .execute(below)?;
-            connection
-                .prepare_cached("DELETE FROM closed WHERE stored = 0 OR mark < ?1")?
-                .execute(below)?;
-            Ok(())
+            let run = |sql, parameters: &[&dyn rusqlite::ToSql]| {
+                connection.prepare_cached(sql)?.execute(parameters)
+            };
+            run("DELETE FROM requests WHERE mark < ?1", below)?;
+            run("DELETE FROM closings WHERE last < ?1", below)?;
+            run("UPDATE closings SET stored = 1 WHERE stored = 0", &[]).map(drop)
         })
     }
 
@@ -242,7 +235,8 @@ impl Journal {
     /// # Errors
     /// Where the journal cannot be read.
     pub fn len(&self) -> Result<u64, StoreError> {
-        let count = self.lock().query_row("SELECT count(*) FROM requests", [], |row| row.get(0));
+        let connection = &self.lock().connection;
+        let count = connection.query_row("SELECT count(*) FROM requests", [], |row| row.get(0));
         count.map(unsigned).map_err(failed("reading", &self.path))
     }
 
@@ -254,6 +248,15 @@ impl Journal {
         Ok(self.len()? == 0)
     }
 
+    /// How many bytes its file and the log of that take.
+    pub fn bytes(&self) -> u64 {
+        let length = |suffix| {
+            let file = std::fs::metadata(with_suffix(&self.path, suffix));
+            file.map_or(0, |file| file.len())
+        };
+        length("") + length("-wal")
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -262,24 +265,61 @@ impl Journal {
     fn transaction<T>(
         &self,
         doing: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+        work: impl FnOnce(&mut Inside) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let connection = self.lock();
-        connection.execute_batch("BEGIN IMMEDIATE").map_err(failed(doing, &self.path))?;
-        let done = work(&connection).and_then(|done| {
-            connection.execute_batch("COMMIT")?;
+        let inside = &mut *self.lock();
+        inside.connection.execute_batch("BEGIN IMMEDIATE").map_err(failed(doing, &self.path))?;
+        let done = work(inside).and_then(|done| {
+            inside.connection.execute_batch("COMMIT")?;
             Ok(done)
         });
         done.map_err(|error| {
-            let _ = connection.execute_batch("ROLLBACK");
+            let _ = inside.connection.execute_batch("ROLLBACK");
             failed(doing, &self.path)(error)
         })
     }
 
     /// A transaction that was left halfway is rolled back by the next `BEGIN`'s failure; there is none that can panic.
-    fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inside> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Makes the tables where there are none, and gives the mark of the next request.
+fn prepare(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    let said = failed("opening", path);
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let (application, version) =
+        (pragma("application_id").map_err(said)?, pragma("user_version").map_err(said)?);
+    match (application, version) {
+        (0, 0) => connection.execute_batch(SCHEMA).map_err(said)?,
+        (APPLICATION, 1 | VERSION) => {}
+        (APPLICATION, version) => {
+            let (path, reads_up_to) = (path.to_owned(), VERSION);
+            return Err(StoreError::NewerVersion { path, version, reads_up_to });
+        }
+        _ => {
+            return Err(damaged("opening", path, "it is a database, but of another program"));
+        }
+    }
+    // Takes the lock for good.
+    let migration = if (application, version) == (APPLICATION, 1) { FROM_VERSION_1 } else { "" };
+    connection.execute_batch(&format!("BEGIN IMMEDIATE; {migration} COMMIT;")).map_err(said)?;
+    let last = "SELECT max(coalesce((SELECT max(mark) FROM requests), 0),
+                           coalesce((SELECT max(last) FROM closings), 0))";
+    let last = connection.query_row(last, [], |row| row.get::<_, i64>(0)).map_err(said)?;
+    Ok(last + 1)
+}
+
+/// Traces with their marks, out of the bytes of a row.
+fn unpacked(traces: &[u8]) -> impl Iterator<Item = (u128, u64)> {
+    traces.chunks_exact(24).filter_map(|one| {
+        let (trace, mark) = one.split_at_checked(16)?;
+        Some((
+            u128::from_be_bytes(trace.try_into().ok()?),
+            u64::from_be_bytes(mark.try_into().ok()?),
+        ))
+    })
 }
 
 /// Makes an empty file that only this user reads.

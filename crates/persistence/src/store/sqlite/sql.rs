@@ -36,6 +36,10 @@ pub struct Sql {
     pub until: Option<DateTime<Utc>>,
     /// How many rows are given at most. Default: 10,000.
     pub rows: usize,
+    /// How many bytes of cells are given at most, rounded up to a row. Default: no limit.
+    pub bytes: usize,
+    /// How many operations the tables may hold; of more, the question is refused. Default: no limit.
+    pub operations: Option<u64>,
     /// How long it may take, the tables aside. Default: ten seconds.
     pub timeout: Duration,
 }
@@ -44,7 +48,15 @@ impl Sql {
     /// This question over all of time, with the usual limits.
     pub fn new(text: impl Into<String>) -> Self {
         let timeout = Duration::from_secs(10);
-        Self { text: text.into(), since: None, until: None, rows: 10_000, timeout }
+        Self {
+            text: text.into(),
+            since: None,
+            until: None,
+            rows: 10_000,
+            bytes: usize::MAX,
+            operations: None,
+            timeout,
+        }
     }
 }
 
@@ -95,12 +107,22 @@ impl SqliteStore {
         let mut query = Query::default();
         (query.since, query.until) = (question.since, question.until);
         connection.execute_batch("BEGIN").map_err(said)?;
-        let mut problem = None;
+        let (mut problem, mut count) = (None, 0);
+        let most = question.operations.unwrap_or(u64::MAX);
         let scanned = self.scan(&query, &mut |record| {
+            count += 1;
+            if count > most {
+                return ControlFlow::Break(());
+            }
             problem = insert(connection, &record, wanted).err();
             if problem.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         problem.map_or(Ok(()), Err).map_err(said)?;
+        if count > most {
+            let source =
+                format!("there are more than {most} operations; name a shorter period").into();
+            return Err(StoreError::Failed { doing: "asking", path: self.path.clone(), source });
+        }
         connection.execute_batch("COMMIT").map_err(said)?;
         Ok(scanned.damaged)
     }
@@ -284,15 +306,29 @@ fn ask(connection: &Connection, question: &Sql, path: &Path) -> Result<Answer, S
     let columns = select.column_names().map(str::to_owned).collect::<Vec<_>>();
     let mut answer = Answer { columns, ..Answer::default() };
     let mut rows = select.query([]).map_err(said)?;
+    let mut bytes = 0_usize;
     while let Some(row) = rows.next().map_err(said)? {
-        if answer.rows.len() >= question.rows {
+        if answer.rows.len() >= question.rows || bytes >= question.bytes {
             answer.cut = true;
             break;
         }
-        let cells = (0..answer.columns.len()).map(|place| row.get_ref(place).map(value));
+        let cells = (0..answer.columns.len()).map(|place| {
+            let cell = row.get_ref(place)?;
+            bytes += size(cell);
+            Ok(value(cell))
+        });
         answer.rows.push(cells.collect::<rusqlite::Result<_>>().map_err(said)?);
     }
     Ok(answer)
+}
+
+/// About what a cell takes as text.
+fn size(cell: ValueRef<'_>) -> usize {
+    match cell {
+        ValueRef::Text(text) => text.len() + 16,
+        ValueRef::Blob(bytes) => 2 * bytes.len() + 16,
+        _ => 16,
+    }
 }
 
 fn value(cell: ValueRef<'_>) -> Value {
