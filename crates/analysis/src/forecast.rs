@@ -31,6 +31,7 @@ const FURTHEST: usize = 8_784;
 
 /// The value of one step to come, with the ranges in which it lies.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ForecastPoint {
     /// When the step begins.
@@ -49,6 +50,7 @@ pub struct ForecastPoint {
 
 /// How a series goes on, and how good such forecasts of it were.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Forecast {
     /// How long a step is.

@@ -12,6 +12,7 @@ use crate::Sums;
 
 /// How long a step of a series is. Hours and days are those of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
     /// One hour.
@@ -32,6 +33,7 @@ impl Step {
 
 /// What is counted or measured in each step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Quantity {
     /// The cost of all calls as far as it is known, in US dollars. What is unpriced, told no usage or is in another
@@ -49,6 +51,7 @@ pub enum Quantity {
 
 /// Too few values to say anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[error("{have} steps with a value are too few; {need} are needed{}", unknown_in_words(*.unknown))]
 #[non_exhaustive]
 pub struct NotEnough {

@@ -14,6 +14,7 @@ use crate::statistics::{mean, quantile};
 
 /// A part of an operation that takes time.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "part", content = "name", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Part {
@@ -42,6 +43,7 @@ impl fmt::Display for Part {
 
 /// What one part takes of the operations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PartTime {
     /// The part.
@@ -61,6 +63,7 @@ pub struct PartTime {
 
 /// How the time of some operations divides.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimeSplit {
     /// How many operations they are.
@@ -73,6 +76,7 @@ pub struct TimeSplit {
 
 /// Where the time of the operations of one name goes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct TimeSpent {
     /// The name of the operations.

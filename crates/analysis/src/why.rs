@@ -15,6 +15,7 @@ use crate::time::Part;
 
 /// Of what a change of cost is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CostCause {
@@ -70,6 +71,7 @@ impl CostCause {
 
 /// Why the cost changed. All amounts are in US dollars.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct CostChange {
     /// The cost before, as far as it is known.
@@ -88,6 +90,7 @@ pub struct CostChange {
 
 /// What one part of operations took before and after, in seconds of their mean duration.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PartChange {
     /// The part.
@@ -102,6 +105,7 @@ pub struct PartChange {
 
 /// Why operations of one name take longer, or less long.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct DurationChange {
     /// Their name.
@@ -122,6 +126,7 @@ pub struct DurationChange {
 
 /// A dimension in which a change is not spread evenly.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Driven<V> {
     /// The dimension.
@@ -134,6 +139,7 @@ pub struct Driven<V> {
 
 /// One user, LLM, tool or tag that drives a change.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Driver<V> {
     /// Which; none for what told none.

@@ -14,6 +14,7 @@ pub type Metadata = BTreeMap<String, Value>;
 
 /// How a tool call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ToolStatus {
     /// It did what it was asked to.
@@ -145,6 +146,7 @@ impl ToolCall {
 /// assert_eq!(call.model(), "gpt-4o");
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LlmCall {
     /// Who serves the LLM; none if that was not told.
@@ -175,6 +177,7 @@ pub struct LlmCall {
         with = "crate::time::nanos",
         skip_serializing_if = "Option::is_none"
     )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub duration: Option<Duration>,
     /// How long the first token took.
     #[serde(
@@ -183,6 +186,7 @@ pub struct LlmCall {
         with = "crate::time::nanos",
         skip_serializing_if = "Option::is_none"
     )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub time_to_first_token: Option<Duration>,
     /// Whether the reply was streamed.
     #[serde(default)]
@@ -199,9 +203,11 @@ pub struct LlmCall {
     pub served_as: BTreeMap<Name, Name>,
     /// A hash of the beginning of the prompt, to see what a prompt cache could hold.
     #[serde(default, with = "crate::time::hash", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub prompt_prefix_hash: Option<u64>,
     /// A hash of all arguments, to find calls that repeat.
     #[serde(default, with = "crate::time::hash", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub arguments_hash: Option<u64>,
     /// The size of the LLM's context window in tokens, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

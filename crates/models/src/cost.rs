@@ -19,6 +19,7 @@ use crate::{Currency, Money, Name, TokenUsage, Unit};
 /// assert!(!unknown.is_known());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CostOutcome {
@@ -69,6 +70,7 @@ pub enum CostOutcome {
 
 /// Why a call costs nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FreeReason {
     /// The LLM runs on a machine of one's own.
@@ -79,6 +81,7 @@ pub enum FreeReason {
 
 /// An amount that somebody else computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportedCost {
     /// The whole.
     pub total: Money,
@@ -97,6 +100,7 @@ pub struct ReportedCost {
 ///
 /// The total is not stored but is the sum of the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CostEstimate {
     /// The currency in which the provider bills.
     pub currency: Currency,
@@ -127,6 +131,7 @@ fn is_false(value: &bool) -> bool {
 
 /// One line of a cost: `amount = quantity × rate × multiplier / per`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CostLine {
     /// What was consumed.
     pub unit: Unit,
@@ -148,6 +153,7 @@ pub struct CostLine {
 
 /// Which rate card priced a call.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RateCardRef {
     /// The provider of the card.
     pub provider: Name,
@@ -166,6 +172,7 @@ pub struct RateCardRef {
 
 /// How the beginning of a rate card is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CardBasis {
     /// The provider says so.
@@ -182,6 +189,7 @@ pub enum CardBasis {
 
 /// How an LLM's name led to a rate card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatchKind {
     /// The name is the card's, but for upper and lower case.
@@ -200,6 +208,7 @@ pub enum MatchKind {
 
 /// The tier that the size of a request selected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TierHit {
     /// The metric, such as `prompt_tokens`.
     pub metric: Name,
@@ -343,6 +352,7 @@ impl CostEstimate {
 /// assert!(!totals.is_complete());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CostTotals {
     /// The amounts, by currency.
     pub amounts: BTreeMap<Currency, Amounts>,
@@ -363,6 +373,7 @@ pub struct CostTotals {
 
 /// Money in one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Amounts {
     /// The part that is exact.
     pub exact: Money,

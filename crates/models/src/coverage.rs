@@ -24,6 +24,7 @@ use crate::{CostOutcome, Currency, LlmCall, Money, OperationRecord, Rate, TokenU
 /// assert_eq!(part.to_string(), "without 4 of 40 calls (3 unpriced, 1 without usage)");
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Coverage {
     /// All calls: the denominator.
@@ -102,6 +103,7 @@ impl fmt::Display for Coverage {
 /// assert_eq!(KnownUsd::default().known(), Some(Money::ZERO)); // no call costs nothing
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KnownUsd {
     /// The amount that is known; of a call that is priced in part, that part.
     pub usd: Money,

@@ -8,6 +8,7 @@ use crate::{Coverage, KnownUsd, Money, Name, OperationId, Rate};
 
 /// What kind of thing stands out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FindingKind {
@@ -140,6 +141,7 @@ pub enum FindingKind {
 
 /// What something costs in all the operations that were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Loss {
     /// Seconds, those that run in parallel added up.
@@ -175,6 +177,7 @@ impl Loss {
 
 /// One thing that stands out, with the operations that prove it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Finding {
     /// The name of the operations that it is about.
@@ -192,6 +195,7 @@ pub struct Finding {
 
 /// What an advice asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AdviceKind {
@@ -231,6 +235,7 @@ pub enum AdviceKind {
 
 /// What would be saved in an operation, in the mean.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Estimate<V> {
     /// At least this, with a confidence of 95 %.
     pub low: V,
@@ -242,6 +247,7 @@ pub struct Estimate<V> {
 
 /// What an advice would save, by what was observed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Saving {
     /// The operations that were looked at.
@@ -276,6 +282,7 @@ impl Saving {
 
 /// What to change, and the finding behind it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Advice {
     /// What it asks for.

@@ -43,6 +43,8 @@ mod operation_json;
 #[cfg(test)]
 mod operation_json_tests;
 mod rate;
+#[cfg(feature = "schema")]
+mod schema;
 mod session;
 mod session_json;
 mod time;

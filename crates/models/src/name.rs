@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(name.len(), 11);
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Name(Arc<str>);
 

@@ -13,6 +13,7 @@ use crate::{
 
 /// How an operation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It did what it was meant to.
@@ -36,6 +37,7 @@ impl Outcome {
 
 /// The time that one component of an operation took.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComponentTiming {
     /// The component.
     pub name: Name,
@@ -46,9 +48,11 @@ pub struct ComponentTiming {
         with = "crate::time::nanos",
         skip_serializing_if = "Option::is_none"
     )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub offset: Option<Duration>,
     /// How long it took in all.
     #[serde(rename = "duration_ns", with = "nanos")]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub duration: Duration,
     /// How many timings this stands for: 1, or more where an operation had too many to keep apart.
     #[serde(default = "once", skip_serializing_if = "is_once")]
@@ -85,6 +89,7 @@ mod nanos {
 
 /// A warning: something that was not as it should be, and yet the operation went on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Warning {
     /// What it said.
     pub message: String,

@@ -19,7 +19,8 @@ use crate::{
 };
 
 #[derive(Serialize, Deserialize)]
-struct OperationDocument<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct OperationDocument<'a> {
     operation_name: Cow<'a, str>,
     #[serde(default)]
     start_time: Option<f64>,
@@ -87,6 +88,7 @@ fn no_tags(tags: &BTreeMap<String, String>) -> bool {
 
 /// The tokens of all LLM calls of an operation, under the original's names.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct UsageDocument {
     #[serde(default)]
     operation: Name,
@@ -102,6 +104,7 @@ struct UsageDocument {
 
 /// The cost of all LLM calls of an operation, under the original's names.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct CostDocument {
     #[serde(default)]
     operation: Name,
@@ -316,7 +319,8 @@ fn llm_call(
 }
 
 #[derive(Serialize, Deserialize)]
-struct ToolCallDocument {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct ToolCallDocument {
     tool_name: Name,
     status: ToolStatus,
     #[serde(default)]
@@ -338,6 +342,7 @@ struct ToolCallDocument {
     #[serde(default = "first", skip_serializing_if = "is_first")]
     attempt: u32,
     #[serde(default, with = "crate::time::hash", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     arguments_hash: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<ErrorRecord>,

@@ -35,7 +35,8 @@ struct SessionDocument<'a> {
 /// The totals under the original's names, so that `successful + failed = total`: an abandoned operation counts as
 /// failed there, and is told apart beside it. The rest are additions.
 #[derive(Serialize)]
-struct TotalsDocument<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(crate) struct TotalsDocument<'a> {
     total_operations: u64,
     successful_operations: u64,
     failed_operations: u64,
@@ -63,6 +64,7 @@ struct TotalsDocument<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ToolRow<'a> {
     tool_name: &'a Name,
     total_duration: f64,
@@ -72,6 +74,7 @@ struct ToolRow<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct LlmRow<'a> {
     provider: &'a Name,
     model: &'a Name,
@@ -82,6 +85,7 @@ struct LlmRow<'a> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ComponentRow<'a> {
     component: &'a Name,
     count: u64,

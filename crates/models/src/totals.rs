@@ -54,6 +54,7 @@ pub struct Totals {
 
 /// The calls of one tool.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolTotals {
     /// The calls that succeeded, of all.
@@ -71,6 +72,7 @@ pub struct ToolTotals {
 
 /// The calls of one LLM.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LlmTotals {
     /// The calls that succeeded, of all.

@@ -11,6 +11,7 @@ use crate::{Advice, Coverage, Finding, Money, Name};
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TrendDirection {
     /// It gets less: faster, cheaper, fewer failures.
@@ -38,6 +39,7 @@ impl TrendDirection {
 
 /// What of an operation grows or shrinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Measure {
@@ -68,6 +70,7 @@ impl Measure {
 
 /// A moment since which operations take longer, cost more or fail more often than before, or less.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LevelChange {
     /// When the first operation began that was different.
@@ -93,6 +96,7 @@ impl LevelChange {
 
 /// Where one measure is going, in its own unit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 #[serde(default)]
 pub struct MeasureTrend {
@@ -121,6 +125,7 @@ pub struct MeasureTrend {
 /// The fields of the original system have its names and units; a share carries its denominator in `data_points`.
 /// What cannot be said of so few data is none, and never zero.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 #[serde(default)]
 pub struct PerformanceTrend {

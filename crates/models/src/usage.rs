@@ -16,6 +16,7 @@ macro_rules! units {
         /// The buckets of one [`TokenUsage`] are disjoint, with one exception that is stated by name:
         /// [`Unit::Reasoning`] is a part of [`Unit::Output`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[non_exhaustive]
         pub enum Unit {
             $($(#[doc = $doc])+ #[serde(rename = $name)] $variant,)+
@@ -210,6 +211,7 @@ impl fmt::Display for Unit {
 /// # Ok::<(), taximeter_models::UsageError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "BTreeMap<Unit, u64>", into = "BTreeMap<Unit, u64>")]
 pub struct TokenUsage {
     uncached_input: u64,

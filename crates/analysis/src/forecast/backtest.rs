@@ -16,6 +16,7 @@ use crate::statistics::finite;
 /// Source: R. J. Hyndman and A. B. Koehler, "Another look at measures of forecast accuracy", International Journal of
 /// Forecasting 22 (2006), pp. 679–688.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Backtest {
     /// So many steps were forecast from each origin.

@@ -12,6 +12,7 @@ use crate::statistics::{finite, quantile};
 
 /// What all steps until a moment come to, with the ranges in which that lies. In the unit of the series.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Total {
     /// Until when.
@@ -32,6 +33,7 @@ pub struct Total {
 
 /// A moment, or that it is not within the horizon of the forecast.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum When {
     /// Then.
@@ -42,6 +44,7 @@ pub enum When {
 
 /// When a budget is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Exhaustion {
     /// When it is to be expected: as likely before as after.

@@ -15,6 +15,7 @@ use super::{finite, quantile};
 /// assert_eq!(Distribution::of(vec![]), None);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Distribution {
     /// How many values there are.

@@ -8,6 +8,7 @@ pub const Z_95: f64 = 1.959_963_984_540_054;
 
 /// A range in which the true value lies, at the confidence that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Interval {
     /// The lower end.
     pub low: f64,
@@ -27,6 +28,7 @@ pub struct Interval {
 /// assert_eq!(Proportion::of(Rate::default()).share, None);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Proportion {
     /// The hits and the cases, in JSON as `hits` and `of`.

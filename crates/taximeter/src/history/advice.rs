@@ -10,6 +10,7 @@ use super::{History, LookedAt, Period, Selection, VERSION};
 
 /// What stands out, and what to do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Advised {
     /// The version of the document.
@@ -31,6 +32,7 @@ pub struct Advised {
 
 /// What an advice would save in thirty days, if as many operations run as did.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct PerMonth {
     /// In US dollars; none where no money is saved, or prices are not known.

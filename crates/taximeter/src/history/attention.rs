@@ -13,6 +13,7 @@ use super::{Health, History, Period, windows};
 
 /// Something that needs attention, with how to see the operations behind it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Attention {
     /// What it is about: an operation, tool or LLM, or the store.
@@ -28,6 +29,7 @@ pub struct Attention {
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "concern", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Concern {

@@ -65,3 +65,14 @@ impl serde::Serialize for By {
         serializer.collect_str(self)
     }
 }
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for By {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "By".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "By what is told apart, such as `operation`, `llm`, `tag:team` or `hour`." })
+    }
+}

@@ -10,6 +10,7 @@ use super::{History, HistoryError, LookedAt, Period, Selection, VERSION};
 
 /// Two selections side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Compared {
     /// The version of the document.
@@ -34,6 +35,7 @@ pub struct Compared {
 
 /// How one measure compares.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Measured {
     /// What is measured.

@@ -38,6 +38,7 @@ impl OutlookAsk {
 
 /// What comes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Outlook {
     /// The version of the document.

@@ -16,6 +16,7 @@ use super::{By, History, Period};
 
 /// The numbers of one group of operations or calls.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Group {
     /// What they have in common; none for those that did not tell it, and for stretches of time.

@@ -9,6 +9,7 @@ use super::{History, Losses, Period};
 
 /// How far the numbers can be trusted.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Health {
     /// Operations in the store, of all time.
@@ -39,6 +40,7 @@ pub struct Health {
 
 /// Prices that are old.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LateBook {
     /// By how many days.

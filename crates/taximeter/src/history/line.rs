@@ -13,6 +13,7 @@ use super::{History, LookedAt};
 
 /// An operation in a line.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Line {
     /// Its id.

@@ -15,6 +15,7 @@ use crate::noted::{Counted, KEY};
 ///
 /// A period begins with a whole hour here. What was imported was never lost.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Losses {
     /// Meters that were heard of.

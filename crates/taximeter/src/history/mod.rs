@@ -109,6 +109,7 @@ pub struct History {
 
 /// How many records an answer looked at that needs whole records, of all that were meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LookedAt {
     /// The records that were looked at: the newest ones.

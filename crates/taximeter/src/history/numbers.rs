@@ -16,6 +16,7 @@ pub type Spark = Vec<Option<f64>>;
 
 /// A number, and what it was in the period of the same length before; none where nothing was recorded then.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Change<V> {
     /// In this period.
@@ -28,6 +29,7 @@ pub struct Change<V> {
 
 /// The six numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SixNumbers {
     /// What is known of the cost, in US dollars; what is estimated and unpriced of it stands in the totals.
@@ -52,6 +54,7 @@ pub struct SixNumbers {
 
 /// What prompt caches gave.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Cache {
     /// Input tokens that were read from a cache, of all.
@@ -65,6 +68,7 @@ pub struct Cache {
 
 /// What a month will come to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Month {
     /// The month, as its first day.

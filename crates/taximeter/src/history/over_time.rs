@@ -14,6 +14,7 @@ use super::{By, History, Period};
 
 /// A period in steps. Steps without operations are there too, with nothing in them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OverTime {
     /// How long a step is: minutes up to three hours, hours up to two weeks, else days.
@@ -24,6 +25,7 @@ pub struct OverTime {
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Moment {
     /// When it begins.
@@ -62,6 +64,7 @@ pub struct Moment {
 
 /// The calls of one LLM in one step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LlmMoment {
     /// The calls.
@@ -92,6 +95,7 @@ pub struct LlmMoment {
 
 /// The calls of one LLM in one stretch of time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LlmStretch {
     /// When it begins.

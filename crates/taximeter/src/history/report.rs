@@ -42,6 +42,7 @@ impl Ask {
 /// As JSON its totals have the names of the original session: `total_operations`, `successful_operations`, `total_cost`
 /// and so on; money is exact decimal text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Report {
     /// The version of the document.

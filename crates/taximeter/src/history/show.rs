@@ -14,6 +14,7 @@ use super::{History, HistoryError, VERSION};
 
 /// One operation, taken apart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Shown {
     /// The version of the document.
@@ -30,6 +31,7 @@ pub struct Shown {
 
 /// What a line of a waterfall is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WaterfallKind {
     /// A component.
@@ -44,6 +46,7 @@ pub enum WaterfallKind {
 
 /// A line of a waterfall.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Waterfall {
     /// What it is.

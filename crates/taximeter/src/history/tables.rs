@@ -15,6 +15,7 @@ use super::{By, Group, History, Period, Summed};
 
 /// One LLM of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LlmRow {
     /// The provider; `unknown` for calls that did not tell theirs.
@@ -55,6 +56,7 @@ pub struct LlmRow {
 
 /// One tool.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ToolRow {
     /// The tool.
@@ -80,6 +82,7 @@ pub struct ToolRow {
 
 /// What failed calls of a tool came to, in the operations that were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Failures {
     /// The calls that failed.
@@ -126,6 +129,7 @@ impl Failures {
 
 /// Who spends the most, by one thing that operations have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Spenders {
     /// By what they are told apart.
@@ -140,6 +144,7 @@ pub struct Spenders {
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Spender {
     /// Who or what; none for operations that did not tell it.

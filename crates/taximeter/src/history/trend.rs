@@ -14,6 +14,7 @@ use super::{History, LookedAt, Period, Selection, VERSION};
 
 /// How an operation did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Trend {
     /// The version of the document.
