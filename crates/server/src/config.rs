@@ -2,11 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use taximeter::history::History;
 use taximeter::otlp_in::Settings;
-use taximeter::store::Durability;
+use taximeter::store::{Durability, SqliteStore};
 
 /// How a server is set up. What is asked for is the history that it serves; all else has defaults that are safe.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Config {
     pub history: History,
     /// The file in which requests are written down before they are acknowledged. Default: none, and no telemetry is taken.
     pub journal: Option<PathBuf>,
+    /// The store's file, for questions in SQL; each opens it anew, to read. Default: none, and they are refused.
+    pub sqlite: Option<Arc<SqliteStore>>,
     /// What an acknowledgement outlives. Default: [`Durability::Os`], the death of the process.
     pub durability: Durability,
     /// Where the page and the API are. Default: port 4319 of this machine alone.
@@ -38,12 +41,15 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections at one time to one address; further ones wait. Default 1,024.
+    /// Connections that are served at one time by one address; as many more wait for their turn, and of these, those that
+    /// said nothing yet go first. Default 4,096; a process has to be allowed as many open files.
     pub connections: usize,
     /// How long a client may take for its headers, and for the first byte of them. Default 10 s.
     pub header_time: Duration,
     /// How long a client may take for a body. Default 30 s.
     pub body_time: Duration,
+    /// Bytes of bodies that are held at one time; further ones are refused, to be sent again. Default 256 MiB.
+    pub bodies: usize,
     /// How long a question may take to be answered. Default 30 s.
     pub answer_time: Duration,
     /// Questions that are answered at one time; further ones wait. Default 4.
@@ -53,9 +59,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 1_024,
+            connections: 4_096,
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),
+            bodies: 256 << 20,
             answer_time: Duration::from_secs(30),
             questions: 4,
         }
@@ -69,6 +76,7 @@ impl Config {
         Self {
             history,
             journal: None,
+            sqlite: None,
             durability: Durability::Os,
             page: here(4319),
             otlp: vec![here(4317), here(4318)],

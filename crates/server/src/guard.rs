@@ -17,6 +17,7 @@ use http::{Method, StatusCode};
 use subtle::ConstantTimeEq;
 
 use crate::Config;
+use crate::api::Problem;
 
 /// What is asked of every request.
 pub(crate) struct Guard {
@@ -105,12 +106,22 @@ pub(crate) async fn check(
 }
 
 fn refused(guard: &Guard, request: &Request) -> Option<Response> {
-    let plain = |status: StatusCode, text: &'static str| Some((status, text).into_response());
+    // Who asks the API is told as the API tells.
+    let is_api = request.uri().path().starts_with("/api/");
+    let told = |status: StatusCode, text: &'static str| {
+        if is_api {
+            Problem::new(status, text).into_response()
+        } else {
+            (status, text).into_response()
+        }
+    };
+    let plain = |status, text| Some(told(status, text));
     // Over HTTP/2 the name is in the request's address; over HTTP/1 in a header, and a client may send both.
     let named = request.uri().authority().map(Authority::as_str);
-    let told = request.headers().get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let hosts =
+        request.headers().get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
     let mut names = 0;
-    for name in named.into_iter().chain(told) {
+    for name in named.into_iter().chain(hosts) {
         names += 1;
         if !guard.is_own(name) {
             return plain(
@@ -128,7 +139,7 @@ fn refused(guard: &Guard, request: &Request) -> Option<Response> {
     if !guard.is_authorized(request.headers()) {
         let realm = [(WWW_AUTHENTICATE, "Basic realm=\"taximeter: the token is the password\"")];
         let text = "a token is needed: Authorization: Bearer …";
-        return Some((StatusCode::UNAUTHORIZED, realm, text).into_response());
+        return Some((realm, told(StatusCode::UNAUTHORIZED, text)).into_response());
     }
     let is_known = [Method::GET, Method::HEAD, Method::POST].contains(request.method());
     if !is_known {

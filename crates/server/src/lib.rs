@@ -38,6 +38,7 @@ mod error;
 mod guard;
 mod inbox;
 mod listen;
+mod lobby;
 mod otlp;
 mod pages;
 mod questions;

@@ -1,6 +1,7 @@
 //! OTLP over HTTP and gRPC, on one port.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body::Body as _;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use taximeter::otlp_in::{self as otlp, Address, Format, Refusal, Signal, Taken};
 use tokio::time::timeout;
 
@@ -24,15 +25,48 @@ const HEAD: usize = 5;
 pub(crate) fn routes(inbox: Arc<Inbox>, config: &Config) -> Router {
     let most_body = config.receiver.limits.body.saturating_add(HEAD);
     let body_time = config.limits.body_time;
-    Router::new().fallback(receive).with_state(Taking { inbox, most_body, body_time })
+    let bodies = Bodies { most: config.limits.bodies, held: Arc::default() };
+    Router::new().fallback(receive).with_state(Taking { inbox, bodies, most_body, body_time })
 }
 
 #[derive(Clone)]
 struct Taking {
     inbox: Arc<Inbox>,
+    bodies: Bodies,
     /// No more than the receiver reads is held of a body.
     most_body: usize,
     body_time: Duration,
+}
+
+/// The bytes of all bodies that are held at one time, of how many may be.
+#[derive(Clone)]
+struct Bodies {
+    most: usize,
+    held: Arc<AtomicUsize>,
+}
+
+/// Bytes of a body, counted for as long as this lives.
+struct Held {
+    bytes: usize,
+    of: Arc<AtomicUsize>,
+}
+
+impl Bodies {
+    fn none(&self) -> Held {
+        Held { bytes: 0, of: Arc::clone(&self.held) }
+    }
+
+    /// Counts further bytes of a body; false where there is no room for them.
+    fn add(&self, held: &mut Held, bytes: usize) -> bool {
+        held.bytes += bytes;
+        self.held.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.most
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 async fn receive(State(taking): State<Taking>, request: Request) -> Response {
@@ -62,30 +96,56 @@ async fn http(taking: &Taking, request: Request) -> Response {
         Err(refused) => return answer(refused),
     };
     match whole(taking, body).await {
-        Ok(body) => {
-            let taken = taking.inbox.take(address, body.into()).await;
+        Ok((body, held)) => {
+            let taken = taking.inbox.take(address, body).await;
+            drop(held);
             answer(otlp::Response::of(address, &taken))
+        }
+        // It may be sent again, and then as OTLP says so.
+        Err((StatusCode::SERVICE_UNAVAILABLE, why)) => {
+            let refused = Err(taking.inbox.receiver().not_now(why));
+            answer(otlp::Response::of(address, &refused))
         }
         Err(refused) => refused.into_response(),
     }
 }
 
-/// The whole body, unless it is too large or takes too long.
-async fn whole(taking: &Taking, body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
-    let large = "the body is larger than this server takes; send smaller batches";
+/// A body, or why it is not taken.
+type Whole = Result<(Vec<u8>, Held), (StatusCode, &'static str)>;
+
+/// The whole body, unless it is too large, takes too long, or too much is held already.
+async fn whole(taking: &Taking, body: Body) -> Whole {
     // What its headers say is believed before a byte of it is read.
     if body.size_hint().lower() > taking.most_body as u64 {
-        return Err((StatusCode::PAYLOAD_TOO_LARGE, large));
+        return Err(TOO_LARGE);
     }
-    let collected = timeout(taking.body_time, Limited::new(body, taking.most_body).collect());
-    match collected.await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err((StatusCode::PAYLOAD_TOO_LARGE, large))
+    let late = (StatusCode::REQUEST_TIMEOUT, "the body took too long");
+    timeout(taking.body_time, read(taking, body)).await.unwrap_or(Err(late))
+}
+
+const TOO_LARGE: (StatusCode, &str) = (
+    StatusCode::PAYLOAD_TOO_LARGE,
+    "the body is larger than this server takes; send smaller batches",
+);
+
+async fn read(taking: &Taking, mut body: Body) -> Whole {
+    let mut held = taking.bodies.none();
+    // A client may say that much will come and send little, so room is made for what is there.
+    let told = usize::try_from(body.size_hint().lower()).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(told.min(64 << 10));
+    while let Some(frame) = body.frame().await {
+        let broken = (StatusCode::BAD_REQUEST, "the body could not be read to its end");
+        let Ok(data) = frame.map_err(|_| broken)?.into_data() else { continue };
+        if bytes.len() + data.len() > taking.most_body {
+            return Err(TOO_LARGE);
         }
-        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "the body could not be read to its end")),
-        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "the body took too long")),
+        if !taking.bodies.add(&mut held, data.len()) {
+            let full = "too many bodies are held; send it again later";
+            return Err((StatusCode::SERVICE_UNAVAILABLE, full));
+        }
+        bytes.extend_from_slice(&data);
     }
+    Ok((bytes, held))
 }
 
 fn answer(response: otlp::Response) -> Response {
@@ -108,8 +168,9 @@ async fn grpc(taking: &Taking, request: Request) -> Response {
         );
     };
     let (parts, body) = request.into_parts();
-    let body = match whole(taking, body).await {
+    let (body, held) = match whole(taking, body).await {
         Ok(body) => body,
+        Err((StatusCode::SERVICE_UNAVAILABLE, why)) => return trailers_only(14, why),
         Err((StatusCode::PAYLOAD_TOO_LARGE, _)) => {
             return trailers_only(
                 8,
@@ -123,7 +184,9 @@ async fn grpc(taking: &Taking, request: Request) -> Response {
     };
     let named = header(&parts.headers, &HeaderName::from_static("grpc-encoding"));
     let encoding = if compressed { named.unwrap_or("identity") } else { "identity" };
-    match export(taking, signal, encoding, message).await {
+    let exported = export(taking, signal, encoding, message).await;
+    drop(held);
+    match exported {
         Ok(taken) => success(&taken.encode(signal, Format::Protobuf)),
         Err(refusal) => {
             let mut response = trailers_only(refusal.code.number(), &refusal.message);

@@ -4,8 +4,6 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Deserialize;
@@ -14,13 +12,14 @@ use taximeter::history::{
     Ask, By, History, HistoryError, Line, LookedAt, Period, PeriodError, Report, Selection,
     SelectionError, UnknownBy,
 };
-use taximeter::store::{Condition, Order, Query};
+use taximeter::store::{Condition, Order, Query, SqliteStore};
 use taximeter::{Money, Outcome};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::Config;
+use crate::inbox::{Inbox, Receiving};
 
 /// What answers.
 #[derive(Debug)]
@@ -30,10 +29,15 @@ pub(crate) struct Questions {
     time: Duration,
     /// How often something was stored.
     pub(crate) changed: watch::Sender<u64>,
+    /// The store's file, for questions in SQL.
+    pub(crate) sqlite: Option<Arc<SqliteStore>>,
+    /// Where telemetry goes; none where none is taken.
+    pub(crate) inbox: Option<Arc<Inbox>>,
 }
 
 /// What a page or an answer is of, as its address says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct Filter {
     /// The period, such as `24h` or `2026-11-01..2026-11-08`.
@@ -75,6 +79,10 @@ pub(crate) enum QuestionError {
     TooLong(Duration),
     #[error("there is no such page; the navigation names those that there are")]
     NoPage,
+    #[error("this is asked in another way; Allow names it")]
+    Method,
+    #[error("this server answers no questions in SQL: its store is not in a file")]
+    NoSql,
     #[error("something went wrong with this question; the server goes on")]
     Panicked,
 }
@@ -89,28 +97,35 @@ impl QuestionError {
             | Self::History(HistoryError::NoId { .. } | HistoryError::SeveralOperations { .. }) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::NoPage | Self::History(HistoryError::NoOperation { .. }) => StatusCode::NOT_FOUND,
+            Self::NoPage | Self::NoSql | Self::History(HistoryError::NoOperation { .. }) => {
+                StatusCode::NOT_FOUND
+            }
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
 
-impl IntoResponse for QuestionError {
-    fn into_response(self) -> Response {
-        let body = serde_json::json!({ "error": self.to_string() });
-        (self.status(), Json(body)).into_response()
-    }
-}
-
 impl Questions {
-    pub(crate) fn new(config: &Config) -> Arc<Self> {
+    pub(crate) fn new(
+        config: &Config,
+        changed: watch::Sender<u64>,
+        inbox: Option<Arc<Inbox>>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             history: config.history.clone(),
             room: Arc::new(Semaphore::new(config.limits.questions)),
             time: config.limits.answer_time,
-            changed: watch::channel(0).0,
+            changed,
+            sqlite: config.sqlite.clone(),
+            inbox,
         })
+    }
+
+    /// What was done with what came; none where nothing is taken.
+    pub(crate) fn receiving(&self) -> Option<Receiving> {
+        self.inbox.as_ref().map(|inbox| inbox.receiving())
     }
 
     /// Asks the history, on a thread that may wait.

@@ -41,11 +41,12 @@ impl Server {
         for address in taken {
             otlp.push(bind(*address).await?);
         }
-        let questions = Questions::new(&config);
+        let changed = watch::channel(0).0;
         let inbox = match &config.journal {
-            Some(journal) => Some(Inbox::start(journal, &config, questions.changed.clone()).await?),
+            Some(journal) => Some(Inbox::start(journal, &config, changed.clone()).await?),
             None => None,
         };
+        let questions = Questions::new(&config, changed, inbox.clone());
         let guard = Guard::new(&config);
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {

@@ -110,7 +110,7 @@ async fn healthy(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, 
     let now = Utc::now();
     let period = filter.period(now)?;
     let health = questions.ask(move |history| history.health(period, now)).await?;
-    Ok(health::page(&health))
+    Ok(health::page(&health, questions.receiving().as_ref()))
 }
 
 async fn nothing() -> Response {

@@ -1,10 +1,8 @@
-//! Who may ask, and what no name that arrives can do.
-
-use std::fmt::Write as _;
+//! Who may ask.
 
 use tempfile::tempdir;
 
-use super::support::{Running, agent, chat, config, raw, until};
+use super::support::{Running, agent, config, raw};
 
 fn status(answer: &str) -> &str {
     answer.split(' ').nth(1).unwrap_or_default()
@@ -132,6 +130,10 @@ fn nothing_is_changed_by_asking_and_every_answer_is_guarded() {
         );
         assert_eq!(status(&raw(server.page, &request)), "405", "{method}");
     }
+    // Who asks the API is told as it tells.
+    let refused = "GET /api/v1/report HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
+    let refused = raw(server.page, refused);
+    assert!(refused.contains("application/problem+json") && refused.contains("\"status\":403"));
     for path in [
         "/../../etc/passwd",
         "/assets/..%2f..%2fetc%2fpasswd",
@@ -141,87 +143,6 @@ fn nothing_is_changed_by_asking_and_every_answer_is_guarded() {
         let request =
             format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         assert_eq!(status(&raw(server.page, &request)), "404", "{path}");
-    }
-    server.shutdown();
-}
-
-/// Names that would do something if a page took them for more than text.
-const PAYLOADS: [&str; 20] = [
-    "<script>alert(1)</script>",
-    "\"><script>alert(1)</script>",
-    "'><img src=x onerror=alert(1)>",
-    "</title><script>alert(1)</script>",
-    "</script><script>alert(1)</script>",
-    "<svg/onload=alert(1)>",
-    "<iframe src=javascript:alert(1)>",
-    "javascript:alert(1)",
-    "\" onmouseover=\"alert(1)",
-    "' onfocus='alert(1)' autofocus='",
-    "<a href=\"javascript:alert(1)\">x</a>",
-    "<style>*{display:none}</style>",
-    "<base href=//evil.example/>",
-    "<meta http-equiv=refresh content=0;url=//evil.example>",
-    "{{constructor.constructor('alert(1)')()}}",
-    "${alert(1)}",
-    "&lt;script&gt;alert(1)&lt;/script&gt;",
-    "\u{202e}<script>\u{2028}alert(1)</script>",
-    "<math><mtext></mtext><script>alert(1)</script></math>",
-    "--><script>alert(1)</script><!--",
-];
-
-#[test]
-fn whatever_a_name_is_it_is_text_on_every_page() {
-    let folder = tempdir().unwrap();
-    let server = Running::start(config(folder.path()));
-    let keys = [
-        "gen_ai.request.model",
-        "gen_ai.provider.name",
-        "gen_ai.response.finish_reasons",
-        "gen_ai.conversation.id",
-        "user.id",
-        "error.type",
-        "gen_ai.tool.name",
-    ];
-    let mut trace = 0;
-    for payload in PAYLOADS {
-        for key in keys {
-            let mut span = chat(trace, &[(key, payload)]);
-            span["name"] = payload.into();
-            span["status"] = serde_json::json!({"code": 2, "message": payload});
-            assert_eq!(server.send(&[span]), 200);
-            trace += 1;
-        }
-    }
-    until("all are stored", || {
-        server.json("/api/v1/report?since=1h")["total_operations"].as_u64() >= Some(trace)
-    });
-    let lines = server.json("/api/v1/operations?since=1h&limit=1000");
-    let ids = lines["operations"].as_array().unwrap().iter().step_by(7);
-    let mut pages: Vec<String> =
-        ids.map(|line| format!("/operations/{}", line["operation_id"].as_str().unwrap())).collect();
-    pages.extend(
-        ["/", "/operations?limit=1000", "/trends", "/advice", "/health"].map(str::to_owned),
-    );
-    pages.extend(
-        ["model", "provider", "operation", "user", "session", "tool"]
-            .map(|by| format!("/costs?by={by}")),
-    );
-    pages.extend(PAYLOADS.map(|payload| {
-        let mut encoded = String::new();
-        for byte in payload.bytes() {
-            write!(encoded, "%{byte:02x}").unwrap();
-        }
-        format!("/?only={encoded}&since={encoded}&by={encoded}")
-    }));
-    for path in &pages {
-        let page = server.get(path);
-        assert_eq!(page.matches("<script").count(), 2, "{path}"); // our own two
-        for tag in ["<img", "<iframe", "<base", "<style", "<math", "onerror=alert(1)>", "<svg/"] {
-            assert!(!page.contains(tag), "{path}: {tag}");
-        }
-        for attribute in ["href=\"javascript", " onmouseover=\"alert"] {
-            assert!(!page.contains(attribute), "{path}: {attribute}");
-        }
     }
     server.shutdown();
 }

@@ -1,6 +1,8 @@
 //! Killed in the middle: what was acknowledged is there, once.
 //!
-//! The test starts itself as the process that is killed. `TAXIMETER_SERVER_KILLS` says how often; default 6.
+//! The test starts itself as the process that is killed. `TAXIMETER_SERVER_KILLS` says how often, 6 times by default;
+//! `TAXIMETER_SERVER_LOAD` by how many clients at once it is sent to until then, 3 by default. Who wants to know closely:
+//! `TAXIMETER_SERVER_KILLS=500 TAXIMETER_SERVER_LOAD=16 cargo test -p taximeter-server --test server killed`.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -44,15 +46,15 @@ fn start(folder: &Path) -> (Child, SocketAddr) {
 
 #[test]
 fn every_acknowledged_span_is_there_once_after_kills() {
-    let kills: u64 =
-        std::env::var("TAXIMETER_SERVER_KILLS").map_or(6, |kills| kills.parse().unwrap());
+    let told = |name, usual| std::env::var(name).map_or(usual, |told| told.parse().unwrap());
+    let (kills, clients) = (told("TAXIMETER_SERVER_KILLS", 6), told("TAXIMETER_SERVER_LOAD", 3));
     let folder = tempdir().unwrap();
     let (next, acknowledged) = (AtomicU64::new(0), AtomicU64::new(0));
     for round in 0..kills {
         let (mut child, otlp) = start(folder.path());
         let killed = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            for _ in 0..3 {
+            for _ in 0..clients {
                 scope.spawn(|| {
                     while !killed.load(Ordering::Relaxed) {
                         let trace = next.fetch_add(5, Ordering::Relaxed);
@@ -67,7 +69,7 @@ fn every_acknowledged_span_is_there_once_after_kills() {
                 });
             }
             // Between the beginning of the journal and some rounds of storing.
-            std::thread::sleep(Duration::from_millis(200 + 337 * (round % 7)));
+            std::thread::sleep(Duration::from_millis(150 + 337 * (round % 7) + 13 * (round % 23)));
             child.kill().unwrap();
             child.wait().unwrap();
             killed.store(true, Ordering::Relaxed);
@@ -82,6 +84,7 @@ fn every_acknowledged_span_is_there_once_after_kills() {
     });
     std::thread::sleep(Duration::from_secs(2));
     let report = report();
+    assert_eq!(server.json("/api/v1/health")["receiver"]["waiting_traces"], 0);
     let stored = report["total_operations"].as_u64().unwrap();
     // What was not acknowledged may have been taken all the same, and never more than was sent.
     assert!((acknowledged..=sent).contains(&stored), "{acknowledged} <= {stored} <= {sent}");

@@ -5,8 +5,13 @@
 mod taking;
 // Killed in the middle: what was acknowledged is there, once.
 mod killed;
-// Who may ask, and what no name that arrives can do.
+// Who may ask.
 mod guarding;
+// What no text that arrives can do.
+mod hostile;
+mod payloads;
+// The API, held against the document that tells of it.
+mod api;
 // Clients that are slow, silent or hostile.
 mod slow;
 mod support;

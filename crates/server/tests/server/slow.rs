@@ -44,6 +44,60 @@ fn silent_and_slow_clients_are_let_go_and_hold_nobody_up() {
     server.shutdown();
 }
 
+/// Opens connections until there are so many; a machine that allows fewer open files says so.
+fn connections(count: usize, address: std::net::SocketAddr) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    while open.len() < count {
+        match TcpStream::connect(address) {
+            Ok(stream) => open.push(stream),
+            Err(error) => {
+                println!("only {} of {count} connections could be opened: {error}", open.len());
+                break;
+            }
+        }
+    }
+    open
+}
+
+#[test]
+fn a_thousand_silent_and_a_thousand_slow_clients_starve_nobody() {
+    let folder = tempdir().unwrap();
+    let server = Running::start(config(folder.path()));
+    let silent = connections(1_000, server.otlp);
+    let mut slow = connections(1_000, server.otlp);
+    for (at, stream) in slow.iter_mut().enumerate() {
+        // Half of them are slow with their head, and half with their body.
+        let head = "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+            Content-Length: 1000\r\n\r\n{";
+        let said = if at % 2 == 0 { head } else { &head[..40] };
+        let _ = stream.write_all(said.as_bytes());
+    }
+    let on_the_page = connections(500, server.page);
+    for trace in 0..20 {
+        assert_eq!(server.send(&[chat(trace, &[])]), 200);
+        assert_eq!(server.get("/healthz"), "ok\n");
+    }
+    until("all of them are stored beside them", || {
+        server.json("/api/v1/report?since=1h")["total_operations"] == 20
+    });
+    drop((silent, slow, on_the_page));
+    server.shutdown();
+}
+
+#[test]
+fn more_silent_clients_than_there_are_places_make_room_for_who_speaks() {
+    let folder = tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.limits.connections = 16;
+    config.limits.header_time = Duration::from_secs(3_600);
+    let server = Running::start(config);
+    let silent = connections(64, server.page);
+    // Nobody's time is over; the ones that came first went.
+    assert_eq!(server.get("/healthz"), "ok\n");
+    drop(silent);
+    server.shutdown();
+}
+
 #[test]
 fn more_connections_than_allowed_wait_for_their_turn() {
     let folder = tempdir().unwrap();

@@ -47,7 +47,10 @@ fn what_is_sent_is_on_the_page_and_every_place_says_the_same() {
     // What cannot be answered says why, in the form that was asked for.
     assert!(server.get("/?since=soon").contains("This cannot be shown"));
     assert!(
-        server.json("/api/v1/report?only=colour=red")["error"].as_str().unwrap().contains("colour")
+        server.json("/api/v1/report?only=colour=red")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("colour")
     );
     assert!(server.get("/nowhere").contains("no such page"));
     server.shutdown();

@@ -1,6 +1,11 @@
 //! From a request to the store: read, written down, acknowledged; held until its traces are whole; stored.
 //!
-//! One thread writes requests down, as many at once as wait; another stores what is whole. Both end with the inbox.
+//! One thread writes requests down, as many at once as wait; another stores what is whole; a third looks after the store.
+//! All end with the inbox.
+
+mod keeper;
+mod receiving;
+mod replay;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,18 +15,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
+use taximeter::StoreError;
 use taximeter::history::History;
-use taximeter::otlp_in::{Address, Closed, Decoded, Format, Receiver, Refusal, Signal, Taken};
-use taximeter::store::{Journal, JournalEntry, JournalTrace};
-use taximeter::{OperationRecord, StoreError};
-use tokio::sync::{mpsc, oneshot, watch};
+use taximeter::metrics::Instruments;
+use taximeter::otlp_in::{Address, Decoded, Receiver, Refusal, Taken};
+use taximeter::store::{Journal, JournalEntry};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use self::keeper::Keeper;
+pub(crate) use self::receiving::Receiving;
+use self::receiving::Requests;
+use self::replay::{kind, replayed};
 use crate::{Config, ServerError};
 
 /// How often what is whole is stored.
 const EVERY: Duration = Duration::from_millis(500);
 /// How often the store is looked after where there was nothing to do the last time.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
+/// The store is looked after sooner where so many operations were stored: about a block.
+const MUCH: u64 = 32_768;
 /// So many bytes of requests are written down in one transaction.
 const AT_ONCE: usize = 8 << 20;
 /// So many requests wait to be written down; further clients wait with theirs.
@@ -56,6 +68,8 @@ pub(crate) struct Inbox {
     /// None once it ends.
     letters: Mutex<Option<mpsc::Sender<Waiting>>>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Who may read a body.
+    reading: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -65,8 +79,17 @@ struct Shared {
     history: History,
     marks: Mutex<Marks>,
     changed: watch::Sender<u64>,
+    /// When it began.
+    since: DateTime<Utc>,
+    requests: Requests,
+    /// The metrics of all operations that were stored.
+    instruments: Mutex<Instruments>,
     /// Records that could not be stored yet.
     pending: AtomicU64,
+    /// Records that no store can hold.
+    unstorable: AtomicU64,
+    /// Records that were stored since the store was looked after.
+    stored: AtomicU64,
     ending: AtomicBool,
 }
 
@@ -102,7 +125,12 @@ impl Inbox {
             history: config.history,
             marks: Mutex::new(Marks { under_way: BTreeSet::new(), next }),
             changed,
+            since: Utc::now(),
+            requests: Requests::default(),
+            instruments: Mutex::default(),
             pending: AtomicU64::new(0),
+            unstorable: AtomicU64::new(0),
+            stored: AtomicU64::new(0),
             ending: AtomicBool::new(false),
         });
         let (letters, requests) = mpsc::channel(WAITING);
@@ -110,10 +138,15 @@ impl Inbox {
             shared: Arc::clone(&shared),
             letters: Mutex::new(Some(letters)),
             threads: Mutex::default(),
+            reading: Arc::new(Semaphore::new(
+                thread::available_parallelism().map_or(2, usize::from),
+            )),
         };
         let writer = Arc::clone(&shared);
         inbox.spawn("taximeter-journal", move || writer.write(requests))?;
+        let upkeep = Arc::clone(&shared);
         inbox.spawn("taximeter-store", move || shared.store())?;
+        inbox.spawn("taximeter-upkeep", move || upkeep.look_after())?;
         Ok(Arc::new(inbox))
     }
 
@@ -128,11 +161,28 @@ impl Inbox {
         &self.shared.receiver
     }
 
+    /// What was done with all that came.
+    pub(crate) fn receiving(&self) -> Receiving {
+        Receiving::of(&self.shared)
+    }
+
+    /// The metrics of all operations that were stored since it began, as they are now.
+    pub(crate) fn instruments(&self) -> Instruments {
+        lock(&self.shared.instruments).clone()
+    }
+
     /// Takes a request in; it is written down when this returns.
     ///
     /// # Errors
     /// Where it cannot be read, or not be written down now.
     pub(crate) async fn take(&self, address: Address, body: Vec<u8>) -> Result<Taken, Refusal> {
+        let bytes = body.len() as u64;
+        let answer = self.try_take(address, body).await;
+        self.shared.requests.count(bytes, &answer);
+        answer
+    }
+
+    async fn try_take(&self, address: Address, body: Vec<u8>) -> Result<Taken, Refusal> {
         let not_now = |why: &str| Err(self.receiver().not_now(why));
         if self.shared.pending.load(Ordering::Relaxed) > MOST_PENDING {
             return not_now("the store takes nothing now; send it again later");
@@ -160,7 +210,10 @@ impl Inbox {
     /// Reads a body where it holds nobody up.
     async fn read(&self, address: Address, body: Vec<u8>) -> Result<(Decoded, Vec<u8>), Refusal> {
         let shared = Arc::clone(&self.shared);
+        // More at a time than there are cores would take memory, and no time less.
+        let turn = Arc::clone(&self.reading).acquire_owned().await.ok();
         let read = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             shared.receiver.decode(address, &body).map(|decoded| (decoded, body))
         });
         let gone = |_| self.receiver().not_now("the request could not be read now; send it again");
@@ -229,151 +282,32 @@ impl Shared {
     /// Stores what is whole, again and again, until the inbox ends.
     fn store(&self) {
         let mut keeper = Keeper::default();
-        let mut look_after = Instant::now() + LOOK_AFTER;
         while !self.ending.load(Ordering::Acquire) {
-            thread::sleep(EVERY);
+            let begun = Instant::now();
             keeper.step(self, Utc::now());
-            if Instant::now() >= look_after {
-                let more = self.history.store().maintain(Utc::now()).is_ok_and(|done| done.more);
-                look_after = Instant::now() + if more { Duration::ZERO } else { LOOK_AFTER };
-            }
+            thread::sleep(EVERY.saturating_sub(begun.elapsed()));
         }
         // All that is held is whole by then.
         keeper.step(self, Utc::now() + TimeDelta::hours(1));
     }
+
+    /// Looks after the store, again and again, until the inbox ends. Blocks are sealed beside what is stored meanwhile.
+    fn look_after(&self) {
+        let mut next = Instant::now() + LOOK_AFTER;
+        while !self.ending.load(Ordering::Acquire) {
+            let much = self.stored.load(Ordering::Relaxed) >= MUCH;
+            if !much && Instant::now() < next {
+                thread::sleep(EVERY);
+                continue;
+            }
+            self.stored.store(0, Ordering::Relaxed);
+            let more = self.history.store().maintain(Utc::now()).is_ok_and(|done| done.more);
+            next = Instant::now() + if more { Duration::ZERO } else { LOOK_AFTER };
+        }
+    }
 }
 
 const ENDING: &str = "the server is ending; send it again later";
-
-/// What waits to be stored, and what of the journal goes once it is.
-#[derive(Debug, Default)]
-struct Keeper {
-    records: Vec<OperationRecord>,
-    closed: Vec<Closed>,
-    /// Whether it was said that nothing can be stored now.
-    told: bool,
-}
-
-impl Keeper {
-    fn step(&mut self, shared: &Shared, now: DateTime<Utc>) {
-        let floor = shared.floor();
-        let mut marked = shared.receiver.take_marked(now);
-        shared.history.price(&mut marked.records);
-        self.records.append(&mut marked.records);
-        self.closed.append(&mut marked.closed);
-        shared.pending.store(self.records.len() as u64, Ordering::Relaxed);
-        if self.records.is_empty() && self.closed.is_empty() {
-            return;
-        }
-        let below = marked.oldest.map_or(floor, |oldest| oldest.min(floor));
-        match self.try_step(shared, below) {
-            Ok(()) => self.told = false,
-            Err(error) if !self.told => {
-                self.told = true;
-                say(&error);
-            }
-            Err(_) => {}
-        }
-        shared.pending.store(self.records.len() as u64, Ordering::Relaxed);
-    }
-
-    fn try_step(&mut self, shared: &Shared, below: u64) -> Result<(), StoreError> {
-        shared.journal.closing(self.closed.iter().map(|closed| (closed.trace, closed.mark)))?;
-        if !self.records.is_empty() {
-            append(&shared.history, &self.records)?;
-            self.records.clear();
-            shared.changed.send_modify(|times| *times += 1);
-        }
-        self.closed.clear();
-        shared.journal.stored(below)
-    }
-}
-
-/// Stores records; what can never be stored is left out.
-fn append(history: &History, records: &[OperationRecord]) -> Result<(), StoreError> {
-    let store = history.store();
-    match store.append(records) {
-        Err(StoreError::Unstorable { .. }) => {}
-        other => return other.map(drop),
-    }
-    for record in records {
-        match store.append(std::slice::from_ref(record)) {
-            Err(error @ StoreError::Unstorable { .. }) => say(&error),
-            other => drop(other?),
-        }
-    }
-    Ok(())
-}
-
-/// A server says on standard error what went wrong, as other servers do.
-#[expect(clippy::print_stderr, reason = "it is the server's log")]
-fn say(error: &StoreError) {
-    eprintln!("taximeter: {error}");
-}
-
-/// Reads the journal as an earlier server left it: stores what that one may not have stored, and gives a receiver that
-/// holds all else, with the next mark.
-fn replayed(journal: &Journal, config: &Config) -> Result<(Receiver, u64), ServerError> {
-    let closed = journal.closed().map_err(ServerError::Journal)?;
-    let (stored, closing): (Vec<_>, Vec<_>) = closed.iter().partition(|trace| trace.stored);
-    let as_closed = |traces: &[&JournalTrace]| -> Vec<Closed> {
-        traces.iter().map(|one| Closed::new(one.trace, one.mark)).collect()
-    };
-    let now = Utc::now();
-    if !closing.is_empty() {
-        let first = Receiver::new(config.receiver.clone(), now);
-        first.only(as_closed(&closing));
-        first.done(as_closed(&stored));
-        replay(journal, &first)?;
-        let mut records = first.finish();
-        config.history.price(&mut records);
-        append(&config.history, &records).map_err(ServerError::Replay)?;
-        journal.stored(0).map_err(ServerError::Journal)?;
-    }
-    let receiver = Receiver::new(config.receiver.clone(), now);
-    receiver.done(as_closed(&stored));
-    receiver.done(as_closed(&closing));
-    let next = replay(journal, &receiver)?;
-    Ok((receiver, next))
-}
-
-/// Gives a receiver the whole journal, and gives the next mark.
-fn replay(journal: &Journal, receiver: &Receiver) -> Result<u64, ServerError> {
-    let mut next = 1;
-    let each = |mark, entry: JournalEntry| {
-        next = mark + 1;
-        // What was acknowledged could be read; what can no longer be is of another version.
-        if let Some(address) = address(&entry.kind)
-            && let Ok(decoded) = receiver.decode(address, &entry.body)
-        {
-            receiver.hold(decoded, mark, entry.at);
-        }
-    };
-    journal.replay(each).map_err(ServerError::Journal)?;
-    Ok(next)
-}
-
-/// How the journal names an address: `traces protobuf gzip`.
-fn kind(address: Address) -> String {
-    let signal = address.signal.path().trim_start_matches("/v1/");
-    let format = match address.format {
-        Format::Protobuf => "protobuf",
-        Format::Json => "json",
-    };
-    format!("{signal} {format} {}", address.encoding())
-}
-
-fn address(kind: &str) -> Option<Address> {
-    let mut words = kind.split(' ');
-    let (signal, format, encoding) = (words.next()?, words.next()?, words.next()?);
-    let signal = [Signal::Traces, Signal::Metrics, Signal::Logs]
-        .into_iter()
-        .find(|one| one.path().strip_prefix("/v1/") == Some(signal))?;
-    let format = [Format::Protobuf, Format::Json]
-        .into_iter()
-        .find(|one| one.content_type().ends_with(format))?;
-    Address::of_http(signal, Some(format.content_type()), Some(encoding)).ok()
-}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,0 +1,104 @@
+//! Questions that have one document as their answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use taximeter::Window;
+use taximeter::history::{
+    Advised, Compared, Health, Outlook, OutlookAsk, Report, Selection, Shown, Trend,
+};
+
+use crate::inbox::Receiving;
+use crate::questions::{Filter, QuestionError, Questions};
+
+pub(super) type Answer<D> = Result<Json<D>, QuestionError>;
+pub(super) type Shared = State<Arc<Questions>>;
+/// What an address asks for, or why that is not understood.
+pub(super) type Asked<Q> = Result<Query<Q>, QueryRejection>;
+
+/// What was asked, where it was understood.
+pub(super) fn asked<Q>(query: Asked<Q>) -> Result<Q, QuestionError> {
+    query.map(|Query(query)| query).map_err(|why| QuestionError::Asked(why.body_text()))
+}
+
+pub(super) async fn report(State(questions): Shared, query: Asked<Filter>) -> Answer<Report> {
+    Ok(Json(questions.report(&asked(query)?).await?))
+}
+
+pub(super) async fn operation(State(questions): Shared, Path(id): Path<String>) -> Answer<Shown> {
+    Ok(Json(questions.ask(move |history| history.show(&id)).await?))
+}
+
+pub(super) async fn trend(
+    State(questions): Shared,
+    Path(operation): Path<String>,
+    query: Asked<Filter>,
+) -> Answer<Trend> {
+    let (filter, now) = (asked(query)?, Utc::now());
+    let window = if filter.since.is_empty() { "7d" } else { &filter.since };
+    let window: Window = window.parse().map_err(|why| QuestionError::Asked(format!("{why}")))?;
+    let only = filter.selection(now)?;
+    Ok(Json(questions.ask(move |history| history.trend(&operation, &window, &only, now)).await?))
+}
+
+pub(super) async fn advice(State(questions): Shared, query: Asked<Filter>) -> Answer<Advised> {
+    let (filter, now) = (asked(query)?, Utc::now());
+    let (only, period) = (filter.selection(now)?, filter.period(now)?);
+    Ok(Json(questions.ask(move |history| history.advice(&only, period)).await?))
+}
+
+pub(super) async fn forecast(State(questions): Shared) -> Answer<Outlook> {
+    let ask = OutlookAsk::new(Utc::now());
+    Ok(Json(questions.ask(move |history| history.forecast(&ask)).await?))
+}
+
+/// The two sides of a comparison.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Sides {
+    /// The first side: conditions, a period, or both, such as `llm=openai/gpt-4o,48h..24h`.
+    a: String,
+    /// The second side.
+    b: String,
+}
+
+pub(super) async fn compare(
+    State(questions): Shared,
+    sides: Asked<Sides>,
+    query: Asked<Filter>,
+) -> Answer<Compared> {
+    let (sides, filter, now) = (asked(sides)?, asked(query)?, Utc::now());
+    let (a, b) = (Selection::read(&sides.a, now)?, Selection::read(&sides.b, now)?);
+    let period = filter.period(now)?;
+    Ok(Json(questions.ask(move |history| history.compare(&a, &b, period)).await?))
+}
+
+/// How far the numbers can be trusted, and what was done with what came.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Healthy {
+    #[serde(flatten)]
+    health: Health,
+    /// What was done with what came since this server began; none where it takes nothing.
+    receiver: Option<Receiving>,
+}
+
+pub(super) async fn health(State(questions): Shared, query: Asked<Filter>) -> Answer<Healthy> {
+    let (filter, now) = (asked(query)?, Utc::now());
+    let period = filter.period(now)?;
+    let health = questions.ask(move |history| history.health(period, now)).await?;
+    Ok(Json(Healthy { health, receiver: questions.receiving() }))
+}
+
+pub(super) async fn ready(State(questions): Shared) -> Response {
+    match questions.ask(|history| history.store().stats()).await {
+        Ok(_) => "ready\n".into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}

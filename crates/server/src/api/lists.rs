@@ -1,0 +1,144 @@
+//! Lists: operations and groups, as JSON or as CSV.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
+use serde::{Deserialize, Serialize};
+use taximeter::history::{By, Group, Line, LookedAt, VERSION};
+use taximeter::models::{Money, Name};
+
+use super::answers::{Asked, Shared, asked};
+use crate::questions::{Filter, QuestionError};
+
+/// How a list is to be written.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub(super) struct Format {
+    /// `json` or `csv`. Default: what `Accept` asks for, and JSON where that names neither.
+    format: String,
+}
+
+impl Format {
+    fn is_csv(&self, headers: &HeaderMap) -> Result<bool, QuestionError> {
+        match self.format.as_str() {
+            "csv" => Ok(true),
+            "json" => Ok(false),
+            "" => {
+                let accepted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+                let accepted = accepted.unwrap_or_default();
+                Ok(accepted.contains("text/csv") && !accepted.contains("application/json"))
+            }
+            other => Err(QuestionError::Asked(format!("format={other}: expected json or csv"))),
+        }
+    }
+}
+
+/// Operations, as `taximeter ops --json` gives them.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Operations {
+    taximeter_version: u32,
+    document: &'static str,
+    looked_at: LookedAt,
+    #[serde(rename = "operations")]
+    lines: Vec<Line>,
+}
+
+pub(super) async fn operations(
+    State(questions): Shared,
+    query: Asked<Filter>,
+    format: Asked<Format>,
+    headers: HeaderMap,
+) -> Result<Response, QuestionError> {
+    let (filter, is_csv) = (asked(query)?, asked(format)?.is_csv(&headers)?);
+    let (lines, looked_at) = questions.lines(&filter).await?;
+    if is_csv {
+        return csv("operations", &lines);
+    }
+    let document = "operations";
+    let taximeter_version = VERSION;
+    Ok(Json(Operations { taximeter_version, document, looked_at, lines }).into_response())
+}
+
+/// The numbers of groups.
+#[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Groups {
+    taximeter_version: u32,
+    document: &'static str,
+    by: By,
+    #[serde(rename = "groups")]
+    rows: Vec<Group>,
+}
+
+/// A group as a row: no cell holds more than one number.
+#[derive(Debug, Serialize)]
+struct GroupRow<'g> {
+    key: Option<&'g Name>,
+    start: Option<DateTime<Utc>>,
+    operations: u64,
+    failed: u64,
+    total_cost: Money,
+    mean_cost: Option<Money>,
+    unpriced_calls: u64,
+    input_tokens: u64,
+    cache_read_tokens: u64,
+    output_tokens: u64,
+    p50_seconds: Option<f64>,
+    p95_seconds: Option<f64>,
+}
+
+impl<'g> GroupRow<'g> {
+    fn of(group: &'g Group) -> Self {
+        let took = group.duration_seconds.as_ref();
+        Self {
+            key: group.key.as_ref(),
+            start: group.start,
+            operations: group.count(),
+            failed: group.errors().hits,
+            total_cost: group.total_cost,
+            mean_cost: group.mean_cost(),
+            unpriced_calls: group.unpriced_calls,
+            input_tokens: group.input_tokens,
+            cache_read_tokens: group.cache_read.hits,
+            output_tokens: group.output_tokens,
+            p50_seconds: took.map(|took| took.p50),
+            p95_seconds: took.map(|took| took.p95),
+        }
+    }
+}
+
+pub(super) async fn groups(
+    State(questions): Shared,
+    query: Asked<Filter>,
+    format: Asked<Format>,
+    headers: HeaderMap,
+) -> Result<Response, QuestionError> {
+    let (filter, is_csv) = (asked(query)?, asked(format)?.is_csv(&headers)?);
+    let by: By = if filter.by.is_empty() { "operation" } else { &filter.by }.parse()?;
+    let period = filter.period(Utc::now())?;
+    let of = by.clone();
+    let rows = questions.ask(move |history| history.groups(&of, period)).await?;
+    if is_csv {
+        return csv("groups", &rows.iter().map(GroupRow::of).collect::<Vec<_>>());
+    }
+    let document = "groups";
+    Ok(Json(Groups { taximeter_version: VERSION, document, by, rows }).into_response())
+}
+
+/// Rows as CSV by RFC 4180, with the names of the columns first where there is a row.
+fn csv(name: &'static str, rows: &[impl Serialize]) -> Result<Response, QuestionError> {
+    let failed = |why: String| QuestionError::Asked(format!("writing {name} as CSV: {why}"));
+    let mut table = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        table.serialize(row).map_err(|why| failed(why.to_string()))?;
+    }
+    let text = table.into_inner().map_err(|why| failed(why.to_string()))?;
+    let file = format!("attachment; filename=\"taximeter-{name}.csv\"");
+    let kind = "text/csv; charset=utf-8; header=present".to_owned();
+    Ok(([(CONTENT_TYPE, kind), (CONTENT_DISPOSITION, file)], text).into_response())
+}

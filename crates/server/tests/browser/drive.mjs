@@ -1,0 +1,145 @@
+// Clicks through every page of a running server, as a person would: light and dark, on a desk and on a phone.
+//
+//   node drive.mjs http://127.0.0.1:4319 http://127.0.0.1:4318 PATH-OF-CHROMIUM [FOLDER-FOR-SCREENSHOTS]
+//
+// The modules playwright-core and axe-core are looked for in TAXIMETER_NODE_MODULES. What is wrong is printed, a line
+// each, and ends the program with 1.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const [page, otlp, chromium, screenshots] = process.argv.slice(2);
+const modules = createRequire(join(process.env.TAXIMETER_NODE_MODULES, "none.js"));
+const axe = readFileSync(modules.resolve("axe-core/axe.min.js"), "utf8");
+
+const LOOKS = [
+  { name: "wide-light", colorScheme: "light", viewport: { width: 1280, height: 900 } },
+  { name: "wide-dark", colorScheme: "dark", viewport: { width: 1280, height: 900 } },
+  { name: "phone-light", colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true },
+  { name: "phone-dark", colorScheme: "dark", viewport: { width: 390, height: 844 }, hasTouch: true },
+];
+// So many pages are visited with each look.
+const MOST = 60;
+
+const wrong = [];
+const say = (what) => wrong.push(what);
+
+// Listens to all that a browser complains about.
+async function listened(browser, look) {
+  const context = await browser.newContext({ ...look, locale: "en-GB", timezoneId: "UTC" });
+  await context.addInitScript(() => {
+    addEventListener("securitypolicyviolation", (event) =>
+      console.error(`policy: ${event.violatedDirective} by ${event.blockedURI || event.sourceFile}`));
+  });
+  const tab = await context.newPage();
+  const at = () => `${look.name} ${new URL(tab.url()).pathname}`;
+  tab.on("console", (message) => {
+    if (message.type() === "error") say(`${at()}: console: ${message.text()}`);
+  });
+  tab.on("pageerror", (error) => say(`${at()}: error: ${error.message}`));
+  tab.on("response", (response) => {
+    if (response.status() >= 400) say(`${at()}: ${response.url()} is ${response.status()}`);
+    if (!response.url().startsWith(page)) say(`${at()}: asks elsewhere: ${response.url()}`);
+  });
+  return { context, tab, at };
+}
+
+// What every page has, and what the audit of accessibility says of it.
+async function looked(tab, at) {
+  await tab.waitForFunction(() => document.readyState === "complete");
+  if (await tab.locator("main h1").count() !== 1) say(`${at()}: it has no title of its own`);
+  const over = await tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (over > 1) say(`${at()}: it is ${over} pixels too wide`);
+  await tab.evaluate(axe);
+  const found = await tab.evaluate(() =>
+    axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], resultTypes: ["violations"] }));
+  for (const { id, impact, help, nodes } of found.violations) {
+    if (!["serious", "critical"].includes(impact)) continue;
+    const first = nodes[0];
+    say(`${at()}: ${impact}: ${id}: ${help}; ${nodes.length} times, first ${first.target}: ${first.html.slice(0, 160)}`
+      + ` ${(first.any[0] ?? first.all[0] ?? first.none[0])?.message ?? ""}`);
+  }
+}
+
+// Links of one kind lead to pages of one kind: two operations are enough.
+function kind(address) {
+  const { pathname, searchParams } = new URL(address);
+  return pathname.replace(/[0-9a-f-]{36}/, "ID") + "?" + [...searchParams.keys()].sort();
+}
+
+async function clickedThrough(browser, look) {
+  const { context, tab, at } = await listened(browser, look);
+  await tab.goto(page);
+  const kinds = new Map();
+  const next = [];
+  const gather = async () => {
+    for (const address of await tab.locator("a[href]").evaluateAll((links) => links.map((link) => link.href))) {
+      const of = address.startsWith(page) ? kind(address) : null;
+      if (of === null || /\/api\/|\/assets\/|\/metrics|format=csv/.test(address) || (kinds.get(of) ?? 0) >= 2) continue;
+      if (!next.includes(address)) {
+        kinds.set(of, (kinds.get(of) ?? 0) + 1);
+        next.push(address);
+      }
+    }
+  };
+  await looked(tab, at);
+  await gather();
+  // The navigation by clicks, from wherever the last one led.
+  const names = await tab.locator("nav a").allInnerTexts();
+  if (names.length < 5) say(`${at()}: the navigation has ${names.length} links`);
+  for (let place = 0; place < names.length; place++) {
+    await tab.locator("nav a").nth(place).click();
+    await looked(tab, at);
+    await gather();
+    if (screenshots) {
+      const name = new URL(tab.url()).pathname.replaceAll("/", "-").replace(/^-$/, "-overview");
+      await tab.screenshot({ path: join(screenshots, `${look.name}${name}.png`), fullPage: true });
+    }
+  }
+  // By the keyboard alone, something is reached.
+  await tab.keyboard.press("Tab");
+  if (await tab.evaluate(() => document.activeElement === document.body)) say(`${at()}: nothing is reached by Tab`);
+  let visited = 0;
+  for (; visited < next.length && visited < MOST; visited++) {
+    await tab.goto(next[visited]);
+    await looked(tab, at);
+    await gather();
+  }
+  await context.close();
+  return names.length + visited;
+}
+
+// What arrives is on the page that is open, without anybody asking for it.
+async function live(browser) {
+  const { context, tab, at } = await listened(browser, { ...LOOKS[0], name: "live" });
+  await tab.goto(page + "/?since=1h");
+  const before = await tab.locator("main").innerText();
+  const now = BigInt(Date.now()) * 1000000n;
+  const text = (key, value) => ({ key, value: { stringValue: value } });
+  const span = {
+    traceId: "f".repeat(32), spanId: "f".repeat(16), name: "live", startTimeUnixNano: `${now - 1000000000n}`,
+    endTimeUnixNano: `${now}`,
+    attributes: [text("gen_ai.operation.name", "chat"), text("gen_ai.request.model", "gpt-4o"),
+      { key: "gen_ai.usage.input_tokens", value: { intValue: "70000" } }],
+  };
+  const body = JSON.stringify({ resourceSpans: [{ scopeSpans: [{ spans: [span] }] }] });
+  const sent = await fetch(otlp + "/v1/traces", { method: "POST", headers: { "content-type": "application/json" }, body });
+  if (sent.status !== 200) say(`telemetry is answered with ${sent.status}`);
+  await tab
+    .waitForFunction((before) => document.querySelector("main")?.innerText !== before, before, { timeout: 60000 })
+    .catch(() => say(`${at()}: what arrives does not appear`));
+  await context.close();
+}
+
+const { chromium: engine } = modules("playwright-core");
+const browser = await engine.launch({ executablePath: chromium, args: ["--no-sandbox", "--disable-gpu"] });
+let pages = 0;
+try {
+  for (const look of LOOKS) pages += await clickedThrough(browser, look);
+  await live(browser);
+} finally {
+  await browser.close();
+}
+console.log(`${pages} pages were looked at`);
+for (const what of new Set(wrong)) console.log(what);
+process.exit(wrong.length ? 1 : 0);
