@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use clap::Args;
 use taximeter::store::Durability;
@@ -47,6 +48,7 @@ pub(crate) fn run(
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
+    allow_open_files();
     let config = config(arguments, context)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -72,6 +74,7 @@ fn config(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Er
     };
     let mut config = Config::new(history);
     config.journal = journal;
+    config.sqlite = Some(Arc::new(context.sqlite()?));
     config.page = SocketAddr::new(arguments.listen, arguments.port);
     config.otlp =
         arguments.otlp.iter().map(|port| SocketAddr::new(arguments.listen, *port)).collect();
@@ -80,6 +83,23 @@ fn config(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Er
     config.durability = if arguments.fsync { Durability::Fsync } else { Durability::Os };
     Ok(config)
 }
+
+/// As many open files as this process may have: each connection is one, and what is usual is fewer than it takes to serve
+/// beside a thousand clients that are slow.
+#[cfg(unix)]
+fn allow_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX).min(65_536);
+    if limit.current.is_some_and(|current| current < most) {
+        limit.current = Some(most);
+        // Where it may not be raised, fewer are served at a time.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+}
+
+#[cfg(not(unix))]
+fn allow_open_files() {}
 
 /// Waits until the process is told to end.
 #[cfg(unix)]

@@ -9,4 +9,5 @@ mod looks;
 mod losses;
 mod read_only;
 mod room;
+mod served;
 mod settings;
