@@ -12,6 +12,7 @@ use taximeter::store::Level;
 use taximeter::{Name, Rate, StoreError};
 
 use crate::amount::Measured;
+use crate::evidence::Evidence;
 use crate::judge::{Place, Seen};
 use crate::rule::{Baseline, Kind, Limit, Rule, Side, in_words};
 use crate::{Amount, BudgetState, Quantity, Rules, Unit};
@@ -68,7 +69,7 @@ pub(crate) fn ask(
                     || state.key.as_ref().is_some_and(|key| rule.keys.contains(key))
             };
             let states = found.states.iter().filter(is_meant);
-            let seen = states.map(|state| forecast(state, limit)).collect();
+            let seen = states.map(|state| forecast(state, limit, at)).collect();
             return Ok(Asked { seen, overflow: found.more });
         }
         Kind::BurnRate { objective, windows } => {
@@ -411,12 +412,12 @@ impl Asking<'_> {
         text: String,
     ) -> Seen {
         let Measured { value, of, at_least } = *measured;
-        let look = self.look(key);
-        Seen { key: key.cloned(), place, value, limit, unit, of, at_least, text, look }
+        let evidence = Some(self.evidence(key));
+        Seen { key: key.cloned(), place, value, limit, unit, of, at_least, text, evidence }
     }
 
-    /// The command that shows the operations behind it.
-    fn look(&self, key: Option<&Name>) -> String {
+    /// The operations behind it.
+    fn evidence(&self, key: Option<&Name>) -> Evidence {
         let window = match &self.rule.kind {
             Kind::Threshold { window, .. }
             | Kind::Change { window, .. }
@@ -425,53 +426,17 @@ impl Asking<'_> {
             Kind::Forecast { .. } => TimeDelta::days(1),
             Kind::BurnRate { .. } => TimeDelta::hours(1),
         };
-        let (since, until) = (self.at - window, self.at);
-        let time = |at: DateTime<Utc>| at.format("%FT%H:%MZ").to_string();
-        let period = format!("{} --until {}", time(since), time(until));
-        let failed = match &self.rule.kind {
+        let of_failures = match &self.rule.kind {
             Kind::Threshold { quantity, .. } | Kind::Change { quantity, .. } => {
-                matches!(quantity, Quantity::ErrorRate | Quantity::ToolErrorRate)
+                *quantity == Quantity::ErrorRate
             }
             Kind::BurnRate { .. } => true,
             _ => false,
         };
-        look(&self.rule.by, key, &period, failed)
+        // An operation may be well all the same where one of its calls failed.
+        let calls = matches!(self.rule.by, Dimension::Tool | Dimension::Llm | Dimension::Provider);
+        Evidence::new(&self.rule.by, key, self.at - window, self.at, of_failures && !calls)
     }
-}
-
-/// `taximeter ops` with the options that mean a group, a period, and those that failed.
-pub(crate) fn look(by: &Dimension, key: Option<&Name>, period: &str, failed: bool) -> String {
-    let mut command = format!("taximeter ops --since {period}");
-    if let Some(key) = key {
-        let option = match by {
-            Dimension::Operation => "--operation",
-            Dimension::Component => "--component",
-            Dimension::Tool => "--tool",
-            Dimension::Provider => "--provider",
-            Dimension::Llm => "--llm",
-            Dimension::User => "--user",
-            Dimension::Session => "--session",
-            _ => "--tag",
-        };
-        let value = match by {
-            Dimension::Tag(tag) => format!("{tag}={key}"),
-            _ => key.to_string(),
-        };
-        command = format!("{command} {option} {}", quoted(&value));
-    }
-    if failed && !matches!(by, Dimension::Tool | Dimension::Llm | Dimension::Provider) {
-        command.push_str(" --failed");
-    }
-    command
-}
-
-/// A text that a shell takes for one word, whatever is in it.
-fn quoted(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=@".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn place(value: Amount, limit: &Limit) -> Place {
@@ -492,13 +457,12 @@ fn side_in_words(side: Side) -> &'static str {
 }
 
 /// Whether a budget will be gone before its period ends.
-fn forecast(state: &BudgetState, limit: &Limit) -> Seen {
+fn forecast(state: &BudgetState, limit: &Limit, at: DateTime<Utc>) -> Seen {
     let probability = state.probability();
     let place = match probability {
         Some(probability) => place(Amount::Number(probability), limit),
         None => Place::Unknown,
     };
-    let period = state.since.format("%F").to_string();
     Seen {
         key: state.key.clone(),
         place,
@@ -508,6 +472,6 @@ fn forecast(state: &BudgetState, limit: &Limit) -> Seen {
         of: state.spent.coverage.calls,
         at_least: !state.spent.coverage.is_complete(),
         text: state.in_words(),
-        look: look(&state.by, state.key.as_ref(), &period, false),
+        evidence: Some(Evidence::new(&state.by, state.key.as_ref(), state.since, at, false)),
     }
 }

@@ -9,9 +9,11 @@ use taximeter::{Name, StoreError};
 use thiserror::Error;
 
 use crate::ask::ask;
+use crate::event::look;
+use crate::evidence::Evidence;
 use crate::judge::{Place, State, Step};
 use crate::watch::{minute, unknown};
-use crate::{Amount, Rule, Rules, Unit};
+use crate::{Amount, Kind, Rule, Rules, Unit};
 
 /// What a rule would have done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -68,6 +70,8 @@ pub struct Fired {
     pub text: String,
     /// The command that shows the operations behind it.
     pub look: String,
+    /// The same for a program; none where nothing is known.
+    pub evidence: Option<Evidence>,
 }
 
 /// How often and how long a group would have fired.
@@ -101,7 +105,7 @@ pub enum BacktestError {
     Store(#[from] StoreError),
 }
 
-/// More looks than this are not made.
+/// More looks than this are not made; of anomalies and forecasts, a tenth.
 const MOST_LOOKS: i64 = 10_000;
 /// So many are told one by one.
 const MOST_FIRED: usize = 1_000;
@@ -211,7 +215,12 @@ pub fn backtest(
 fn step(rule: &Rule, period: TimeDelta) -> TimeDelta {
     let own = rule.every.num_seconds().max(60);
     let looks = period.num_seconds() / own;
-    let times = (looks + MOST_LOOKS - 1) / MOST_LOOKS;
+    // What goes through weeks of the past at each look is looked at less often.
+    let most = match rule.kind {
+        Kind::Anomaly { .. } | Kind::Forecast { .. } => MOST_LOOKS / 10,
+        _ => MOST_LOOKS,
+    };
+    let times = (looks + most - 1) / most;
     TimeDelta::seconds(own * times.max(1))
 }
 
@@ -258,7 +267,8 @@ impl Past<'_> {
                         value: one.value,
                         unit: one.unit,
                         text: one.text,
-                        look: one.look,
+                        look: look(one.evidence.as_ref()),
+                        evidence: one.evidence,
                     });
                 }
             }

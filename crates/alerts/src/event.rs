@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use taximeter::Name;
 
+use crate::evidence::Evidence;
 use crate::judge::{Firing, Seen};
 use crate::rule::{Rule, Severity};
 use crate::sign;
@@ -65,6 +66,8 @@ pub struct Event {
     pub text: String,
     /// The command that shows the operations behind it.
     pub look: String,
+    /// The same for a program; none where nothing is known.
+    pub evidence: Option<Evidence>,
 }
 
 impl Event {
@@ -101,7 +104,8 @@ impl Event {
             of: seen.of,
             at_least: seen.at_least,
             text: seen.text.clone(),
-            look: seen.look.clone(),
+            look: look(seen.evidence.as_ref()),
+            evidence: seen.evidence.clone(),
         }
     }
 
@@ -127,7 +131,8 @@ impl Event {
             of: 0,
             at_least: false,
             text: "This is a test: nothing is wrong.".into(),
-            look: "taximeter alerts status".into(),
+            look: look(None),
+            evidence: None,
         }
     }
 
@@ -138,4 +143,9 @@ impl Event {
             None => self.rule.to_string(),
         }
     }
+}
+
+/// The command that shows more.
+pub(crate) fn look(evidence: Option<&Evidence>) -> String {
+    evidence.map_or_else(|| "taximeter alerts status".into(), ToString::to_string)
 }

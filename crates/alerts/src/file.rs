@@ -148,35 +148,69 @@ impl FromStr for Rules {
     /// # Errors
     /// As for [`load`](Rules::load).
     fn from_str(text: &str) -> Result<Self, RulesError> {
+        let (written, wrong) = Written::read(text)?;
+        let mut receivers = Vec::new();
+        for one in written.receiver {
+            let at = one.span().start;
+            receivers.push(one.into_inner().read().map_err(|why| wrong(at, why))?);
+        }
+        Self { receivers, ..Self::default() }.with(text, written.budget, written.rule)
+    }
+}
+
+impl Rules {
+    /// Rules as text, which may name budgets and receivers of these: so that a rule is tried before it stands in the file.
+    /// They have no receivers of their own, and so nothing of the environment is read for them.
+    ///
+    /// # Errors
+    /// As for [`load`](Rules::load), and where a receiver stands there.
+    pub fn and_of(&self, text: &str) -> Result<Self, RulesError> {
+        let (written, wrong) = Written::read(text)?;
+        if let Some(one) = written.receiver.first() {
+            return Err(wrong(one.span().start, "receivers are read from the file alone".into()));
+        }
+        let (budgets, receivers) = (self.budgets.clone(), self.receivers.clone());
+        let none = Self { budgets, receivers, ..Self::default() };
+        none.with(text, written.budget, written.rule)
+    }
+
+    fn with(
+        mut self,
+        text: &str,
+        budgets: Vec<toml::Spanned<WrittenBudget>>,
+        rules: Vec<toml::Spanned<WrittenRule>>,
+    ) -> Result<Self, RulesError> {
+        for one in budgets {
+            let at = one.span().start;
+            let plan = one.into_inner().read().map_err(|why| wrong(text, at, why))?;
+            self.budgets.push(plan);
+        }
+        for one in rules {
+            let at = one.span().start;
+            let name = one.get_ref().name.clone();
+            let in_it = |why| wrong(text, at, format!("rule {name:?}: {why}"));
+            let rule = one.into_inner().read(line(text, at)).map_err(in_it)?;
+            self.check(&rule).map_err(in_it)?;
+            self.rules.push(rule);
+        }
+        self.check_names().map_err(|why| wrong(text, 0, why))?;
+        Ok(self)
+    }
+}
+
+impl Written {
+    /// The file as it is written, and how to say what is wrong at a place in it.
+    fn read(
+        text: &str,
+    ) -> Result<(Self, impl Fn(usize, String) -> RulesError + use<'_>), RulesError> {
         let refused = |error: TomlError| {
             let at = error.span().unwrap_or_default().start;
             wrong(text, at, error.message().to_owned())
         };
         let mut document = DeTable::parse(text).map_err(refused)?;
         document.get_mut().iter_mut().for_each(|(_, value)| keep_text(value.get_mut()));
-        let written = Written::deserialize(Deserializer::from(document)).map_err(refused)?;
-        let mut rules = Self::default();
-        for one in written.budget {
-            let at = one.span().start;
-            let plan = one.into_inner().read().map_err(|why| wrong(text, at, why))?;
-            rules.budgets.push(plan);
-        }
-        for one in written.receiver {
-            let at = one.span().start;
-            let receiver = one.into_inner().read().map_err(|why| wrong(text, at, why))?;
-            rules.receivers.push(receiver);
-        }
-        for one in written.rule {
-            let at = one.span().start;
-            let line = line(text, at);
-            let name = one.get_ref().name.clone();
-            let rule = one.into_inner().read(line);
-            let rule = rule.map_err(|why| wrong(text, at, format!("rule {name:?}: {why}")))?;
-            rules.check(&rule).map_err(|why| wrong(text, at, format!("rule {name:?}: {why}")))?;
-            rules.rules.push(rule);
-        }
-        rules.check_names().map_err(|why| wrong(text, 0, why))?;
-        Ok(rules)
+        let written = Self::deserialize(Deserializer::from(document)).map_err(refused)?;
+        Ok((written, move |at, why| wrong(text, at, why)))
     }
 }
 

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use taximeter::Name;
 
+use crate::evidence::Evidence;
 use crate::rule::{Missing, Rule};
 use crate::{Amount, Unit};
 
@@ -41,8 +42,8 @@ pub struct Seen {
     pub at_least: bool,
     /// It in words.
     pub text: String,
-    /// The command that shows the operations behind it.
-    pub look: String,
+    /// The operations behind it; none where nothing is known.
+    pub evidence: Option<Evidence>,
 }
 
 /// That something fires.

@@ -202,6 +202,8 @@ pub(crate) struct Ledger {
     path: Option<PathBuf>,
     written: Vec<u8>,
     pub(crate) kept: Kept,
+    /// Why it could not be written, where it could not.
+    pub(crate) trouble: Option<String>,
 }
 
 impl Ledger {
@@ -211,7 +213,12 @@ impl Ledger {
     /// Where it cannot be read, is damaged, or of a newer version.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, LedgerError> {
         let Some(path) = path else {
-            return Ok(Self { path: None, written: Vec::new(), kept: Kept::default() });
+            return Ok(Self {
+                path: None,
+                written: Vec::new(),
+                kept: Kept::default(),
+                trouble: None,
+            });
         };
         let written = match fs::read(path) {
             Ok(written) => written,
@@ -231,7 +238,7 @@ impl Ledger {
             }
             kept
         };
-        Ok(Self { path: Some(path.to_owned()), written, kept })
+        Ok(Self { path: Some(path.to_owned()), written, kept, trouble: None })
     }
 
     /// Writes what has changed; a kill leaves the file from before, or the new one.
@@ -239,6 +246,12 @@ impl Ledger {
     /// # Errors
     /// Where it cannot be written; then the next one has the same and more.
     pub(crate) fn save(&mut self) -> Result<(), LedgerError> {
+        let saved = self.write();
+        self.trouble = saved.as_ref().err().map(ToString::to_string);
+        saved
+    }
+
+    fn write(&mut self) -> Result<(), LedgerError> {
         let Some(path) = &self.path else { return Ok(()) };
         let failed = failed("writing", path);
         let written = serde_json::to_vec_pretty(&self.kept).map_err(|why| failed(why.into()))?;

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use taximeter::Name;
 
+use crate::evidence::Evidence;
 use crate::judge::Seen;
 use crate::ledger::Delivery;
 use crate::rule::Severity;
@@ -20,6 +21,8 @@ pub struct Overview {
     pub firing: Vec<FiringNow>,
     /// Every rule, in the order of the file.
     pub rules: Vec<RuleNow>,
+    /// Why what is known could not be written down, where it could not.
+    pub error: Option<String>,
     /// Letters that wait for a receiver.
     pub waiting: usize,
     /// Letters that were refused, given up or dropped.
@@ -48,6 +51,8 @@ pub struct FiringNow {
     pub text: String,
     /// The command that shows the operations behind it.
     pub look: String,
+    /// The same for a program; none where nothing is known.
+    pub evidence: Option<Evidence>,
 }
 
 /// A rule, with what was last seen.

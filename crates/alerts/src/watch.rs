@@ -11,7 +11,7 @@ use taximeter::{Name, StoreError};
 use thiserror::Error;
 
 use crate::ask::{Asked, ask};
-use crate::event::Event;
+use crate::event::{Event, look};
 use crate::judge::{Firing, Seen, Step};
 use crate::ledger::{Fate, Ledger, LedgerError, Letter};
 use crate::overview::{FiringNow, Overview, RuleNow};
@@ -148,6 +148,21 @@ impl Alerts {
     /// Where what changed could not be written down, or a rule could not be looked at; all others were.
     pub fn evaluate(&self, now: DateTime<Utc>) -> Result<usize, AlertsError> {
         let at = minute(now - SETTLES);
+        let (found, first_error) = self.look_at(at);
+        let letters = self.go_on(&found, at, now)?;
+        first_error.map_or(Ok(letters), |error| Err(error.into()))
+    }
+
+    /// Looks at every rule and remembers what is seen; no state goes on, nothing is written, nobody is told.
+    ///
+    /// # Errors
+    /// Where a rule could not be looked at; all others were.
+    pub fn look(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.look_at(minute(now - SETTLES)).1.map_or(Ok(()), Err)
+    }
+
+    /// What each rule sees whose time has come, and the first error.
+    fn look_at(&self, at: DateTime<Utc>) -> (Vec<(&Rule, Vec<Seen>)>, Option<StoreError>) {
         let mut first_error = None;
         let mut found = Vec::new();
         for rule in self.rules.rules.iter().filter(|rule| self.is_due(rule, at)) {
@@ -168,8 +183,7 @@ impl Alerts {
                 }
             }
         }
-        let letters = self.go_on(&found, at, now)?;
-        first_error.map_or(Ok(letters), |error| Err(error.into()))
+        (found, first_error)
     }
 
     fn is_due(&self, rule: &Rule, at: DateTime<Utc>) -> bool {
@@ -408,7 +422,8 @@ impl Alerts {
             fired_at: firing.fired_at,
             told: firing.told,
             text: seen.text,
-            look: seen.look,
+            look: look(seen.evidence.as_ref()),
+            evidence: seen.evidence,
         });
         let mut firing: Vec<_> = firing.collect();
         firing.sort_by_key(|one| (std::cmp::Reverse(one.severity), one.fired_at));
@@ -435,6 +450,7 @@ impl Alerts {
             document: "alerts",
             firing,
             rules: rules.collect(),
+            error: ledger.trouble.clone(),
             waiting: ledger.kept.outbox.len(),
             lost: ledger.kept.lost,
             log: ledger.kept.log.iter().rev().cloned().collect(),
@@ -467,7 +483,7 @@ pub(crate) fn unknown(key: Option<Name>) -> Seen {
         of: 0,
         at_least: false,
         text: "nothing is known of it".into(),
-        look: "taximeter alerts status".into(),
+        evidence: None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod counter;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
 use taximeter_analysis::Dimension;
