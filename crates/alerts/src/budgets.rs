@@ -81,6 +81,14 @@ impl BudgetState {
         format!("{least}{spent} of {amount} spent in this {}{without}{ends}", self.per)
     }
 
+    /// What is left, or how much more was spent, in words.
+    pub fn left_in_words(&self) -> String {
+        if self.is_over() {
+            return format!("over by {}", money(-self.left));
+        }
+        format!("left: {}", money(self.left))
+    }
+
     /// Whether it lasts.
     fn end_in_words(&self) -> String {
         let day = |at: DateTime<Utc>| match self.per {

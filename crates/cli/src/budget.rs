@@ -77,7 +77,7 @@ fn draw(screen: &mut Screen, all: &Budgets) {
         screen.lines(&format!("{:>6.1} % {}", state.share() * 100.0, bar(state.share(), room)));
         let tone = if state.is_over() { Tone::Bad } else { Tone::Plain };
         screen.say_so(&state.in_words(), tone);
-        screen.say(&format!("left: {}", taximeter::report::money(state.left)));
+        screen.say(&state.left_in_words());
     }
     if all.more > 0 {
         screen.say(&format!("{} more groups have spent less.", all.more));

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use taximeter::report::{count, counted, money};
+use taximeter::report::{count, counted};
 use taximeter_alerts::{
     Backtest, BudgetState, Delivery, Evidence, Fate, FiringNow, Overview, Rule, RuleNow, Rules,
     Status,
@@ -108,7 +108,7 @@ fn budget(state: &BudgetState) -> Markup {
             }
             progress max="1" value=(format!("{:.4}", share.clamp(0.0, 1.0)))
                 aria-label=(format!("spent of the budget {}", state.budget)) { (format!("{:.1} %", share * 100.0)) }
-            p.note { (state.in_words()) " · left: " (money(state.left)) }
+            p.note { (state.in_words()) " · " (state.left_in_words()) }
         }
     }
 }
