@@ -1,5 +1,6 @@
 //! Whether a promise to users is kept, how much of what may go wrong is used up, and how fast it goes.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -56,6 +57,47 @@ impl Objective {
     /// The part that is to be good, 0 to 1.
     pub fn target(&self) -> f64 {
         self.target
+    }
+
+    /// How fast what may go wrong is used up by those of which so many were good: 1 is the pace at which it lasts for just
+    /// the period. None of none.
+    pub fn pace(&self, good: Rate) -> Option<f64> {
+        good.complement().fraction().map(|bad| bad / (1.0 - self.target))
+    }
+
+    /// How fast it goes in each pair of windows, of rates that somebody else has counted: `good_of_last` gives those that
+    /// were good of the last so many seconds.
+    ///
+    /// ```
+    /// use std::convert::Infallible;
+    /// use taximeter_analysis::Objective;
+    /// use taximeter_models::Rate;
+    ///
+    /// let objective = Objective::new(0.99)?;
+    /// // Every fifth has failed for hours: twenty times the pace.
+    /// let Ok(burns) = objective.burns(|_| Ok::<_, Infallible>(Rate { hits: 80, of: 100 }));
+    /// assert!(burns[0].alarms() && burns[0].over_long.unwrap() > 19.9);
+    /// assert!(objective.burns(|_| Err("no store")).is_err());
+    /// # Ok::<(), taximeter_analysis::ObjectiveError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where the rates cannot be told.
+    pub fn burns<E>(
+        &self,
+        mut good_of_last: impl FnMut(Duration) -> Result<Rate, E>,
+    ) -> Result<Vec<Burn>, E> {
+        let mut pace = |length| Ok(self.pace(good_of_last(seconds(length))?));
+        let burn = |(long, short, limit)| {
+            Ok(Burn {
+                long_seconds: long,
+                short_seconds: short,
+                over_long: pace(long)?,
+                over_short: pace(short)?,
+                limit,
+            })
+        };
+        BURNS.into_iter().map(burn).collect()
     }
 
     fn is_good(&self, operation: &OperationRecord) -> bool {
@@ -140,29 +182,28 @@ pub fn kept<'a>(
     now: DateTime<Utc>,
 ) -> Kept {
     let mut windows = vec![(start(now, period), Rate::default())];
-    for (long, short, _) in BURNS {
-        for seconds in [long, short] {
-            windows.push((start(now, Duration::from_secs(seconds)), Rate::default()));
-        }
-    }
+    let lengths = BURNS.into_iter().flat_map(|(long, short, _)| [long, short]);
+    windows.extend(lengths.map(|length| (start(now, seconds(length)), Rate::default())));
     for operation in operations {
         let ended = operation.ended_at();
         let holding = windows.iter_mut().filter(|(from, _)| *from <= ended && ended <= now);
         holding.for_each(|(_, rate)| rate.record(objective.is_good(operation)));
     }
-    let pace = |rate: Rate| rate.complement().fraction().map(|bad| bad / (1.0 - objective.target));
-    let burn = |(number, (long, short, limit)): (usize, (u64, u64, f64))| Burn {
-        long_seconds: long,
-        short_seconds: short,
-        over_long: pace(windows[1 + 2 * number].1),
-        over_short: pace(windows[2 + 2 * number].1),
-        limit,
+    let of_last = |length| {
+        let from = start(now, length);
+        let rate = windows[1..].iter().find(|(start, _)| *start == from).map(|(_, rate)| *rate);
+        Ok::<_, Infallible>(rate.unwrap_or_default())
     };
+    let Ok(burns) = objective.burns(of_last);
     Kept {
         good: windows[0].1,
-        budget_left: pace(windows[0].1).map(|pace| 1.0 - pace),
-        burns: BURNS.into_iter().enumerate().map(burn).collect(),
+        budget_left: objective.pace(windows[0].1).map(|pace| 1.0 - pace),
+        burns,
     }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 fn start(now: DateTime<Utc>, window: Duration) -> DateTime<Utc> {

@@ -6,6 +6,7 @@
 //! | `taximeter ops`, `show` | single operations: the slowest, dearest, failed ones; one of them taken apart |
 //! | `taximeter trend`, `compare`, `gate` | since when and why it is slower; two periods, versions or LLMs; a verdict for CI |
 //! | `taximeter bottlenecks`, `advise`, `forecast` | what stands out, what to do and what it saves, what comes |
+//! | `taximeter alerts`, `budget` | what the rules see and would have done; what is left of each budget |
 //! | `taximeter top` | all of that as it happens |
 //! | `taximeter serve` | a page for the browser, an API, and telemetry of any language taken in |
 //! | `taximeter import`, `export`, `sql`, `store` | what is in the store, in and out, and whether it is sound |
@@ -23,8 +24,10 @@
 //! | 6 | a gate is inconclusive: too few operations to tell |
 
 mod advise;
+mod alerts;
 mod batch;
 mod book;
+mod budget;
 mod compare;
 mod context;
 mod doctor;
@@ -111,6 +114,10 @@ enum Command {
     Advise(Box<advise::Arguments>),
     /// Says what the next days or hours will cost, with a range, and when a budget is gone
     Forecast(forecast::Arguments),
+    /// Shows what is spent of each budget, what is left, and when it will be gone
+    Budget(budget::Arguments),
+    /// Says what the alert rules see, and what they would have done
+    Alerts(Box<alerts::Arguments>),
     /// Compares two periods, versions, LLMs or whatever else side by side
     Compare(Box<compare::Arguments>),
     /// Says whether operations are slower, dearer or fail more often than a baseline, for CI
@@ -239,6 +246,8 @@ fn run_command(
         Command::Bottlenecks(arguments) => advise::bottlenecks(arguments, &context, output),
         Command::Advise(arguments) => advise::advise(arguments, &context, output),
         Command::Forecast(arguments) => forecast::run(arguments, &context, output),
+        Command::Budget(arguments) => budget::run(arguments, &context, output),
+        Command::Alerts(arguments) => alerts::run(arguments, &context, output),
         Command::Compare(arguments) => compare::run(arguments, &context, output),
         Command::Gate(arguments) => gate::run(arguments, &context, output),
         Command::Top(arguments) => top::run(arguments, &context, output),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use taximeter::store::Durability;
-use taximeter_server::{Config, Server};
+use taximeter_server::{AlertsConfig, Config, Server};
 
 use crate::Ended;
+use crate::alerts::{RulesFile, state};
 use crate::context::Context;
 
 #[derive(Args)]
@@ -38,6 +39,8 @@ pub(crate) struct Arguments {
     /// A further name under which the server is known
     #[arg(long, value_name = "NAME")]
     host: Vec<String>,
+    #[command(flatten)]
+    rules: RulesFile,
     /// Acknowledge telemetry once it outlives a loss of power, and not only the end of the process
     #[arg(long)]
     fsync: bool,
@@ -66,15 +69,20 @@ pub(crate) fn run(
 }
 
 fn config(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Error>> {
-    let (history, journal) = if arguments.read_only {
-        (context.history()?, None)
+    let (history, path) = if arguments.read_only {
+        (context.history()?, context.sqlite()?.path().to_owned())
     } else {
-        let (history, path) = context.writable(true)?;
-        (history, Some(path.with_extension("journal.db")))
+        context.writable(true)?
     };
     let mut config = Config::new(history);
-    config.journal = journal;
+    config.journal = (!arguments.read_only).then(|| path.with_extension("journal.db"));
     config.sqlite = Some(Arc::new(context.sqlite()?));
+    config.alerts = arguments.rules.load_if_any()?.map(|rules| {
+        let mut alerts = AlertsConfig::new(rules);
+        alerts.state = Some(state(&path));
+        alerts.watch = !arguments.read_only;
+        alerts
+    });
     config.page = SocketAddr::new(arguments.listen, arguments.port);
     config.otlp =
         arguments.otlp.iter().map(|port| SocketAddr::new(arguments.listen, *port)).collect();

@@ -9,6 +9,8 @@ use taximeter::history::History;
 use taximeter::otlp_in::Settings;
 use taximeter::store::{Durability, SqliteStore};
 
+use crate::AlertsConfig;
+
 /// How a server is set up. What is asked for is the history that it serves; all else has defaults that are safe.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -31,6 +33,8 @@ pub struct Config {
     /// Further names under which the server is known, such as `meter.example.com`. Requests to other names than these,
     /// `localhost` and its own address are refused. Default: none.
     pub hosts: Vec<String>,
+    /// Alerts and budgets. Default: none.
+    pub alerts: Option<AlertsConfig>,
     /// How telemetry is read, and how long traces are held.
     pub receiver: Settings,
     /// What is taken of one client, and of all.
@@ -82,6 +86,7 @@ impl Config {
             otlp: vec![here(4317), here(4318)],
             token: None,
             hosts: Vec::new(),
+            alerts: None,
             receiver: Settings::default(),
             limits: Limits::default(),
         }

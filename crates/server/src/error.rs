@@ -32,6 +32,9 @@ pub enum ServerError {
     /// What a server before acknowledged could not be stored.
     #[error("storing what was acknowledged before: {0}")]
     Replay(#[source] StoreError),
+    /// What was known of the alerts cannot be read.
+    #[error("going on with the alerts: {0}")]
+    Alerts(#[source] taximeter_alerts::AlertsError),
     /// No thread could be started.
     #[error("starting a thread of the server: {0}; see how many this user may have")]
     Thread(#[source] io::Error),

@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod alerts;
 mod api;
 mod assets;
 mod config;
@@ -44,6 +45,7 @@ mod pages;
 mod questions;
 mod server;
 
+pub use alerts::AlertsConfig;
 pub use config::{Config, Limits};
 pub use error::ServerError;
 pub use server::Server;

@@ -14,6 +14,7 @@ use taximeter::history::{
 };
 use taximeter::store::{Condition, Order, Query, SqliteStore};
 use taximeter::{Money, Outcome};
+use taximeter_alerts::BacktestError;
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -75,6 +76,8 @@ pub(crate) enum QuestionError {
     History(#[from] HistoryError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Backtest(#[from] BacktestError),
     #[error("the answer took longer than {} s; ask for a shorter period, or less", .0.as_secs())]
     TooLong(Duration),
     #[error("there is no such page; the navigation names those that there are")]
@@ -94,6 +97,7 @@ impl QuestionError {
             | Self::Selection(_)
             | Self::By(_)
             | Self::Asked(_)
+            | Self::Backtest(BacktestError::Period { .. })
             | Self::History(HistoryError::NoId { .. } | HistoryError::SeveralOperations { .. }) => {
                 StatusCode::BAD_REQUEST
             }

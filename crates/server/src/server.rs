@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::alerts::{self, Watching};
 use crate::guard::{self, Guard};
 use crate::inbox::Inbox;
 use crate::questions::Questions;
@@ -22,6 +23,8 @@ pub struct Server {
     stop: watch::Sender<bool>,
     listeners: JoinSet<()>,
     inbox: Option<Arc<Inbox>>,
+    /// Ends the watch when it goes.
+    watching: Option<Watching>,
 }
 
 impl Server {
@@ -47,6 +50,9 @@ impl Server {
             None => None,
         };
         let questions = Questions::new(&config, changed, inbox.clone());
+        let watch = alerts::open(&config)?;
+        let watching = alerts::start(&config, &watch)?;
+        let is_watched = watching.is_some();
         let guard = Guard::new(&config);
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
@@ -55,10 +61,12 @@ impl Server {
             stop,
             listeners: JoinSet::new(),
             inbox,
+            watching,
         };
         let shown = guarded(
             pages::routes(Arc::clone(&questions))
-                .merge(api::routes(questions))
+                .merge(api::routes(Arc::clone(&questions)))
+                .merge(alerts::routes(questions, watch, is_watched))
                 .merge(assets::routes()),
             &guard,
         );
@@ -90,6 +98,7 @@ impl Server {
     /// Ends: takes nothing further, answers what was asked, stores what is held.
     pub async fn shutdown(mut self) {
         let _ = self.stop.send(true);
+        drop(self.watching.take());
         while self.listeners.join_next().await.is_some() {}
         if let Some(inbox) = self.inbox.take() {
             inbox.finish().await;

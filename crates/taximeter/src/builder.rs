@@ -12,6 +12,7 @@ use taximeter_models::{Metadata, Name};
 use taximeter_persistence::store::{Durability, Store};
 use taximeter_pricing::{LiveBook, LiveBookBuilder, PriceBook, ReadBookError};
 
+use crate::budget::{BudgetPlan, Counter};
 use crate::meter::{Meter, State};
 use crate::noted::Noter;
 use crate::pipeline::Pipeline;
@@ -30,6 +31,7 @@ pub struct MeterBuilder {
     clock: Option<Arc<dyn Clock>>,
     ids: Option<Arc<dyn IdSource>>,
     further: Vec<Arc<dyn Sink>>,
+    budgets: Vec<BudgetPlan>,
     store: Option<Arc<dyn Store>>,
     #[cfg(feature = "store")]
     keep: Option<taximeter_persistence::store::Keep>,
@@ -49,6 +51,7 @@ impl Default for MeterBuilder {
             clock: None,
             ids: None,
             further: Vec::new(),
+            budgets: Vec::new(),
             store: None,
             #[cfg(feature = "store")]
             keep: None,
@@ -157,6 +160,14 @@ impl MeterBuilder {
     /// Stores every operation in this store, whatever the settings say. Default: none.
     pub fn store_in(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// A budget, to be asked for by [`Meter::check_budget`]; there may be several, of different names. What the store already
+    /// has of its period is counted from the beginning. Default: none.
+    pub fn budget(mut self, plan: BudgetPlan) -> Self {
+        self.budgets.retain(|other| other.name() != plan.name());
+        self.budgets.push(plan);
         self
     }
 
@@ -280,8 +291,15 @@ impl MeterBuilder {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
         let stored = self.open_store()?.map(|store| Stored::new(store, Arc::clone(&clock)));
         let recent = self.settings.recent_operations;
-        let pipeline = Arc::new(Pipeline::new(prices, recent, stored, self.further));
         let started_at = clock.wall();
+        let budgets = Counter::new(self.budgets, started_at);
+        #[cfg(feature = "store")]
+        if let Some(stored) = &stored {
+            budgets.read(stored.store(), started_at)?;
+        }
+        let clock_too = Arc::clone(&clock);
+        let pipeline =
+            Arc::new(Pipeline::new(prices, recent, stored, self.further, budgets, clock_too));
         let made = || {
             let ids = self.ids.as_deref().unwrap_or(&SystemIds);
             format!("session-{}", ids.next(started_at))

@@ -34,6 +34,7 @@
 //! | totals, summaries, groups, trends | [`Meter::totals`], [`Meter::summary`], [`Meter::group`], [`Meter::trend`] |
 //! | where time and money go, and why it changed | [`Meter::time_spent`], [`Meter::why_duration`], [`Meter::why_cost`] |
 //! | what comes, and what is out of the ordinary | [`Meter::forecast`], [`Meter::slow_operations`], [`Meter::error_jumps`] |
+//! | to stop before too much is spent | [`Meter::check_budget`], of a [`BudgetPlan`] |
 //! | what stands out, what to do, what it saves | [`Meter::bottlenecks`], [`Meter::advice`] |
 //! | to keep a session | [`Meter::save`], [`Meter::load`] |
 //! | settings | [`Settings`] |
@@ -64,6 +65,7 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod budget;
 mod builder;
 #[cfg(feature = "context")]
 pub mod context;
@@ -86,6 +88,7 @@ mod system;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 
+pub use budget::{Account, Budget, BudgetError, BudgetPeriod, BudgetPlan, BudgetPlanError};
 pub use builder::MeterBuilder;
 pub use error::Error;
 pub use global::{

@@ -17,6 +17,7 @@ use taximeter_persistence::SessionFiles;
 use taximeter_persistence::store::Store;
 use taximeter_pricing::{BookRef, LiveBook, LiveState};
 
+use crate::budget::Counter;
 use crate::pipeline::{self, Pipeline};
 use crate::{Error, MeterBuilder, Settings};
 
@@ -66,8 +67,10 @@ impl Meter {
 
     /// A meter that is switched off: it has the same API and does nothing.
     pub fn off() -> Self {
-        let clock = Arc::new(SystemClock::default());
-        let pipeline = Arc::new(Pipeline::new(LiveBook::default(), 0, None, Vec::new()));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let (none, clock_too) = (Counter::default(), Arc::clone(&clock));
+        let pipeline =
+            Arc::new(Pipeline::new(LiveBook::default(), 0, None, Vec::new(), none, clock_too));
         let mut settings = Settings::default();
         settings.enabled = false;
         let (session_id, started_at) = ("off".into(), clock.wall());

@@ -5,11 +5,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use taximeter_collector::{Batch, PackedRecords, Sink, SinkError};
+use taximeter_collector::{Batch, Clock, PackedRecords, Sink, SinkError};
 use taximeter_models::{Charge, CostOutcome, OperationId, OperationRecord, Totals};
 use taximeter_persistence::store::Store;
 use taximeter_pricing::{BookRef, Charges, LiveBook, PriceBook};
 
+use crate::budget::Counter;
 use crate::noted::Noter;
 use crate::stored::Stored;
 
@@ -21,6 +22,8 @@ pub(crate) struct Pipeline {
     recent: usize,
     stored: Option<Stored>,
     further: Vec<Arc<dyn Sink>>,
+    budgets: Counter,
+    clock: Arc<dyn Clock>,
     #[cfg(feature = "prometheus")]
     metrics: crate::metrics::Metrics,
 }
@@ -96,6 +99,8 @@ impl Pipeline {
         recent: usize,
         stored: Option<Stored>,
         further: Vec<Arc<dyn Sink>>,
+        budgets: Counter,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             prices,
@@ -103,6 +108,8 @@ impl Pipeline {
             recent,
             stored,
             further,
+            budgets,
+            clock,
             #[cfg(feature = "prometheus")]
             metrics: crate::metrics::Metrics::default(),
         }
@@ -122,6 +129,10 @@ impl Pipeline {
         if let Some(stored) = &self.stored {
             stored.note_by(noter);
         }
+    }
+
+    pub(crate) fn budgets(&self) -> &Counter {
+        &self.budgets
     }
 
     pub(crate) fn prices(&self) -> &LiveBook {
@@ -239,7 +250,10 @@ impl Sink for Pipeline {
 impl Pipeline {
     /// Who neither stores, nor measures, nor hands on needs no records.
     fn needs_records(&self) -> bool {
-        cfg!(feature = "prometheus") || self.stored.is_some() || !self.further.is_empty()
+        cfg!(feature = "prometheus")
+            || self.stored.is_some()
+            || !self.further.is_empty()
+            || !self.budgets.is_empty()
     }
 
     #[cfg(feature = "prometheus")]
@@ -262,7 +276,11 @@ impl Pipeline {
 
     /// What the store does not take is lost for it, and counted; the totals of this session hold it all the same.
     fn append(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
-        self.stored.as_ref().map_or(Ok(()), |stored| stored.append(batch))
+        let _turn = self.budgets.turn();
+        let stored = self.stored.as_ref().map_or(Ok(()), |stored| stored.append(batch));
+        // What the store did not take was spent all the same.
+        self.budgets.add(batch, self.clock.wall());
+        stored
     }
 }
 

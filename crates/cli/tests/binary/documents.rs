@@ -28,7 +28,12 @@ fn every_command_prints_one_document_whose_names_are_documented() {
     let room = Room::of(&questions(60, TimeDelta::days(20)));
     let id = room.json(&["ops", "--since", "all"])["operations"][0]["operation_id"].clone();
     let id = id.as_str().unwrap();
-    let commands: [(&str, &[&str]); 22] = [
+    room.write(
+        "taximeter.alerts.toml",
+        "[[budget]]\nname = 'b'\namount = 1\nper = 'month'\n\
+         [[rule]]\nname = 'r'\nkind = 'threshold'\nquantity = 'count'\nwindow = '1h'\nabove = 0",
+    );
+    let commands: [(&str, &[&str]); 26] = [
         ("report", &["report", "--since", "all", "--by", "day", "--budget", "1"]),
         ("operations", &["ops"]),
         ("operation", &["show", id]),
@@ -50,6 +55,10 @@ fn every_command_prints_one_document_whose_names_are_documented() {
         ("price", &["price", "--provider", "openai", "--model", "gpt-0", "--input", "1"]),
         ("models", &["models", "--search", "gpt-4o-mini"]),
         ("reprice", &["reprice", "--as", "openai/gpt-4o-mini"]),
+        ("rules", &["alerts", "check"]),
+        ("alerts", &["alerts", "status"]),
+        ("backtest", &["alerts", "backtest", "r", "--since", "2d"]),
+        ("budgets", &["budget"]),
         ("doctor", &["doctor"]),
     ];
     for (kind, command) in commands {

@@ -7,18 +7,26 @@ use crate::questions::{Filter, PERIOD, QuestionError};
 
 /// The pages that stand in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Page {
+pub(crate) enum Page {
     Overview,
     Operations,
     Costs,
     Trends,
     Advice,
+    Alerts,
     Health,
 }
 
 impl Page {
-    const ALL: [Self; 6] =
-        [Self::Overview, Self::Operations, Self::Costs, Self::Trends, Self::Advice, Self::Health];
+    const ALL: [Self; 7] = [
+        Self::Overview,
+        Self::Operations,
+        Self::Costs,
+        Self::Trends,
+        Self::Advice,
+        Self::Alerts,
+        Self::Health,
+    ];
 
     fn title(self) -> &'static str {
         match self {
@@ -27,6 +35,7 @@ impl Page {
             Self::Costs => "Costs",
             Self::Trends => "Trends",
             Self::Advice => "Advice",
+            Self::Alerts => "Alerts",
             Self::Health => "Data health",
         }
     }
@@ -38,6 +47,7 @@ impl Page {
             Self::Costs => "/costs",
             Self::Trends => "/trends",
             Self::Advice => "/advice",
+            Self::Alerts => "/alerts",
             Self::Health => "/health",
         }
     }

@@ -1,6 +1,7 @@
 //! The pages: HTML made here, with live updates; what a chart shows stands below it as a table too.
 
 mod advice;
+pub(crate) mod alerts;
 mod charts;
 mod costs;
 mod frame;
@@ -22,7 +23,8 @@ use chrono::Utc;
 use maud::Markup;
 use taximeter::history::By;
 
-use self::frame::{Frame, Page};
+use self::frame::Frame;
+pub(crate) use self::frame::Page;
 use crate::questions::{Filter, QuestionError, Questions};
 
 type Shared = State<Arc<Questions>>;
@@ -41,7 +43,7 @@ pub(crate) fn routes(questions: Arc<Questions>) -> Router {
 }
 
 /// A page within its frame, or why there is none, within the same.
-fn shown(page: Page, filter: &Filter, made: Result<Markup, QuestionError>) -> Response {
+pub(crate) fn shown(page: Page, filter: &Filter, made: Result<Markup, QuestionError>) -> Response {
     let frame = Frame::new(page, filter);
     match made {
         Ok(content) => Html(frame.around(&content).into_string()).into_response(),

@@ -1,6 +1,8 @@
 //! The server from outside: real sockets, real files, real clients.
 #![allow(clippy::unwrap_used, reason = "a test that meets with an error shall panic")]
 
+// What fires is told and shown; what may be muted, and from where.
+mod alerts;
 // Telemetry over HTTP and gRPC, into the store and onto the page.
 mod taking;
 // Killed in the middle: what was acknowledged is there, once.

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | the first screen of a period | [`History::report`] | [`Report`] |
 //! | the numbers of each operation, LLM, tool, user, tag, day and so on | [`History::groups`], by a [`By`] | [`Group`]s |
+//! | the sums of each group, and what was spent for each | [`History::sums_by`], [`History::spending`] | [`GroupSums`], [`Spending`] |
 //! | what is not in the store | [`History::losses`] | [`Losses`] |
 //! | single operations | [`History::operations`] | [`Line`]s |
 //! | one operation with all that ran within it | [`History::show`] | [`Shown`] |
@@ -47,6 +48,7 @@ mod forecast;
 mod gate;
 mod groups;
 mod health;
+mod keyed;
 mod levels;
 mod line;
 mod losses;
@@ -81,6 +83,7 @@ pub use forecast::{Outlook, OutlookAsk};
 pub use gate::{GateAsk, Gated, GatedMeasure, Limit, LimitError};
 pub use groups::Group;
 pub use health::{Health, LateBook};
+pub use keyed::{GroupSums, Spending};
 pub use line::Line;
 pub use losses::Losses;
 pub use numbers::{Cache, Change, Month, SixNumbers, Spark};

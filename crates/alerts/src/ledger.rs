@@ -1,0 +1,324 @@
+//! What outlives the process: what fires, what is still to be told, what was told. A file that is replaced as a whole.
+//!
+//! A new state and the letters that tell of it are one replacement of one file, so that none is there without the other,
+//! whenever the process is killed. It is written only where something changed, which is seldom, and it is small: so a file
+//! does what a database would, anybody can read it, and no lock is held on the store.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use taximeter::Name;
+use thiserror::Error;
+
+use crate::event::{Event, Status};
+use crate::judge::State;
+
+/// Why the file cannot be used.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// It cannot be read or written.
+    #[error("{doing} the state of the alerts in {path}: {source}")]
+    File {
+        /// What was being done.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is none of ours, or damaged.
+    #[error(
+        "reading the state of the alerts in {path}: {why}; move it away to begin anew: what fires then is told again"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// A group of a rule, with its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Group {
+    pub(crate) key: Option<Name>,
+    #[serde(flatten)]
+    pub(crate) state: State,
+}
+
+/// Something that is still to be told to somebody.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Letter {
+    pub(crate) receiver: Name,
+    pub(crate) event: Event,
+    /// How often it was tried.
+    pub(crate) tries: u32,
+    /// When it was written.
+    pub(crate) at: DateTime<Utc>,
+    /// Not before this it is tried again.
+    pub(crate) next: DateTime<Utc>,
+}
+
+/// What became of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fate {
+    /// It was taken.
+    Delivered,
+    /// It was refused, and will be whenever it is tried.
+    Refused,
+    /// It was tried for a day.
+    GivenUp,
+    /// There was no room for so many.
+    Dropped,
+    /// Its receiver is in the file no more.
+    NoReceiver,
+}
+
+/// What was told, or could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Delivery {
+    /// When its fate was known.
+    pub at: DateTime<Utc>,
+    /// To whom.
+    pub receiver: Name,
+    /// The id of the event.
+    pub id: String,
+    /// The rule, and the group where there is one.
+    pub about: String,
+    /// Whether it told that something fires or is over.
+    pub status: Status,
+    /// What became of it.
+    pub fate: Fate,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What the receiver said last; none where it took it.
+    pub said: Option<String>,
+}
+
+/// All that is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    taximeter_version: u32,
+    document: String,
+    /// What each rule remembers of its groups: those that are neither beyond a limit nor fire are not here.
+    pub(crate) states: BTreeMap<Name, Vec<Group>>,
+    /// Until when a rule is muted by hand.
+    pub(crate) mutes: BTreeMap<Name, DateTime<Utc>>,
+    /// The oldest first.
+    pub(crate) outbox: VecDeque<Letter>,
+    /// The oldest first.
+    pub(crate) log: VecDeque<Delivery>,
+    /// Letters that were dropped, refused or given up since the file was made.
+    pub(crate) lost: u64,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            taximeter_version: VERSION,
+            document: "alerts_state".into(),
+            states: BTreeMap::new(),
+            mutes: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            log: VecDeque::new(),
+            lost: 0,
+        }
+    }
+}
+
+const VERSION: u32 = 1;
+/// So many letters wait at most; then the oldest go.
+const MOST_LETTERS: usize = 1_000;
+/// So many deliveries are remembered.
+const MOST_DELIVERIES: usize = 200;
+
+impl Kept {
+    /// Puts a letter at the end.
+    pub(crate) fn post(&mut self, receiver: Name, event: Event, now: DateTime<Utc>) {
+        if self.outbox.len() >= MOST_LETTERS
+            && let Some(oldest) = self.outbox.pop_front()
+        {
+            self.remember(&oldest, Fate::Dropped, None, now);
+        }
+        self.outbox.push_back(Letter { receiver, event, tries: 0, at: now, next: now });
+    }
+
+    /// Notes what became of a letter.
+    pub(crate) fn remember(
+        &mut self,
+        letter: &Letter,
+        fate: Fate,
+        said: Option<String>,
+        now: DateTime<Utc>,
+    ) {
+        self.lost += u64::from(fate != Fate::Delivered);
+        if self.log.len() >= MOST_DELIVERIES {
+            self.log.pop_front();
+        }
+        self.log.push_back(Delivery {
+            at: now,
+            receiver: letter.receiver.clone(),
+            id: letter.event.id.clone(),
+            about: letter.event.title(),
+            status: letter.event.status,
+            fate,
+            tries: letter.tries,
+            said,
+        });
+    }
+
+    /// The state of a group; a new one where there is none yet.
+    pub(crate) fn state(&mut self, rule: &Name, key: Option<&Name>) -> &mut State {
+        let groups = self.states.entry(rule.clone()).or_default();
+        let place = groups.iter().position(|group| group.key.as_ref() == key);
+        let place = place.unwrap_or_else(|| {
+            groups.push(Group { key: key.cloned(), state: State::default() });
+            groups.len() - 1
+        });
+        &mut groups[place].state
+    }
+
+    /// Forgets what is quiet.
+    pub(crate) fn tidy(&mut self, now: DateTime<Utc>) {
+        for groups in self.states.values_mut() {
+            groups.retain(|group| !group.state.is_quiet());
+        }
+        self.states.retain(|_, groups| !groups.is_empty());
+        self.mutes.retain(|_, until| *until > now);
+    }
+}
+
+/// The file, and what it says.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    path: Option<PathBuf>,
+    written: Vec<u8>,
+    pub(crate) kept: Kept,
+    /// Why it could not be written, where it could not.
+    pub(crate) trouble: Option<String>,
+}
+
+impl Ledger {
+    /// Reads the file; where there is none, nothing is known yet. Without a path, nothing outlives the process.
+    ///
+    /// # Errors
+    /// Where it cannot be read, is damaged, or of a newer version.
+    pub(crate) fn open(path: Option<&Path>) -> Result<Self, LedgerError> {
+        let Some(path) = path else {
+            return Ok(Self {
+                path: None,
+                written: Vec::new(),
+                kept: Kept::default(),
+                trouble: None,
+            });
+        };
+        let written = match fs::read(path) {
+            Ok(written) => written,
+            Err(none) if none.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(source) => return Err(failed("reading", path)(source)),
+        };
+        let damaged = |why: String| LedgerError::Damaged { path: path.to_owned(), why };
+        let kept = if written.is_empty() {
+            Kept::default()
+        } else {
+            let kept: Kept =
+                serde_json::from_slice(&written).map_err(|why| damaged(why.to_string()))?;
+            if kept.document != "alerts_state" || kept.taximeter_version > VERSION {
+                let version = kept.taximeter_version;
+                let why = format!("it is of version {version}, and {VERSION} is read");
+                return Err(damaged(why));
+            }
+            kept
+        };
+        Ok(Self { path: Some(path.to_owned()), written, kept, trouble: None })
+    }
+
+    /// Writes what has changed; a kill leaves the file from before, or the new one.
+    ///
+    /// # Errors
+    /// Where it cannot be written; then the next one has the same and more.
+    pub(crate) fn save(&mut self) -> Result<(), LedgerError> {
+        let saved = self.write();
+        self.trouble = saved.as_ref().err().map(ToString::to_string);
+        saved
+    }
+
+    fn write(&mut self) -> Result<(), LedgerError> {
+        let Some(path) = &self.path else { return Ok(()) };
+        let failed = failed("writing", path);
+        let written = serde_json::to_vec_pretty(&self.kept).map_err(|why| failed(why.into()))?;
+        if written == self.written {
+            return Ok(());
+        }
+        replace(path, &written).map_err(failed)?;
+        self.written = written;
+        Ok(())
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> LedgerError + use<> {
+    let path = path.to_owned();
+    move |source| LedgerError::File { doing, path: path.clone(), source }
+}
+
+/// Writes beside the file, to the disk, and puts it in its place. What alerts hold is for its owner alone.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder {
+        fs::create_dir_all(folder)?;
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    // That the name is new must be on the disk, too; where folders cannot be opened, it is by and by.
+    if cfg!(unix) {
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_damaged_or_newer_is_refused_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.json");
+        for text in ["{", "[]", r#"{"taximeter_version":1}"#] {
+            fs::write(&path, text).unwrap();
+            let error = Ledger::open(Some(&path)).unwrap_err().to_string();
+            assert!(error.contains("move it away"), "{error}");
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        let newer = Kept { taximeter_version: 2, ..Kept::default() };
+        fs::write(&path, serde_json::to_vec(&newer).unwrap()).unwrap();
+        assert!(Ledger::open(Some(&path)).unwrap_err().to_string().contains("version 2"));
+    }
+
+    #[test]
+    fn the_outbox_and_the_log_are_bounded_and_what_goes_is_counted() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut kept = Kept::default();
+        for _ in 0..MOST_LETTERS + 300 {
+            kept.post("one".into(), Event::test(now), now);
+        }
+        assert_eq!((kept.outbox.len(), kept.log.len()), (MOST_LETTERS, MOST_DELIVERIES));
+        assert_eq!(kept.lost, 300);
+    }
+}

@@ -1,0 +1,365 @@
+//! Rules and what fires by them, budgets and what is left of them, what was told, and what a rule would have done.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use maud::{Markup, html};
+use taximeter::report::{count, counted};
+use taximeter_alerts::{
+    Backtest, BudgetState, Delivery, Evidence, Fate, FiringNow, Overview, Rule, RuleNow, Rules,
+    Status,
+};
+
+use super::frame::missing;
+use super::words::{NONE, encoded, instant};
+use crate::alerts::{Budgets, Trial};
+
+/// All that the page shows.
+pub(crate) struct Shown<'a> {
+    pub(crate) overview: &'a Overview,
+    pub(crate) rules: &'a Rules,
+    pub(crate) budgets: &'a Budgets,
+    pub(crate) trial: &'a Trial,
+    /// What the rule that is tried would have done, or why that cannot be said.
+    pub(crate) tried: Option<&'a Result<Backtest, String>>,
+    /// Whether something may be changed here.
+    pub(crate) may_change: bool,
+    pub(crate) now: DateTime<Utc>,
+}
+
+pub(crate) fn page(shown: &Shown<'_>) -> Markup {
+    html! {
+        h1 { "Alerts" }
+        @if let Some(error) = &shown.overview.error { p.failure role="alert" { (error) } }
+        (firing(&shown.overview.firing, shown.now))
+        (budgets(shown.budgets))
+        (all_rules(shown))
+        (past(shown))
+        (log(shown.overview))
+    }
+}
+
+fn firing(all: &[FiringNow], now: DateTime<Utc>) -> Markup {
+    html! {
+        section.card aria-labelledby="firing" {
+            h2 #firing { "Firing now" }
+            @if all.is_empty() { p { "Nothing fires." } }
+            ul.firing {
+                @for one in all {
+                    li {
+                        p {
+                            strong class=(if one.told { "failure" } else { "note" }) { (one.rule) }
+                            @if let Some(key) = &one.key { " · " (key) }
+                            " [" (one.severity) "]"
+                            @if !one.told { " (muted)" }
+                            ": " (one.text)
+                        }
+                        p.note { "since " (instant(one.since)) ", for " (lasting(now - one.since)) }
+                        (proof(one.evidence.as_ref(), &one.look))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The operations behind something.
+fn proof(evidence: Option<&Evidence>, look: &str) -> Markup {
+    html! {
+        p.look {
+            @if let Some(evidence) = evidence {
+                a href=(operations(evidence)) { "The operations behind it" } " · "
+            }
+            code { (look) }
+        }
+    }
+}
+
+fn operations(evidence: &Evidence) -> String {
+    let (since, only) = (encoded(&evidence.period()), encoded(&evidence.only()));
+    if only.is_empty() {
+        return format!("/operations?since={since}");
+    }
+    format!("/operations?since={since}&only={only}")
+}
+
+fn budgets(all: &Budgets) -> Markup {
+    html! {
+        section.card aria-labelledby="budgets" {
+            h2 #budgets { "Budgets" }
+            @if all.states.is_empty() {
+                (missing("there is no budget", "[[budget]]\nname = \"month\"\namount = 500\nper = \"month\""))
+            }
+            @for state in &all.states { (budget(state)) }
+            @if all.more > 0 { p.note { (counted(all.more as u64, "more group")) " with less spent" } }
+        }
+    }
+}
+
+fn budget(state: &BudgetState) -> Markup {
+    let share = state.share();
+    html! {
+        div.budget {
+            p {
+                strong { (state.budget) }
+                @if let Some(key) = &state.key { " · " (key) }
+                " by " (state.per) ": "
+                span class=(if state.is_over() { "failure" } else { "success" }) {
+                    (format!("{:.1} %", share * 100.0)) " spent"
+                }
+            }
+            progress max="1" value=(format!("{:.4}", share.clamp(0.0, 1.0)))
+                aria-label=(format!("spent of the budget {}", state.budget)) { (format!("{:.1} %", share * 100.0)) }
+            p.note { (state.in_words()) " · " (state.left_in_words()) }
+        }
+    }
+}
+
+fn all_rules(shown: &Shown<'_>) -> Markup {
+    let all = &shown.overview.rules;
+    html! {
+        section.card aria-labelledby="rules" {
+            h2 #rules { "Rules" }
+            @if let Some(path) = &shown.rules.path { p.note { "of " code { (path.display()) } } }
+            @if all.is_empty() {
+                (missing(
+                    "there is no rule; put some into taximeter.alerts.toml",
+                    "[[rule]]\nname = \"answers fail\"\nkind = \"threshold\"\nquantity = \"error_rate\"\nabove = 0.1\nwindow = \"15m\"",
+                ))
+            } @else {
+                div.scroll tabindex="0" role="region" aria-label="Rules" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "Rule" } th scope="col" { "Says" } th scope="col" { "State" }
+                            th scope="col" { "Last seen" } th scope="col" { "Mute" } th scope="col" { "Would have" }
+                        } }
+                        tbody { @for (now, rule) in all.iter().zip(&shown.rules.rules) { (row(now, rule, shown)) } }
+                    }
+                }
+            }
+            @if !shown.rules.receivers.is_empty() {
+                p.note {
+                    "Told: "
+                    @for (at, receiver) in shown.rules.receivers.iter().enumerate() {
+                        @if at > 0 { ", " }
+                        (receiver.name) " (" (receiver.host) ")"
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
+    html! {
+        tr {
+            th scope="row" { (now.name) " [" (now.severity) "]" }
+            td { (now.says) }
+            td { (state(now)) }
+            td {
+                @match now.looked_at { Some(at) => (instant(at)), None => (NONE) }
+                @if let Some(worst) = now.seen.iter().find(|seen| seen.place == taximeter_alerts::Place::Beyond).or(now.seen.first()) {
+                    br; small { @if let Some(key) = &worst.key { (key) ": " } (worst.text) }
+                }
+                @if now.overflow > 0 { br; small { (counted(now.overflow as u64, "group")) " without room" } }
+                @if let Some(error) = &now.error { br; small.failure { (error) } }
+            }
+            td { (mute(now, rule, shown)) }
+            td { a href=(format!("/alerts?rule={}&over=7d", encoded(&now.name))) { "7 days" } }
+        }
+    }
+}
+
+fn state(now: &RuleNow) -> Markup {
+    html! {
+        @match (now.firing, now.pending) {
+            (0, 0) => span.success { "quiet" },
+            (0, pending) => span { (pending) " pending" },
+            (firing, _) => span.failure { (firing) " firing" },
+        }
+    }
+}
+
+/// Plain forms: they need no script, and what they send is refused where it comes from another page.
+fn mute(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
+    let by_file = rule.is_muted(shown.now);
+    html! {
+        @if by_file { span.note { "by the file" } }
+        @match now.muted_until {
+            Some(until) => {
+                "until " (instant(until))
+                @if shown.may_change {
+                    form method="post" action="/alerts/unmute" {
+                        input type="hidden" name="rule" value=(now.name);
+                        button { "End it" }
+                    }
+                }
+            }
+            None => @if shown.may_change {
+                form method="post" action="/alerts/mute" {
+                    input type="hidden" name="rule" value=(now.name);
+                    label {
+                        span.skip { "Mute " (now.name) " for" }
+                        select name="until" {
+                            @for (value, text) in [("1h", "1 hour"), ("4h", "4 hours"), ("1d", "1 day"), ("7d", "7 days")] {
+                                option value=(value) { (text) }
+                            }
+                        }
+                    }
+                    button { "Mute" }
+                }
+            },
+        }
+        @if !shown.may_change && now.muted_until.is_none() && !by_file { (NONE) }
+    }
+}
+
+/// What a rule would have done; a rule can be tried before it is in the file.
+fn past(shown: &Shown<'_>) -> Markup {
+    let over = if shown.trial.over.is_empty() { "7d" } else { &shown.trial.over };
+    html! {
+        section.card aria-labelledby="past" {
+            h2 #past { "What a rule would have done" }
+            form method="get" action="/alerts" {
+                @if !shown.rules.rules.is_empty() {
+                    label {
+                        "Rule "
+                        select name="rule" {
+                            @for rule in &shown.rules.rules {
+                                option value=(rule.name) selected[*rule.name == *shown.trial.rule] { (rule.name) }
+                            }
+                        }
+                    }
+                }
+                label { " Over the last " input name="over" value=(over) size="10"; }
+                p {
+                    label for="toml" { "Or another one, as it would stand in the file:" }
+                    br;
+                    textarea #toml name="toml" rows="8" cols="60" spellcheck="false"
+                        placeholder="[[rule]]\nname = \"slow\"\nkind = \"threshold\"\nquantity = \"latency_p95\"\nabove = 3\nwindow = \"15m\"" {
+                        (shown.trial.toml)
+                    }
+                }
+                button { "Try it" }
+            }
+            @match shown.tried {
+                None => {},
+                Some(Err(why)) => p.failure role="alert" { (why) },
+                Some(Ok(found)) => (would_have(found)),
+            }
+        }
+    }
+}
+
+fn would_have(found: &Backtest) -> Markup {
+    html! {
+        h3 { (found.rule) " would have fired " (times(found.would_have_fired)) }
+        p.note {
+            (found.says) "; looked at " (counted(found.looks, "time")) " from " (instant(found.since)) " to "
+            (instant(found.until)) ", every " (lasting(TimeDelta::seconds(found.step_seconds)))
+            @if found.looks_without_data > 0 { "; at " (count(found.looks_without_data)) " of these too little was known" }
+            @if found.overflow > 0 { "; up to " (counted(found.overflow as u64, "group")) " without room" }
+        }
+        @if !found.fired.is_empty() {
+            div.scroll tabindex="0" role="region" aria-label="When it would have fired" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Fired" } th scope="col" { "Group" } th scope="col" { "For" } th scope="col" { "Why" }
+                    } }
+                    tbody {
+                        @for one in found.fired.iter().take(100) {
+                            tr {
+                                th scope="row" { (instant(one.fired_at)) @if one.muted { " (muted)" } }
+                                td { (one.key.as_deref().unwrap_or(NONE)) }
+                                td {
+                                    (lasting(one.resolved_at.unwrap_or(found.until) - one.fired_at))
+                                    @if one.resolved_at.is_none() { ", and still" }
+                                }
+                                td {
+                                    (one.text)
+                                    @if let Some(evidence) = &one.evidence {
+                                        br; a href=(operations(evidence)) { "The operations behind it" }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn log(overview: &Overview) -> Markup {
+    html! {
+        section.card aria-labelledby="told" {
+            h2 #told { "What was told" }
+            p.note {
+                (counted(overview.waiting as u64, "letter")) " waiting; " (count(overview.lost)) " not delivered"
+            }
+            @if overview.log.is_empty() { p { "Nobody was told anything yet." } } @else {
+                div.scroll tabindex="0" role="region" aria-label="What was told" {
+                    table {
+                        thead { tr {
+                            th scope="col" { "When" } th scope="col" { "To" } th scope="col" { "About" }
+                            th scope="col" { "That it is" } th scope="col" { "Was" } th scope="col" { "Tries" }
+                        } }
+                        tbody { @for one in &overview.log { (delivery(one)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn delivery(one: &Delivery) -> Markup {
+    let (word, class) = match one.fate {
+        Fate::Delivered => ("delivered", "success"),
+        Fate::Refused => ("refused", "failure"),
+        Fate::GivenUp => ("given up", "failure"),
+        Fate::Dropped => ("dropped: too many waited", "failure"),
+        _ => ("dropped: there is no such receiver", "failure"),
+    };
+    html! {
+        tr {
+            th scope="row" { (instant(one.at)) }
+            td { (one.receiver) }
+            td { (one.about) }
+            td { (if one.status == Status::Firing { "firing" } else { "over" }) }
+            td { span class=(class) { (word) } @if let Some(said) = &one.said { br; small { (said) } } }
+            td { (one.tries) }
+        }
+    }
+}
+
+fn times(number: usize) -> String {
+    match number {
+        0 => "never".into(),
+        1 => "once".into(),
+        number => format!("{number} times"),
+    }
+}
+
+/// How long something lasts, in its two largest units.
+fn lasting(time: TimeDelta) -> String {
+    let minutes = time.num_minutes().max(0);
+    match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_their_largest_units() {
+        assert_eq!(lasting(TimeDelta::seconds(59)), "0 min");
+        assert_eq!(lasting(TimeDelta::minutes(125)), "2 h 5 min");
+        assert_eq!(lasting(TimeDelta::hours(49)), "2 d 1 h");
+        assert_eq!(
+            (times(0), times(1), times(3)),
+            ("never".into(), "once".into(), "3 times".into())
+        );
+    }
+}

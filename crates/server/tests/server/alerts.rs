@@ -1,0 +1,203 @@
+//! Alerts of a server: what fires is told and shown, what may be muted and from where, what a rule would have done.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use chrono::{TimeDelta, Utc};
+use serde_json::Value;
+use taximeter::{OperationId, OperationRecord, Outcome};
+use taximeter_alerts::Rules;
+use taximeter_server::{AlertsConfig, Config};
+use tempfile::tempdir;
+
+use super::support::{Running, agent, config, raw, until};
+
+const PAYLOAD: &str = "\"><script>alert(1)</script>";
+
+/// A receiver that takes everything; what it got.
+fn hook() -> (String, Arc<Mutex<Vec<Value>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let got: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let kept = Arc::clone(&got);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (Ok(mut stream), mut text, mut piece) = (stream, Vec::new(), [0; 8_192]) else {
+                return;
+            };
+            let body = loop {
+                let Ok(length) = stream.read(&mut piece) else { break None };
+                text.extend_from_slice(&piece[..length]);
+                let shown = String::from_utf8_lossy(&text).into_owned();
+                let body = shown.split_once("\r\n\r\n").map(|(_, body)| body.to_owned());
+                let whole = body.and_then(|body| serde_json::from_str(&body).ok());
+                if whole.is_some() || length == 0 {
+                    break whole;
+                }
+            };
+            kept.lock().unwrap().extend(body);
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    (url, got)
+}
+
+/// A server over operations of the last minutes, of which all of one user fail.
+fn with_rules(folder: &Path, url: &str) -> Config {
+    let mut config = config(folder);
+    let toml = format!(
+        "[[receiver]]\nname = 'hook'\nkind = 'webhook'\nurl = '{url}?key=s3cret'\n\
+         [[budget]]\nname = 'month'\namount = 5\nper = 'month'\n\
+         [[rule]]\nname = 'fails'\nkind = 'threshold'\nquantity = 'error_rate'\nby = 'user'\n\
+         above = 0.5\nwindow = '1h'\nminimum = 1"
+    );
+    let now = Utc::now();
+    let operations = (0..40_u8).map(|number| {
+        let mut operation = OperationRecord::new("qa_response");
+        operation.id = OperationId::from_bits(u128::from(number) + 1);
+        operation.started_at = now - TimeDelta::minutes(2) - TimeDelta::seconds(number.into());
+        operation.user = Some(if number % 2 == 0 { PAYLOAD } else { "bob" }.into());
+        operation.outcome = if number % 2 == 0 { Outcome::Failure } else { Outcome::Success };
+        operation
+    });
+    config.history.append(operations.collect()).unwrap();
+    let mut alerts = AlertsConfig::new(toml.parse::<Rules>().unwrap());
+    alerts.state = Some(folder.join("alerts.json"));
+    config.alerts = Some(alerts);
+    config
+}
+
+fn post(server: &Running, path: &str, origin: &str, body: &str) -> String {
+    let origin = if origin.is_empty() { String::new() } else { format!("Origin: {origin}\r\n") };
+    let length = body.len();
+    let answer = raw(
+        server.page,
+        &format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\n{origin}Connection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
+        ),
+    );
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn what_fires_is_told_once_over_two_servers_and_shown_with_its_operations() {
+    let ((url, got), folder) = (hook(), tempdir().unwrap());
+    for _ in 0..2 {
+        let server = Running::start(with_rules(folder.path(), &url));
+        until("it fires and is told", || {
+            let alerts = server.json("/api/v1/alerts");
+            alerts["firing"].as_array().is_some_and(|firing| firing.len() == 1)
+                && alerts["waiting"] == 0
+                && alerts["rules"][0]["looked_at"].is_string()
+        });
+        let alerts = server.json("/api/v1/alerts");
+        let firing = &alerts["firing"][0];
+        assert_eq!((firing["key"].clone(), firing["told"].clone()), (PAYLOAD.into(), true.into()));
+        let page = server.get("/alerts");
+        assert!(!page.contains("<script>alert"), "a name does something on the page");
+        assert!(
+            page.contains("&lt;script&gt;alert")
+                && !page.contains("s3cret")
+                && !page.contains("/hook")
+        );
+        assert!(page.contains("error_rate over 1h is 100.0 % of 20"));
+        let link = page.split("href=\"/operations?").nth(1).unwrap().split('"').next().unwrap();
+        let operations = server.json(&format!("/api/v1/operations?{}", link.replace("&amp;", "&")));
+        assert_eq!(operations["operations"].as_array().unwrap().len(), 20);
+        server.shutdown();
+    }
+    let got = got.lock().unwrap();
+    assert_eq!(got.len(), 1, "{got:?}");
+    assert_eq!(
+        (got[0]["status"].clone(), got[0]["key"].clone()),
+        ("firing".into(), PAYLOAD.into())
+    );
+}
+
+#[test]
+fn a_rule_is_muted_by_post_from_here_alone() {
+    let ((url, _), folder) = (hook(), tempdir().unwrap());
+    let server = Running::start(with_rules(folder.path(), &url));
+    let muted = || server.json("/api/v1/alerts")["rules"][0]["muted_until"].clone();
+    let page = server.page;
+    for (path, origin, body, status) in [
+        ("/alerts/mute", "https://evil.example", "rule=fails&until=1h", "403"),
+        ("/alerts/mute", "null", "rule=fails&until=1h", "403"),
+        ("/alerts/mute", "", "rule=falls&until=1h", "400"),
+        ("/alerts/mute", "", "rule=fails&until=ever", "400"),
+        ("/alerts/mute", "", "until=1h", "422"),
+    ] {
+        assert_eq!(post(&server, path, origin, body), status, "{path} {origin} {body}");
+    }
+    let asked =
+        agent().get(format!("http://{page}/alerts/mute?rule=fails&until=1h")).call().unwrap();
+    assert_eq!((asked.status().as_u16(), muted()), (405, Value::Null));
+    assert_eq!(post(&server, "/alerts/mute", "http://localhost", "rule=fails&until=1h"), "303");
+    assert!(muted().is_string());
+    assert!(server.get("/alerts").contains("End it"));
+    assert_eq!(post(&server, "/alerts/unmute", "", "rule=fails"), "303");
+    assert_eq!(muted(), Value::Null);
+    // A browser tells where a form came from only where the page lets it.
+    let page = agent().get(format!("http://{page}/alerts")).call().unwrap();
+    assert_eq!(page.headers()["referrer-policy"], "same-origin");
+    server.shutdown();
+}
+
+#[test]
+fn a_server_that_only_reads_shows_all_of_it_and_changes_nothing() {
+    let ((url, got), folder) = (hook(), tempdir().unwrap());
+    let mut config = with_rules(folder.path(), &url);
+    config.journal = None;
+    config.alerts.as_mut().unwrap().watch = false;
+    let server = Running::start(config);
+    assert_eq!(post(&server, "/alerts/mute", "", "rule=fails&until=1h"), "403");
+    let page = server.get("/alerts");
+    assert!(page.contains("fails") && !page.contains("method=\"post\""));
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert!(got.lock().unwrap().is_empty() && !folder.path().join("alerts.json").exists());
+    server.shutdown();
+}
+
+#[test]
+fn a_rule_is_tried_over_the_past_before_it_is_in_the_file() {
+    let ((url, _), folder) = (hook(), tempdir().unwrap());
+    let server = Running::start(with_rules(folder.path(), &url));
+    let past = server.json("/api/v1/alerts/backtest?rule=fails&over=1h");
+    assert_eq!(
+        (past["document"].clone(), past["would_have_fired"].clone()),
+        ("backtest".into(), 1.into())
+    );
+    assert_eq!(past["groups"][0]["key"], PAYLOAD);
+    let toml = |rest: &str| {
+        let toml =
+            format!("[[rule]]\nname='t'\nkind='threshold'\nquantity='count'\nwindow='10m'\n{rest}");
+        toml.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"))
+    };
+    let tried =
+        server.json(&format!("/api/v1/alerts/backtest?over=1h&toml={}", toml("above = 30")));
+    assert_eq!(tried["would_have_fired"], 1, "{tried}");
+    let page = server.get(&format!("/alerts?over=1h&toml={}", toml("above = 30")));
+    assert!(page.contains("t would have fired once"));
+    for rest in [
+        "above = 30\nnothing = 1",
+        "above = 1\n[[receiver]]\nname='r'\nkind='webhook'\nurl_env='HOME'",
+    ] {
+        let url = format!("http://{}/api/v1/alerts/backtest?toml={}", server.page, toml(rest));
+        let mut answer = agent().get(url).call().unwrap();
+        assert_eq!(answer.status().as_u16(), 400);
+        let said = answer.body_mut().read_to_string().unwrap();
+        assert!(said.contains("line") || said.contains("file alone"), "{said}");
+    }
+    let wrong = server.get("/alerts?rule=falls");
+    assert!(wrong.contains("there is none of this name"));
+    let budgets = server.json("/api/v1/budgets");
+    assert_eq!(
+        (budgets["budgets"][0]["left"].clone(), budgets["document"].clone()),
+        ("5".into(), "budgets".into())
+    );
+    server.shutdown();
+}
