@@ -4,6 +4,7 @@
 //! | You want | Ask | You get |
 //! |---|---|---|
 //! | the first screen of a period | [`History::report`] | [`Report`] |
+//! | how each tool did, and each LLM | [`History::tools`], [`History::llms`] | [`Tools`], [`LlmRow`]s |
 //! | the numbers of each operation, LLM, tool, user, tag, day and so on | [`History::groups`], by a [`By`] | [`Group`]s |
 //! | what is not in the store | [`History::losses`] | [`Losses`] |
 //! | single operations | [`History::operations`] | [`Line`]s |
@@ -41,6 +42,7 @@ mod advice;
 mod alerts;
 mod attention;
 mod by;
+mod calls;
 mod compare;
 mod error;
 mod forecast;
@@ -75,6 +77,7 @@ use levels::Reach;
 pub use advice::{Advised, PerMonth};
 pub use attention::{Attention, Concern};
 pub use by::{By, UnknownBy};
+pub use calls::{ToolStretch, Tools};
 pub use compare::{Compared, Measured};
 pub use error::HistoryError;
 pub use forecast::{Outlook, OutlookAsk};
