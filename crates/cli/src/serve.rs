@@ -14,6 +14,7 @@ use crate::context::Context;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     taximeter serve\n  \
+    taximeter serve --demo\n  \
     taximeter serve --store data/metrics --fsync\n  \
     TAXIMETER_TOKEN=… taximeter serve --listen 0.0.0.0 --host meter.example.com\n\n\
     Then, in any program that is instrumented by OpenTelemetry:\n  \
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// Take no telemetry, show only what is stored
     #[arg(long)]
     read_only: bool,
+    /// Show a demo: a RAG application is played into a store in memory; nothing is taken, and nothing stored
+    #[arg(long, conflicts_with = "read_only")]
+    demo: bool,
     /// What every request must bring, as a bearer token or as a password
     #[arg(long, value_name = "TOKEN", env = "TAXIMETER_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -64,14 +68,16 @@ pub(crate) fn run(
 }
 
 fn config(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Error>> {
-    let (history, journal) = if arguments.read_only {
-        (context.history()?, None)
+    let mut config = if arguments.demo {
+        Config::demo()
+    } else if arguments.read_only {
+        Config::new(context.history()?)
     } else {
         let (history, path) = context.writable(true)?;
-        (history, Some(path.with_extension("journal.db")))
+        let mut config = Config::new(history);
+        config.journal = Some(path.with_extension("journal.db"));
+        config
     };
-    let mut config = Config::new(history);
-    config.journal = journal;
     config.page = SocketAddr::new(arguments.listen, arguments.port);
     config.otlp =
         arguments.otlp.iter().map(|port| SocketAddr::new(arguments.listen, *port)).collect();

@@ -8,6 +8,8 @@ use taximeter::history::History;
 use taximeter::otlp_in::Settings;
 use taximeter::store::Durability;
 
+use crate::demo::{self, Demo};
+
 /// How a server is set up. What is asked for is the history that it serves; all else has defaults that are safe.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -32,6 +34,8 @@ pub struct Config {
     pub receiver: Settings,
     /// What is taken of one client, and of all.
     pub limits: Limits,
+    /// Whether there is a demo, and whether there is anything else.
+    pub(crate) demo: Demo,
 }
 
 /// What is taken of one client, and of all.
@@ -76,6 +80,13 @@ impl Config {
             hosts: Vec::new(),
             receiver: Settings::default(),
             limits: Limits::default(),
+            demo: Demo::Off,
         }
+    }
+
+    /// A page on this machine alone that shows a demo: the operations of a RAG application, played into a store of its own
+    /// in memory. It takes no telemetry.
+    pub fn demo() -> Self {
+        Self { demo: Demo::Only, ..Self::new(demo::history()) }
     }
 }

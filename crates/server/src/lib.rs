@@ -34,6 +34,7 @@
 mod api;
 mod assets;
 mod config;
+mod demo;
 mod error;
 mod guard;
 mod inbox;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::demo::{self, Demo};
 use crate::guard::{self, Guard};
 use crate::inbox::Inbox;
 use crate::questions::Questions;
@@ -55,12 +56,10 @@ impl Server {
             listeners: JoinSet::new(),
             inbox,
         };
-        let shown = guarded(
-            pages::routes(Arc::clone(&questions))
-                .merge(api::routes(questions))
-                .merge(assets::routes()),
-            &guard,
-        );
+        if config.demo == Demo::Only {
+            demo::play(&questions);
+        }
+        let shown = guarded(demo::beside(shown(questions), &config, shown), &guard);
         server.listeners.spawn(listen::serve(page.0, shown, config.limits, stopped.clone()));
         for (listener, _) in otlp {
             if let Some(inbox) = &server.inbox {
@@ -94,6 +93,11 @@ impl Server {
             inbox.finish().await;
         }
     }
+}
+
+/// What is shown of a history: its pages, and its API.
+fn shown(questions: Arc<Questions>) -> Router {
+    pages::routes(Arc::clone(&questions)).merge(api::routes(questions)).merge(assets::routes())
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {

@@ -9,4 +9,6 @@ mod killed;
 mod guarding;
 // Clients that are slow, silent or hostile.
 mod slow;
+// The pages, the filter bar, and the demo.
+mod showing;
 mod support;

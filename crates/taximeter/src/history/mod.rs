@@ -7,10 +7,12 @@
 //! | how each tool did, and each LLM | [`History::tools`], [`History::llms`] | [`Tools`], [`LlmRow`]s |
 //! | the numbers of each operation, LLM, tool, user, tag, day and so on | [`History::groups`], by a [`By`] | [`Group`]s |
 //! | what is not in the store | [`History::losses`] | [`Losses`] |
+//! | how their durations spread | [`History::spread`] | [`Spread`] |
 //! | single operations | [`History::operations`] | [`Line`]s |
 //! | one operation with all that ran within it | [`History::show`] | [`Shown`] |
 //! | whether an operation gets slower, and why | [`History::trend`] | [`Trend`] |
 //! | what stands out, what to do, what it saves | [`History::advice`] | [`Advised`] |
+//! | whether the advice of the period before helped | [`History::helped`] | [`Again`] |
 //! | what comes, and when a budget is gone | [`History::forecast`] | [`Outlook`] |
 //! | two periods, versions or LLMs side by side | [`History::compare`], of two [`Selection`]s | [`Compared`] |
 //! | whether a change may go out | [`History::gate`] | [`Gated`] |
@@ -58,6 +60,7 @@ mod period;
 mod report;
 mod selection;
 mod show;
+mod spread;
 mod tables;
 mod trend;
 mod windows;
@@ -74,7 +77,7 @@ use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 
 use levels::Reach;
 
-pub use advice::{Advised, PerMonth};
+pub use advice::{Advised, Again, PerMonth};
 pub use attention::{Attention, Concern};
 pub use by::{By, UnknownBy};
 pub use calls::{ToolStretch, Tools};
@@ -92,6 +95,7 @@ pub use period::{Period, PeriodError};
 pub use report::{Ask, Report};
 pub use selection::{Selection, SelectionError};
 pub use show::{Shown, Waterfall, WaterfallKind};
+pub use spread::{Spread, Stretch};
 pub use tables::{Failures, LlmRow, Spender, Spenders, ToolRow};
 pub use trend::Trend;
 pub use windows::Windows;
