@@ -213,12 +213,7 @@ impl Ledger {
     /// Where it cannot be read, is damaged, or of a newer version.
     pub(crate) fn open(path: Option<&Path>) -> Result<Self, LedgerError> {
         let Some(path) = path else {
-            return Ok(Self {
-                path: None,
-                written: Vec::new(),
-                kept: Kept::default(),
-                trouble: None,
-            });
+            return Ok(Self::in_memory());
         };
         let written = match fs::read(path) {
             Ok(written) => written,
@@ -239,6 +234,11 @@ impl Ledger {
             kept
         };
         Ok(Self { path: Some(path.to_owned()), written, kept, trouble: None })
+    }
+
+    /// Of which nothing outlives the process.
+    pub(crate) fn in_memory() -> Self {
+        Self { path: None, written: Vec::new(), kept: Kept::default(), trouble: None }
     }
 
     /// Writes what has changed; a kill leaves the file from before, or the new one.

@@ -126,14 +126,23 @@ impl Alerts {
     /// # Errors
     /// Where the file cannot be read, is damaged or of a newer version.
     pub fn open(rules: Rules, history: History, state: Option<&Path>) -> Result<Self, AlertsError> {
-        Ok(Self {
+        Ok(Self::over(rules, history, Ledger::open(state)?))
+    }
+
+    /// A watch without rules, which never tells anything.
+    pub fn idle(history: History) -> Self {
+        Self::over(Rules::default(), history, Ledger::in_memory())
+    }
+
+    fn over(rules: Rules, history: History, ledger: Ledger) -> Self {
+        Self {
             rules,
             history,
             client: Client::new(),
-            ledger: Mutex::new(Ledger::open(state)?),
+            ledger: Mutex::new(ledger),
             looked: Mutex::default(),
             refreshed: Mutex::default(),
-        })
+        }
     }
 
     /// The rules, budgets and receivers.

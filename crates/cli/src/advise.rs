@@ -10,7 +10,7 @@ use taximeter::report::{money, seconds};
 
 use crate::Ended;
 use crate::context::Context;
-use crate::draw::{Screen, share};
+use crate::draw::{Screen, part};
 use crate::report::advised;
 use crate::select::{Filters, PeriodArguments};
 
@@ -58,7 +58,7 @@ fn stands_out(screen: &mut Screen, number: usize, finding: &Finding) {
     if let Some(lost) = &finding.lost {
         let mut parts = vec![seconds(lost.seconds)];
         if lost.share_of_time.is_some() {
-            parts.push(format!("{} of the time", share(lost.share_of_time)));
+            parts.push(format!("{} of the time", part(lost.share_of_time)));
         }
         if !lost.usd.is_zero() {
             parts.push(money(lost.usd));

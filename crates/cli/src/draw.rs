@@ -5,13 +5,13 @@ mod spark;
 mod words;
 
 use taximeter::report::Style;
+pub(crate) use taximeter::report::{
+    NONE, change, each, part, part_name, share, signed, spend, took, unpriced,
+};
 
 pub(crate) use grid::{Column, Grid};
 pub(crate) use spark::{bar, spark};
-pub(crate) use words::{change, day, each, minute, percent, share, signed, spend, took, unpriced};
-
-/// Stands for what is not known or not there.
-pub(crate) const NONE: &str = "–";
+pub(crate) use words::{day, minute};
 
 /// The screen that is drawn on, as text.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::context::Context;
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
     taximeter serve\n  \
+    taximeter serve --demo\n  \
     taximeter serve --store data/metrics --fsync\n  \
     TAXIMETER_TOKEN=… taximeter serve --listen 0.0.0.0 --host meter.example.com\n\n\
     Then, in any program that is instrumented by OpenTelemetry:\n  \
@@ -33,6 +34,9 @@ pub(crate) struct Arguments {
     /// Take no telemetry, show only what is stored
     #[arg(long)]
     read_only: bool,
+    /// Show a demo: a RAG application is played into a store in memory; nothing is taken, and nothing stored
+    #[arg(long, conflicts_with = "read_only")]
+    demo: bool,
     /// What every request must bring, as a bearer token or as a password
     #[arg(long, value_name = "TOKEN", env = "TAXIMETER_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -69,6 +73,18 @@ pub(crate) fn run(
 }
 
 fn config(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Error>> {
+    let mut config = if arguments.demo { Config::demo() } else { of_store(arguments, context)? };
+    config.page = SocketAddr::new(arguments.listen, arguments.port);
+    config.otlp =
+        arguments.otlp.iter().map(|port| SocketAddr::new(arguments.listen, *port)).collect();
+    config.token = arguments.token.clone().filter(|token| !token.is_empty());
+    config.hosts.clone_from(&arguments.host);
+    config.durability = if arguments.fsync { Durability::Fsync } else { Durability::Os };
+    Ok(config)
+}
+
+/// What is set up for the store alone.
+fn of_store(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Error>> {
     let (history, path) = if arguments.read_only {
         (context.history()?, context.sqlite()?.path().to_owned())
     } else {
@@ -83,12 +99,6 @@ fn config(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn Er
         alerts.watch = !arguments.read_only;
         alerts
     });
-    config.page = SocketAddr::new(arguments.listen, arguments.port);
-    config.otlp =
-        arguments.otlp.iter().map(|port| SocketAddr::new(arguments.listen, *port)).collect();
-    config.token = arguments.token.clone().filter(|token| !token.is_empty());
-    config.hosts.clone_from(&arguments.host);
-    config.durability = if arguments.fsync { Durability::Fsync } else { Durability::Os };
     Ok(config)
 }
 

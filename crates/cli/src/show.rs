@@ -10,7 +10,7 @@ use taximeter::{LlmCall, OperationRecord};
 
 use crate::Ended;
 use crate::context::Context;
-use crate::draw::{Column, Grid, NONE, Screen, Tone, columns, share, took, unpriced};
+use crate::draw::{Column, Grid, NONE, Screen, Tone, columns, part, took, unpriced};
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -167,12 +167,12 @@ fn path(screen: &mut Screen, shown: &Shown) {
         Column::number("share", 1),
         Column::number("at a time", 3),
     ]);
-    for part in &spent.all.parts {
+    for one in &spent.all.parts {
         grid.row([
-            part.part.to_string(),
-            seconds(part.critical_seconds),
-            share(Some(part.share)),
-            count(part.most_parallel),
+            one.part.to_string(),
+            seconds(one.critical_seconds),
+            part(Some(one.share)),
+            count(one.most_parallel),
         ]);
     }
     screen.grid(&grid);

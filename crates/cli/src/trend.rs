@@ -11,7 +11,7 @@ use taximeter::report::{count, counted, money, seconds};
 
 use crate::Ended;
 use crate::context::Context;
-use crate::draw::{Column, Grid, NONE, Screen, Tone, minute, share, signed, spark, took};
+use crate::draw::{Column, Grid, NONE, Screen, Tone, minute, part, signed, spark, took};
 use crate::select::{Filters, at};
 
 #[derive(Args)]
@@ -197,7 +197,7 @@ pub(crate) fn why_duration(screen: &mut Screen, why: &DurationChange) {
     for driven in why.drivers.iter().take(2) {
         for driver in driven.by.iter().take(2) {
             let key = driver.key.as_ref().map_or_else(|| "(not told)".into(), ToString::to_string);
-            let part = share(Some(driver.share_of_change));
+            let part = part(Some(driver.share_of_change));
             screen.say(&format!("driven by {} {key}: {part} of the change", driven.dimension));
         }
     }
@@ -227,7 +227,7 @@ pub(crate) fn why_cost(screen: &mut Screen, why: &CostChange) {
     for driven in why.drivers.iter().take(2) {
         for driver in driven.by.iter().take(2) {
             let key = driver.key.as_ref().map_or_else(|| "(not told)".into(), ToString::to_string);
-            let part = share(Some(driver.share_of_change));
+            let part = part(Some(driver.share_of_change));
             screen.say(&format!("driven by {} {key}: {part} of the change", driven.dimension));
         }
     }

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
-use http::header::{HeaderValue, REFERRER_POLICY};
 use http::{StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 use taximeter::BudgetPlan;
@@ -69,10 +68,12 @@ const LONGEST_MUTE: chrono::TimeDelta = chrono::TimeDelta::days(366);
 /// # Errors
 /// Where the file of what was known cannot be read.
 pub(crate) fn open(config: &Config) -> Result<Arc<Alerts>, ServerError> {
-    let none = AlertsConfig { rules: Rules::default(), state: None, watch: false };
-    let AlertsConfig { rules, state, .. } = config.alerts.clone().unwrap_or(none);
-    let alerts = Alerts::open(rules, config.history.clone(), state.as_deref());
-    Ok(Arc::new(alerts.map_err(ServerError::Alerts)?))
+    let history = config.history.clone();
+    let alerts = match &config.alerts {
+        None => Ok(Alerts::idle(history)),
+        Some(alerts) => Alerts::open(alerts.rules.clone(), history, alerts.state.as_deref()),
+    };
+    alerts.map(Arc::new).map_err(ServerError::Alerts)
 }
 
 /// Begins to look and to tell, each on a thread of its own: a receiver that hangs holds up no look.
@@ -112,7 +113,7 @@ fn thread(
     thread.map(|_| stop).map_err(ServerError::Thread)
 }
 
-pub(crate) fn routes(questions: Arc<Questions>, alerts: Arc<Alerts>, watch: bool) -> Router {
+pub(crate) fn routes(watched: Watched) -> Router {
     Router::new()
         .route("/alerts", get(page))
         .route("/alerts/mute", post(mute))
@@ -120,7 +121,7 @@ pub(crate) fn routes(questions: Arc<Questions>, alerts: Arc<Alerts>, watch: bool
         .route("/api/v1/alerts", get(overview))
         .route("/api/v1/alerts/backtest", get(past))
         .route("/api/v1/budgets", get(all_budgets))
-        .with_state(Watched { questions, alerts, watch })
+        .with_state(watched)
 }
 
 /// Which rule is to be tried, over which past.
@@ -147,6 +148,21 @@ pub(crate) struct Budgets {
 }
 
 impl Watched {
+    /// These alerts of what is asked, and whether they are looked at.
+    pub(crate) fn new(questions: Arc<Questions>, alerts: Arc<Alerts>, watch: bool) -> Self {
+        Self { questions, alerts, watch }
+    }
+
+    /// No rules.
+    pub(crate) fn idle(questions: Arc<Questions>) -> Self {
+        let alerts = Arc::new(Alerts::idle(questions.history().clone()));
+        Self::new(questions, alerts, false)
+    }
+
+    pub(crate) fn questions(&self) -> &Arc<Questions> {
+        &self.questions
+    }
+
     async fn budgets(&self) -> Result<Budgets, QuestionError> {
         let plans = self.alerts.rules().budgets.clone();
         let found =
@@ -231,13 +247,7 @@ async fn page(
             now: Utc::now(),
         })
     });
-    with_origin(pages::shown(Page::Alerts, &filter, made))
-}
-
-/// A page with forms that change something: where they are sent from is told to this server, which asks for it.
-fn with_origin(mut response: Response) -> Response {
-    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    response
+    pages::shown(&watched.questions, Page::Alerts, &filter, made)
 }
 
 /// What is to be muted, and for how long.

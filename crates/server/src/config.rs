@@ -11,6 +11,8 @@ use taximeter::store::{Durability, SqliteStore};
 
 use crate::AlertsConfig;
 
+use crate::demo::{self, Demo};
+
 /// How a server is set up. What is asked for is the history that it serves; all else has defaults that are safe.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -39,6 +41,8 @@ pub struct Config {
     pub receiver: Settings,
     /// What is taken of one client, and of all.
     pub limits: Limits,
+    /// Whether there is a demo, and whether there is anything else.
+    pub(crate) demo: Demo,
 }
 
 /// What is taken of one client, and of all.
@@ -89,6 +93,13 @@ impl Config {
             alerts: None,
             receiver: Settings::default(),
             limits: Limits::default(),
+            demo: Demo::Off,
         }
+    }
+
+    /// A page on this machine alone that shows a demo: the operations of a RAG application, played into a store of its own
+    /// in memory. It takes no telemetry.
+    pub fn demo() -> Self {
+        Self { demo: Demo::Only, ..Self::new(demo::history()) }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  OTLP ──▶ listen ──▶ guard ──▶ otlp ──▶ inbox ──▶ journal, then store
 //!                        │                            │
-//!  browser, scripts ─────┴──▶ pages, api ◀── History ─┘
+//!  browser, scripts ─────┴──▶ pages, api ◀── History ─┘   (or the demo's, beside it)
 //! ```
 //!
 //! A request of telemetry is acknowledged once it stands in the [journal](taximeter::store::Journal); its operations are
@@ -35,6 +35,7 @@ mod alerts;
 mod api;
 mod assets;
 mod config;
+mod demo;
 mod error;
 mod guard;
 mod inbox;

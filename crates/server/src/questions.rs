@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::Config;
+use crate::demo::Demo;
 use crate::inbox::{Inbox, Receiving};
 
 /// What answers.
@@ -28,6 +29,8 @@ pub(crate) struct Questions {
     history: History,
     room: Arc<Semaphore>,
     time: Duration,
+    /// Whether what answers is played.
+    pub(crate) demo: Demo,
     /// How often something was stored.
     pub(crate) changed: watch::Sender<u64>,
     /// The store's file, for questions in SQL.
@@ -53,13 +56,21 @@ pub(crate) struct Filter {
     pub(crate) limit: Option<usize>,
     /// The budget of the month, in US dollars.
     pub(crate) budget: String,
+    /// With what a page compares: nothing for the period before, `off`, or conditions such as `tag:version=1`.
+    pub(crate) compare: String,
+    /// `off` where a page is not to follow what is stored.
+    pub(crate) live: String,
+    /// So many lines are left out before the first.
+    pub(crate) skip: Option<usize>,
 }
 
 /// The period where none is named.
 pub(crate) const PERIOD: &str = "24h";
 /// So many lines where no number is named, and the most that may be.
-const LINES: usize = 50;
+pub(crate) const LINES: usize = 50;
 const MOST_LINES: usize = 1_000;
+/// So many are left out at most.
+const MOST_SKIPPED: usize = 10_000;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -121,10 +132,16 @@ impl Questions {
             history: config.history.clone(),
             room: Arc::new(Semaphore::new(config.limits.questions)),
             time: config.limits.answer_time,
+            demo: config.demo,
             changed,
             sqlite: config.sqlite.clone(),
             inbox,
         })
+    }
+
+    /// What is asked.
+    pub(crate) fn history(&self) -> &History {
+        &self.history
     }
 
     /// What was done with what came; none where nothing is taken.
@@ -166,8 +183,15 @@ impl Questions {
         self: &Arc<Self>,
         filter: &Filter,
     ) -> Result<(Vec<Line>, LookedAt), QuestionError> {
-        let query = filter.query(Utc::now())?;
-        self.ask(move |history| history.operations(&query)).await
+        let mut query = filter.query(Utc::now())?;
+        let skip = filter.skip.unwrap_or(0).min(MOST_SKIPPED);
+        query.limit = query.limit.map(|limit| limit.saturating_add(skip));
+        self.ask(move |history| {
+            let (mut lines, looked_at) = history.operations(&query)?;
+            lines.drain(..skip.min(lines.len()));
+            Ok::<_, StoreError>((lines, looked_at))
+        })
+        .await
     }
 }
 
@@ -185,13 +209,15 @@ impl Filter {
         let mut ask = Ask::new(self.period(now)?, now);
         ask.only = self.selection(now)?;
         ask.by = if self.by.is_empty() { None } else { Some(self.by.parse::<By>()?) };
-        ask.budget = if self.budget.is_empty() {
-            None
-        } else {
-            let wrong = |why| QuestionError::Asked(format!("budget={}: {why}", self.budget));
-            Some(self.budget.parse::<Money>().map_err(|why| wrong(why.to_string()))?)
-        };
+        ask.budget = self.budget()?;
         Ok(ask)
+    }
+
+    /// What may be spent in a month; none where that is not named.
+    pub(crate) fn budget(&self) -> Result<Option<Money>, QuestionError> {
+        let wrong = |why| QuestionError::Asked(format!("budget={}: {why}", self.budget));
+        let read = |text: &str| text.parse::<Money>().map_err(|why| wrong(why.to_string()));
+        Some(self.budget.trim()).filter(|text| !text.is_empty()).map(read).transpose()
     }
 
     fn query(&self, now: DateTime<Utc>) -> Result<Query, QuestionError> {

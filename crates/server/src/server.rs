@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::alerts::{self, Watching};
+use crate::alerts::{self, Watched, Watching};
+use crate::demo::{self, Demo};
 use crate::guard::{self, Guard};
 use crate::inbox::Inbox;
 use crate::questions::Questions;
@@ -63,13 +64,11 @@ impl Server {
             inbox,
             watching,
         };
-        let shown = guarded(
-            pages::routes(Arc::clone(&questions))
-                .merge(api::routes(Arc::clone(&questions)))
-                .merge(alerts::routes(questions, watch, is_watched))
-                .merge(assets::routes()),
-            &guard,
-        );
+        if config.demo == Demo::Only {
+            demo::play(&questions);
+        }
+        let watched = Watched::new(questions, watch, is_watched);
+        let shown = guarded(demo::beside(shown(watched), &config, shown), &guard);
         server.listeners.spawn(listen::serve(page.0, shown, config.limits, stopped.clone()));
         for (listener, _) in otlp {
             if let Some(inbox) = &server.inbox {
@@ -104,6 +103,15 @@ impl Server {
             inbox.finish().await;
         }
     }
+}
+
+/// What is shown of a history: its pages, its API and its alerts.
+fn shown(watched: Watched) -> Router {
+    let questions = Arc::clone(watched.questions());
+    pages::routes(Arc::clone(&questions))
+        .merge(api::routes(questions))
+        .merge(alerts::routes(watched))
+        .merge(assets::routes())
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {

@@ -12,11 +12,13 @@
 //! # Ok::<(), taximeter::Error>(())
 //! ```
 
+mod cells;
 mod session;
 mod style;
 mod tables;
 mod words;
 
+pub use cells::{NONE, change, each, part, part_name, share, signed, spend, took, unpriced};
 pub use session::{Detail, session};
 pub use style::{Align, Style};
 pub use tables::{

@@ -5,7 +5,7 @@ use taximeter::report::{count, counted, money, seconds};
 use taximeter::{Advice, Unit};
 
 use super::Detail;
-use crate::draw::{Column, Grid, NONE, Screen, bar, percent, spend};
+use crate::draw::{Column, Grid, NONE, Screen, bar, share, spend};
 
 pub(super) fn spenders(screen: &mut Screen, report: &Report, detail: Detail) {
     let all = report.totals.cost.usd().to_f64_lossy();
@@ -75,7 +75,7 @@ pub(super) fn tokens(screen: &mut Screen, report: &Report) {
     let mut grid =
         Grid::new([Column::name("of"), Column::number("tokens", 0), Column::number("share", 1)]);
     let (input, output) = (usage.input_tokens(), usage.output_tokens());
-    let part = |hits: u64, of: u64| percent(taximeter::Rate { hits: hits.min(of), of });
+    let part = |hits: u64, of: u64| share(taximeter::Rate { hits: hits.min(of), of });
     grid.row(["input".into(), count(input), part(input, input.saturating_add(output))]);
     for (unit, tokens) in usage.iter().filter(|(unit, _)| unit.is_input_tokens()) {
         let name = if unit == Unit::Input { "not cached".into() } else { unit.to_string() };

@@ -9,7 +9,7 @@ use taximeter::{CostTotals, Rate};
 
 use super::Detail;
 use crate::draw::{
-    Column, Grid, NONE, Screen, Tone, bar, day, each, minute, percent, share, spend, took,
+    Column, Grid, NONE, Screen, Tone, bar, day, each, minute, part, part_name, share, spend, took,
 };
 
 /// So many parts of an operation are named.
@@ -27,18 +27,13 @@ pub(super) fn time(screen: &mut Screen, report: &Report, detail: Detail) {
             Column::number("in the slow tail", 2),
         ]);
         let most = if detail >= Detail::Verbose { usize::MAX } else { PARTS };
-        for part in spent.all.parts.iter().take(most) {
-            let name = match &part.part {
-                Part::Llm(name) => format!("LLM {name}"),
-                Part::Tool(name) => format!("tool {name}"),
-                other => other.to_string(),
-            };
+        for one in spent.all.parts.iter().take(most) {
             grid.row([
-                name,
-                seconds(part.critical_seconds),
-                share(Some(part.share)),
-                bar(part.share, room),
-                slow(&spent.slow, &part.part),
+                part_name(&one.part),
+                seconds(one.critical_seconds),
+                part(Some(one.share)),
+                bar(one.share, room),
+                slow(&spent.slow, &one.part),
             ]);
         }
         screen.grid(&grid);
@@ -103,10 +98,10 @@ pub(super) fn llms(screen: &mut Screen, report: &Report) {
             plain(speed.map_or_else(|| NONE.into(), |speed| format!("{speed:.0}"))),
             plain(count(llm.input_tokens)),
             plain(count(llm.output_tokens)),
-            plain(percent(llm.cache_read)),
-            plain(percent(llm.reasoning)),
-            plain(percent(llm.truncated)),
-            plain(percent(llm.tool_replies)),
+            plain(share(llm.cache_read)),
+            plain(share(llm.reasoning)),
+            plain(share(llm.truncated)),
+            plain(share(llm.tool_replies)),
             plain(each(llm.mean_cost.filter(|mean| !mean.is_zero()))),
             plain(spend(llm.total_cost, unknown(&llm.cost))),
         ]);
@@ -126,7 +121,7 @@ fn plain(text: String) -> (String, Tone) {
 fn failing(success: Rate) -> (String, Tone) {
     let errors = success.complement();
     let is_bad = errors.fraction().is_some_and(|share| share > 0.1);
-    (percent(errors), if is_bad { Tone::Bad } else { Tone::Plain })
+    (share(errors), if is_bad { Tone::Bad } else { Tone::Plain })
 }
 
 pub(super) fn tools(screen: &mut Screen, report: &Report) {
@@ -163,12 +158,12 @@ pub(super) fn tools(screen: &mut Screen, report: &Report) {
         grid.toned_row([
             plain(tool.tool.to_string()),
             plain(count(tool.success.rate.of)),
-            (format!("{}{interval}", percent(tool.success.rate)), tone),
+            (format!("{}{interval}", share(tool.success.rate)), tone),
             plain(top),
-            plain(percent(tool.retries)),
+            plain(share(tool.retries)),
             plain(took(tool.p50_seconds)),
             plain(took(tool.p95_seconds)),
-            plain(share(tool.share_of_time)),
+            plain(part(tool.share_of_time)),
             plain(failed_for(&tool.failures, |failures| took(Some(failures.seconds)))),
             plain(failed_for(&tool.failures, |failures| {
                 spend(failures.total_cost, failures.unpriced_calls)
@@ -240,7 +235,7 @@ pub(super) fn groups(screen: &mut Screen, report: &Report) {
             plain(took_of(|took| took.p95)),
             plain(count(group.input_tokens)),
             plain(count(group.output_tokens)),
-            plain(percent(group.cache_read)),
+            plain(share(group.cache_read)),
             plain(each(group.mean_cost().filter(|mean| !mean.is_zero()))),
             plain(spend(group.total_cost, group.unpriced_calls)),
         ]);

@@ -7,7 +7,7 @@ use taximeter::report::{count, counted, money};
 
 use super::Detail;
 use crate::draw::{
-    Column, Grid, NONE, Screen, Tone, change, day, minute, percent, spark, spend, took, unpriced,
+    Column, Grid, NONE, Screen, Tone, change, day, minute, share, spark, spend, took, unpriced,
 };
 
 /// Columns of a line over time.
@@ -79,8 +79,8 @@ pub(super) fn numbers(screen: &mut Screen, report: &Report) {
         format!(" ({:.1}–{:.1})", low * 100.0, high * 100.0)
     });
     let errors =
-        format!("{} of {}{interval}", percent(numbers.errors.now), count(numbers.errors.now.of));
-    row(&mut grid, "errors", errors, &numbers.errors, |rate| rate.fraction(), |v| percent(*v));
+        format!("{} of {}{interval}", share(numbers.errors.now), count(numbers.errors.now.of));
+    row(&mut grid, "errors", errors, &numbers.errors, |rate| rate.fraction(), |v| share(*v));
     let p95 = took(numbers.p95_seconds.now);
     row(&mut grid, "p95", p95, &numbers.p95_seconds, |value| *value, |v| took(*v));
     let first = took(numbers.first_token_p95_seconds.now);
@@ -94,14 +94,14 @@ pub(super) fn numbers(screen: &mut Screen, report: &Report) {
     );
     let saved =
         numbers.cache.saved.map_or_else(String::new, |usd| format!(", {} saved", money(usd)));
-    let cache = format!("{}{saved}", percent(numbers.cache.read.now));
+    let cache = format!("{}{saved}", share(numbers.cache.read.now));
     row(
         &mut grid,
         "from a cache",
         cache,
         &numbers.cache.read,
         |rate| rate.fraction(),
-        |v| percent(*v),
+        |v| share(*v),
     );
     screen.grid(&grid);
     let lacks = unpriced(cost);

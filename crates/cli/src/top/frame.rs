@@ -9,7 +9,7 @@ use taximeter::history::{Group, Moment};
 use taximeter::report::count;
 
 use super::Seen;
-use crate::draw::{Column, Grid, NONE, percent, spend, took, unpriced};
+use crate::draw::{Column, Grid, NONE, share, spend, took, unpriced};
 
 pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, held: bool) {
     let [head, lines, tables, foot] = Layout::vertical([
@@ -55,7 +55,7 @@ fn totals(seen: &Seen, width: u16) -> Paragraph<'static> {
         Line::from(vec![
             Span::styled(format!("{} operations", count(totals.operations())), bold),
             Span::raw(format!("  {rate}  mean {mean}  ")),
-            Span::styled(format!("errors {}", percent(errors)), style),
+            Span::styled(format!("errors {}", share(errors)), style),
         ]),
         Line::from(vec![
             Span::styled(spend(usd, 0), bold),
@@ -133,7 +133,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, name: &str, groups: &[Group], with_c
         grid.row([
             group.key.as_ref().map_or_else(|| "(not told)".into(), ToString::to_string),
             count(group.count()),
-            percent(group.errors()),
+            share(group.errors()),
             took_at(duration.map(|took| took.p50)),
             took_at(duration.map(|took| took.p95)),
             count(group.input_tokens.saturating_add(group.output_tokens)),

@@ -1,29 +1,87 @@
-// Draws the charts that the page describes, and shows it again when something was stored.
+// Draws the charts that the page describes, leads from them to the operations behind, and shows the page again when
+// something was stored. Without it everything is there but the pictures.
 "use strict";
 
 const dark = window.matchMedia("(prefers-color-scheme: dark)");
+const COLOURS = {
+  light: ["#0b5cad", "#c2410c", "#18713a", "#7c3aed", "#b3261e", "#0f766e", "#a16207", "#4b5563"],
+  dark: ["#7ab8ff", "#fb923c", "#6fd394", "#c4b5fd", "#ff9a92", "#5eead4", "#fcd34d", "#cbd5e1"],
+};
+
+// Days are named once, below the first hour of each.
+const DATES = {
+  tickangle: 0,
+  nticks: 6,
+  tickformatstops: [
+    { dtickrange: [null, 86399999], value: "%H:%M\n%-d %b" },
+    { dtickrange: [86400000, null], value: "%-d %b\n%Y" },
+  ],
+};
+
+const isDate = (plot) => plot.layout.xaxis?.type === "date";
 
 function draw() {
   if (!window.Plotly) return;
   const style = getComputedStyle(document.body);
+  const line = getComputedStyle(document.documentElement).getPropertyValue("--line").trim();
   for (const place of document.querySelectorAll("[data-plot]")) {
     const plot = JSON.parse(place.dataset.plot);
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
     const layout = Object.assign({}, plot.layout, {
       autosize: true,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
+      colorway: COLOURS[dark.matches ? "dark" : "light"],
       font: { color: style.color, family: style.fontFamily, size: 12 },
+      hoverlabel: { font: { family: style.fontFamily } },
       legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom" },
-      xaxis: Object.assign({ automargin: true, tickangle: 0, nticks: 6 }, plot.layout.xaxis),
+      xaxis: Object.assign({ nticks: 8 }, axis, isDate(plot) ? DATES : {}, plot.layout.xaxis),
+      yaxis: Object.assign({ rangemode: "tozero", fixedrange: true }, axis, plot.layout.yaxis),
     });
+    const isNew = !place.classList.contains("js-plotly-plot");
     // Its own bar of buttons would bring styles that stand in the page.
     window.Plotly.react(place, plot.data, layout, { responsive: true, displayModeBar: false });
+    if (isNew) {
+      place.on("plotly_click", (event) => follow(place, event.points[0]));
+      place.on("plotly_relayout", (moved) => zoom(plot, moved));
+    }
   }
+}
+
+// What is clicked on stands in the table below: its row says when, the head of its column which.
+function follow(place, point) {
+  const figure = place.closest("figure");
+  const row =
+    figure.querySelector(`tr[data-point="${point.pointNumber}"]`) ??
+    figure.querySelectorAll("tbody tr")[point.pointNumber];
+  const to = row?.querySelector("th a");
+  if (!to) return;
+  const address = new URL(to.href);
+  const which = figure.querySelectorAll("thead th")[point.curveNumber + 1]?.dataset.only;
+  if (which) {
+    const only = [address.searchParams.get("only"), which];
+    address.searchParams.set("only", only.filter(Boolean).join(","));
+  }
+  location.href = address;
+}
+
+// A stretch of a chart over time that is drawn over becomes the stretch of the page.
+function zoom(plot, moved) {
+  const ends = [moved["xaxis.range[0]"], moved["xaxis.range[1]"]];
+  if (!isDate(plot) || !ends.every((end) => typeof end === "string")) return;
+  const moment = (text) => new Date(`${text.replace(" ", "T")}Z`);
+  const [from, to] = ends.map((end) => moment(end.length > 10 ? end : `${end} 00:00`));
+  if (to - from < 120000) to.setTime(from.getTime() + 120000);
+  const address = new URL(location.href);
+  address.searchParams.delete("since");
+  address.searchParams.set("from", `${from.toISOString().slice(0, 16)}`);
+  address.searchParams.set("to", `${to.toISOString().slice(0, 16)}`);
+  location.href = address;
 }
 
 function save(figure) {
   const title = figure.querySelector("h2").innerText;
-  window.Plotly.downloadImage(figure.querySelector("[data-plot]"), { format: "svg", filename: title });
+  window.Plotly.downloadImage(figure.querySelector("[data-plot]"), { format: "svg", filename: title, width: 1000, height: 400 });
 }
 
 document.addEventListener("click", (event) => {
@@ -31,39 +89,47 @@ document.addEventListener("click", (event) => {
   if (button) save(button.closest("figure"));
 });
 
+// What is known of a field is asked for when somebody writes into it, and not before.
+document.addEventListener("focusin", async (event) => {
+  const field = event.target.closest("input[data-suggest]");
+  if (!field || !field.dataset.suggest || field.list?.options.length) return;
+  const since = new URL(location.href).searchParams.get("since") ?? "";
+  const query = new URLSearchParams({ by: field.dataset.suggest, ...(since && { since }) });
+  const answer = await fetch(`/api/v1/groups?${query}`);
+  if (!answer.ok) return;
+  const { groups } = await answer.json();
+  const known = groups.filter((group) => group.key).slice(0, 100);
+  field.list.replaceChildren(...known.map((group) => Object.assign(document.createElement("option"), { value: group.key })));
+});
+
 let source = null;
 
+const name = (place) => place.querySelector("h2")?.innerText;
+
 async function again() {
+  // What somebody reads, writes or has marked stays as it is.
+  if (document.querySelector("main form :focus") || document.hidden) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const [old, next] = [document.querySelector("main"), page.querySelector("main")];
   if (!old || !next) return;
-  const open = new Set([...old.querySelectorAll("details[open] summary")].map((s) => s.closest("figure")?.innerText.split("\n")[0]));
+  const open = new Set([...old.querySelectorAll("figure")].filter((figure) => figure.querySelector("details[open]")).map(name));
+  const scrolled = [...old.querySelectorAll(".scroll")].map((place) => [place.scrollLeft, place.scrollTop]);
   old.replaceChildren(...next.childNodes);
   for (const figure of old.querySelectorAll("figure")) {
-    if (open.has(figure.innerText.split("\n")[0])) figure.querySelector("details").open = true;
+    if (open.has(name(figure))) figure.querySelector("details").open = true;
+  }
+  for (const [at, place] of old.querySelectorAll(".scroll").entries()) {
+    [place.scrollLeft, place.scrollTop] = scrolled[at] ?? [0, 0];
   }
   draw();
-}
-
-function live(on) {
-  if (source) source.close();
-  source = null;
-  if (!on) return;
-  source = new EventSource("/events");
-  source.addEventListener("stored", again);
 }
 
 document.addEventListener("DOMContentLoaded", () => {
   draw();
   dark.addEventListener("change", draw);
-  const box = document.getElementById("live");
-  if (!box) return;
-  box.checked = sessionStorage.getItem("live") !== "no";
-  live(box.checked);
-  box.addEventListener("change", () => {
-    sessionStorage.setItem("live", box.checked ? "yes" : "no");
-    live(box.checked);
-  });
+  if (document.querySelector("[data-live]")?.dataset.live !== "on") return;
+  source = new EventSource("/events");
+  source.addEventListener("stored", again);
 });

@@ -1,62 +1,163 @@
-//! What stands out, what to do about it, what that would save, and the operations that prove it.
+//! What stands out, what to do about it, what that would save, the operations that prove it, and whether it helped before.
 
 use maud::{Markup, html};
-use taximeter::history::{Advised, PerMonth};
-use taximeter::report::{money, seconds};
-use taximeter::{Advice, Finding};
+use taximeter::analysis::{Effect, Remeasured, Saved};
+use taximeter::history::{Advised, Again, PerMonth};
+use taximeter::report::{counted, money, seconds, signed};
+use taximeter::{Advice, Estimate, Finding, FindingKind, Money, Saving};
 
-use super::words::encoded;
+use super::frame::heading;
+use super::words::{link, one, ordered};
+use crate::questions::Filter;
 
-pub(super) fn page(advised: &Advised) -> Markup {
+pub(super) fn page(advised: &Advised, again: &[Again], filter: &Filter) -> Markup {
     let all = advised.optimization_suggestions.iter().zip(&advised.per_month);
+    // What an advice is given for stands with it already.
+    let advised_for = |finding: &&Finding| {
+        advised.optimization_suggestions.iter().any(|advice| advice.because == **finding)
+    };
+    let others: Vec<_> =
+        advised.bottlenecks.iter().filter(|finding| !advised_for(finding)).collect();
+    let json =
+        link("/api/v1/advice", filter, &[("by", ""), ("order", ""), ("live", ""), ("compare", "")]);
     html! {
         h1 { "Advice" }
-        p.period { "By " (advised.looked_at) }
+        p.period { (advised.period) ", by " (advised.looked_at) }
         section.card {
-            h2 { "What to do" }
+            (heading("What to do", &[("JSON", json)]))
             @if advised.optimization_suggestions.is_empty() { p { "There is nothing to advise." } }
-            ol { @for (advice, per_month) in all { (suggestion(advice, per_month.as_ref())) } }
+            ol.advice { @for (advice, per_month) in all { (suggestion(advice, per_month.as_ref(), filter)) } }
         }
-        section.card {
-            h2 { "What stands out" }
-            @if advised.bottlenecks.is_empty() { p { "Nothing stands out." } }
-            ul { @for finding in &advised.bottlenecks { (stands_out(finding)) } }
+        @if !others.is_empty() {
+            section.card {
+                h2 { "What else stands out" }
+                ul.advice { @for finding in others { li { p { (finding) } (proofs(finding, filter)) } } }
+            }
         }
+        (helped(again))
     }
 }
 
-fn suggestion(advice: &Advice, per_month: Option<&PerMonth>) -> Markup {
+fn suggestion(advice: &Advice, per_month: Option<&PerMonth>, filter: &Filter) -> Markup {
     html! {
         li {
             p { (advice.text) }
-            @if let Some(saved) = per_month {
-                p.note {
-                    "saves "
-                    @if let Some(usd) = saved.usd { (money(usd)) " a month " }
-                    @if let Some(time) = saved.seconds { (seconds(time)) " of waiting a month" }
-                }
-            }
-            @if let Some(saving) = &advice.saving { p.note { "if " (saving.assuming) } }
+            (saves(per_month))
+            @if let Some(saving) = &advice.saving { (range(saving)) }
             @if !advice.verify.is_empty() { p.note { "To see whether it helped: " (advice.verify) } }
-            (proofs(&advice.because))
+            (proofs(&advice.because, filter))
         }
     }
 }
 
-fn stands_out(finding: &Finding) -> Markup {
-    html! { li { p { (finding) } (proofs(finding)) } }
+/// What an advice saves in a month, in a line.
+pub(super) fn saves(per_month: Option<&PerMonth>) -> Markup {
+    html! {
+        @if let Some(saved) = per_month {
+            p.good {
+                "saves "
+                @if let Some(usd) = saved.usd { (money(usd)) " a month" }
+                @if saved.usd.is_some() && saved.seconds.is_some() { ", " }
+                @if let Some(time) = saved.seconds { (seconds(time)) " of waiting a month" }
+            }
+        }
+    }
 }
 
-fn proofs(finding: &Finding) -> Markup {
+fn range(saving: &Saving) -> Markup {
+    let usd = |of: Estimate<Money>| {
+        format!("{} ({} to {})", money(of.likely), money(of.low), money(of.high))
+    };
+    let time = |of: Estimate<f64>| {
+        format!("{} ({} to {})", seconds(of.likely), seconds(of.low), seconds(of.high))
+    };
     html! {
-        @if !finding.evidence.is_empty() {
-            p.look {
+        p.note {
+            "By " (counted(saving.operations, "operation")) ", of each in the mean: "
+            @if let Some(of) = saving.usd { (usd(of)) }
+            @if saving.usd.is_some() && saving.seconds.is_some() { ", " }
+            @if let Some(of) = saving.seconds { (time(of)) }
+            "; if " (saving.assuming)
+        }
+    }
+}
+
+fn proofs(finding: &Finding, filter: &Filter) -> Markup {
+    let order = match finding.kind {
+        FindingKind::SlowOperation { .. } | FindingKind::SlowComponent { .. } => "slowest",
+        FindingKind::HighErrorRate { .. } => "failed",
+        _ => "dearest",
+    };
+    html! {
+        p.look {
+            @if !finding.evidence.is_empty() {
                 "Proved by "
                 @for (at, id) in finding.evidence.iter().take(3).enumerate() {
                     @if at > 0 { ", " }
-                    a href=(format!("/operations/{}", encoded(&id.to_string()))) { (id) }
+                    a href=(one(*id)) title=(id) { code { (short(&id.to_string())) } }
+                }
+                " · "
+            }
+            a href=(ordered(filter, "operation", &finding.operation, order)) { "all operations " (finding.operation) }
+        }
+    }
+}
+
+/// The end of an id: operations of one time have ids that begin alike.
+fn short(id: &str) -> String {
+    format!("…{}", &id[id.len().saturating_sub(12)..])
+}
+
+/// The advice of the period before, measured again.
+fn helped(again: &[Again]) -> Markup {
+    html! {
+        section.card {
+            h2 { "Did it help?" }
+            p.note { "What stood out in the period before, measured again in this one." }
+            @if again.is_empty() { p { "Nothing stood out in the period before, or it has no operations." } }
+            ul.advice {
+                @for one in again {
+                    li {
+                        p { (one.advice.text) }
+                        @match &one.remeasured {
+                            Some(remeasured) => (effect(remeasured)),
+                            None => p.note { "Too few operations " (one.advice.because.operation) " to measure it again." },
+                        }
+                    }
                 }
             }
+        }
+    }
+}
+
+fn effect(remeasured: &Remeasured) -> Markup {
+    let (class, word) = match remeasured.effect {
+        Effect::Helped => ("good", "It helped: there is less of it."),
+        Effect::Worse => ("failure", "It got worse."),
+        Effect::Inconclusive => ("note", "The data do not say."),
+    };
+    let percent = |of: f64| format!("{:+.1} points", of * 100.0);
+    let time = |of: f64| format!("{}{}", if of < 0.0 { "-" } else { "+" }, seconds(of.abs()));
+    let saved = match remeasured.saved {
+        Saved::Usd(of) => format!(
+            "{} of an operation ({} to {})",
+            signed(of.likely),
+            signed(of.low),
+            signed(of.high)
+        ),
+        Saved::Seconds(of) => {
+            format!("{} of an operation ({} to {})", time(of.likely), time(of.low), time(of.high))
+        }
+        Saved::Share(of) => {
+            format!("{} ({} to {})", percent(of.likely), percent(of.low), percent(of.high))
+        }
+        _ => return html! {},
+    };
+    html! {
+        p class=(class) { (word) }
+        p.note {
+            "Saved: " (saved) ", by " (counted(remeasured.operations_before, "operation")) " before and "
+            (counted(remeasured.operations_after, "operation")) " after."
         }
     }
 }

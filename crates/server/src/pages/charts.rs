@@ -1,193 +1,210 @@
 //! Charts: drawn by plotly.js out of the JSON that the crate plotly makes, with the same numbers as a table below.
+//!
+//! A click on a chart follows the link of its table: the row says when, the head of the column says which.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use plotly::common::{Mode, Title};
-use plotly::layout::{Axis, BarMode, Margin};
+use plotly::common::{AxisSide, DashType, Line, Mode, Title};
+use plotly::layout::{Axis, AxisType, BarMode, Margin, Shape, ShapeLine, ShapeType};
 use plotly::{Bar, Layout, Plot, Scatter};
-use taximeter::analysis::Part;
-use taximeter::history::{Moment, Report};
-use taximeter::report::{count, money, seconds};
-use taximeter::{Money, Name};
+use taximeter::history::{By, OverTime, Selection};
 
-use super::words::{part, took};
+use super::words::during;
+use crate::questions::Filter;
 
-/// So many LLMs have a colour of their own.
-const SERIES: usize = 6;
+/// So many LLMs or tools have a colour of their own.
+pub(super) const SERIES: usize = 6;
+
+/// How high a chart is, in pixels.
+const HIGH: usize = 340;
+
+/// How the values of a chart are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Lines,
+    Stack,
+}
+
+/// The values of one line or one colour.
+pub(super) struct Series {
+    pub(super) name: String,
+    /// The condition of the operations behind it.
+    pub(super) only: Option<(&'static str, String)>,
+    pub(super) values: Vec<Option<f64>>,
+    /// The same as they stand in the table.
+    pub(super) cells: Vec<String>,
+}
+
+impl Series {
+    pub(super) fn new<V>(
+        name: impl Into<String>,
+        of: impl IntoIterator<Item = V>,
+        value: impl Fn(&V) -> Option<f64>,
+        cell: impl Fn(&V) -> String,
+    ) -> Self {
+        let (values, cells) = of.into_iter().map(|one| (value(&one), cell(&one))).unzip();
+        Self { name: name.into(), only: None, values, cells }
+    }
+
+    pub(super) fn only(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.only = Some((key, value.into()));
+        self
+    }
+}
+
+/// A chart over time.
+pub(super) struct Chart<'a> {
+    pub(super) title: String,
+    pub(super) unit: &'a str,
+    pub(super) look: Look,
+    /// When each step begins.
+    pub(super) starts: Vec<DateTime<Utc>>,
+    pub(super) step: TimeDelta,
+    pub(super) series: Vec<Series>,
+    pub(super) exports: Vec<(&'static str, String)>,
+}
+
+impl<'a> Chart<'a> {
+    pub(super) fn new(title: &str, unit: &'a str, look: Look, over_time: &OverTime) -> Self {
+        Self {
+            title: format!("{title} by {}", over_time.step),
+            unit,
+            look,
+            starts: over_time.moments.iter().map(|at| at.start).collect(),
+            step: length(&over_time.step),
+            series: Vec::new(),
+            exports: Vec::new(),
+        }
+    }
+
+    pub(super) fn with(mut self, series: impl IntoIterator<Item = Series>) -> Self {
+        self.series.extend(series);
+        self
+    }
+
+    pub(super) fn exported(
+        mut self,
+        exports: impl IntoIterator<Item = (&'static str, String)>,
+    ) -> Self {
+        self.exports.extend(exports);
+        self
+    }
+
+    pub(super) fn draw(&self, filter: &Filter) -> Markup {
+        let starts: Vec<_> = self.starts.iter().map(shown).collect();
+        let mut plot = Plot::new();
+        for series in &self.series {
+            let values = series.values.clone();
+            match self.look {
+                Look::Stack => {
+                    plot.add_trace(Bar::new(starts.clone(), values).name(plain(&series.name)));
+                }
+                Look::Lines => {
+                    let line = Scatter::new(starts.clone(), values).mode(Mode::LinesMarkers);
+                    plot.add_trace(line.name(plain(&series.name)));
+                }
+            }
+        }
+        plot.set_layout(
+            Layout::new().bar_mode(BarMode::Stack).x_axis(Axis::new().type_(AxisType::Date)),
+        );
+        figure(&self.title, self.unit, plot, &self.exports, &self.numbers(filter))
+    }
+
+    fn numbers(&self, filter: &Filter) -> Markup {
+        html! {
+            thead { tr {
+                th scope="col" { "From (UTC)" }
+                @for series in &self.series {
+                    th scope="col" data-only=[series.only.as_ref().map(|(key, value)| Selection::part(key, value))] { (series.name) }
+                }
+            } }
+            tbody {
+                @for (row, start) in self.starts.iter().enumerate() {
+                    tr {
+                        th scope="row" { a href=(during(filter, *start, *start + self.step)) { (shown(start)) } }
+                        @for series in &self.series { td { (series.cells.get(row).map_or("", String::as_str)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A name as the library of charts takes it: it reads some of HTML in texts.
+pub(super) fn plain(name: &str) -> String {
+    name.replace('&', "&amp;").replace('<', "&lt;")
+}
+
+/// How long a step is.
+pub(super) fn length(step: &By) -> TimeDelta {
+    match step {
+        By::Time(level) => TimeDelta::seconds(level.seconds()),
+        By::Dimension(_) => TimeDelta::zero(),
+    }
+}
+
+pub(super) fn shown(at: &DateTime<Utc>) -> String {
+    at.format("%F %H:%M").to_string()
+}
+
+/// A line that stands at a moment, from the bottom of a chart to its top.
+pub(super) fn mark(at: DateTime<Utc>) -> Shape {
+    let at = at.format("%F %H:%M:%S").to_string();
+    let line = ShapeLine::new().width(2.0).dash(DashType::Dash).color("#c2410c");
+    Shape::new()
+        .shape_type(ShapeType::Line)
+        .x_ref("x")
+        .y_ref("paper")
+        .x0(at.clone())
+        .x1(at)
+        .y0(0)
+        .y1(1)
+        .line(line)
+}
+
+/// A level that holds from one moment to another.
+pub(super) fn level(
+    from: &DateTime<Utc>,
+    to: &DateTime<Utc>,
+    value: f64,
+) -> Box<Scatter<String, f64>> {
+    let at = |at: &DateTime<Utc>| at.format("%F %H:%M:%S").to_string();
+    Scatter::new(vec![at(from), at(to)], vec![value, value])
+        .mode(Mode::Lines)
+        .line(Line::new().width(3.0).color("#c2410c"))
+        .show_legend(false)
+}
 
 /// A chart, the numbers of which stand below it.
-fn figure(title: &str, unit: &str, plot: Plot, numbers: &Markup) -> Markup {
-    let mut plot = plot;
-    let layout = plot.layout().clone();
-    plot.set_layout(
-        layout
-            .margin(Margin::new().left(60).right(10).top(10).bottom(40))
-            .height(340)
-            .y_axis(Axis::new().title(Title::with_text(unit))),
-    );
+pub(super) fn figure(
+    title: &str,
+    unit: &str,
+    mut plot: Plot,
+    exports: &[(&'static str, String)],
+    numbers: &Markup,
+) -> Markup {
+    let axis = Axis::new().title(Title::with_text(unit)).side(AxisSide::Left);
+    let margin = Margin::new().left(60).right(10).top(10).bottom(40);
+    let layout = plot.layout().clone().margin(margin).height(HIGH).y_axis(axis);
+    plot.set_layout(layout);
     html! {
         figure.card {
-            figcaption { h2 { (title) } button.save type="button" { "Save as SVG" } }
+            figcaption.heading {
+                h2 { (title) }
+                span.exports {
+                    button.save type="button" aria-label=(format!("{title} as SVG")) { "SVG" }
+                    @for (kind, address) in exports { a href=(address) download aria-label=(format!("{title} as {kind}")) { (kind) } }
+                }
+            }
             div.plot data-plot=(plot.to_json()) role="img" aria-label=(format!("{title}; the numbers stand below")) {}
             details {
                 summary { "The numbers" }
                 div.scroll tabindex="0" role="region" aria-label=(format!("{title}, numbers")) { table { (numbers) } }
             }
         }
-    }
-}
-
-fn starts(report: &Report) -> Vec<String> {
-    report.over_time.moments.iter().map(|at| at.start.format("%F %H:%M").to_string()).collect()
-}
-
-pub(super) fn spend(report: &Report) -> Markup {
-    let mut by_llm = BTreeMap::<&Name, Money>::new();
-    for (llm, usd) in report.over_time.moments.iter().flat_map(|at| &at.cost_by_llm) {
-        *by_llm.entry(llm).or_default() += *usd;
-    }
-    let mut llms: Vec<_> = by_llm.into_iter().collect();
-    llms.sort_by_key(|(llm, usd)| (std::cmp::Reverse(*usd), *llm));
-    let named: Vec<&Name> = llms.iter().take(SERIES).map(|(llm, _)| *llm).collect();
-    let of = |at: &Moment, llm: &Name| at.cost_by_llm.get(llm).copied().unwrap_or_default();
-    let mut plot = Plot::new();
-    for llm in &named {
-        let usd = report.over_time.moments.iter().map(|at| of(at, llm).to_f64_lossy()).collect();
-        plot.add_trace(Bar::new(starts(report), usd).name(llm));
-    }
-    let others = |at: &Moment| at.total_cost - named.iter().map(|llm| of(at, llm)).sum::<Money>();
-    if llms.len() > SERIES {
-        let usd = report.over_time.moments.iter().map(|at| others(at).to_f64_lossy()).collect();
-        plot.add_trace(Bar::new(starts(report), usd).name("others"));
-    }
-    plot.set_layout(Layout::new().bar_mode(BarMode::Stack));
-    let numbers = html! {
-        thead { tr {
-            th scope="col" { "From" } th scope="col" { "All" }
-            @for llm in &named { th scope="col" { (llm) } }
-        } }
-        tbody {
-            @for at in &report.over_time.moments {
-                tr {
-                    th scope="row" { (at.start.format("%F %H:%M")) }
-                    td { (money(at.total_cost)) }
-                    @for llm in &named { td { (money(of(at, llm))) } }
-                }
-            }
-        }
-    };
-    figure(&format!("Spend by {}", report.over_time.step), "US dollars", plot, &numbers)
-}
-
-/// What a line is called, and what it reads of a step.
-type Line = (&'static str, fn(&Moment) -> Option<f64>);
-
-pub(super) fn latency(report: &Report) -> Markup {
-    let lines: [Line; 5] = [
-        ("p50", |at| at.p50_seconds),
-        ("p90", |at| at.p90_seconds),
-        ("p95", |at| at.p95_seconds),
-        ("p99", |at| at.p99_seconds),
-        ("first token p95", |at| at.first_token_p95_seconds),
-    ];
-    let mut plot = Plot::new();
-    for (name, of) in lines {
-        let values: Vec<_> = report.over_time.moments.iter().map(of).collect();
-        plot.add_trace(Scatter::new(starts(report), values).mode(Mode::LinesMarkers).name(name));
-    }
-    let numbers = html! {
-        thead { tr {
-            th scope="col" { "From" } @for (name, _) in lines { th scope="col" { (name) } }
-        } }
-        tbody {
-            @for at in &report.over_time.moments {
-                tr {
-                    th scope="row" { (at.start.format("%F %H:%M")) }
-                    @for (_, of) in lines { td { (took(of(at))) } }
-                }
-            }
-        }
-    };
-    figure(&format!("Latency by {}", report.over_time.step), "seconds", plot, &numbers)
-}
-
-pub(super) fn errors(report: &Report) -> Markup {
-    let categories: Vec<_> = report.totals.errors_by_category.keys().copied().collect();
-    let moments = &report.over_time.moments;
-    let mut plot = Plot::new();
-    let good = moments.iter().map(|at| at.operations - at.failed.min(at.operations)).collect();
-    plot.add_trace(Bar::new(starts(report), good).name("succeeded"));
-    for category in &categories {
-        let of = |at: &Moment| at.errors_by_category.get(category).copied().unwrap_or(0);
-        let values = moments.iter().map(of).collect();
-        plot.add_trace(Bar::new(starts(report), values).name(category.to_string()));
-    }
-    plot.set_layout(Layout::new().bar_mode(BarMode::Stack));
-    let numbers = html! {
-        thead { tr {
-            th scope="col" { "From" } th scope="col" { "Operations" } th scope="col" { "Not succeeded" }
-            @for category in &categories { th scope="col" { (category) } }
-        } }
-        tbody {
-            @for at in moments {
-                tr {
-                    th scope="row" { (at.start.format("%F %H:%M")) }
-                    td { (count(at.operations)) }
-                    td { (count(at.failed)) }
-                    @for category in &categories {
-                        td { (count(at.errors_by_category.get(category).copied().unwrap_or(0))) }
-                    }
-                }
-            }
-        }
-    };
-    figure(&format!("Operations and errors by {}", report.over_time.step), "count", plot, &numbers)
-}
-
-/// Where the time goes: a bar for each operation, of the parts of its critical path.
-pub(super) fn time(report: &Report) -> Markup {
-    let mut plot = Plot::new();
-    let operations: Vec<_> =
-        report.time_spent.iter().map(|spent| spent.operation.to_string()).collect();
-    let mut parts = BTreeMap::<String, Vec<f64>>::new();
-    for (at, spent) in report.time_spent.iter().enumerate() {
-        for one in &spent.all.parts {
-            let values =
-                parts.entry(named(&one.part)).or_insert_with(|| vec![0.0; operations.len()]);
-            values[at] += one.critical_seconds;
-        }
-    }
-    for (name, values) in parts {
-        plot.add_trace(Bar::new(operations.clone(), values).name(name));
-    }
-    plot.set_layout(Layout::new().bar_mode(BarMode::Stack));
-    let numbers = html! {
-        thead { tr {
-            th scope="col" { "Operation" } th scope="col" { "Part" } th scope="col" { "Mean" } th scope="col" { "Share" }
-        } }
-        tbody {
-            @for spent in &report.time_spent {
-                @for one in &spent.all.parts {
-                    tr {
-                        th scope="row" { (spent.operation) }
-                        td { (named(&one.part)) }
-                        td { (seconds(one.critical_seconds)) }
-                        td { (part(Some(one.share))) }
-                    }
-                }
-            }
-        }
-    };
-    figure("Where the time goes, on the critical path", "seconds of one operation", plot, &numbers)
-}
-
-fn named(part: &Part) -> String {
-    match part {
-        Part::Llm(name) => format!("LLM {name}"),
-        Part::Tool(name) => format!("tool {name}"),
-        other => other.to_string(),
     }
 }
 

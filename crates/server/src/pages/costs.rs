@@ -1,69 +1,136 @@
-//! What was spent, told apart by anything.
+//! What was spent: told apart by anything, over time, why it changed, what comes, and what it would be elsewhere.
 
+use chrono::TimeDelta;
 use maud::{Markup, html};
-use taximeter::history::{By, Group};
-use taximeter::report::{count, money};
+use taximeter::history::{By, Group, LookedAt, Outlook, OverTime, Period};
+use taximeter::report::{NONE, count, each, money, share, spend, took};
 
-use super::frame::missing;
-use super::words::{NONE, each, link, narrowed, share, spend, took};
+use super::compare::{self, Sides};
+use super::frame::{groups as exports, heading, looked, no_operation};
+use super::what_if::{self, Elsewhere};
+use super::words::{during, link, narrowed};
+use super::{charts, outlook, over_time};
 use crate::questions::Filter;
 
-const ALL: [&str; 9] =
-    ["model", "provider", "operation", "tool", "component", "user", "session", "hour", "day"];
+const ALL: [&str; 12] = [
+    "model",
+    "provider",
+    "operation",
+    "tool",
+    "component",
+    "user",
+    "session",
+    "tag:service.name",
+    "tag:version",
+    super::asked::ENVIRONMENT,
+    "hour",
+    "day",
+];
 
-pub(super) fn page(groups: &[Group], by: &By, filter: &Filter) -> Markup {
-    let key = by.to_string();
+/// What the page shows.
+pub(super) struct Costs {
+    pub(super) period: Period,
+    pub(super) looked_at: Option<LookedAt>,
+    pub(super) by: By,
+    pub(super) groups: Vec<Group>,
+    pub(super) over_time: OverTime,
+    pub(super) sides: Sides,
+    pub(super) outlook: Outlook,
+    pub(super) elsewhere: Elsewhere,
+}
+
+pub(super) fn page(costs: &Costs, filter: &Filter) -> Markup {
+    let key = costs.by.to_string();
     let shown = if key == "llm" { "model" } else { &key };
     html! {
-        h1 { "Costs by " (shown) }
+        h1 { "Costs by " (name(shown)) }
+        p.period { (costs.period) }
+        (looked(costs.looked_at))
         div.periods role="group" aria-label="By" {
             @for one in ALL {
-                a href=(link("/costs", filter, &[("by", one)])) aria-current=[(one == shown).then_some("true")] { (one) }
+                a href=(link("/costs", filter, &[("by", one)])) aria-current=[(one == shown).then_some("true")] { (name(one)) }
             }
         }
-        @if groups.is_empty() {
-            (missing("nothing was recorded in this period", "let op = taximeter::operation(\"qa_response\").start();"))
-        } @else { (table(groups, &key, filter)) }
+        @if costs.groups.is_empty() { (no_operation()) } @else {
+            (table(&costs.groups, &costs.by, &key, filter))
+            (over_time::spend(&costs.over_time, filter))
+        }
+        (compare::why_cost(&costs.sides, filter))
+        (outlook::page(&costs.outlook, filter))
+        (what_if::page(&costs.elsewhere, filter))
     }
 }
 
-fn table(groups: &[Group], key: &str, filter: &Filter) -> Markup {
+/// A dimension as it is spoken of.
+fn name(by: &str) -> &str {
+    match by {
+        "model" | "llm" => "LLM",
+        "tag:service.name" => "service",
+        super::asked::ENVIRONMENT => "environment",
+        by => by.strip_prefix("tag:").unwrap_or(by),
+    }
+}
+
+/// What a group with no name lacks, and the line that names it.
+fn unnamed(key: &str) -> Option<(String, String)> {
+    let line = match key {
+        "user" => "taximeter::operation(\"qa_response\").user(\"ann\")".to_owned(),
+        "session" => "taximeter::operation(\"qa_response\").session(\"s1\")".to_owned(),
+        key => {
+            let tag = key.strip_prefix("tag:")?;
+            format!("taximeter::operation(\"qa_response\").tag({tag:?}, \"…\")")
+        }
+    };
+    Some((format!("no operation told its {}", name(key)), line))
+}
+
+fn table(groups: &[Group], by: &By, key: &str, filter: &Filter) -> Markup {
+    let title = format!("By {}", name(key));
+    let is_told = groups.iter().any(|group| group.key.is_some() || group.start.is_some());
+    let step = charts::length(by);
     html! {
+        @if let (false, Some((what, line))) = (is_told, unnamed(key)) { (super::frame::missing(&what, &line)) }
         section.card {
-            div.scroll tabindex="0" role="region" aria-label=(format!("Costs by {key}")) {
+            (heading(&title, &exports(filter, key)))
+            div.scroll tabindex="0" role="region" aria-label=(title) {
                 table {
                     thead { tr {
-                        th scope="col" { (key) } th scope="col" { "Count" } th scope="col" { "Errors" }
+                        th scope="col" { (name(key)) } th scope="col" { "Count" } th scope="col" { "Errors" }
                         th scope="col" { "p50" } th scope="col" { "p95" } th scope="col" { "Input" }
                         th scope="col" { "Output" } th scope="col" { "Cached" } th scope="col" { "Each" }
                         th scope="col" { "Cost" }
                     } }
-                    tbody {
-                        @for group in groups {
-                            @let took_of = group.duration_seconds.as_ref();
-                            tr {
-                                th scope="row" {
-                                    @match (&group.key, group.start) {
-                                        (Some(name), _) => a href=(narrowed(filter, key, name)) { (name) },
-                                        (None, Some(start)) => (start.format("%F %H:%M")),
-                                        (None, None) => "(not told)",
-                                    }
-                                }
-                                td { (count(group.count())) }
-                                td { (share(group.errors())) }
-                                td { (took_of.map_or_else(|| NONE.into(), |took_of| took(Some(took_of.p50)))) }
-                                td { (took_of.map_or_else(|| NONE.into(), |took_of| took(Some(took_of.p95)))) }
-                                td { (count(group.input_tokens)) }
-                                td { (count(group.output_tokens)) }
-                                td { (share(group.cache_read)) }
-                                td { (each(group.mean_cost().filter(|mean| !mean.is_zero()))) }
-                                td { (spend(group.total_cost, group.unpriced_calls)) }
-                            }
-                        }
-                    }
+                    tbody { @for group in groups { (row(group, key, step, filter)) } }
                 }
             }
-            p.note { (money(groups.iter().map(|group| group.total_cost).sum())) " in all" }
+            p.note {
+                (money(groups.iter().map(|group| group.total_cost).sum())) " in all, of " (count(groups.iter().map(Group::count).sum()))
+                @if key == "tool" || key == "component" { "; a tool or component has no cost of its own" }
+            }
+        }
+    }
+}
+
+fn row(group: &Group, key: &str, step: TimeDelta, filter: &Filter) -> Markup {
+    let times = group.duration_seconds.as_ref();
+    html! {
+        tr {
+            th scope="row" {
+                @match (&group.key, group.start) {
+                    (Some(name), _) => a href=(narrowed(filter, key, name)) { (name) },
+                    (None, Some(start)) => a href=(during(filter, start, start + step)) { (charts::shown(&start)) },
+                    (None, None) => "(not told)",
+                }
+            }
+            td { (count(group.count())) }
+            td { (share(group.errors())) }
+            td { (took(times.map(|times| times.p50))) }
+            td { (took(times.map(|times| times.p95))) }
+            td { (count(group.input_tokens)) }
+            td { (count(group.output_tokens)) }
+            td { (share(group.cache_read)) }
+            td { (each(group.mean_cost().filter(|mean| !mean.is_zero()))) }
+            td { @if key == "tool" || key == "component" { (NONE) } @else { (spend(group.total_cost, group.unpriced_calls)) } }
         }
     }
 }

@@ -1,42 +1,56 @@
 //! What stands around every page: where one is, where one can go, and of what the page is.
 
+use chrono::Utc;
 use maud::{DOCTYPE, Markup, html};
+use taximeter::history::LookedAt;
+use taximeter::report::counted;
 
+use super::bar::bar;
 use super::words::link;
-use crate::questions::{Filter, PERIOD, QuestionError};
+use crate::demo::Demo;
+use crate::questions::{Filter, QuestionError};
 
 /// The pages that stand in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page {
     Overview,
     Operations,
+    Tools,
+    Llms,
     Costs,
     Trends,
     Advice,
     Alerts,
     Health,
+    Prices,
 }
 
 impl Page {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::Overview,
         Self::Operations,
+        Self::Tools,
+        Self::Llms,
         Self::Costs,
         Self::Trends,
         Self::Advice,
         Self::Alerts,
         Self::Health,
+        Self::Prices,
     ];
 
     fn title(self) -> &'static str {
         match self {
             Self::Overview => "Overview",
             Self::Operations => "Operations",
+            Self::Tools => "Tools",
+            Self::Llms => "LLMs",
             Self::Costs => "Costs",
             Self::Trends => "Trends",
             Self::Advice => "Advice",
             Self::Alerts => "Alerts",
             Self::Health => "Data health",
+            Self::Prices => "Prices",
         }
     }
 
@@ -44,11 +58,14 @@ impl Page {
         match self {
             Self::Overview => "/",
             Self::Operations => "/operations",
+            Self::Tools => "/tools",
+            Self::Llms => "/llms",
             Self::Costs => "/costs",
             Self::Trends => "/trends",
             Self::Advice => "/advice",
             Self::Alerts => "/alerts",
             Self::Health => "/health",
+            Self::Prices => "/prices",
         }
     }
 }
@@ -57,14 +74,18 @@ impl Page {
 pub(super) struct Frame<'a> {
     page: Page,
     filter: &'a Filter,
+    demo: Demo,
+    /// One operation is of no period.
+    has_bar: bool,
 }
 
-/// Periods that are one click away.
-const PERIODS: [&str; 5] = ["15m", "1h", "24h", "7d", "30d"];
-
 impl<'a> Frame<'a> {
-    pub(super) fn new(page: Page, filter: &'a Filter) -> Self {
-        Self { page, filter }
+    pub(super) fn new(page: Page, filter: &'a Filter, demo: Demo) -> Self {
+        Self { page, filter, demo, has_bar: true }
+    }
+
+    pub(super) fn without_bar(self) -> Self {
+        Self { has_bar: false, ..self }
     }
 
     pub(super) fn around(&self, content: &Markup) -> Markup {
@@ -88,7 +109,8 @@ impl<'a> Frame<'a> {
                         a.brand href="/" { "taximeter" }
                         nav aria-label="Pages" { ul { @for page in Page::ALL { li { (self.to(page)) } } } }
                     }
-                    (self.bar())
+                    (played(self.demo))
+                    @if self.has_bar { (bar(self.page.path(), self.filter, Utc::now())) }
                     main #content tabindex="-1" { (content) }
                     footer {
                         p { "All times are UTC; money is US dollars. A plus means: at least, for some calls have no price." }
@@ -102,26 +124,18 @@ impl<'a> Frame<'a> {
         let current = (page == self.page).then_some("page");
         html! { a href=(link(page.path(), self.filter, &[])) aria-current=[current] { (page.title()) } }
     }
+}
 
-    fn bar(&self) -> Markup {
-        let since = if self.filter.since.is_empty() { PERIOD } else { &self.filter.since };
-        html! {
-            form.bar method="get" action=(self.page.path()) aria-label="What this page is of" {
-                div.periods role="group" aria-label="Period" {
-                    @for period in PERIODS {
-                        a href=(link(self.page.path(), self.filter, &[("since", period)]))
-                            aria-current=[(period == since).then_some("true")] { (period) }
-                    }
+/// That what is seen was played.
+fn played(demo: Demo) -> Markup {
+    html! {
+        @if demo != Demo::Off {
+            section.demo aria-label="Demo" {
+                p {
+                    strong { "Demo data." } " A RAG application is being played, by a real meter, into a store in memory; nothing of it is kept, "
+                    "and nothing of yours is here."
                 }
-                label { "Period " input name="since" value=(since) size="14"; }
-                label {
-                    "Only "
-                    input name="only" value=(self.filter.only) size="28"
-                        placeholder="llm=openai/gpt-4o,user=ann";
-                }
-                @if !self.filter.by.is_empty() { input type="hidden" name="by" value=(self.filter.by); }
-                button { "Show" }
-                label.live { input type="checkbox" #live; " Live" }
+                @if demo == Demo::Asked { form method="post" action="/demo/end" { button { "End the demo" } } }
             }
         }
     }
@@ -142,7 +156,52 @@ pub(super) fn missing(what: &str, line: &str) -> Markup {
     html! {
         div.missing {
             p { "Nothing to show: " (what) ". This line mends it:" }
-            pre { code { (line) } }
+            pre tabindex="0" { code { (line) } }
+        }
+    }
+}
+
+/// That nothing is known of any operation, and how to change that.
+pub(super) fn no_operation() -> Markup {
+    html! {
+        (missing("no operation was recorded in this period, or none that fulfils the conditions",
+            "let op = taximeter::operation(\"qa_response\").start();"))
+        p { "Or send OTLP, from any language: " code { "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" } }
+    }
+}
+
+/// A heading, with the links by which what stands below it can be taken away.
+pub(super) fn heading(title: &str, exports: &[(&str, String)]) -> Markup {
+    html! {
+        div.heading {
+            h2 { (title) }
+            @if !exports.is_empty() {
+                span.exports { @for (kind, address) in exports { a href=(address) download aria-label=(format!("{title} as {kind}")) { (kind) } } }
+            }
+        }
+    }
+}
+
+/// The same numbers of the API, told apart by something: as CSV and as JSON.
+pub(super) fn groups(filter: &Filter, by: &str) -> [(&'static str, String); 2] {
+    let to = |format: &str| {
+        link(
+            "/api/v1/groups",
+            filter,
+            &[("by", by), ("format", format), ("live", ""), ("compare", ""), ("order", "")],
+        )
+    };
+    [("CSV", to("csv")), ("JSON", to(""))]
+}
+
+/// What an answer looked at, where that is not all.
+pub(super) fn looked(at: Option<LookedAt>) -> Markup {
+    html! {
+        @if let Some(at) = at {
+            p.note {
+                "Of " (at)
+                @if at.damaged > 0 { "; " (counted(at.damaged, "record")) " could not be read" }
+            }
         }
     }
 }

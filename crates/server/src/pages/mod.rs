@@ -2,27 +2,41 @@
 
 mod advice;
 pub(crate) mod alerts;
+mod asked;
+mod bar;
 mod charts;
+mod compare;
 mod costs;
+mod flame;
 mod frame;
 mod health;
+mod llms;
 mod operation;
 mod operations;
+mod outlook;
+mod over_time;
 mod overview;
+mod prices;
 mod tables;
+mod tools;
 mod trends;
+mod what_if;
 mod words;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, Query, State};
+use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use maud::Markup;
-use taximeter::history::By;
+use serde::Deserialize;
+use taximeter::history::{By, History, OutlookAsk, Period, Selection};
 
+use self::compare::Sides;
+use self::costs::Costs;
 use self::frame::Frame;
 pub(crate) use self::frame::Page;
 use crate::questions::{Filter, QuestionError, Questions};
@@ -34,17 +48,29 @@ pub(crate) fn routes(questions: Arc<Questions>) -> Router {
         .route("/", get(overview))
         .route("/operations", get(operations))
         .route("/operations/{id}", get(operation))
+        .route("/tools", get(tools))
+        .route("/llms", get(llms))
         .route("/costs", get(costs))
         .route("/trends", get(trends))
         .route("/advice", get(advice))
         .route("/health", get(health))
+        .route("/prices", get(prices))
         .fallback(nothing)
+        .layer(middleware::from_fn(asked::sent_on))
         .with_state(questions)
 }
 
 /// A page within its frame, or why there is none, within the same.
-pub(crate) fn shown(page: Page, filter: &Filter, made: Result<Markup, QuestionError>) -> Response {
-    let frame = Frame::new(page, filter);
+pub(crate) fn shown(
+    questions: &Questions,
+    page: Page,
+    filter: &Filter,
+    made: Result<Markup, QuestionError>,
+) -> Response {
+    answered(&Frame::new(page, filter, questions.demo), made)
+}
+
+fn answered(frame: &Frame<'_>, made: Result<Markup, QuestionError>) -> Response {
     match made {
         Ok(content) => Html(frame.around(&content).into_string()).into_response(),
         Err(error) => {
@@ -54,58 +80,145 @@ pub(crate) fn shown(page: Page, filter: &Filter, made: Result<Markup, QuestionEr
     }
 }
 
+/// Asks of the operations of a page: of which period, which of them, and when.
+async fn asked<A: Send + 'static>(
+    questions: &Arc<Questions>,
+    filter: &Filter,
+    ask: impl FnOnce(&History, Period, &Selection, DateTime<Utc>) -> Result<A, QuestionError>
+    + Send
+    + 'static,
+) -> Result<A, QuestionError> {
+    let now = Utc::now();
+    let (period, only) = (filter.period(now)?, filter.selection(now)?);
+    questions.ask(move |history| ask(history, history.whole(period), &only, now)).await
+}
+
 async fn overview(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
-    let made = questions.report(&filter).await.map(|report| overview::page(&report, &filter));
-    shown(Page::Overview, &filter, made)
+    let made = whole(&questions, &filter).await;
+    shown(&questions, Page::Overview, &filter, made)
+}
+
+async fn whole(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, QuestionError> {
+    let report = questions.report(filter).await?;
+    let of = filter.clone();
+    let sides = asked(questions, filter, move |history, period, _, now| {
+        // What the numbers are against already needs no table of its own.
+        if of.compare.is_empty() { Ok(Sides::Off) } else { compare::ask(history, &of, period, now) }
+    });
+    Ok(overview::page(&report, &sides.await?, questions.demo, filter))
 }
 
 async fn operations(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
-    let made = questions.lines(&filter).await;
-    let made = made.map(|(lines, looked_at)| operations::page(&lines, looked_at, &filter));
-    shown(Page::Operations, &filter, made)
+    shown(&questions, Page::Operations, &filter, listed(&questions, &filter).await)
+}
+
+async fn listed(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, QuestionError> {
+    let (lines, looked_at) = questions.lines(filter).await?;
+    let spread = asked(questions, filter, |history, period, only, _| {
+        Ok(history.spread(&only.query(period))?)
+    });
+    Ok(operations::page(&lines, looked_at, &spread.await?, filter))
 }
 
 async fn operation(State(questions): Shared, Path(id): Path<String>) -> Response {
     let made = questions.ask(move |history| history.show(&id)).await;
-    shown(Page::Operations, &Filter::default(), made.map(|shown| operation::page(&shown)))
+    let filter = Filter::default();
+    let frame = Frame::new(Page::Operations, &filter, questions.demo).without_bar();
+    answered(&frame, made.map(|shown| operation::page(&shown)))
 }
 
-async fn costs(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
-    shown(Page::Costs, &filter, groups(&questions, &filter).await)
+async fn tools(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
+    let made = asked(&questions, &filter, |history, period, only, _| {
+        let (part, looked_at) = history.selected(only, period)?;
+        Ok((part.tools(period)?, part.over_time(period)?, looked_at))
+    });
+    let made =
+        made.await.map(|(tools, over_time, at)| tools::page(&tools, &over_time, at, &filter));
+    shown(&questions, Page::Tools, &filter, made)
 }
 
-async fn groups(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, QuestionError> {
+async fn llms(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
+    let made = asked(&questions, &filter, |history, period, only, _| {
+        let (part, looked_at) = history.selected(only, period)?;
+        Ok((part.llms(period)?, part.over_time(period)?, period, looked_at))
+    });
+    let made = made.await;
+    let made = made
+        .map(|(rows, over_time, period, at)| llms::page(&rows, &over_time, period, at, &filter));
+    shown(&questions, Page::Llms, &filter, made)
+}
+
+async fn prices(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
+    let made = asked(&questions, &filter, |history, period, _, now| {
+        Ok((prices::ask(history, period, now)?, period))
+    });
+    let made = made.await.map(|(prices, period)| prices::page(&prices, period, &filter));
+    shown(&questions, Page::Prices, &filter, made)
+}
+
+/// The LLM that a page of costs is asked to price at.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Target {
+    r#as: String,
+}
+
+async fn costs(
+    State(questions): Shared,
+    Query(filter): Query<Filter>,
+    Query(target): Query<Target>,
+) -> Response {
+    shown(&questions, Page::Costs, &filter, spent(&questions, &filter, target.r#as).await)
+}
+
+async fn spent(
+    questions: &Arc<Questions>,
+    filter: &Filter,
+    target: String,
+) -> Result<Markup, QuestionError> {
     let by: By = if filter.by.is_empty() { "model" } else { &filter.by }.parse()?;
-    let period = filter.period(Utc::now())?;
-    let asked = by.clone();
-    let groups = questions.ask(move |history| history.groups(&asked, period)).await?;
-    Ok(costs::page(&groups, &by, filter))
+    let budget = filter.budget()?;
+    let of = filter.clone();
+    let costs = asked(questions, filter, move |history, period, only, now| {
+        let (part, looked_at) = history.selected(only, period)?;
+        let mut ask = OutlookAsk::new(now);
+        ask.budget = budget;
+        Ok(Costs {
+            period,
+            looked_at,
+            groups: part.groups(&by, period)?,
+            over_time: part.over_time(period)?,
+            sides: compare::ask(history, &of, period, now)?,
+            outlook: history.forecast(&ask)?,
+            elsewhere: what_if::ask(history, only, period, now, target.trim())?,
+            by,
+        })
+    });
+    Ok(costs::page(&costs.await?, filter))
 }
 
 async fn trends(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
-    shown(Page::Trends, &filter, all_trends(&questions, &filter).await)
+    shown(&questions, Page::Trends, &filter, all_trends(&questions, &filter).await)
 }
 
 async fn all_trends(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, QuestionError> {
-    let now = Utc::now();
-    let (period, only) = (filter.period(now)?, filter.selection(now)?);
-    let found = questions.ask(move |history| trends::ask(history, period, &only, now)).await?;
-    Ok(trends::page(&found, filter))
+    let found = asked(questions, filter, |history, period, only, now| {
+        Ok((trends::ask(history, period, only, now)?, period))
+    });
+    let (found, period) = found.await?;
+    Ok(trends::page(&found, period, filter))
 }
 
 async fn advice(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
-    shown(Page::Advice, &filter, advised(&questions, &filter).await)
-}
-
-async fn advised(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, QuestionError> {
-    let now = Utc::now();
-    let (period, only) = (filter.period(now)?, filter.selection(now)?);
-    let advised = questions.ask(move |history| history.advice(&only, period)).await?;
-    Ok(advice::page(&advised))
+    let made = asked(&questions, &filter, |history, period, only, _| {
+        Ok((history.advice(only, period)?, history.helped(only, period)?))
+    });
+    let made = made.await.map(|(advised, again)| advice::page(&advised, &again, &filter));
+    shown(&questions, Page::Advice, &filter, made)
 }
 
 async fn health(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
-    shown(Page::Health, &filter, healthy(&questions, &filter).await)
+    shown(&questions, Page::Health, &filter, healthy(&questions, &filter).await)
 }
 
 async fn healthy(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, QuestionError> {
@@ -115,7 +228,7 @@ async fn healthy(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, 
     Ok(health::page(&health, questions.receiving().as_ref()))
 }
 
-async fn nothing() -> Response {
+async fn nothing(State(questions): Shared) -> Response {
     let error = QuestionError::NoPage;
-    shown(Page::Overview, &Filter::default(), Err(error))
+    shown(&questions, Page::Overview, &Filter::default(), Err(error))
 }

@@ -2,17 +2,22 @@
 
 use maud::{Markup, html};
 use taximeter::history::{Shown, Waterfall, WaterfallKind};
-use taximeter::report::{count, counted, duration, money, seconds};
+use taximeter::report::{NONE, count, counted, duration, money, part, part_name, seconds, took};
 use taximeter::{CostEstimate, CostOutcome, LlmCall, OperationRecord};
 
-use super::words::{NONE, encoded, instant, part, took};
+use super::flame;
+use super::frame::heading;
+use super::words::{encoded, instant, narrowed, one};
+use crate::questions::Filter;
 
 pub(super) fn page(shown: &Shown) -> Markup {
     let operation = &shown.operation;
     html! {
+        p { a href="/operations" { "‹ All operations" } }
         h1 { (operation.name) }
         (about(operation))
         (waterfall(shown))
+        (flame::view(&operation.name, &shown.waterfall, operation.duration.as_secs_f64()))
         (path(shown))
         @for call in &operation.llm_calls { (llm(call)) }
         @if !operation.errors.is_empty() || !operation.warnings.is_empty() {
@@ -36,8 +41,12 @@ pub(super) fn page(shown: &Shown) -> Markup {
 fn about(operation: &OperationRecord) -> Markup {
     let (cost, usage) = (operation.cost(), operation.usage());
     let lacks = cost.unpriced_calls + cost.calls_without_usage;
+    // A neighbour may be of any time.
+    let all = Filter { since: "all".into(), ..Filter::default() };
+    let json = format!("/api/v1/operations/{}", encoded(&operation.id.to_string()));
     html! {
         section.card {
+            (heading("In short", &[("JSON", json)]))
             p.value class=(operation.outcome.as_str()) {
                 (operation.outcome.as_str()) " in " (duration(operation.duration))
             }
@@ -50,12 +59,12 @@ fn about(operation: &OperationRecord) -> Markup {
             dl {
                 dt { "id" } dd { code { (operation.id) } }
                 dt { "trace" } dd { code { (operation.trace_id) } }
-                @if let Some(user) = &operation.user { dt { "user" } dd { (user) } }
-                @if let Some(session) = &operation.session { dt { "session" } dd { (session) } }
+                @if let Some(user) = &operation.user { dt { "user" } dd { a href=(narrowed(&all, "user", user)) { (user) } } }
+                @if let Some(session) = &operation.session { dt { "session" } dd { a href=(narrowed(&all, "session", session)) { (session) } } }
                 @if let Some(parent) = operation.parent {
-                    dt { "within" } dd { a href=(format!("/operations/{}", encoded(&parent.to_string()))) { (parent) } }
+                    dt { "within" } dd { a href=(one(parent)) { (parent) } }
                 }
-                @for (tag, value) in &operation.tags { dt { (tag) } dd { (value) } }
+                @for (tag, value) in &operation.tags { dt { (tag) } dd { a href=(narrowed(&all, &format!("tag:{tag}"), value)) { (value) } } }
             }
         }
     }
@@ -142,7 +151,7 @@ fn path(shown: &Shown) -> Markup {
                 tbody {
                     @for one in &spent.all.parts {
                         tr {
-                            th scope="row" { (one.part) }
+                            th scope="row" { (part_name(&one.part)) }
                             td { (seconds(one.critical_seconds)) }
                             td { (part(Some(one.share))) }
                             td { (count(one.most_parallel)) }

@@ -2,79 +2,89 @@
 
 use maud::{Markup, html};
 use taximeter::analysis::When;
-use taximeter::history::{Change, Report};
-use taximeter::report::{count, counted, money, seconds};
+use taximeter::history::{Attention, Change, Concern, Report};
+use taximeter::report::{count, counted, money, share, spend, took};
 use taximeter::{Money, Rate};
 
-use super::frame::missing;
-use super::words::{change, encoded, instant, link, share, spend, took};
-use super::{charts, operations, tables};
+use super::compare::{self, Sides};
+use super::frame::{looked, no_operation};
+use super::over_time::float;
+use super::words::{self, change, instant, link};
+use super::{advice, charts, llms, operations, over_time, tables, tools};
+use crate::demo::Demo;
 use crate::questions::Filter;
 
-pub(super) fn page(report: &Report, filter: &Filter) -> Markup {
+pub(super) fn page(report: &Report, sides: &Sides, demo: Demo, filter: &Filter) -> Markup {
     if report.totals.operations() == 0 {
-        return html! {
-            h1 { "Overview" }
-            p.period { (report.period) }
-            (missing("no operation was recorded in this period", "let op = taximeter::operation(\"qa_response\").start();"))
-            p { "Or send OTLP: " code { "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" } }
-        };
+        return empty(report, demo);
     }
     html! {
         h1 { "Overview" }
-        p.period { (report.period) " · " (counted(report.totals.operations(), "operation")) }
-        (alerts(report))
-        (attention(report))
-        (numbers(report))
+        p.period { (report.period) " · " (counted(report.totals.operations(), "operation")) " · " (health(report, filter)) }
+        (looked(report.looked_at))
+        @if !report.alerts.is_empty() { (attention("Alerts", &report.alerts, filter)) }
+        (attention("Needs attention", &report.attention, filter))
+        (numbers(report, filter))
+        @if !filter.compare.is_empty() { (compare::measures(sides)) }
         div.two {
-            (charts::spend(report))
-            (charts::latency(report))
-            (charts::errors(report))
-            (charts::time(report))
+            (over_time::spend(&report.over_time, filter))
+            (over_time::latency(&report.over_time, filter))
+            (over_time::errors(report, filter))
+            (over_time::time(report, filter))
         }
-        (tables::llms(report, filter))
-        (tables::tools(report, filter))
-        div.two { @for spenders in &report.spenders { (tables::spenders(spenders, report, filter)) } }
+        (llms::table(&report.by_llm, filter))
+        (tools::brief(&report.by_tool, filter))
+        div.three { @for spenders in &report.spenders { (tables::spenders(spenders, report, filter)) } }
         section.card {
-            h2 { "The dearest operations" }
-            (operations::table(&report.dearest, "The dearest operations"))
-            h2 { "The slowest operations" }
-            (operations::table(&report.slowest, "The slowest operations"))
+            h2 { a href=(link("/operations", filter, &[("order", "dearest")])) { "The dearest operations" } }
+            (operations::table(&report.dearest, "The dearest operations", filter))
+            h2 { a href=(link("/operations", filter, &[("order", "slowest")])) { "The slowest operations" } }
+            (operations::table(&report.slowest, "The slowest operations", filter))
         }
         div.two { (tables::tokens(report)) (savings(report, filter)) }
     }
 }
 
-/// What fires whatever was before: losses, a budget, thresholds.
-fn alerts(report: &Report) -> Markup {
+/// What a newcomer sees, and a store of which nothing is in the period.
+fn empty(report: &Report, demo: Demo) -> Markup {
     html! {
-        @if !report.alerts.is_empty() {
-            section.card aria-labelledby="alerts" {
-                h2 #alerts { "Alerts" }
-                ol.attention {
-                    @for one in &report.alerts {
-                        li { p.failure { (one.text) } p.look { code { (one.look) } } }
-                    }
-                }
-            }
+        h1 { "Overview" }
+        p.period { (report.period) }
+        (no_operation())
+        @if report.health.operations > 0 {
+            p { (counted(report.health.operations, "operation")) " of other times are stored: " a href="/?since=all" { "show all of them" } "." }
+        }
+        @if demo == Demo::Off {
+            form.inline method="post" action="/demo" { button { "See it alive, with demo data" } }
+            p.note { "The operations of a RAG application are played into a store in memory, beside yours; " code { "taximeter serve --demo" } " does the same." }
+        } @else { p { "The curtain rises in a moment." } }
+    }
+}
+
+/// How far the numbers can be trusted, in a line.
+fn health(report: &Report, filter: &Filter) -> Markup {
+    let health = &report.health;
+    html! {
+        a.health href=(link("/health", filter, &[])) {
+            @if health.losses.lost > 0 { (counted(health.losses.lost, "operation")) " lost · " }
+            @if health.unpriced_calls > 0 { (counted(health.unpriced_calls, "call")) " unpriced · " }
+            @if let Some(day) = health.prices_as_of { "prices of " (day) }
+            @if let Some(last) = health.last_at { " · last began " (instant(last)) }
         }
     }
 }
 
-fn attention(report: &Report) -> Markup {
+fn attention(title: &str, all: &[Attention], filter: &Filter) -> Markup {
+    let id = title.to_lowercase().replace(' ', "-");
     html! {
-        section.card aria-labelledby="attention" {
-            h2 #attention { "Needs attention" }
-            @if report.attention.is_empty() {
-                p.good { "Nothing is worse than in the period before." }
-            }
+        section.card aria-labelledby=(id) {
+            h2 id=(id) { (title) }
+            @if all.is_empty() { p.good { "Nothing is worse than in the period before." } }
             ol.attention {
-                @for one in &report.attention {
+                @for one in all {
                     li {
-                        p { (one.text) }
-                        p.look {
-                            code { (one.look) }
-                        }
+                        p { @match behind(one, filter) { Some(to) => a href=(to) { (one.text) }, None => (one.text) } }
+                        p.look { code { (one.look) } }
                     }
                 }
             }
@@ -82,7 +92,26 @@ fn attention(report: &Report) -> Markup {
     }
 }
 
-fn numbers(report: &Report) -> Markup {
+/// The page of what needs attention: the operations behind it, or where it is mended.
+fn behind(one: &Attention, filter: &Filter) -> Option<String> {
+    let order = match &one.concern {
+        Concern::MoreErrors { .. } => "failed",
+        Concern::Slower { .. } => "slowest",
+        Concern::Dearer { .. } => "dearest",
+        Concern::Unpriced { .. } => return Some(link("/prices", filter, &[])),
+        Concern::Budget { .. } => return Some(link("/costs", filter, &[])),
+        Concern::Threshold { finding } => {
+            let proof = finding.evidence.first();
+            return proof.map(|proof| words::one(*proof));
+        }
+        _ => return Some(link("/health", filter, &[])),
+    };
+    let by = one.by.as_ref()?.to_string();
+    Some(words::ordered(filter, &by, &one.about, order))
+}
+
+fn numbers(report: &Report, filter: &Filter) -> Markup {
+    let against = if filter.compare == "off" { "" } else { " against the period before" };
     let numbers = &report.numbers;
     let cost = &report.totals.cost;
     let unknown = cost.unpriced_calls + cost.calls_without_usage;
@@ -102,26 +131,23 @@ fn numbers(report: &Report) -> Markup {
     let read = numbers.cache.read.now;
     html! {
         section.numbers aria-label="Six numbers" {
-            (number("Spend", &spend(numbers.spend.now, unknown), &unpriced(report), &numbers.spend, usd))
-            (month(report))
-            (number("Operations", &count(numbers.operations.now), &counted(numbers.llm_calls.now, "LLM call"),
+            (number("Spend", against, &link("/costs", filter, &[("order", "")]), &spend(numbers.spend.now, unknown), &unpriced(report), &numbers.spend, usd))
+            (month(report, filter))
+            (number("Operations", against, &link("/operations", filter, &[("order", "")]), &count(numbers.operations.now), &counted(numbers.llm_calls.now, "LLM call"),
                 &numbers.operations, |many| Some(float(*many))))
-            (number("Errors", &share(errors), &interval, &numbers.errors, |rate: &Rate| rate.fraction()))
-            (number("95 % took at most", &took(numbers.p95_seconds.now), &format!("first token {first}"),
+            (number("Errors", against, &link("/operations", filter, &[("order", "failed")]), &share(errors), &interval, &numbers.errors, |rate: &Rate| rate.fraction()))
+            (number("95 % took at most", against, &link("/operations", filter, &[("order", "slowest")]), &took(numbers.p95_seconds.now), &format!("first token {first}"),
                 &numbers.p95_seconds, |value| *value))
-            (number("From a cache", &share(read), &format!("{saved}of {} input tokens", count(read.of)),
+            (number("From a cache", against, &link("/llms", filter, &[("order", "")]), &share(read), &format!("{saved}of {} input tokens", count(read.of)),
                 &numbers.cache.read, |rate: &Rate| rate.fraction()))
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a change needs no more than 53 bits")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
 fn number<V>(
     name: &str,
+    against: &str,
+    to: &str,
     now: &str,
     note: &str,
     of: &Change<V>,
@@ -130,9 +156,9 @@ fn number<V>(
     let moved = change(of.before.as_ref().and_then(&value), value(&of.now));
     html! {
         div.card.number {
-            h2 { (name) }
+            h2 { a href=(to) { (name) } }
             p.value { (now) }
-            p.moved { (moved) " against the period before" }
+            @if !against.is_empty() { p.moved { (moved) (against) } }
             p.note { (note) }
             (charts::spark(&of.over_time))
         }
@@ -147,11 +173,11 @@ fn unpriced(report: &Report) -> String {
     }
 }
 
-fn month(report: &Report) -> Markup {
+fn month(report: &Report, filter: &Filter) -> Markup {
     let Some(month) = &report.numbers.month else {
         return html! {
             div.card.number {
-                h2 { "This month" }
+                h2 { a href=(link("/costs", filter, &[])) { "This month" } }
                 p.value { "–" }
                 p.note { "A forecast needs 14 days." }
             }
@@ -160,7 +186,7 @@ fn month(report: &Report) -> Markup {
     let (low, expected, high) = month.expected();
     html! {
         div.card.number {
-            h2 { "This month" }
+            h2 { a href=(link("/costs", filter, &[])) { "This month" } }
             p.value { (format!("${expected:.2}")) }
             p.moved { (format!("${low:.2} to ${high:.2} with 80 %")) }
             p.note {
@@ -185,20 +211,14 @@ fn savings(report: &Report, filter: &Filter) -> Markup {
                 @for (advice, per_month) in all.take(3) {
                     li {
                         p { (advice.text) }
-                        @if let Some(saved) = per_month {
-                            p.note {
-                                @if let Some(usd) = saved.usd { (money(usd)) " a month " }
-                                @if let Some(time) = saved.seconds { (seconds(time)) " of waiting a month" }
-                            }
-                        }
+                        (advice::saves(per_month.as_ref()))
                         @if let Some(proof) = advice.because.evidence.first() {
-                            p.look { a href=(format!("/operations/{}", encoded(&proof.to_string()))) { "The operation that proves it" } }
+                            p.look { a href=(words::one(*proof)) { "The operation that proves it" } }
                         }
                     }
                 }
             }
             p.look { a href=(link("/advice", filter, &[])) { "All advice" } }
-            @if let Some(last) = report.health.last_at { p.note { "The last operation began " (instant(last)) } }
         }
     }
 }

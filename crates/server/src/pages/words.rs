@@ -1,15 +1,13 @@
-//! Numbers and addresses as a page shows them.
+//! Addresses and moments as a page shows them; numbers are those of [`taximeter::report`].
 
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use taximeter::report::{at_least, money, seconds};
-use taximeter::{Money, Rate};
+use taximeter::OperationId;
+use taximeter::history::Selection;
+pub(super) use taximeter::report::NONE;
 
 use crate::questions::Filter;
-
-/// What stands where a number is not known.
-pub(super) const NONE: &str = "–";
 
 /// What need not be encoded in an address.
 const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -26,6 +24,8 @@ pub(super) fn link(path: &str, filter: &Filter, otherwise: &[(&str, &str)]) -> S
         ("by", &filter.by),
         ("order", &filter.order),
         ("budget", &filter.budget),
+        ("compare", &filter.compare),
+        ("live", &filter.live),
     ];
     let mut address = path.to_owned();
     let kept = kept.iter().filter(|(key, _)| !otherwise.iter().any(|(other, _)| other == key));
@@ -38,38 +38,40 @@ pub(super) fn link(path: &str, filter: &Filter, otherwise: &[(&str, &str)]) -> S
     address
 }
 
+/// The conditions of a page and one further.
+pub(super) fn also(filter: &Filter, key: &str, value: &str) -> String {
+    let condition = Selection::part(key, value);
+    // By the last condition of a kind it is told which one is meant.
+    if Selection::parts(&filter.only).contains(&format!("{key}={value}")) {
+        return filter.only.clone();
+    }
+    if filter.only.is_empty() { condition } else { format!("{},{condition}", filter.only) }
+}
+
 /// The operations of a page and one further condition.
 pub(super) fn narrowed(filter: &Filter, key: &str, value: &str) -> String {
-    // A comma ends a condition, so such a value has no address of its own.
-    if value.contains(',') {
-        return link("/operations", filter, &[]);
-    }
-    let condition = format!("{key}={value}");
-    let only =
-        if filter.only.is_empty() { condition } else { format!("{},{condition}", filter.only) };
-    link("/operations", filter, &[("only", &only), ("by", "")])
+    ordered(filter, key, value, "")
 }
 
-pub(super) fn took(value: Option<f64>) -> String {
-    value.map_or_else(|| NONE.into(), seconds)
+/// The same, with those first that an order puts first.
+pub(super) fn ordered(filter: &Filter, key: &str, value: &str, order: &str) -> String {
+    let only = also(filter, key, value);
+    link("/operations", filter, &[("only", &only), ("by", ""), ("order", order)])
 }
 
-pub(super) fn each(amount: Option<Money>) -> String {
-    amount.map_or_else(|| NONE.into(), money)
+/// The operations of a page that began within a time.
+pub(super) fn during(filter: &Filter, start: DateTime<Utc>, end: DateTime<Utc>) -> String {
+    link("/operations", filter, &[("since", &stretch(start, end)), ("by", ""), ("order", "")])
 }
 
-/// An amount, of which some is not known.
-pub(super) fn spend(amount: Money, unpriced: u64) -> String {
-    at_least(amount, unpriced == 0)
+/// A stretch of time as an address says it.
+pub(super) fn stretch(start: DateTime<Utc>, end: DateTime<Utc>) -> String {
+    format!("{}..{}", start.format("%FT%TZ"), end.format("%FT%TZ"))
 }
 
-/// A share without its denominator, where that stands beside it.
-pub(super) fn share(rate: Rate) -> String {
-    rate.percent().map_or_else(|| NONE.into(), |percent| format!("{percent:.1} %"))
-}
-
-pub(super) fn part(value: Option<f64>) -> String {
-    value.map_or_else(|| NONE.into(), |part| format!("{:.1} %", part * 100.0))
+/// The page of one operation.
+pub(super) fn one(id: OperationId) -> String {
+    format!("/operations/{}", encoded(&id.to_string()))
 }
 
 /// An instant, which the script shows in no other way.
@@ -79,12 +81,17 @@ pub(super) fn instant(at: DateTime<Utc>) -> Markup {
 
 /// How much a number changed against before.
 pub(super) fn change(before: Option<f64>, now: Option<f64>) -> String {
+    let told = now.map(|now| taximeter::report::change(before, now)).unwrap_or_default();
     match (before, now) {
-        (Some(before), Some(now)) if before != 0.0 => {
-            format!("{:+.0} %", (now / before - 1.0) * 100.0)
-        }
-        _ => NONE.into(),
+        (Some(0.0), Some(0.0)) => "0 %".into(),
+        _ if told.is_empty() => NONE.into(),
+        _ => told,
     }
+}
+
+/// A word of a document as a page shows it: `error_rate` is `error rate`, `llm_mix` is `LLM mix`.
+pub(super) fn spaced(word: &str) -> String {
+    word.replace('_', " ").replace("llm", "LLM")
 }
 
 #[cfg(test)]
@@ -100,7 +107,9 @@ mod tests {
             narrowed(&Filter::default(), "tool", "\"><script>"),
             "/operations?only=tool%3D%22%3E%3Cscript%3E"
         );
+        assert_eq!(also(&filter, "tool", "a,b"), r"user=a&b,tool=a\,b");
+        assert_eq!(also(&filter, "user", "a&b"), "user=a&b");
         assert_eq!(change(Some(2.0), Some(3.0)), "+50 %");
-        assert_eq!(change(Some(0.0), Some(3.0)), NONE);
+        assert_eq!(change(Some(0.0), Some(3.0)), "–");
     }
 }

@@ -121,7 +121,7 @@ fn nothing_is_changed_by_asking_and_every_answer_is_guarded() {
         let policy = header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{path}");
         assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(header("access-control-allow-origin"), "", "{path}");
     }
     for method in ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS"] {

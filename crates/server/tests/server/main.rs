@@ -16,4 +16,6 @@ mod payloads;
 mod api;
 // Clients that are slow, silent or hostile.
 mod slow;
+// The pages, the filter bar, and the demo.
+mod showing;
 mod support;

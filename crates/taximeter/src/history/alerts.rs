@@ -1,7 +1,7 @@
 //! What fires whatever was before: losses, a budget that will not do, thresholds that are exceeded.
 
 use chrono::{DateTime, Utc};
-use taximeter_analysis::When;
+use taximeter_analysis::{Dimension, When};
 use taximeter_models::{Finding, FindingKind};
 
 use super::attention::{quoted, thousands};
@@ -19,6 +19,7 @@ fn losses(health: &Health) -> Option<Attention> {
     let look = losses.what_to_do().filter(|_| losses.lost > 0)?;
     Some(Attention {
         about: "meter".into(),
+        by: None,
         concern: Concern::Lost {
             operations: losses.lost,
             by_reason: losses.lost_by_reason.clone(),
@@ -60,6 +61,7 @@ fn budget(month: &Month) -> Option<Attention> {
     let look = format!("taximeter forecast --budget {}", budget.rounded(2));
     Some(Attention {
         about: "budget".into(),
+        by: None,
         concern: Concern::Budget { budget, gone },
         text,
         look,
@@ -77,5 +79,6 @@ fn threshold(finding: &Finding) -> Option<Attention> {
     let look = format!("taximeter ops --operation {} {sort}", quoted(&finding.operation));
     let text = finding.to_string();
     let concern = Concern::Threshold { finding: Box::new(finding.clone()) };
-    Some(Attention { about: finding.operation.clone(), concern, text, look })
+    let (about, by) = (finding.operation.clone(), Some(Dimension::Operation));
+    Some(Attention { about, by, concern, text, look })
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use taximeter_analysis::Sums;
 use taximeter_analysis::statistics::{Z_95, wilson};
+use taximeter_analysis::{Dimension, Sums};
 use taximeter_models::{Finding, Money, Name, Rate};
 use taximeter_persistence::StoreError;
 
@@ -18,6 +18,9 @@ use super::{Health, History, Period, windows};
 pub struct Attention {
     /// What it is about: an operation, tool or LLM, or the store.
     pub about: Name,
+    /// What that is, where operations or calls can be told apart by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Dimension>,
     /// What is wrong.
     #[serde(flatten)]
     pub concern: Concern,
@@ -163,7 +166,7 @@ fn worse(name: &Name, option: &str, before: &Sums, now: &Sums) -> Vec<Attention>
             _ => (String::new(), ""),
         };
         let look = format!("taximeter ops --{option} {}{filter}", quoted(name));
-        Attention { about: name.clone(), concern, text, look }
+        Attention { about: name.clone(), by: option.parse().ok(), concern, text, look }
     };
     concerns.into_iter().flatten().map(one).collect()
 }
@@ -196,6 +199,7 @@ fn without_price(llm: &Name, sums: &Sums) -> Option<Attention> {
     let (calls, tokens) = (sums.cost.unpriced_calls, sums.cost.unpriced_tokens);
     (calls > 0).then(|| Attention {
         about: llm.clone(),
+        by: Some(Dimension::Llm),
         concern: Concern::Unpriced { calls, tokens },
         text: format!(
             "llm {llm} has no price for {} calls with {} tokens; the cost leaves them out",
@@ -210,6 +214,7 @@ fn without_price(llm: &Name, sums: &Sums) -> Option<Attention> {
 fn damaged(records: u64) -> Attention {
     Attention {
         about: "store".into(),
+        by: None,
         concern: Concern::Damaged { records },
         text: format!("{} records cannot be read; they are in no number here", thousands(records)),
         look: "taximeter store repair".into(),

@@ -4,13 +4,16 @@
 //! | You want | Ask | You get |
 //! |---|---|---|
 //! | the first screen of a period | [`History::report`] | [`Report`] |
+//! | how each tool did, and each LLM | [`History::tools`], [`History::llms`] | [`Tools`], [`LlmRow`]s |
 //! | the numbers of each operation, LLM, tool, user, tag, day and so on | [`History::groups`], by a [`By`] | [`Group`]s |
 //! | the sums of each group, and what was spent for each | [`History::sums_by`], [`History::spending`] | [`GroupSums`], [`Spending`] |
 //! | what is not in the store | [`History::losses`] | [`Losses`] |
+//! | how their durations spread | [`History::spread`] | [`Spread`] |
 //! | single operations | [`History::operations`] | [`Line`]s |
 //! | one operation with all that ran within it | [`History::show`] | [`Shown`] |
 //! | whether an operation gets slower, and why | [`History::trend`] | [`Trend`] |
 //! | what stands out, what to do, what it saves | [`History::advice`] | [`Advised`] |
+//! | whether the advice of the period before helped | [`History::helped`] | [`Again`] |
 //! | what comes, and when a budget is gone | [`History::forecast`] | [`Outlook`] |
 //! | two periods, versions or LLMs side by side | [`History::compare`], of two [`Selection`]s | [`Compared`] |
 //! | whether a change may go out | [`History::gate`] | [`Gated`] |
@@ -42,6 +45,7 @@ mod advice;
 mod alerts;
 mod attention;
 mod by;
+mod calls;
 mod compare;
 mod error;
 mod forecast;
@@ -58,6 +62,7 @@ mod period;
 mod report;
 mod selection;
 mod show;
+mod spread;
 mod tables;
 mod trend;
 mod windows;
@@ -74,9 +79,10 @@ use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 
 use levels::Reach;
 
-pub use advice::{Advised, PerMonth};
+pub use advice::{Advised, Again, PerMonth};
 pub use attention::{Attention, Concern};
 pub use by::{By, UnknownBy};
+pub use calls::{ToolStretch, Tools};
 pub use compare::{Compared, Measured};
 pub use error::HistoryError;
 pub use forecast::{Outlook, OutlookAsk};
@@ -92,6 +98,7 @@ pub use period::{Period, PeriodError};
 pub use report::{Ask, Report};
 pub use selection::{Selection, SelectionError};
 pub use show::{Shown, Waterfall, WaterfallKind};
+pub use spread::{Spread, Stretch};
 pub use tables::{Failures, LlmRow, Spender, Spenders, ToolRow};
 pub use trend::Trend;
 pub use windows::Windows;

@@ -243,7 +243,7 @@ impl Moment {
     }
 }
 
-fn level(period: Period) -> Level {
+pub(super) fn level(period: Period) -> Level {
     match period.length() {
         Some(length) if length <= TimeDelta::hours(3) => Level::Minute,
         Some(length) if length <= TimeDelta::weeks(2) => Level::Hour,

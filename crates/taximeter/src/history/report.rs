@@ -100,7 +100,7 @@ pub struct Report {
 /// So many dearest and slowest operations are named.
 const NAMED: usize = 5;
 /// So many records are looked at for savings and for where the time goes.
-const RECORDS: usize = 2_000;
+pub(super) const RECORDS: usize = 2_000;
 /// Above so many operations sessions are not counted on the first screen; `--by session` counts them.
 const MOST_COUNTED: u64 = 2_000_000;
 /// So many operations are taken out of the store for a report of a selection: the newest ones.
@@ -113,10 +113,8 @@ impl History {
     /// Where the store cannot be read.
     pub fn report(&self, ask: &Ask) -> Result<Report, StoreError> {
         let ask = &Ask { period: self.whole(ask.period), ..ask.clone() };
-        if ask.only.conditions.is_empty() {
-            return self.whole_report(ask);
-        }
-        let (part, looked_at) = self.part(ask)?;
+        let (part, looked_at) = self.selected(&ask.only, ask.period)?;
+        let Some(looked_at) = looked_at else { return self.whole_report(ask) };
         let mut report = part.whole_report(ask)?;
         report.only = Some(ask.only.to_string());
         report.looked_at = Some(looked_at);
@@ -182,14 +180,22 @@ impl History {
         Ok(self.operations(&period.query().order(order).limit(NAMED))?.0)
     }
 
-    /// The operations of a selection as a history of their own, from the period before on.
-    fn part(&self, ask: &Ask) -> Result<(Self, LookedAt), StoreError> {
-        let both = Period {
-            since: ask.period.previous().map_or(ask.period.since, |before| before.since),
-            until: ask.period.until,
-        };
-        let mut query: Query = both.query();
-        query.conditions.clone_from(&ask.only.conditions);
+    /// The operations of a selection as a history of their own, from the period before on, and how many of them were looked
+    /// at: up to 200,000, the newest ones. A selection of all is this history itself.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub fn selected(
+        &self,
+        only: &Selection,
+        period: Period,
+    ) -> Result<(Self, Option<LookedAt>), StoreError> {
+        if only.conditions.is_empty() {
+            return Ok((self.clone(), None));
+        }
+        let since = period.previous().map_or(period.since, |before| before.since);
+        let mut query: Query = Period { since, until: period.until }.query();
+        query.conditions.clone_from(&only.conditions);
         let (records, looked_at) = self.records(query, MOST_SELECTED)?;
         let store = MemoryStore::summarizing(Arc::new(Windows));
         store.append(&records)?;
@@ -198,7 +204,7 @@ impl History {
             prices: self.prices.clone(),
             thresholds: self.thresholds.clone(),
         };
-        Ok((part, looked_at))
+        Ok((part, Some(looked_at)))
     }
 }
 

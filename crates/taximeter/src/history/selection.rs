@@ -19,6 +19,7 @@ use super::{Period, PeriodError};
 /// | `llm=gpt-4o`, `llm=openai/gpt-4o`, `provider=openai` | that asked this LLM or provider |
 /// | `outcome=failure`, `error=timeout`, `longer=2s` | that ended so, have such an error, took so long or longer |
 /// | `24h`, `2026-11-01..2026-11-08` | of this [`Period`] |
+/// | `user=Ann\, of Kent` | for this user: a comma that ends no condition has a backslash before it |
 ///
 /// ```
 /// use taximeter::history::Selection;
@@ -75,13 +76,46 @@ impl Selection {
     /// Says which part of the text is wrong, and what is expected.
     pub fn read(text: &str, now: DateTime<Utc>) -> Result<Self, SelectionError> {
         let mut selection = Self { text: text.to_owned(), ..Self::default() };
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in Self::parts(text) {
             match part.split_once('=') {
-                Some((key, value)) => selection.conditions.extend(conditions(part, key, value)?),
-                None => selection.period = Some(Period::read(part, now)?),
+                Some((key, value)) => selection.conditions.extend(conditions(&part, key, value)?),
+                None => selection.period = Some(Period::read(&part, now)?),
             }
         }
         Ok(selection)
+    }
+
+    /// The conditions and periods of a text, one by one, as they are without the backslashes.
+    ///
+    /// ```
+    /// use taximeter::history::Selection;
+    ///
+    /// assert_eq!(Selection::parts(r"user=Ann\, of Kent, 24h"), ["user=Ann, of Kent", "24h"]);
+    /// assert_eq!(Selection::part("user", "Ann, of Kent"), r"user=Ann\, of Kent");
+    /// assert!(Selection::parts(" ,, ").is_empty());
+    /// ```
+    pub fn parts(text: &str) -> Vec<String> {
+        let mut parts = vec![String::new()];
+        let mut letters = text.chars().peekable();
+        while let Some(letter) = letters.next() {
+            match (letter, letters.peek()) {
+                (',', _) => parts.push(String::new()),
+                (letter, next) => {
+                    let is_escape = letter == '\\' && matches!(next, Some(',' | '\\'));
+                    let kept = if is_escape { letters.next() } else { Some(letter) };
+                    if let Some(part) = parts.last_mut() {
+                        part.extend(kept);
+                    }
+                }
+            }
+        }
+        let trimmed = parts.iter().map(|part| part.trim().to_owned());
+        trimmed.filter(|part| !part.is_empty()).collect()
+    }
+
+    /// A condition as it is written in a text that is [read](Self::read).
+    pub fn part(key: &str, value: &str) -> String {
+        format!("{key}={value}").replace('\\', r"\\").replace(',', r"\,")
     }
 
     /// The operations of this, of that period where it names none itself.
@@ -101,7 +135,7 @@ impl Selection {
         if !self.text.is_empty() {
             self.text.push(',');
         }
-        self.text.push_str(&text);
+        self.text.push_str(&Self::part(key, value));
         Ok(self)
     }
 

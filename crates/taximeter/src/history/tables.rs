@@ -1,6 +1,6 @@
 //! The tables of a report: a row for each LLM and each tool, and who spends the most.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use taximeter_analysis::statistics::Proportion;
@@ -65,6 +65,8 @@ pub struct ToolRow {
     pub success: Proportion,
     /// The category of which most errors are, and how many.
     pub top_error: Option<(ErrorCategory, u64)>,
+    /// All errors by category, as far as they told theirs.
+    pub errors_by_category: BTreeMap<ErrorCategory, u64>,
     /// Calls that took too long.
     pub timeouts: u64,
     /// Calls that were not the first try, of all.
@@ -251,6 +253,7 @@ fn tool_row(key: Option<Name>, sums: &Sums, all: &Sums, failures: Failures) -> T
         tool: key.unwrap_or_else(|| "unknown".into()),
         success: Proportion::of(sums.success),
         top_error: top.map(|(category, count)| (*category, *count)),
+        errors_by_category: sums.errors_by_category.clone(),
         timeouts: sums.timeouts,
         retries: Rate { hits: sums.retries, of: sums.success.of },
         p50_seconds: took.map(|took| took.p50),

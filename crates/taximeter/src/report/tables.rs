@@ -6,10 +6,9 @@ use taximeter_models::{
     Advice, CostTotals, Currency, ErrorCategory, Finding, Money, Saving, Session, Totals,
 };
 
+use super::cells::NONE;
 use super::style::{Align, Style};
 use super::words::{at_least, count, counted, duration, money, percent, seconds};
-
-const NONE: &str = "–";
 
 /// The numbers that come first: operations, time, tokens, money, tools.
 pub fn overview(totals: &Totals, style: Style) -> String {
