@@ -28,15 +28,20 @@ fn every_command_prints_one_document_whose_names_are_documented() {
     let room = Room::of(&questions(60, TimeDelta::days(20)));
     let id = room.json(&["ops", "--since", "all"])["operations"][0]["operation_id"].clone();
     let id = id.as_str().unwrap();
-    let commands: [(&str, &[&str]); 22] = [
+    let commands: [(&str, &[&str]); 27] = [
         ("report", &["report", "--since", "all", "--by", "day", "--budget", "1"]),
         ("operations", &["ops"]),
         ("operation", &["show", id]),
         ("trend", &["trend", "qa_response"]),
         ("advice", &["bottlenecks"]),
         ("advice", &["advise"]),
+        ("remeasured", &["remeasure", "10d", "--since", "all"]),
+        ("anomalies", &["anomalies", "--since", "7d"]),
+        ("slo", &["slo", "--target", "50", "--within", "3s"]),
         ("forecast", &["forecast", "--budget", "1"]),
         ("compare", &["compare", "user=user-1", "user=user-2", "--since", "all"]),
+        ("metrics", &["metrics"]),
+        ("metric", &["metrics", "retrieved_documents"]),
         ("gate", &["gate", "--baseline", "user=user-1", "--since", "all"]),
         ("top", &["top"]),
         ("import", &["import", "operations.jsonl"]),

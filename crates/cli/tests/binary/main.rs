@@ -1,6 +1,7 @@
 //! The binary itself, as a shell runs it: arguments, environment, pipes, signals, exit codes.
 #![allow(clippy::unwrap_used, reason = "a test that meets with an error shall panic")]
 
+mod analysing;
 mod documents;
 mod exit_codes;
 mod hostile;
