@@ -201,16 +201,18 @@ impl History {
         now: DateTime<Utc>,
     ) -> Result<Vec<OwnMetric>, StoreError> {
         let is_recent = period.since.is_some_and(|since| since >= now - MINUTES_KEPT);
-        let (beginning, step_seconds) = if is_recent { (MINUTES, 60) } else { (HOURS, 3_600) };
         let hours = gathered(self.points(HOURS, period)?);
-        let mut steps =
-            if is_recent { gathered(self.points(beginning, period)?) } else { hours.clone() };
-        // An hour that began before the period is in it by its minutes alone.
+        let (steps, step_seconds) = if is_recent {
+            (gathered(self.points(MINUTES, period)?), 60)
+        } else {
+            (hours.clone(), 3_600)
+        };
         let found = |(name, gathered): (Name, Gathered)| {
-            let hours = hours.get(&name).map_or_else(Vec::new, |hours| hours.means());
+            // An hour that began before the period is in it by its minutes alone.
+            let hours = hours.get(&name).map_or_else(Vec::new, Gathered::means);
             gathered.metric(name, (period, step_seconds), &hours, now)
         };
-        Ok(std::mem::take(&mut steps).into_iter().filter_map(found).collect())
+        Ok(steps.into_iter().map(found).collect())
     }
 
     /// Those that can be read, in the order of time.
@@ -245,12 +247,11 @@ struct Gathered {
 fn gathered(points: Vec<(DateTime<Utc>, NotedPoint)>) -> BTreeMap<Name, Gathered> {
     let mut metrics = BTreeMap::<Name, Gathered>::new();
     for (at, NotedPoint { name, unit, labels, value }) in points {
-        match metrics.get_mut(&name) {
-            Some(metric) => metric.all.add(&value),
-            None => {
-                let (all, steps, series) = (value.clone(), BTreeMap::new(), BTreeMap::new());
-                metrics.insert(name.clone(), Gathered { unit, all, steps, series });
-            }
+        if let Some(metric) = metrics.get_mut(&name) {
+            metric.all.add(&value);
+        } else {
+            let (all, steps, series) = (value.clone(), BTreeMap::new(), BTreeMap::new());
+            metrics.insert(name.clone(), Gathered { unit, all, steps, series });
         }
         let Some(metric) = metrics.get_mut(&name) else { continue };
         let number = value.number().unwrap_or_default();
@@ -288,7 +289,7 @@ impl Gathered {
         (period, step_seconds): (Period, i64),
         hours: &[(DateTime<Utc>, f64)],
         now: DateTime<Utc>,
-    ) -> Option<OwnMetric> {
+    ) -> OwnMetric {
         let over_time = self.means();
         let series = hourly(hours, matches!(self.all, MetricValue::Counter { .. }), now);
         let told = forecast(&series, HOURS_AHEAD);
@@ -299,7 +300,7 @@ impl Gathered {
             value => value.number().unwrap_or_default(),
         };
         by_label.sort_by(|one, other| size(other).total_cmp(&size(one)));
-        Some(OwnMetric {
+        OwnMetric {
             taximeter_version: VERSION,
             document: "own_metric",
             name,
@@ -315,7 +316,7 @@ impl Gathered {
             not_enough: told.as_ref().err().copied(),
             forecast: told.ok(),
             series: by_label,
-        })
+        }
     }
 }
 
