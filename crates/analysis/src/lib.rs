@@ -9,9 +9,9 @@
 //! | the numbers of a run, by operation, component, tool and LLM | [`summarize`] | [`SessionSummary`] |
 //! | the same of each user, session, tag, provider and so on, one by one or merged | [`group`] and [`Groups`], by a [`Dimension`] | [`GroupSummary`] |
 //! | whether one kind of operation gets slower, or each | [`trend`] and [`trends`] over a [`Window`], by a [`TrendConfig`] | [`PerformanceTrend`] |
-//! | the same of cost, error rate and tokens, of any operations | [`measure_trend`] | [`MeasureTrend`] |
+//! | the same of cost, error rate and tokens, of any operations, or of any values | [`measure_trend`], [`value_trend`] | [`MeasureTrend`] |
 //! | whether a second group of values is worse than a first | [`compare`] and [`compare_operations`], by a [`Gate`] | [`Comparison`] with a [`Verdict`] |
-//! | whether a promise is kept, and how fast the rest of it goes | [`kept`], by an [`Objective`]; [`apdex`] | [`Kept`] |
+//! | whether a promise is kept, and how fast the rest of it goes | [`kept`] or [`Keeping`], by an [`Objective`]; [`apdex`] | [`Kept`] |
 //! | where the time goes, and what if a part were faster | [`time_spent`], [`what_if`] | [`TimeSpent`], [`WhatIf`] by [`Part`] |
 //! | why a second period costs or takes more, in parts that sum to the whole, and what drives it | [`why_cost`], [`why_duration`] | [`CostChange`], [`DurationChange`] |
 //! | what the next hours or days will cost or take, and when a budget is gone | [`forecast`] of a [`Series`] | [`Forecast`] with its [`Backtest`], [`Total`] and [`Exhaustion`] |
@@ -98,7 +98,7 @@ pub use compare::{Comparison, Gate, GateError, Verdict, compare, compare_operati
 pub use forecast::{Backtest, Exhaustion, Forecast, ForecastPoint, Season, Total, When, forecast};
 pub use groups::{Dimension, GroupSummary, Groups, OtherDimension, UnknownDimension, group};
 pub use importance::importance;
-pub use objective::{Burn, Kept, Objective, ObjectiveError, apdex, kept};
+pub use objective::{Burn, Keeping, Kept, Objective, ObjectiveError, apdex, kept};
 pub use rollup::{OTHER_KEY, Rollup, RollupConfig, RollupConfigError, Rollups};
 pub use series::{NotEnough, Quantity, Series, Step};
 pub use summary::{
@@ -108,7 +108,7 @@ pub use summary::{
 pub use sums::{Histogram, Sums, SumsError};
 pub use thresholds::{Thresholds, ThresholdsError};
 pub use time::{Part, PartTime, TimeSpent, TimeSplit, WhatIf, time_spent, what_if};
-pub use trend::{measure_trend, trend, trends};
+pub use trend::{measure_trend, trend, trends, value_trend};
 pub use trend_config::{TrendConfig, TrendConfigError};
 pub use why::{
     CostCause, CostChange, Driven, Driver, DurationChange, PartChange, why_cost, why_duration,

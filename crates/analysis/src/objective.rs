@@ -100,8 +100,13 @@ impl Objective {
         BURNS.into_iter().map(burn).collect()
     }
 
-    fn is_good(&self, operation: &OperationRecord) -> bool {
-        operation.is_success() && self.within.is_none_or(|time| operation.duration <= time)
+    /// The time within which they are to succeed, if one was named.
+    pub fn time(&self) -> Option<Duration> {
+        self.within
+    }
+
+    fn is_good(&self, took: Duration, success: bool) -> bool {
+        success && self.within.is_none_or(|time| took <= time)
     }
 }
 
@@ -114,6 +119,8 @@ pub struct Kept {
     /// Of what may go wrong in the period, the part that is left: 1 where nothing did, below 0 where more did than may.
     /// None of no operations.
     pub budget_left: Option<f64>,
+    /// How content users are with the time, as [`apdex`] says, where the promise names one.
+    pub apdex: Option<f64>,
     /// How fast it goes, in pairs of a long and a short window.
     pub burns: Vec<Burn>,
 }
@@ -181,24 +188,103 @@ pub fn kept<'a>(
     period: Duration,
     now: DateTime<Utc>,
 ) -> Kept {
-    let mut windows = vec![(start(now, period), Rate::default())];
-    let lengths = BURNS.into_iter().flat_map(|(long, short, _)| [long, short]);
-    windows.extend(lengths.map(|length| (start(now, seconds(length)), Rate::default())));
+    let mut keeping = Keeping::new(*objective, period, now);
     for operation in operations {
-        let ended = operation.ended_at();
-        let holding = windows.iter_mut().filter(|(from, _)| *from <= ended && ended <= now);
-        holding.for_each(|(_, rate)| rate.record(objective.is_good(operation)));
+        keeping.add(operation.ended_at(), operation.duration, operation.is_success());
     }
-    let of_last = |length| {
-        let from = start(now, length);
-        let rate = windows[1..].iter().find(|(start, _)| *start == from).map(|(_, rate)| *rate);
-        Ok::<_, Infallible>(rate.unwrap_or_default())
-    };
-    let Ok(burns) = objective.burns(of_last);
-    Kept {
-        good: windows[0].1,
-        budget_left: objective.pace(windows[0].1).map(|pace| 1.0 - pace),
-        burns,
+    keeping.finish()
+}
+
+/// Counts how a promise is [`kept`], one operation after the other, for who has columns and no records. Its memory does not
+/// grow.
+///
+/// ```
+/// use std::time::Duration;
+/// use taximeter_analysis::{Keeping, Objective};
+///
+/// let now = "2026-11-24T12:00:00Z".parse()?;
+/// let second = Duration::from_secs(1);
+/// let mut keeping = Keeping::new(Objective::new(0.9)?.within(second), 3_600 * second, now);
+/// keeping.add(now, second, true);
+/// keeping.add(now, 3 * second, true); // too slow
+/// keeping.add(now - chrono::TimeDelta::hours(2), second, false); // long ago
+/// let kept = keeping.finish();
+/// assert_eq!((kept.good.to_string().as_str(), kept.apdex), ("50.0 % (1 of 2)", Some(0.75)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Keeping {
+    objective: Objective,
+    now: DateTime<Utc>,
+    /// When each window begins, and what was good in it: the period, then a long and a short one of each pair.
+    windows: Vec<(DateTime<Utc>, Rate)>,
+    content: Content,
+}
+
+impl Keeping {
+    /// Nothing yet, for the period before `now`.
+    pub fn new(objective: Objective, period: Duration, now: DateTime<Utc>) -> Self {
+        let mut windows = vec![(start(now, period), Rate::default())];
+        for (long, short, _) in BURNS {
+            for length in [long, short] {
+                windows.push((start(now, seconds(length)), Rate::default()));
+            }
+        }
+        Self { objective, now, windows, content: Content::default() }
+    }
+
+    /// Counts an operation: when it ended, how long it took, and whether it succeeded.
+    pub fn add(&mut self, ended_at: DateTime<Utc>, took: Duration, success: bool) {
+        let good = self.objective.is_good(took, success);
+        let (now, begin) = (self.now, self.windows[0].0);
+        let holding =
+            self.windows.iter_mut().filter(|(from, _)| *from <= ended_at && ended_at <= now);
+        holding.for_each(|(_, rate)| rate.record(good));
+        if let Some(time) = self.objective.within
+            && begin <= ended_at
+            && ended_at <= now
+        {
+            self.content.add(took, success, time);
+        }
+    }
+
+    /// How it was kept so far.
+    pub fn finish(&self) -> Kept {
+        // The windows stand in the order in which they are asked for.
+        let mut counted = self.windows.iter().map(|(_, good)| *good);
+        let good = counted.next().unwrap_or_default();
+        let of_last = |_| Ok::<_, Infallible>(counted.next().unwrap_or_default());
+        let Ok(burns) = self.objective.burns(of_last);
+        Kept {
+            good,
+            budget_left: self.objective.pace(good).map(|pace| 1.0 - pace),
+            apdex: self.content.share(),
+            burns,
+        }
+    }
+}
+
+/// How content users are: in halves, of so many operations.
+#[derive(Debug, Clone, Copy, Default)]
+struct Content {
+    halves: u64,
+    of: u64,
+}
+
+impl Content {
+    fn add(&mut self, took: Duration, success: bool, satisfied: Duration) {
+        self.of += 1;
+        self.halves += match took {
+            _ if !success => 0,
+            took if took <= satisfied => 2,
+            took if took <= satisfied.saturating_mul(4) => 1,
+            _ => 0,
+        };
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    fn share(self) -> Option<f64> {
+        (self.of > 0).then(|| self.halves as f64 / (2 * self.of) as f64)
     }
 }
 
@@ -229,22 +315,15 @@ fn start(now: DateTime<Utc>, window: Duration) -> DateTime<Utc> {
 /// assert_eq!(apdex(&operations, Duration::from_secs(2)), Some(0.625));
 /// assert_eq!(apdex([], Duration::from_secs(2)), None);
 /// ```
-#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 pub fn apdex<'a>(
     operations: impl IntoIterator<Item = &'a OperationRecord>,
     satisfied: Duration,
 ) -> Option<f64> {
-    let (mut halves, mut count) = (0_u64, 0_u64);
+    let mut content = Content::default();
     for operation in operations {
-        count += 1;
-        halves += match operation.duration {
-            _ if !operation.is_success() => 0,
-            took if took <= satisfied => 2,
-            took if took <= satisfied.saturating_mul(4) => 1,
-            _ => 0,
-        };
+        content.add(operation.duration, operation.is_success(), satisfied);
     }
-    (count > 0).then(|| halves as f64 / (2 * count) as f64)
+    content.share()
 }
 
 #[cfg(test)]

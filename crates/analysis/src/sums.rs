@@ -6,7 +6,6 @@ mod histogram;
 mod varint;
 
 use std::collections::BTreeMap;
-use std::slice::from_ref;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -103,7 +102,12 @@ impl Sums {
         operation: &OperationRecord,
         calls: &[CountedCall],
     ) {
-        self.record(operation.started_at, operation.is_success(), 1, Some(operation.duration));
+        self.record(
+            operation.started_at,
+            operation.is_success(),
+            1,
+            Some(nanos(operation.duration)),
+        );
         self.abandoned += u64::from(operation.outcome == Outcome::Abandoned);
         self.errors = self.errors.saturating_add(operation.error_count());
         self.warnings = self.warnings.saturating_add(operation.warning_count());
@@ -132,7 +136,7 @@ impl Sums {
         runs: u64,
     ) {
         let own = || operation.errors.iter().filter(|e| e.component.as_deref() == Some(component));
-        self.record(operation.started_at, own().next().is_none(), runs, Some(time));
+        self.record(operation.started_at, own().next().is_none(), runs, Some(nanos(time)));
         for error in own() {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
@@ -140,7 +144,7 @@ impl Sums {
 
     /// Counts a tool call of an operation.
     pub fn add_tool_call(&mut self, operation: &OperationRecord, call: &ToolCall) {
-        self.record(operation.started_at, call.is_success(), 1, call.duration);
+        self.record(operation.started_at, call.is_success(), 1, call.duration.map(nanos));
         self.timeouts += u64::from(call.status == ToolStatus::Timeout);
         self.retries += u64::from(call.attempt > 1);
         if let Some(category) = call.error_category() {
@@ -159,19 +163,19 @@ impl Sums {
         call: &LlmCall,
         counted: &CountedCall,
     ) {
-        self.record(operation.started_at, call.is_success(), 1, call.duration);
+        self.record(operation.started_at, call.is_success(), 1, counted.nanos);
         if let Some(error) = &call.error {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
-        self.add_calls(from_ref(call), from_ref(counted), call.is_success());
+        self.add_single_call(call, counted);
     }
 
-    fn record(&mut self, at: DateTime<Utc>, success: bool, runs: u64, time: Option<Duration>) {
+    fn record(&mut self, at: DateTime<Utc>, success: bool, runs: u64, nanos: Option<u64>) {
         self.success.record(success);
         self.runs = self.runs.saturating_add(runs);
         self.put_period((at, at));
-        if let Some(time) = time {
-            self.nanos.add(nanos(time));
+        if let Some(nanos) = nanos {
+            self.nanos.add(nanos);
         }
     }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use taximeter_models::{KnownUsd, Measure, Name, OperationRecord, PerformanceTrend, Totals};
 
-pub use self::measure::measure_trend;
 pub(crate) use self::measure::value;
+pub use self::measure::{measure_trend, value_trend};
 use crate::cost::KnownCosts;
 use crate::statistics::Distribution;
 use crate::{TrendConfig, Window, advise, bottlenecks};

@@ -6,12 +6,13 @@ use std::io::Write;
 use clap::Args;
 use taximeter::Measure;
 use taximeter::analysis::{Comparison, Verdict};
-use taximeter::history::{Compared, Selection};
+use taximeter::history::{Compared, MetricCompared, Selection};
 use taximeter::report::seconds;
 
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Column, Grid, NONE, Screen, Tone};
+use crate::metrics::number;
 use crate::select::{Filters, PeriodArguments};
 use crate::trend::{why_cost, why_duration};
 
@@ -66,9 +67,38 @@ fn draw(screen: &mut Screen, compared: &Compared) {
         measure_row(&mut grid, measured.measure, measured.comparison.as_ref(), None);
     }
     screen.grid(&grid);
+    metrics(screen, &compared.metrics);
     why_cost(screen, &compared.why_cost);
     for why in compared.why_duration.iter().take(3) {
         why_duration(screen, why);
+    }
+}
+
+/// The numbers of the operations' own that both sides have. Whether more of one is better, nobody has said.
+fn metrics(screen: &mut Screen, compared: &[MetricCompared]) {
+    let mut grid = Grid::new([
+        Column::name("metric"),
+        Column::number("A: p50", 2),
+        Column::number("B: p50", 2),
+        Column::number("A: mean", 0),
+        Column::number("B: mean", 0),
+        Column::number("difference (95 %)", 1),
+        Column::number("p-value", 3),
+    ]);
+    for MetricCompared { name, comparison: found, .. } in compared {
+        let (low, high) = found.difference_interval;
+        grid.row([
+            name.to_string(),
+            number(found.before.p50),
+            number(found.after.p50),
+            number(found.before.mean),
+            number(found.after.mean),
+            format!("{} ({} to {})", number(found.difference), number(low), number(high)),
+            format!("{:.2e}", found.p_value),
+        ]);
+    }
+    if !grid.is_empty() {
+        screen.grid(&grid);
     }
 }
 

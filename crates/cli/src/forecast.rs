@@ -41,13 +41,22 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum By {
+pub(crate) enum By {
     Hour,
     Day,
 }
 
+impl By {
+    pub(crate) fn step(self) -> Step {
+        match self {
+            Self::Hour => Step::Hour,
+            Self::Day => Step::Day,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Of {
+pub(crate) enum Of {
     Cost,
     Tokens,
     Operations,
@@ -56,23 +65,25 @@ enum Of {
     MeanSeconds,
 }
 
+impl Of {
+    pub(crate) fn quantity(self) -> Quantity {
+        match self {
+            Self::Cost => Quantity::CostUsd,
+            Self::Tokens => Quantity::Tokens,
+            Self::Operations => Quantity::Operations,
+            Self::Calls => Quantity::Calls,
+            Self::MeanSeconds => Quantity::MeanSeconds,
+        }
+    }
+}
+
 pub(crate) fn run(
     arguments: &Arguments,
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
     let mut ask = OutlookAsk::new(at(arguments.at.as_deref(), context.now)?);
-    ask.step = match arguments.by {
-        By::Hour => Step::Hour,
-        By::Day => Step::Day,
-    };
-    ask.quantity = match arguments.of {
-        Of::Cost => Quantity::CostUsd,
-        Of::Tokens => Quantity::Tokens,
-        Of::Operations => Quantity::Operations,
-        Of::Calls => Quantity::Calls,
-        Of::MeanSeconds => Quantity::MeanSeconds,
-    };
+    (ask.step, ask.quantity) = (arguments.by.step(), arguments.of.quantity());
     ask.steps = arguments.steps;
     ask.budget = arguments.budget;
     if let Some(text) = &arguments.total_until {
@@ -99,6 +110,9 @@ fn draw(screen: &mut Screen, outlook: &Outlook) {
         return;
     };
     points(screen, outlook.quantity, forecast);
+    if let Some(coverage) = forecast.coverage.filter(|coverage| !coverage.is_complete()) {
+        screen.say(&format!("It is {coverage}: what comes is at least that much."));
+    }
     if let Some(total) = &outlook.total {
         let amount = |value| words(outlook.quantity, value);
         screen.say(&format!(
@@ -115,10 +129,11 @@ fn draw(screen: &mut Screen, outlook: &Outlook) {
         (outlook.budget, outlook.spent_of_budget, &outlook.exhaustion)
     {
         screen.say(&format!(
-            "budget: {} of {} spent this month; {}",
+            "budget: {} of {} spent this month; {}{}",
             money(spent),
             money(budget),
-            exhausted(gone)
+            exhausted(gone),
+            if gone.is_complete() { "" } else { ", or earlier, by what the other calls cost" }
         ));
     }
     tested(screen, outlook.quantity, forecast);
@@ -186,7 +201,7 @@ fn points(screen: &mut Screen, quantity: Quantity, forecast: &Forecast) {
     }
 }
 
-fn named(quantity: Quantity) -> &'static str {
+pub(crate) fn named(quantity: Quantity) -> &'static str {
     match quantity {
         Quantity::CostUsd => "cost in US dollars",
         Quantity::Tokens => "tokens",
@@ -197,7 +212,7 @@ fn named(quantity: Quantity) -> &'static str {
 }
 
 /// A forecast is no exact amount, and is not told as one.
-fn words(quantity: Quantity, value: f64) -> String {
+pub(crate) fn words(quantity: Quantity, value: f64) -> String {
     match quantity {
         Quantity::CostUsd if value.abs() >= 10.0 => format!("${value:.2}"),
         Quantity::CostUsd => format!("${value:.4}"),

@@ -5,7 +5,9 @@
 //! | `taximeter report` | the first screen of a period: what needs attention, what was spent, how fast, what failed |
 //! | `taximeter ops`, `show` | single operations: the slowest, dearest, failed ones; one of them taken apart |
 //! | `taximeter trend`, `compare`, `gate` | since when and why it is slower; two periods, versions or LLMs; a verdict for CI |
-//! | `taximeter bottlenecks`, `advise`, `forecast` | what stands out, what to do and what it saves, what comes |
+//! | `taximeter bottlenecks`, `advise`, `remeasure` | what stands out, what to do and what it saves, whether it helped |
+//! | `taximeter forecast`, `anomalies`, `slo` | what comes, what is out of the ordinary, whether a promise is kept |
+//! | `taximeter metrics` | numbers of operations' own, over time and by group |
 //! | `taximeter alerts`, `budget` | what the rules see and would have done; what is left of each budget |
 //! | `taximeter top` | all of that as it happens |
 //! | `taximeter serve` | a page for the browser, an API, and telemetry of any language taken in |
@@ -20,7 +22,7 @@
 //! | 2 | the arguments are wrong |
 //! | 3 | there is no price, or not for all of it |
 //! | 4 | some rows or files could not be read or written; the others were |
-//! | 5 | a gate fails, or a check found something wrong |
+//! | 5 | a gate fails, a check found something wrong, or a promise goes wrong too fast |
 //! | 6 | a gate is inconclusive: too few operations to tell |
 
 mod advise;
@@ -36,9 +38,11 @@ mod export;
 mod forecast;
 mod gate;
 mod import;
+mod metrics;
 mod models;
 mod ops;
 mod price;
+mod remeasure;
 mod report;
 mod reprice;
 mod select;
@@ -47,11 +51,13 @@ mod serve;
 mod shell;
 mod shield;
 mod show;
+mod slo;
 mod sql;
 mod store;
 mod terminal;
 mod top;
 mod trend;
+mod unusual;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -112,12 +118,20 @@ enum Command {
     Bottlenecks(Box<advise::Arguments>),
     /// Says what to do about what stands out, and what it would save
     Advise(Box<advise::Arguments>),
+    /// Says whether advice has helped, by the operations before and after
+    Remeasure(Box<remeasure::Arguments>),
+    /// Lists hours or days, operations, tools and LLMs that are out of the ordinary
+    Anomalies(Box<unusual::Arguments>),
+    /// Says whether a promise to users is kept, and how fast the rest of it goes
+    Slo(Box<slo::Arguments>),
     /// Says what the next days or hours will cost, with a range, and when a budget is gone
     Forecast(forecast::Arguments),
     /// Shows what is spent of each budget, what is left, and when it will be gone
     Budget(budget::Arguments),
     /// Says what the alert rules see, and what they would have done
     Alerts(Box<alerts::Arguments>),
+    /// Lists the numbers that operations keep in their metadata, or tells one of them over time
+    Metrics(Box<metrics::Arguments>),
     /// Compares two periods, versions, LLMs or whatever else side by side
     Compare(Box<compare::Arguments>),
     /// Says whether operations are slower, dearer or fail more often than a baseline, for CI
@@ -245,9 +259,13 @@ fn run_command(
         Command::Trend(arguments) => trend::run(arguments, &context, output),
         Command::Bottlenecks(arguments) => advise::bottlenecks(arguments, &context, output),
         Command::Advise(arguments) => advise::advise(arguments, &context, output),
+        Command::Remeasure(arguments) => remeasure::run(arguments, &context, output),
+        Command::Anomalies(arguments) => unusual::run(arguments, &context, output),
+        Command::Slo(arguments) => slo::run(arguments, &context, output),
         Command::Forecast(arguments) => forecast::run(arguments, &context, output),
         Command::Budget(arguments) => budget::run(arguments, &context, output),
         Command::Alerts(arguments) => alerts::run(arguments, &context, output),
+        Command::Metrics(arguments) => metrics::run(arguments, &context, output),
         Command::Compare(arguments) => compare::run(arguments, &context, output),
         Command::Gate(arguments) => gate::run(arguments, &context, output),
         Command::Top(arguments) => top::run(arguments, &context, output),

@@ -81,6 +81,7 @@ fn draw(screen: &mut Screen, shown: &Trend) {
             change.p_value
         ));
     }
+    parts(screen, shown);
     if let Some(why) = &shown.why_duration {
         why_duration(screen, why);
     }
@@ -140,6 +141,31 @@ fn numbers(screen: &mut Screen, shown: &Trend) {
         |value: Option<f64>| value.map_or_else(|| NONE.into(), |value| format!("{value:.3}"));
     grid.row(["strength (τ)".into(), number(trend.trend_strength)]);
     grid.row(["p-value".into(), trend.p_value.map_or_else(|| NONE.into(), |p| format!("{p:.2e}"))]);
+    screen.grid(&grid);
+}
+
+/// Where the time goes, in the mean and of the slow ones, and what if the largest parts were twice as fast.
+fn parts(screen: &mut Screen, shown: &Trend) {
+    let Some(spent) = shown.time_spent.as_ref().filter(|spent| spent.all.parts.len() > 1) else {
+        return;
+    };
+    screen.heading("Where the time goes");
+    let mut grid = Grid::new([
+        Column::name("part of the critical path"),
+        Column::number("of all", 0),
+        Column::number("of the slowest 5 %", 1),
+        Column::number("twice as fast saves", 2),
+    ]);
+    for part in spent.all.parts.iter().take(8) {
+        let slow = spent.slow.parts.iter().find(|slow| slow.part == part.part);
+        let then = shown.what_if.iter().find(|then| then.part == part.part);
+        grid.row([
+            part.part.to_string(),
+            share(Some(part.share)),
+            slow.map_or_else(|| NONE.into(), |slow| share(Some(slow.share))),
+            then.map_or_else(|| NONE.into(), |then| share(Some(then.saved_share()))),
+        ]);
+    }
     screen.grid(&grid);
 }
 

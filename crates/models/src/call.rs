@@ -279,6 +279,7 @@ impl LlmCall {
 
     /// The LLM that was asked for, else the one that answered, else `unknown`. Calls are grouped by it: a call that
     /// failed has no answer, and belongs beside those that succeeded.
+    #[inline]
     pub fn model(&self) -> &str {
         self.request_model.as_ref().or(self.response_model.as_ref()).map_or("unknown", Name::as_str)
     }
@@ -290,6 +291,7 @@ impl LlmCall {
 
     /// Output tokens per second after the first token; none without usage and times, or where no time passed.
     #[expect(clippy::cast_precision_loss, reason = "a speed needs no more than 53 bits")]
+    #[inline]
     pub fn output_tokens_per_second(&self) -> Option<f64> {
         let generating =
             self.duration?.checked_sub(self.time_to_first_token.unwrap_or_default())?.as_secs_f64();

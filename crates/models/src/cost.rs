@@ -442,6 +442,7 @@ struct Amount {
 
 impl Charge {
     /// What a call with this cost and usage adds.
+    #[inline]
     pub fn of(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
         let unpriced =
             || ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
@@ -500,6 +501,7 @@ impl Charge {
 }
 
 impl ReportedCost {
+    #[inline]
     fn amount(&self, is_estimate: bool) -> Amount {
         let (input, output) = self.input.zip(self.output).unwrap_or_default();
         Amount { total: self.total, input, output, currency: self.currency, is_estimate }
@@ -513,6 +515,7 @@ impl CostTotals {
     }
 
     /// Counts one call, of which is known what it adds.
+    #[inline]
     pub fn add_charge(&mut self, charge: &Charge) {
         let calls = match charge.kind {
             ChargeKind::Exact => &mut self.exact_calls,

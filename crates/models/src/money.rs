@@ -4,6 +4,7 @@
 //! (the finest are multiples of 10⁻¹⁵); the factor 9 holds prices per hour billed by the second, since
 //! 3,600 = 2⁴ × 3² × 5². An `i128` of ticks reaches 1.8 × 10¹³ units of currency, so sums are exact in any order.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Neg, Sub, SubAssign};
@@ -431,8 +432,24 @@ impl<'de> Deserialize<'de> for Money {
 /// assert!("euro".parse::<Currency>().is_err());
 /// # Ok::<(), taximeter_models::ParseMoneyError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency([u8; 3]);
+
+/// By the letters. They are compared as one number, since each call of an LLM asks for its currency among the sums.
+impl Ord for Currency {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        let number = |Self([one, two, three]): &Self| u32::from_be_bytes([0, *one, *two, *three]);
+        number(self).cmp(&number(other))
+    }
+}
+
+impl PartialOrd for Currency {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Currency {
     /// The US dollar, in which most providers bill.

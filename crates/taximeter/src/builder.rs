@@ -325,6 +325,8 @@ impl MeterBuilder {
             if let Some(counts) = collector.counts_reader() {
                 // Several meters may have one session, but each has counts of its own.
                 let meter = SystemIds.next(started_at);
+                #[cfg(all(feature = "prometheus", feature = "store"))]
+                pipeline.keep_metrics(meter);
                 pipeline.note_by(Noter::new(counts, meter, session_id.clone()));
             }
             collector

@@ -39,6 +39,8 @@
 //! | to keep a session | [`Meter::save`], [`Meter::load`] |
 //! | settings | [`Settings`] |
 //! | a store of all that was ever metered, and questions over it | `store` and `history`, by the feature `store` |
+//! | numbers of an operation's own, to be summed up, trended and compared | [`OperationBuilder::with`], and `history` asks for them |
+//! | metrics that belong to no operation | `Meter::registry`, by the feature `prometheus` |
 //! | prices | [`PriceBook`], and all of [`pricing`] |
 //! | prices of one's own | [`MeterBuilder::price_overrides`], [`Meter::prices`] |
 //!
@@ -73,6 +75,8 @@ mod error;
 mod global;
 #[cfg(feature = "store")]
 pub mod history;
+#[cfg(all(feature = "prometheus", feature = "store"))]
+mod kept_metrics;
 mod meter;
 #[cfg(feature = "prometheus")]
 pub mod metrics;

@@ -65,6 +65,11 @@ impl Metrics {
         }
     }
 
+    #[cfg(feature = "store")]
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     fn instruments(&self) -> MutexGuard<'_, Instruments> {
         self.instruments.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -110,7 +115,9 @@ impl Meter {
         self.rendered(Format::Text)
     }
 
-    /// The metrics of the program's own, to make some. They are shown with the others.
+    /// The metrics of the program's own, to make some. They are shown with the others. Where there is a store, what they did
+    /// in each minute and hour is noted there with each flush, and every ten seconds at most while operations end:
+    /// `taximeter metrics` and `history` ask for it.
     pub fn registry(&self) -> &Registry {
         &self.state.pipeline.metrics().registry
     }

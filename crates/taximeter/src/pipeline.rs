@@ -135,6 +135,15 @@ impl Pipeline {
         &self.budgets
     }
 
+    /// Keeps from now on in the store what the program's own metrics do, under this id of the meter.
+    #[cfg(all(feature = "prometheus", feature = "store"))]
+    pub(crate) fn keep_metrics(&self, meter: impl std::fmt::Display) {
+        if let Some(stored) = &self.stored {
+            let registry = self.metrics.registry().clone();
+            stored.keep_metrics(crate::kept_metrics::MetricKeeper::new(registry, meter));
+        }
+    }
+
     pub(crate) fn prices(&self) -> &LiveBook {
         &self.prices
     }

@@ -9,6 +9,8 @@ use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Maintained, Store};
 
 use crate::global;
+#[cfg(all(feature = "prometheus", feature = "store"))]
+use crate::kept_metrics::MetricKeeper;
 use crate::noted::Noter;
 
 /// Stores what the pipeline hands over.
@@ -20,6 +22,8 @@ pub(crate) struct Stored {
     /// What the store said when it last refused something, and when.
     last_error: Mutex<Option<(DateTime<Utc>, String)>>,
     noter: OnceLock<Noter>,
+    #[cfg(all(feature = "prometheus", feature = "store"))]
+    metrics: OnceLock<MetricKeeper>,
 }
 
 /// How often the store is looked after where there was nothing to do the last time.
@@ -28,13 +32,27 @@ const EVERY: TimeDelta = TimeDelta::seconds(10);
 impl Stored {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let next = Mutex::new(DateTime::<Utc>::MIN_UTC);
-        Self { store, clock, next, last_error: Mutex::default(), noter: OnceLock::new() }
+        Self {
+            store,
+            clock,
+            next,
+            last_error: Mutex::default(),
+            noter: OnceLock::new(),
+            #[cfg(all(feature = "prometheus", feature = "store"))]
+            metrics: OnceLock::new(),
+        }
     }
 
     /// Notes from now on what the meter has counted.
     pub(crate) fn note_by(&self, noter: Noter) {
         // A meter has one collector, and so this is called once.
         let _ = self.noter.set(noter);
+    }
+
+    /// Keeps from now on what the program's own metrics do.
+    #[cfg(all(feature = "prometheus", feature = "store"))]
+    pub(crate) fn keep_metrics(&self, keeper: MetricKeeper) {
+        let _ = self.metrics.set(keeper);
     }
 
     pub(crate) fn store(&self) -> Arc<dyn Store> {
@@ -62,8 +80,13 @@ impl Stored {
         *last_error = Some((self.clock.wall(), error.to_string()));
     }
 
-    /// Writes down what the meter has counted. Where that fails, the next one has the same and more.
+    /// Writes down what the meter has counted, and what was recorded into its metrics. Where that fails, the next one has
+    /// the same and more.
     fn note(&self) {
+        #[cfg(all(feature = "prometheus", feature = "store"))]
+        if let Some(metrics) = self.metrics.get() {
+            let _ = metrics.keep(&*self.store, self.clock.wall());
+        }
         let Some(noter) = self.noter.get() else { return };
         let last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let _ = noter.note(&*self.store, self.clock.wall(), last_error);

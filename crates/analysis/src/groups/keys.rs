@@ -14,18 +14,22 @@ use crate::sums::{CountedCall, Sums};
 pub(crate) struct Keys {
     /// Where the sums of a key stand.
     places: HashMap<Name, usize, RandomState>,
+    /// The same of LLMs by their own name, and then by provider: to put a key together for each call would cost as much as
+    /// half of the counting.
+    llms: HashMap<Name, Vec<(Option<Name>, usize)>, RandomState>,
     named: Vec<Sums>,
     /// Of what has no key.
     unnamed: Sums,
 }
+
+/// So many providers of an LLM are remembered.
+const PROVIDERS: usize = 16;
 
 /// What has to be computed of an operation, once for all dimensions. Its memory is used again for the next one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Counted {
     /// Of each LLM call.
     calls: Vec<CountedCall>,
-    /// The key of an LLM.
-    llm: String,
     /// The components, each once.
     components: Vec<Component>,
 }
@@ -57,7 +61,7 @@ impl Keys {
         operation: &OperationRecord,
         counted: &mut Counted,
     ) {
-        let Counted { calls, llm, components } = counted;
+        let Counted { calls, components } = counted;
         let key = match dimension {
             Dimension::All => None,
             Dimension::Operation => Some(operation.name.as_str()),
@@ -79,8 +83,8 @@ impl Keys {
             }
             Dimension::Llm => {
                 for (call, counted) in operation.llm_calls.iter().zip(calls) {
-                    put_llm_key(call, llm);
-                    self.of(Some(llm)).add_counted(operation, call, counted);
+                    let place = self.llm_place(call);
+                    self.named[place].add_counted(operation, call, counted);
                 }
                 return;
             }
@@ -101,6 +105,26 @@ impl Keys {
             self.named.push(Sums::default());
             self.named.len() - 1
         })
+    }
+
+    fn llm_place(&mut self, call: &LlmCall) -> usize {
+        let known = self.llms.get(call.model());
+        let known = known.and_then(|by| by.iter().find(|(provider, _)| *provider == call.provider));
+        match known {
+            Some((_, place)) => *place,
+            None => self.new_llm_place(call),
+        }
+    }
+
+    #[cold]
+    fn new_llm_place(&mut self, call: &LlmCall) -> usize {
+        let place = self.place(&llm_key(call));
+        let providers = self.llms.entry(call.model().into()).or_default();
+        // An LLM has a few providers. Whatever has more is looked for by its key each time, and not among all of them.
+        if providers.len() < PROVIDERS {
+            providers.push((call.provider.clone(), place));
+        }
+        place
     }
 
     /// To compare places costs less than to compare names.
@@ -166,16 +190,41 @@ impl Keys {
 
 /// The LLM of a call with its provider, such as `openai/gpt-4o`.
 pub(crate) fn llm_key(call: &LlmCall) -> String {
-    let mut key = String::new();
-    put_llm_key(call, &mut key);
-    key
+    match &call.provider {
+        Some(provider) => format!("{provider}/{}", call.model()),
+        None => call.model().to_owned(),
+    }
 }
 
-fn put_llm_key(call: &LlmCall, key: &mut String) {
-    key.clear();
-    if let Some(provider) = &call.provider {
-        key.push_str(provider);
-        key.push('/');
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// More providers than are remembered, no provider at all, and a name that looks like one with a provider.
+    #[test]
+    fn an_llm_is_one_with_its_provider_however_many_there_are() {
+        let providers = (0..2 * PROVIDERS).map(|at| Some(Name::from(format!("provider-{at}"))));
+        let mut keys = Keys::default();
+        for provider in providers.chain([None]).cycle().take(3 * (2 * PROVIDERS + 1)) {
+            let mut operation = OperationRecord::new("answer");
+            let mut call = LlmCall::new("", "some-model");
+            call.provider = provider;
+            operation.llm_calls.push(call);
+            let mut counted = Counted::default();
+            counted.look_at(&operation);
+            keys.add(&Dimension::Llm, &operation, &mut counted);
+        }
+        let mut alike = OperationRecord::new("answer");
+        alike.llm_calls.push(LlmCall::new("", "provider-1/some-model"));
+        alike.llm_calls[0].provider = None;
+        let mut counted = Counted::default();
+        counted.look_at(&alike);
+        keys.add(&Dimension::Llm, &alike, &mut counted);
+        let counts: Vec<_> = keys.sorted().map(|(key, sums)| (key, sums.count())).collect();
+        assert_eq!(counts.len(), 2 * PROVIDERS + 1);
+        for (key, count) in counts {
+            let key = key.expect("an LLM has a name");
+            assert_eq!(count, 3 + u64::from(*key == *"provider-1/some-model"), "{key}");
+        }
     }
-    key.push_str(call.model());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use taximeter_models::{Charge, LlmCall, Money};
+use taximeter_models::{Charge, LlmCall, Money, TokenUsage};
 
 use super::Sums;
 use crate::bottlenecks::is_cut_off;
@@ -11,6 +11,7 @@ use crate::bottlenecks::is_cut_off;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CountedCall {
     charge: Charge,
+    pub(super) nanos: Option<u64>,
     first_token_nanos: Option<u64>,
     milli_tokens_per_second: Option<u64>,
     is_truncated: Option<bool>,
@@ -18,22 +19,34 @@ pub(crate) struct CountedCall {
 }
 
 impl CountedCall {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a speed is not negative, and what no machine reaches is cut"
-    )]
+    #[inline]
     pub(crate) fn of(call: &LlmCall) -> Self {
-        let speed = call.output_tokens_per_second();
+        let (time, first_token_nanos) =
+            (call.duration.map(nanos), call.time_to_first_token.map(nanos));
+        let tokens = call.usage.as_ref().map(TokenUsage::output_tokens);
+        let generating = time.and_then(|time| time.checked_sub(first_token_nanos.unwrap_or(0)));
+        let speed = tokens.zip(generating.filter(|nanos| *nanos > 0));
         let reason = call.finish_reason.as_deref();
         Self {
             charge: Charge::of(&call.cost, call.usage.as_ref()),
-            first_token_nanos: call.time_to_first_token.map(nanos),
-            milli_tokens_per_second: speed.map(|speed| (speed * 1e3).round() as u64),
+            nanos: time,
+            first_token_nanos,
+            milli_tokens_per_second: speed.map(|(tokens, nanos)| milli_per_second(tokens, nanos)),
             is_truncated: reason.map(is_cut_off),
             is_tool_reply: reason.is_some_and(is_tool_reply),
         }
     }
+}
+
+/// As [`LlmCall::output_tokens_per_second`], out of what is whole already.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "a speed is not negative and needs no more than 53 bits; what no machine reaches is cut"
+)]
+fn milli_per_second(tokens: u64, nanos: u64) -> u64 {
+    (tokens as f64 * 1e12 / nanos as f64 + 0.5) as u64
 }
 
 impl Sums {
@@ -47,6 +60,13 @@ impl Sums {
         self.known_costs.add_known(known);
     }
 
+    /// One call that stands for itself.
+    pub(super) fn add_single_call(&mut self, call: &LlmCall, counted: &CountedCall) {
+        self.add_call(call, counted, call.is_success());
+        self.known_costs.add_known(counted.charge.known_usd());
+    }
+
+    #[inline]
     fn add_call(&mut self, call: &LlmCall, counted: &CountedCall, success: bool) {
         if let Some(usage) = &call.usage {
             self.usage += usage;
@@ -77,6 +97,9 @@ fn is_tool_reply(reason: &str) -> bool {
         .any(|word| reason.eq_ignore_ascii_case(word))
 }
 
+/// What no clock reaches is cut.
+#[inline]
 pub(super) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    let seconds = time.as_secs().saturating_mul(1_000_000_000);
+    seconds.saturating_add(time.subsec_nanos().into())
 }

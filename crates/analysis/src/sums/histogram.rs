@@ -67,13 +67,12 @@ impl Moments {
     fn of(values: &[u64]) -> Self {
         let mut moments = Self::default();
         for value in values {
-            let square = u128::from(*value) * u128::from(*value);
-            moments.merge(&Self {
-                sum: (*value).into(),
-                squares: square,
-                min: *value,
-                max: *value,
-            });
+            let wide = u128::from(*value);
+            // No memory holds so many values that their sum would not fit.
+            moments.sum += wide;
+            moments.squares = moments.squares.saturating_add(wide * wide);
+            moments.min = moments.min.min(*value);
+            moments.max = moments.max.max(*value);
         }
         moments
     }
@@ -129,7 +128,7 @@ impl Histogram {
         if self.waiting.is_empty() {
             return Cow::Borrowed(&self.counts);
         }
-        let waiting = counted(&self.waiting);
+        let waiting = counted(&self.waiting, &Moments::of(&self.waiting));
         Cow::Owned(if self.counts.is_empty() { waiting } else { merged(&self.counts, &waiting) })
     }
 
@@ -140,8 +139,9 @@ impl Histogram {
 
     /// Puts the values that wait into their buckets.
     fn count_waiting(&mut self) {
-        self.moments.merge(&Moments::of(&self.waiting));
-        let waiting = counted(&self.waiting);
+        let moments = Moments::of(&self.waiting);
+        let waiting = counted(&self.waiting, &moments);
+        self.moments.merge(&moments);
         self.add_counts(&waiting);
         self.waiting.clear();
         self.waiting.shrink_to(WAITING);
@@ -247,12 +247,14 @@ fn value(counts: &[(u16, u64)], index: usize) -> Option<f64> {
     None
 }
 
-/// How many of these values lie in each bucket that has any, by bucket.
-fn counted(values: &[u64]) -> Vec<(u16, u64)> {
-    let Some((min, max)) = values.iter().min().zip(values.iter().max()) else { return Vec::new() };
+/// How many of these values, which have these moments, lie in each bucket that has any, by bucket.
+fn counted(values: &[u64], moments: &Moments) -> Vec<(u16, u64)> {
+    if values.is_empty() {
+        return Vec::new();
+    }
     // There are fewer than four thousand buckets.
     let number = |bucket: usize| u16::try_from(bucket).unwrap_or(u16::MAX);
-    let (first, last) = (place::<BITS>(*min), place::<BITS>(*max));
+    let (first, last) = (place::<BITS>(moments.min), place::<BITS>(moments.max));
     if last - first > 8 * values.len() {
         // Few values far from one another.
         let bucket = |value: &u64| number(place::<BITS>(*value));

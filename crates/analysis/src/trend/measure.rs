@@ -43,13 +43,39 @@ pub fn measure_trend<'a>(
     measure: Measure,
     config: &TrendConfig,
 ) -> MeasureTrend {
-    let series = Series::of(operations, measure);
+    trend_of(&Series::of(operations, measure), config)
+}
+
+/// The same of any values with their moments, such as a number in the metadata of operations. Whether more of it is better is
+/// not known: `declining` says that it grows, and `improving` that it shrinks. What is not finite is left out.
+///
+/// ```
+/// use chrono::{DateTime, TimeDelta};
+/// use taximeter_analysis::{TrendConfig, value_trend};
+/// use taximeter_models::TrendDirection;
+///
+/// // A hundred relevances, which fall by a quarter.
+/// let relevance = |at: i64| 0.8 + at as f64 * 37.0 % 41.0 / 1_000.0 - 0.002 * at as f64;
+/// let values = (0..100).map(|at| (DateTime::UNIX_EPOCH + TimeDelta::minutes(at), relevance(at)));
+/// let found = value_trend(values, &TrendConfig::default());
+/// assert_eq!(found.direction, TrendDirection::Improving); // which is to say that it shrinks
+/// assert!((-26.0..-22.0).contains(&found.change_percent.unwrap()));
+/// assert_eq!(value_trend([], &TrendConfig::default()).direction, TrendDirection::InsufficientData);
+/// ```
+pub fn value_trend(
+    values: impl IntoIterator<Item = (DateTime<Utc>, f64)>,
+    config: &TrendConfig,
+) -> MeasureTrend {
+    trend_of(&Series::of_values(values), config)
+}
+
+fn trend_of(series: &Series, config: &TrendConfig) -> MeasureTrend {
     let mut trend = MeasureTrend::default();
     trend.data_points = series.points.len() as u64;
     trend.operations = series.operations;
     if trend.data_points >= config.minimum_points {
-        put_direction(&mut trend, &series, config);
-        trend.changes = changes(&series, config);
+        put_direction(&mut trend, series, config);
+        trend.changes = changes(series, config);
     }
     trend
 }
@@ -83,6 +109,20 @@ impl Series {
             at: in_time.iter().map(|(operation, _)| operation.started_at).collect(),
             points: in_time.iter().filter_map(point).collect(),
             is_share: measure == Measure::ErrorRate,
+        }
+    }
+
+    fn of_values(values: impl IntoIterator<Item = (DateTime<Utc>, f64)>) -> Self {
+        let mut in_time: Vec<_> =
+            values.into_iter().filter(|(_, value)| value.is_finite()).collect();
+        in_time.sort_by(|(one, x), (other, y)| one.cmp(other).then_with(|| x.total_cmp(y)));
+        let first = in_time.first().map_or(DateTime::UNIX_EPOCH, |(at, _)| *at);
+        let point = |(at, value): &(DateTime<Utc>, f64)| (hours_between(first, *at), *value);
+        Self {
+            operations: in_time.len() as u64,
+            at: in_time.iter().map(|(at, _)| *at).collect(),
+            points: in_time.iter().map(point).collect(),
+            is_share: false,
         }
     }
 
@@ -170,7 +210,7 @@ fn put_direction(trend: &mut MeasureTrend, series: &Series, config: &TrendConfig
 
 /// What the line leaves of the values, in billionths of the largest: what differs by rounding alone is equal.
 fn without_line(points: &[(f64, f64)], slope: f64) -> Vec<f64> {
-    let largest = points.iter().map(|point| point.1).fold(f64::MIN_POSITIVE, f64::max);
+    let largest = points.iter().map(|point| point.1.abs()).fold(f64::MIN_POSITIVE, f64::max);
     points.iter().map(|(hours, y)| ((y - slope * hours) / largest * 1e9).round()).collect()
 }
 
@@ -179,7 +219,7 @@ fn without_line(points: &[(f64, f64)], slope: f64) -> Vec<f64> {
 fn change_percent(series: &Series, line: &Line) -> f64 {
     let hours = series.points.iter().map(|point| point.0).fold(0.0, f64::max);
     let smallest = series.points.iter().map(|point| point.1).fold(f64::MAX, f64::min);
-    let beginning = line.intercept.max(smallest).max(series.least());
+    let beginning = line.intercept.max(smallest).abs().max(series.least());
     (line.slope * hours / beginning * 100.0).clamp(f64::MIN, f64::MAX)
 }
 
@@ -197,7 +237,7 @@ fn changes(series: &Series, config: &TrendConfig) -> Vec<LevelChange> {
         } else {
             (change.before, change.after)
         };
-        let percent = (after - before) / before.max(series.least()) * 100.0;
+        let percent = (after - before) / before.abs().max(series.least()) * 100.0;
         if percent.abs() >= config.minimum_change_percent {
             let mut found = LevelChange::new(series.at[change.at], before, after);
             (found.change_percent, found.p_value) = (percent, change.p_value);

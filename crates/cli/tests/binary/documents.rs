@@ -33,15 +33,20 @@ fn every_command_prints_one_document_whose_names_are_documented() {
         "[[budget]]\nname = 'b'\namount = 1\nper = 'month'\n\
          [[rule]]\nname = 'r'\nkind = 'threshold'\nquantity = 'count'\nwindow = '1h'\nabove = 0",
     );
-    let commands: [(&str, &[&str]); 26] = [
+    let commands: [(&str, &[&str]); 31] = [
         ("report", &["report", "--since", "all", "--by", "day", "--budget", "1"]),
         ("operations", &["ops"]),
         ("operation", &["show", id]),
         ("trend", &["trend", "qa_response"]),
         ("advice", &["bottlenecks"]),
         ("advice", &["advise"]),
+        ("remeasured", &["remeasure", "10d", "--since", "all"]),
+        ("anomalies", &["anomalies", "--since", "7d"]),
+        ("slo", &["slo", "--target", "50", "--within", "3s"]),
         ("forecast", &["forecast", "--budget", "1"]),
         ("compare", &["compare", "user=user-1", "user=user-2", "--since", "all"]),
+        ("metrics", &["metrics"]),
+        ("metric", &["metrics", "retrieved_documents"]),
         ("gate", &["gate", "--baseline", "user=user-1", "--since", "all"]),
         ("top", &["top"]),
         ("import", &["import", "operations.jsonl"]),

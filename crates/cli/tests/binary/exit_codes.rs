@@ -29,6 +29,7 @@ fn every_documented_code_is_what_a_shell_sees() {
             ],
         ),
         (0, vec!["store", "check"]),
+        (0, vec!["slo", "--target", "50"]),
         (1, vec!["show", "ffffffff"]),
         (1, vec!["report", "--store", "elsewhere"]),
         (1, vec!["report", "--store", "diary.db"]),
@@ -38,6 +39,8 @@ fn every_documented_code_is_what_a_shell_sees() {
         (2, vec!["report", "--since", "soon"]),
         (2, vec!["report", "--by", "colour"]),
         (2, vec!["trend", "qa_response", "--at", "then"]),
+        (2, vec!["slo", "--target", "100"]),
+        (2, vec!["remeasure", "soon"]),
         (2, vec!["nothing"]),
         (2, vec![]),
         (3, [&price[..], &["gpt-0"]].concat()),
@@ -55,6 +58,8 @@ fn every_documented_code_is_what_a_shell_sees() {
                 "1.1",
             ],
         ),
+        // One of ten fails, which is a hundred times what may.
+        (5, vec!["slo", "--target", "99.9"]),
         (5, vec!["doctor", "--store", "diary.db"]),
         (
             6,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets with an error shall panic")]
 
 mod alerts;
+mod analysing;
 mod documents;
 mod exit_codes;
 mod hostile;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use taximeter_persistence::store::{Keep, Level, MemoryStore, Note, SqliteStore, Store};
+use taximeter_persistence::store::{Keep, Level, MemoryStore, Note, Sql, SqliteStore, Store};
 
 use crate::maintaining::{at, maintain, operations};
 use crate::summing::summing;
@@ -111,4 +111,23 @@ fn a_store_that_is_closed_is_one_file() {
     let names: Vec<_> =
         std::fs::read_dir(room.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
     assert_eq!(names, ["taximeter.db"]);
+}
+
+#[test]
+fn metrics_in_notes_are_a_table_for_questions_in_sql() {
+    let room = tempfile::tempdir().unwrap();
+    let store = SqliteStore::at(room.path()).open().unwrap();
+    let ask = Sql::new(
+        "SELECT level, start, name, labels ->> 'of' AS of, increase FROM metrics ORDER BY of",
+    );
+    assert_eq!(store.sql(&ask).unwrap().rows.len(), 0); // there is no note yet
+    let point = |of: &str, increase: f64| json!({ "name": "app.hits", "unit": "{hit}", "labels": { "of": of }, "kind": "counter", "increase": increase });
+    let points = json!({ "points": [point("b", 2.0), point("a", 1.5)] });
+    store.put_note(&Note::new("metrics/minute/m/2026", at(0), points)).unwrap();
+    store.put_note(&Note::new("meter/m/2026", at(0), json!({ "points": [1] }))).unwrap();
+    let start = at(0).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let row = |of: &str, increase: f64| {
+        vec![json!("minute"), json!(start), json!("app.hits"), json!(of), json!(increase)]
+    };
+    assert_eq!(store.sql(&ask).unwrap().rows, [row("a", 1.5), row("b", 2.0)]);
 }

@@ -6,7 +6,7 @@ use taximeter_analysis::{
 };
 use taximeter_models::{Measure, Name, OperationRecord};
 
-use super::{History, HistoryError, LookedAt, Period, Selection, VERSION};
+use super::{History, HistoryError, LookedAt, MetricCompared, Period, Selection, VERSION, metrics};
 
 /// Two selections side by side.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,6 +27,8 @@ pub struct Compared {
     pub looked_at_b: LookedAt,
     /// How the second compares with the first, measure by measure.
     pub measures: Vec<Measured>,
+    /// How the metrics compare that both have: the numbers in their metadata.
+    pub metrics: Vec<MetricCompared>,
     /// Why the second costs more, or less.
     pub why_cost: CostChange,
     /// Why the operations of each name take longer, or less long, that both have; the largest change first.
@@ -69,6 +71,7 @@ impl History {
             looked_at_a,
             looked_at_b,
             measures: Measure::ALL.iter().map(measure).collect(),
+            metrics: metrics::compared(&before, &after),
             why_cost: why_cost(&before, &after),
             why_duration: whys(&before, &after),
         })

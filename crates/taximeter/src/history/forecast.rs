@@ -72,7 +72,7 @@ impl History {
     /// # Errors
     /// Where the store cannot be read. That too little was recorded is an answer.
     pub fn forecast(&self, ask: &OutlookAsk) -> Result<Outlook, StoreError> {
-        let series = self.series(ask)?;
+        let series = self.series(ask.quantity, ask.step, ask.now)?;
         let told = taximeter_analysis::forecast(&series, ask.steps);
         let seen = series.values().iter().enumerate();
         let seen = seen.map(|(place, value)| (series.at(place), *value)).collect();
@@ -82,14 +82,14 @@ impl History {
         };
         let total = ask.total_until.and_then(|until| forecast.as_ref()?.total_until(until));
         let begun = level(ask.step).start(ask.now.timestamp());
-        let spent_of_budget = match (ask.budget, month_of(ask.now.date_naive())) {
+        let spent = match (ask.budget, month_of(ask.now.date_naive())) {
             (Some(_), Some((first, _))) => {
                 let until = DateTime::from_timestamp(begun, 0);
-                Some(self.all(Period { since: Some(first), until })?.cost.usd())
+                Some(self.all(Period { since: Some(first), until })?.known_usd())
             }
             _ => None,
         };
-        let exhaustion = ask.budget.zip(spent_of_budget);
+        let exhaustion = ask.budget.zip(spent);
         let exhaustion =
             exhaustion.and_then(|(budget, spent)| forecast.as_ref()?.exhaustion(spent, budget));
         Ok(Outlook {
@@ -100,24 +100,29 @@ impl History {
             forecast,
             not_enough,
             total,
-            spent_of_budget,
+            spent_of_budget: spent.map(|spent| spent.usd),
             budget: ask.budget,
             exhaustion,
         })
     }
 
-    /// The steps from the first operation to the last step that is over.
-    fn series(&self, ask: &OutlookAsk) -> Result<Series, StoreError> {
-        let level = level(ask.step);
-        let end = level.start(ask.now.timestamp());
-        let days = PAST.iter().find(|(step, _)| *step == ask.step).map_or(84, |(_, days)| *days);
-        let from = midnight(ask.now.date_naive()).checked_sub_signed(TimeDelta::days(days));
+    /// The steps from the first operation to the last one that is over.
+    pub(super) fn series(
+        &self,
+        quantity: Quantity,
+        step: Step,
+        now: DateTime<Utc>,
+    ) -> Result<Series, StoreError> {
+        let level = level(step);
+        let end = level.start(now.timestamp());
+        let days = PAST.iter().find(|(of, _)| *of == step).map_or(84, |(_, days)| *days);
+        let from = midnight(now.date_naive()).checked_sub_signed(TimeDelta::days(days));
         let until = DateTime::from_timestamp(end, 0);
         let mut sums = self.sums(windows::ALL, Period { since: from, until }, Some(level))?;
         sums.sort_by_key(|at| at.start);
         let first = sums.iter().find_map(|at| at.start).map(|start| start.timestamp());
         let Some(first) = first.filter(|first| *first < end) else {
-            return Ok(Series::new(ask.now, ask.step, Vec::new()));
+            return Ok(Series::new(now, step, Vec::new()));
         };
         let steps = usize::try_from((end - first) / level.seconds()).unwrap_or_default();
         let mut all = vec![Sums::default(); steps];
@@ -128,13 +133,8 @@ impl History {
                 step.merge(&at.sums);
             }
         }
-        let start = DateTime::from_timestamp(first, 0).unwrap_or(ask.now);
-        if ask.quantity == Quantity::CostUsd {
-            let costs: Vec<_> = all.iter().map(Sums::known_usd).collect();
-            return Ok(Series::of_costs(start, ask.step, &costs));
-        }
-        let values = all.iter().map(|sums| value(ask.quantity, sums)).collect();
-        Ok(Series::new(start, ask.step, values))
+        let start = DateTime::from_timestamp(first, 0).unwrap_or(now);
+        Ok(Series::of_sums(start, step, quantity, &all))
     }
 }
 
@@ -142,19 +142,5 @@ fn level(step: Step) -> Level {
     match step {
         Step::Hour => Level::Hour,
         Step::Day => Level::Day,
-    }
-}
-
-/// A step without operations has no tokens and no mean; one whose calls told no usage is not known.
-#[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 53 bits")]
-fn value(quantity: Quantity, sums: &Sums) -> Option<f64> {
-    let calls = sums.cost.calls();
-    match quantity {
-        Quantity::CostUsd => sums.known_usd().known().map(Money::to_f64_lossy),
-        Quantity::Tokens if calls > 0 && sums.calls_with_usage == 0 => None,
-        Quantity::Tokens => Some(sums.usage.total_tokens() as f64),
-        Quantity::Operations => Some(sums.success.of as f64),
-        Quantity::Calls => Some(calls as f64),
-        Quantity::MeanSeconds => sums.nanos.distribution(1e-9).map(|took| took.mean),
     }
 }

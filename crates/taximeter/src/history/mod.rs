@@ -14,7 +14,12 @@
 //! | whether an operation gets slower, and why | [`History::trend`] | [`Trend`] |
 //! | what stands out, what to do, what it saves | [`History::advice`] | [`Advised`] |
 //! | whether the advice of the period before helped | [`History::helped`] | [`Again`] |
+//! | whether advice has helped | [`History::remeasure`] | [`AdviceRemeasured`] |
+//! | what is out of the ordinary | [`History::unusual`], by an [`UnusualAsk`] | [`Unusual`] |
+//! | whether a promise is kept, and how fast the rest of it goes | [`History::objective`] | [`ObjectiveKept`] |
 //! | what comes, and when a budget is gone | [`History::forecast`] | [`Outlook`] |
+//! | numbers of operations' own, such as `answer_relevance` in their metadata | [`History::metrics`], [`History::metric`] | [`Metrics`], [`Metric`] |
+//! | metrics of programs' own, which belong to no operation | [`History::own_metrics`] | [`OwnMetric`]s |
 //! | two periods, versions or LLMs side by side | [`History::compare`], of two [`Selection`]s | [`Compared`] |
 //! | whether a change may go out | [`History::gate`] | [`Gated`] |
 //!
@@ -56,15 +61,20 @@ mod keyed;
 mod levels;
 mod line;
 mod losses;
+mod metrics;
 mod numbers;
+mod objective;
 mod over_time;
+pub(crate) mod own;
 mod period;
+mod remeasured;
 mod report;
 mod selection;
 mod show;
 mod spread;
 mod tables;
 mod trend;
+mod unusual;
 mod windows;
 
 use std::ops::ControlFlow;
@@ -92,15 +102,20 @@ pub use health::{Health, LateBook};
 pub use keyed::{GroupSums, Spending};
 pub use line::Line;
 pub use losses::Losses;
+pub use metrics::{Metric, MetricCompared, MetricGroup, MetricSummary, Metrics};
 pub use numbers::{Cache, Change, Month, SixNumbers, Spark};
+pub use objective::ObjectiveKept;
 pub use over_time::{LlmMoment, LlmStretch, Moment, OverTime};
+pub use own::{MetricValue, OwnMetric, OwnSeries};
 pub use period::{Period, PeriodError};
+pub use remeasured::{AdviceRemeasured, Followed};
 pub use report::{Ask, Report};
 pub use selection::{Selection, SelectionError};
 pub use show::{Shown, Waterfall, WaterfallKind};
 pub use spread::{Spread, Stretch};
 pub use tables::{Failures, LlmRow, Spender, Spenders, ToolRow};
 pub use trend::Trend;
+pub use unusual::{Unusual, UnusualAsk};
 pub use windows::Windows;
 
 /// The version of the documents of this module, as `taximeter_version` in each of them.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc};
 use serde::Serialize;
 use taximeter_analysis::statistics::{Proportion, Z_95, wilson};
 use taximeter_analysis::{Exhaustion, Sums, TokenSummary, Total};
-use taximeter_models::{CostTotals, Money, Rate, TokenUsage};
+use taximeter_models::{CostTotals, KnownUsd, Money, Rate, TokenUsage};
 use taximeter_persistence::StoreError;
 use taximeter_pricing::{Query as PriceQuery, Selectors};
 
@@ -179,11 +179,13 @@ impl History {
         ask.steps = usize::try_from((end - today).num_days()).unwrap_or_default();
         ask.total_until = Some(end);
         let so_far = Period { since: Some(first), until: Some(today) };
-        let so_far = if first == today { Money::ZERO } else { self.all(so_far)?.cost.usd() };
+        let so_far =
+            if first == today { KnownUsd::default() } else { self.all(so_far)?.known_usd() };
         let outlook = self.forecast(&ask)?;
         let Some(forecast) = outlook.forecast else { return Ok(None) };
         let Some(rest) = forecast.total_until(end) else { return Ok(None) };
         let exhaustion = budget.and_then(|budget| forecast.exhaustion(so_far, budget));
+        let so_far = so_far.usd;
         Ok(Some(Month { month: first.date_naive(), so_far, rest, budget, exhaustion }))
     }
 }

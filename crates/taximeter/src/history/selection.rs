@@ -139,6 +139,11 @@ impl Selection {
         Ok(self)
     }
 
+    /// The same conditions, whatever the period.
+    pub(super) fn whenever(&self) -> Self {
+        Self { period: None, ..self.clone() }
+    }
+
     /// The same with a further condition.
     pub fn and(mut self, condition: Condition) -> Self {
         self.conditions.push(condition);

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use taximeter_analysis::{
-    CostChange, DurationChange, TimeSpent, TrendConfig, Window, time_spent, trend, why_cost,
-    why_duration,
+    CostChange, DurationChange, Part, PartTime, TimeSpent, TrendConfig, WhatIf, Window, time_spent,
+    trend, what_if, why_cost, why_duration,
 };
-use taximeter_models::PerformanceTrend;
+use taximeter_models::{OperationRecord, PerformanceTrend};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::Condition;
 
@@ -30,12 +30,16 @@ pub struct Trend {
     pub points: Vec<(DateTime<Utc>, f64)>,
     /// Where the time goes; none where there are no operations.
     pub time_spent: Option<TimeSpent>,
+    /// What if each of the parts that take the most were twice as fast.
+    pub what_if: Vec<WhatIf>,
     /// Why it takes longer, or less long, since the last change; none where there is none.
     pub why_duration: Option<DurationChange>,
     /// Why it costs more, or less, since then.
     pub why_cost: Option<CostChange>,
 }
 
+/// So many parts are asked what if they were faster.
+const PARTS: usize = 3;
 /// So many points are handed on for drawing.
 const POINTS: usize = 500;
 
@@ -75,15 +79,26 @@ impl History {
         };
         let every = records.len().div_ceil(POINTS).max(1);
         let points = records.iter().step_by(every);
+        let time_spent = time_spent(&records, operation);
         Ok(Trend {
             taximeter_version: VERSION,
             document: "trend",
             looked_at,
             points: points.map(|r| (r.started_at, r.duration.as_secs_f64())).collect(),
-            time_spent: time_spent(&records, operation),
+            what_if: time_spent
+                .as_ref()
+                .map_or_else(Vec::new, |spent| twice_as_fast(&records, spent)),
+            time_spent,
             trend: found,
             why_duration,
             why_cost,
         })
     }
+}
+
+/// The operation's own time is nobody's to make faster but by knowing what is in it.
+fn twice_as_fast(records: &[OperationRecord], spent: &TimeSpent) -> Vec<WhatIf> {
+    let parts = spent.all.parts.iter().filter(|part| part.part != Part::Own && part.share > 0.0);
+    let what_if = |part: &PartTime| what_if(records, &spent.operation, &part.part, 2.0);
+    parts.take(PARTS).filter_map(what_if).collect()
 }

@@ -90,7 +90,7 @@ fn put(connection: &Connection, key: &str, at: i64, value: &str) -> rusqlite::Re
     connection.prepare_cached(sql)?.execute((key, at, value, checked)).map(drop)
 }
 
-fn is_there(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn is_there(connection: &Connection) -> rusqlite::Result<bool> {
     let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'notes'";
     connection.query_row(sql, [], |_| Ok(())).optional().map(|found| found.is_some())
 }

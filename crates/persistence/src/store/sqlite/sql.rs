@@ -16,7 +16,7 @@ use taximeter_models::{
 };
 
 use super::error::failed;
-use super::{SqliteStore, open};
+use super::{SqliteStore, notes, open};
 use crate::StoreError;
 use crate::store::rows::{duration_nanos, nanos};
 use crate::store::{Query, Store};
@@ -24,7 +24,8 @@ use crate::store::{Query, Store};
 /// A question in SQL, with its limits.
 ///
 /// The tables `operations`, `components`, `tool_calls` and `llm_calls` hold everything that began within the time, hot and
-/// sealed; they are made for the question, and only those that it names. The tables and views of the file are there too.
+/// sealed; they are made for the question, and only those that it names. `metrics` holds what meters noted of metrics that
+/// belong to no operation, of all of time. The tables and views of the file are there too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sql {
@@ -75,6 +76,16 @@ pub struct Answer {
 }
 
 const TABLES: &str = include_str!("sql.sql");
+/// What meters noted of metrics that belong to no operation, point by point.
+const METRICS: &str = "CREATE TEMP VIEW metrics AS
+    SELECT substr(n.key, 9, instr(substr(n.key, 9), '/') - 1) AS level,
+      strftime('%Y-%m-%dT%H:%M:%SZ', n.at_ns / 1000000000, 'unixepoch') AS start,
+      p.value ->> 'name' AS name, p.value ->> 'unit' AS unit, coalesce(p.value -> 'labels', '{}') AS labels,
+      p.value ->> 'kind' AS kind, p.value ->> 'increase' AS increase, p.value ->> 'last' AS last,
+      p.value ->> 'count' AS count, p.value ->> 'sum' AS sum
+    FROM notes n, json_each(n.value, '$.points') p WHERE n.key LIKE 'metrics/%'";
+const NO_METRICS: &str = "CREATE TEMP TABLE metrics (level TEXT, start TEXT, name TEXT, unit TEXT, labels TEXT, kind TEXT,
+    increase REAL, last REAL, count INTEGER, sum REAL)";
 
 impl SqliteStore {
     /// Answers a question in SQL. Nothing can be changed by it, whatever it says, and no other file be opened.
@@ -85,6 +96,10 @@ impl SqliteStore {
         let said = failed("asking", &self.path);
         let (mut connection, _) = open::for_reading(&self.path, &self.how)?;
         connection.execute_batch(TABLES).map_err(said)?;
+        // The notes are there as soon as there is one.
+        let metrics =
+            if notes::is_there(&connection).map_err(said)? { METRICS } else { NO_METRICS };
+        connection.execute_batch(metrics).map_err(said)?;
         let damaged = self.lay_out(&connection, question)?;
         fence(&mut connection, question.timeout).map_err(said)?;
         let mut answer = ask(&connection, question, &self.path)?;

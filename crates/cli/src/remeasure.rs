@@ -1,0 +1,96 @@
+//! `taximeter remeasure`: whether advice has helped.
+
+use std::error::Error;
+use std::io::Write;
+
+use clap::Args;
+use taximeter::analysis::{Effect, Remeasured, Saved};
+use taximeter::history::{AdviceRemeasured, Period};
+use taximeter::report::{count, money, seconds};
+
+use crate::Ended;
+use crate::context::Context;
+use crate::draw::{Screen, Tone, minute};
+use crate::select::{Filters, PeriodArguments};
+
+#[derive(Args)]
+#[command(
+    after_help = "What the operations before the moment advise is measured in them, and in those after it.\n\n\
+    Examples:\n  \
+    taximeter remeasure 2d --since 7d\n  \
+    taximeter remeasure 2026-11-20T12:00:00Z --since 2026-11-13\n  \
+    taximeter remeasure 24h --since 7d --operation qa_response --json"
+)]
+pub(crate) struct Arguments {
+    /// When the advice was followed: a time ago, a day or a moment
+    #[arg(value_name = "TIME", value_parser = crate::select::moment)]
+    changed: String,
+    #[command(flatten)]
+    period: PeriodArguments,
+    #[command(flatten)]
+    only: Filters,
+}
+
+pub(crate) fn run(
+    arguments: &Arguments,
+    context: &Context,
+    output: &mut impl Write,
+) -> Result<Ended, Box<dyn Error>> {
+    let changed = Period::moment(&arguments.changed, context.now)?
+        .ok_or("`all` is no moment; say when the advice was followed, such as 2d or 2026-11-20")?;
+    let period = arguments.period.read(context.now)?;
+    let found = context.history()?.remeasure(&arguments.only.read()?, period, changed)?;
+    context.print(output, &found, draw)?;
+    Ok(Ended::Done)
+}
+
+fn draw(screen: &mut Screen, found: &AdviceRemeasured) {
+    screen.heading(&format!(
+        "What came of the advice, since {} UTC: of {} before and {} after",
+        minute(found.changed_at),
+        found.looked_at_before,
+        found.looked_at_after
+    ));
+    if found.advice.is_empty() {
+        screen.say("There was nothing to advise.");
+    }
+    for (at, followed) in found.advice.iter().enumerate() {
+        screen.say(&format!("{}. {}", at + 1, followed.advice.text));
+        match &followed.remeasured {
+            Some(remeasured) => came_of(screen, remeasured),
+            None => screen.say("   too few operations of its name, before or after, to say"),
+        }
+    }
+}
+
+fn came_of(screen: &mut Screen, remeasured: &Remeasured) {
+    let (word, tone) = match remeasured.effect {
+        Effect::Helped => ("helped", Tone::Good),
+        Effect::Worse => ("it got worse", Tone::Bad),
+        Effect::Inconclusive => ("not sure", Tone::Plain),
+    };
+    let saved = match remeasured.saved {
+        Saved::Seconds(saved) => range([saved.likely, saved.low, saved.high].map(time)),
+        Saved::Usd(saved) => range([saved.likely, saved.low, saved.high].map(money)),
+        Saved::Share(saved) => range(
+            [saved.likely, saved.low, saved.high].map(|share| format!("{:.1} %", share * 100.0)),
+        ),
+        _ => return,
+    };
+    screen.say_so(
+        &format!(
+            "   {word}: saves {saved} of an operation, by {} before and {} after",
+            count(remeasured.operations_before),
+            count(remeasured.operations_after)
+        ),
+        tone,
+    );
+}
+
+fn time(value: f64) -> String {
+    format!("{}{}", if value < 0.0 { "-" } else { "" }, seconds(value.abs()))
+}
+
+fn range([likely, low, high]: [String; 3]) -> String {
+    format!("{likely} (95 %: {low} to {high})")
+}
