@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use taximeter::models::ToolStatus;
 use taximeter::tracing::{Check, check, counts, layer};
-use taximeter::{Meter, TokenUsage};
+use taximeter::{MemorySink, Meter, TokenUsage, context};
 use tracing::field::{Empty, Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Span, Subscriber, info_span};
+use tracing::{Event, Span, Subscriber, dispatcher, info_span};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
@@ -130,6 +133,132 @@ fn the_check_says_where_there_is_no_layer() {
         assert_eq!(counts(), None);
         assert!(check().to_string().contains(".with(layer)"));
     });
+}
+
+#[test]
+fn the_layer_does_not_keep_its_meter_and_counts_what_comes_after() {
+    let sink = MemorySink::default();
+    let meter = Meter::builder().sink(sink.clone()).build().expect("the worker starts");
+    let subscriber = tracing_subscriber::registry().with(layer(&meter));
+    tracing::subscriber::with_default(subscriber, || {
+        drop(call(100));
+        let open = call(200);
+        drop(meter);
+        assert_eq!(sink.records().len(), 1, "what has closed before is handed over");
+        assert_eq!(check(), Check::Ended);
+        assert!(check().to_string().contains("keep the meter"));
+        drop(open);
+        drop(call(300));
+        assert_eq!(counts().expect("there is a layer").lost_spans, 2);
+    });
+    assert_eq!(sink.records().len(), 1);
+}
+
+#[test]
+fn what_closes_after_a_shutdown_is_lost_and_counted() {
+    let meter = metered(|meter| {
+        drop(call(100));
+        meter.shutdown(Duration::from_secs(5)).expect("nothing fails");
+        drop(call(200));
+        assert_eq!(counts().expect("there is a layer").lost_spans, 1);
+    });
+    assert_eq!(meter.totals().usage.input_tokens(), 100);
+}
+
+#[test]
+fn a_reader_waits_for_what_is_not_read_yet() {
+    let meter = metered(|meter| {
+        let dispatch = dispatcher::get_default(dispatcher::Dispatch::clone);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let dispatch = dispatch.clone();
+                let work = || (0..2_000).for_each(|_| drop(call(1)));
+                scope.spawn(move || dispatcher::with_default(&dispatch, work));
+            }
+        });
+        assert_eq!(meter.totals().usage.input_tokens(), 8_000);
+        let again = agent();
+        again.in_scope(|| drop(call(1)));
+        drop(again);
+        meter.flush(Duration::from_secs(60)).expect("it is in time");
+        assert_eq!(meter.counts().stored, 8_001);
+    });
+    assert_eq!(meter.totals().usage.input_tokens(), 8_001);
+}
+
+#[test]
+fn a_call_that_a_guard_claims_is_counted_by_that_guard_alone() {
+    let meter = metered(|meter| {
+        let around = info_span!(
+            "invoke_agent",
+            gen_ai.operation.name = "invoke_agent",
+            // The sum of its calls, as agents tell it.
+            gen_ai.usage.input_tokens = 300_u64
+        );
+        around.in_scope(|| {
+            call(100).in_scope(|| {
+                let within = context::claim_call();
+                let op = meter.operation("chat").remote_parent(within).start();
+                op.record_usage("openai", "gpt-4o-mini", TokenUsage::new(100, 10));
+            });
+            // Nobody claims this one.
+            drop(call(200));
+        });
+        drop(around);
+        assert_eq!(context::claim_call(), None, "nothing is around");
+        meter.totals();
+        assert_eq!(counts().expect("there is a layer").guarded_calls, 1);
+    });
+    assert_eq!((meter.totals().usage.input_tokens(), meter.totals().operations()), (300, 2));
+    let records = meter.recent(2);
+    assert_eq!(records[0].trace_id, records[1].trace_id);
+    assert!(records.iter().any(|record| record.name == "chat" && record.remote_parent.is_some()));
+}
+
+/// The warnings of taximeter.
+#[derive(Clone, Default)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl<S: Subscriber> Layer<S> for Warnings {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "taximeter" {
+            let mut shown = Shown::default();
+            event.record(&mut shown);
+            self.0.lock().unwrap().extend(shown.fields.remove("message"));
+        }
+    }
+}
+
+#[test]
+fn a_layer_that_can_see_nothing_is_told_of_once() {
+    let (meter, warnings) = (Meter::builder().build().unwrap(), Warnings::default());
+    let subscriber = tracing_subscriber::registry()
+        .with(layer(&meter))
+        .with(warnings.clone())
+        .with(LevelFilter::WARN);
+    tracing::subscriber::with_default(subscriber, || {
+        drop(call(100));
+        meter.flush(Duration::from_secs(5)).expect("nothing fails");
+        meter.totals();
+        let notes = meter.session().notes;
+        assert!(notes.iter().any(|note| note.contains("a filter over all layers")), "{notes:?}");
+    });
+    let warnings = warnings.0.lock().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("give the filter to the layer it is meant for"), "{warnings:?}");
+}
+
+#[test]
+fn a_layer_that_sees_is_not_told_of() {
+    let (meter, warnings) = (Meter::builder().build().unwrap(), Warnings::default());
+    let subscriber = tracing_subscriber::registry().with(layer(&meter)).with(warnings.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        (0..100).for_each(|_| drop(info_span!("GET /health")));
+        drop(call(100));
+        meter.flush(Duration::from_secs(5)).expect("nothing fails");
+        assert_eq!(meter.session().notes, Vec::<String>::new());
+    });
+    assert!(warnings.0.lock().unwrap().is_empty());
 }
 
 #[test]

@@ -493,6 +493,10 @@ impl Shared {
         }
     }
 
+    pub(crate) fn press(&self) {
+        self.worker.press();
+    }
+
     /// Whether the collector is being shut down: what is abandoned then waits for no room.
     fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed)

@@ -84,6 +84,7 @@ pub use handle::Handle;
 pub use ids::{IdSource, SystemIds};
 pub use limits::{Limits, WhenFull};
 pub use operation::{Operation, OperationBuilder};
+pub use over::Inlet;
 pub use redact::{Field, Redacted, Redaction};
 pub use remote::RemoteParent;
 pub use show::{Begun, Over, Show};

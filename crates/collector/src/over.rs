@@ -1,10 +1,11 @@
 //! Operations that are over: recorded as a whole by who timed them, and counted as every other.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use taximeter_models::{ComponentTiming, OperationRecord};
 
 use crate::bounds::Bounds;
+use crate::collector::Shared;
 use crate::frame::{nanos, part};
 use crate::handle::Handle;
 use crate::page::Kind;
@@ -33,8 +34,59 @@ impl Collector {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn record(&self, record: OperationRecord) {
-        let Some(inner) = &self.inner else { return };
-        let Some(core) = OperationBuilder::new(&inner.shared, &record.name).into_core() else {
+        if let Some(inner) = &self.inner {
+            inner.shared.record(record);
+        }
+    }
+
+    /// A way into this collector for who must not keep it alive.
+    pub fn inlet(&self) -> Inlet {
+        Inlet(self.inner.as_ref().map_or_else(Weak::new, |inner| Arc::downgrade(&inner.shared)))
+    }
+}
+
+/// Records operations that are over into a collector that it does not keep alive.
+///
+/// ```
+/// use taximeter_collector::{Collector, MemorySink};
+/// use taximeter_models::OperationRecord;
+///
+/// let sink = MemorySink::default();
+/// let collector = Collector::builder().sink(sink.clone()).build()?;
+/// let inlet = collector.inlet();
+/// assert!(inlet.record(OperationRecord::new("qa_response")));
+/// drop(collector); // hands over what is queued
+/// assert_eq!(sink.records().len(), 1);
+/// assert!(inlet.has_ended() && !inlet.record(OperationRecord::new("too late")));
+/// # Ok::<(), taximeter_collector::CollectorError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Inlet(Weak<Shared>);
+
+impl Inlet {
+    /// Records an operation, as [`Collector::record`] does. Says whether the collector was there; where it is gone, nobody
+    /// counts what comes.
+    pub fn record(&self, record: OperationRecord) -> bool {
+        let shared = self.0.upgrade();
+        shared.map(|shared| shared.record(record)).is_some()
+    }
+
+    /// Asks the worker to come soon, and not when its interval is over.
+    pub fn press(&self) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.press();
+        }
+    }
+
+    /// Whether the collector is gone or takes nothing more.
+    pub fn has_ended(&self) -> bool {
+        self.0.upgrade().is_none_or(|shared| shared.intake.is_closed())
+    }
+}
+
+impl Shared {
+    fn record(self: &Arc<Self>, record: OperationRecord) {
+        let Some(core) = OperationBuilder::new(self, &record.name).into_core() else {
             return; // There was no place for it, which is counted.
         };
         core.start_as(&record);
@@ -44,7 +96,7 @@ impl Collector {
         // Held by the core alone, the place can be used again.
         drop(handle);
         if let Some(closed) = core.end_after(outcome, || nanos(lasted)) {
-            inner.shared.hand_in(closed, outcome);
+            self.hand_in(closed, outcome);
         }
     }
 }

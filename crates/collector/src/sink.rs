@@ -19,6 +19,10 @@ pub trait Sink: Send + Sync {
         let _ = record;
     }
 
+    /// Called by the worker each time before it takes what waits: who has put something off that is to be recorded
+    /// records it now. Default: nothing to do.
+    fn gather(&self) {}
+
     /// Takes a batch.
     ///
     /// # Errors
@@ -46,6 +50,10 @@ pub trait Sink: Send + Sync {
 impl<S: Sink + ?Sized> Sink for Arc<S> {
     fn prepare(&self, record: &mut OperationRecord) {
         (**self).prepare(record);
+    }
+
+    fn gather(&self) {
+        (**self).gather();
     }
 
     fn accept(&self, batch: Vec<OperationRecord>) -> Result<(), SinkError> {

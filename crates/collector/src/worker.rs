@@ -227,6 +227,7 @@ impl Worker {
         let mut looked = Instant::now();
         loop {
             let wake = self.wait(intake.limits().interval);
+            guarded(intake, || sink.gather());
             self.drain(intake, sink);
             if looked.elapsed() >= Self::between_looks(intake) {
                 close_aged(places, |shared| shared.time.monotonic(&shared.intake));

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{Extensions, HeaderMap, StatusCode, header};
+use taximeter::context::claim_call;
 use taximeter::reply::{Accumulator, End, Endpoint, Follower, Framing, Request, Streamed, Watch};
 use taximeter::{
     ErrorRecord, Failure, Handle, LlmCall, LlmGuard, Meter, Name, Operation, TokenUsage, UsageError,
@@ -71,8 +72,14 @@ impl Call {
         let endpoint = &origin.endpoint;
         let operation = (!current.is_recording()).then(|| {
             let meter = meter.cloned().unwrap_or_else(taximeter::meter);
-            meter.operation(endpoint.operation).start()
+            let operation = meter.operation(endpoint.operation);
+            let around = meter.is_recording().then(claim_call).flatten();
+            operation.remote_parent(around).start()
         });
+        if operation.is_none() {
+            // Its operation may have begun within the span of the library, which then knows nothing of it.
+            claim_call();
+        }
         let handle = operation.as_ref().map_or(current, Operation::handle);
         // Who and what is asked is filled in at the end: the body of the request has yet to pass.
         let guard = handle.llm_call("", "").attempt(origin.attempt).start();

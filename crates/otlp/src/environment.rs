@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use taximeter::otlp::{Convention, Resource};
+use taximeter::otlp::{Convention, Encoding, Resource};
 use thiserror::Error;
 
 use crate::transport::Target;
@@ -61,6 +61,11 @@ impl Environment {
     }
 }
 
+#[cfg(feature = "json")]
+const JSON: &str = "";
+#[cfg(not(feature = "json"))]
+const JSON: &str = "; http/json needs the feature `json`";
+
 fn target(signal: &str, get: &impl Fn(&str) -> Option<String>) -> Result<Target, EnvironmentError> {
     // What is said of a signal wins over what is said of all.
     let said = |what: &str| {
@@ -68,14 +73,19 @@ fn target(signal: &str, get: &impl Fn(&str) -> Option<String>) -> Result<Target,
         let of_all = format!("OTEL_EXPORTER_OTLP_{what}");
         get(&own).map(|value| (own, value)).or_else(|| get(&of_all).map(|value| (of_all, value)))
     };
-    if let Some((name, protocol)) = said("PROTOCOL")
-        && protocol.trim() != "http/protobuf"
-    {
-        let why = format!(
-            "{protocol:?} is not spoken; set it to http/protobuf, and the endpoint to its port"
-        );
-        return Err(EnvironmentError { name, why });
-    }
+    let protocol = said("PROTOCOL");
+    let encoding = match protocol.as_ref().map(|(_, protocol)| protocol.trim()) {
+        None | Some("http/protobuf") => Encoding::Protobuf,
+        #[cfg(feature = "json")]
+        Some("http/json") => Encoding::Json,
+        Some(other) => {
+            let why = format!(
+                "{other:?} is not spoken here; set it to http/protobuf, and the endpoint to its port{JSON}"
+            );
+            let name = protocol.map(|(name, _)| name).unwrap_or_default();
+            return Err(EnvironmentError { name, why });
+        }
+    };
     let url = match said("ENDPOINT") {
         // Of a signal it is used as it is; of all signals it gets a path for each.
         Some((name, url)) if name.contains(&signal.to_ascii_uppercase()) => url.trim().to_owned(),
@@ -83,6 +93,7 @@ fn target(signal: &str, get: &impl Fn(&str) -> Option<String>) -> Result<Target,
         None => format!("http://localhost:4318/v1/{signal}"),
     };
     let mut target = Target::new(url);
+    target.encoding = encoding;
     if let Some((name, headers)) = said("HEADERS") {
         target.headers = read_headers(&headers).ok_or_else(|| EnvironmentError {
             name,
@@ -179,6 +190,18 @@ mod tests {
             (false, true, Duration::from_millis(250))
         );
         assert_eq!(environment.resource.get("service.name"), Some("answers"));
+    }
+
+    #[cfg(feature = "json")]
+    #[test]
+    fn each_signal_has_its_encoding() {
+        let environment = read(&[
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+            ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ])
+        .unwrap();
+        let (traces, metrics) = (environment.traces.unwrap(), environment.metrics.unwrap());
+        assert_eq!((traces.encoding, metrics.encoding), (Encoding::Json, Encoding::Protobuf));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use taximeter::metrics::{Family, Reader};
-use taximeter::otlp::{Convention, Resource};
+use taximeter::otlp::{Convention, Encoding, Resource};
 use taximeter::{Meter, OperationRecord, Sink, SinkError};
 use thiserror::Error;
 
@@ -123,6 +123,11 @@ impl Builder {
         self.targets(|target| target.gzip = gzip)
     }
 
+    /// How bodies are written down. Default: in protobuf.
+    pub fn encoding(self, encoding: Encoding) -> Self {
+        self.targets(|target| target.encoding = encoding)
+    }
+
     fn targets(mut self, change: impl Fn(&mut Target)) -> Self {
         self.plan.traces.iter_mut().chain(&mut self.plan.metrics).for_each(change);
         self
@@ -217,7 +222,7 @@ impl Exporter {
     /// |---|---|
     /// | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT` | `http://localhost:4318` |
     /// | `…_HEADERS`, `…_TIMEOUT` (ms), `…_COMPRESSION` (`gzip`, `none`) | none, 10,000, `none` |
-    /// | `…_PROTOCOL` | `http/protobuf`; another one is an error |
+    /// | `…_PROTOCOL` | `http/protobuf`; `http/json` with the feature `json`; another one is an error |
     /// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the name of the program |
     /// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `none` switches the signal off |
     /// | `OTEL_METRIC_EXPORT_INTERVAL` (ms) | 60,000 |

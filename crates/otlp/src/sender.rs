@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use taximeter::OperationRecord;
-use taximeter::otlp::{Convention, Partial, Resource, metrics, traces};
+use taximeter::otlp::{Convention, Partial, Resource, metrics_as, traces_as};
 
 use crate::exporter::Shared;
 use crate::queue::Work;
@@ -63,8 +63,10 @@ impl Sender {
 
     fn send(&self, client: &Client, records: &[OperationRecord]) {
         let queue = &self.shared.queue;
-        let body = traces(records, &self.plan.resource, self.plan.convention);
-        let (Some(target), Some(body)) = (&self.plan.traces, body) else {
+        let (resource, convention) = (&self.plan.resource, self.plan.convention);
+        let target = self.plan.traces.as_ref();
+        let body = |target: &Target| traces_as(target.encoding, records, resource, convention);
+        let Some((target, body)) = target.and_then(|target| Some((target, body(target)?))) else {
             return queue.done(|counts, taken| counts.refused += taken);
         };
         match self.post(client, target, &body) {
@@ -80,7 +82,8 @@ impl Sender {
     fn send_metrics(&self, client: &Client) {
         let Some(target) = &self.plan.metrics else { return };
         let families = self.shared.families();
-        let body = metrics(&families, &self.plan.resource, self.started, Utc::now());
+        let (resource, now) = (&self.plan.resource, Utc::now());
+        let body = metrics_as(target.encoding, &families, resource, self.started, now);
         let Some(body) = body else { return };
         let taken = matches!(self.post(client, target, &body), Came::Taken(_));
         self.shared.queue.done(|counts, _| {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use taximeter::otlp::Partial;
+use taximeter::otlp::{Encoding, Partial};
 use ureq::Agent;
 
 /// Where a signal goes, and how.
@@ -18,11 +18,13 @@ pub(crate) struct Target {
     /// For a whole request, until its answer is read.
     pub(crate) timeout: Duration,
     pub(crate) gzip: bool,
+    pub(crate) encoding: Encoding,
 }
 
 impl Target {
     pub(crate) fn new(url: String) -> Self {
-        Self { url, headers: Vec::new(), timeout: Duration::from_secs(10), gzip: false }
+        let (timeout, encoding) = (Duration::from_secs(10), Encoding::Protobuf);
+        Self { url, headers: Vec::new(), timeout, gzip: false, encoding }
     }
 }
 
@@ -66,9 +68,10 @@ impl Client {
         Self(Agent::new_with_config(config))
     }
 
-    /// Posts a body in protobuf.
+    /// Posts a body in the encoding of the target.
     pub(crate) fn post(&self, target: &Target, body: &[u8]) -> Came {
-        let mut request = self.0.post(&target.url).header("content-type", "application/x-protobuf");
+        let content_type = target.encoding.content_type();
+        let mut request = self.0.post(&target.url).header("content-type", content_type);
         for (name, value) in &target.headers {
             request = request.header(name.as_str(), value.as_str());
         }
@@ -89,7 +92,7 @@ impl Client {
                     200..=299 => {
                         let body = answer.body_mut().with_config().limit(ANSWER).read_to_vec();
                         // It was taken, whether or not its answer could be read.
-                        Came::Taken(body.ok().and_then(|body| Partial::read(&body)))
+                        Came::Taken(body.ok().and_then(|body| partial(target.encoding, &body)))
                     }
                     // These alone may be tried again (OpenTelemetry protocol, "Retryable Response Codes").
                     429 | 502 | 503 | 504 => Came::Later(after),
@@ -99,6 +102,13 @@ impl Client {
             Err(error) if is_passing(&error) => Came::Later(None),
             Err(_) => Came::Refused,
         }
+    }
+}
+
+fn partial(encoding: Encoding, body: &[u8]) -> Option<Partial> {
+    match encoding {
+        Encoding::Protobuf => Partial::read(body),
+        _ => Partial::read_json(body),
     }
 }
 

@@ -98,3 +98,36 @@ pub fn to_meta(operation: &Handle, meta: &mut Map<String, Value>) {
         taximeter_telemetry::context::to_meta(&context, &baggage, meta);
     }
 }
+
+/// Says that a guard counts the call of an LLM that runs here, so that a layer of `tracing` that is in force does not count
+/// the span of a library around it too; and gives that span, for an operation of one's own to run within. None where no
+/// such span is around.
+///
+/// It is for who meters calls that others make spans of, and has no operation in force when those begin. `taximeter-http`
+/// calls it by itself.
+///
+/// ```
+/// # #[cfg(feature = "tracing")] {
+/// use taximeter::{Meter, TokenUsage, context, tracing::layer};
+/// use tracing::info_span;
+/// use tracing_subscriber::prelude::*;
+///
+/// let meter = Meter::builder().build()?;
+/// tracing::subscriber::with_default(tracing_subscriber::registry().with(layer(&meter)), || {
+///     // A library makes a span of its call …
+///     let span = info_span!("chat", gen_ai.operation.name = "chat", gen_ai.usage.input_tokens = 12);
+///     let _within = span.enter();
+///     // … and within it, somebody meters the same call.
+///     let op = meter.operation("chat").remote_parent(context::claim_call()).start();
+///     op.record_usage("openai", "gpt-4o", TokenUsage::new(12, 3));
+/// });
+/// assert_eq!(meter.totals().usage.input_tokens(), 12); // and not 24
+/// # }
+/// # Ok::<(), taximeter::Error>(())
+/// ```
+pub fn claim_call() -> Option<RemoteParent> {
+    #[cfg(feature = "tracing")]
+    return crate::tracing::claim();
+    #[cfg(not(feature = "tracing"))]
+    None
+}

@@ -238,6 +238,7 @@ impl Meter {
     /// # Errors
     /// Where that takes longer than the timeout, or a further sink failed.
     pub fn flush(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.look();
         self.collector.flush(timeout)
     }
 
@@ -247,6 +248,7 @@ impl Meter {
     /// # Errors
     /// Where that takes longer than the timeout, or a further sink failed.
     pub fn shutdown(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.look();
         self.collector.shutdown(timeout)
     }
 
@@ -299,6 +301,10 @@ impl Meter {
         if let Some(error) = self.state.pipeline.prices().last_error() {
             session.notes.push(format!("{error}; the last good prices were used"));
         }
+        #[cfg(feature = "tracing")]
+        if let Some(check) = self.state.pipeline.waiting().odd() {
+            session.notes.push(format!("the layer of tracing {check}"));
+        }
         let counts = self.counts();
         let counted = counts.by_name().filter(|(_, count)| *count > 0);
         session.collected = counted.map(|(name, count)| (name.into(), count)).collect();
@@ -318,8 +324,15 @@ impl Meter {
     }
 
     pub(crate) fn settle(&self) {
+        self.look();
         // A reader that cannot wait reads what is there; the counts show what is still queued.
         let _ = self.collector.flush(READ_TIMEOUT);
+    }
+
+    /// Who looks at what was metered is told if a layer in force here sees nothing.
+    fn look(&self) {
+        #[cfg(feature = "tracing")]
+        self.state.pipeline.waiting().tell_what_is_odd();
     }
 }
 

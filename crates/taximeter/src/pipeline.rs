@@ -26,6 +26,8 @@ pub(crate) struct Pipeline {
     clock: Arc<dyn Clock>,
     #[cfg(feature = "prometheus")]
     metrics: crate::metrics::Metrics,
+    #[cfg(feature = "tracing")]
+    waiting: Arc<crate::tracing::Waiting>,
 }
 
 /// What is known of a session so far. The totals hold every operation; the operations themselves are kept up to a
@@ -112,6 +114,8 @@ impl Pipeline {
             clock,
             #[cfg(feature = "prometheus")]
             metrics: crate::metrics::Metrics::default(),
+            #[cfg(feature = "tracing")]
+            waiting: Arc::new(crate::tracing::Waiting::new()),
         }
     }
 
@@ -122,6 +126,12 @@ impl Pipeline {
     #[cfg(feature = "prometheus")]
     pub(crate) fn metrics(&self) -> &crate::metrics::Metrics {
         &self.metrics
+    }
+
+    /// The spans of layers that are not read yet.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn waiting(&self) -> &Arc<crate::tracing::Waiting> {
+        &self.waiting
     }
 
     /// Notes from now on in the store what the meter has counted.
@@ -204,6 +214,11 @@ impl Sink for Pipeline {
     fn prepare(&self, record: &mut OperationRecord) {
         // The program waits for this one, so it does not look at the files of the prices; the worker does.
         price(record, &self.prices.in_force());
+    }
+
+    #[cfg(feature = "tracing")]
+    fn gather(&self) {
+        self.waiting.gather();
     }
 
     fn accept(&self, mut batch: Vec<OperationRecord>) -> Result<(), SinkError> {

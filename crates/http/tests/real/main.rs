@@ -8,3 +8,4 @@ mod processes;
 mod served;
 mod through_reqwest;
 mod through_tower;
+mod trace_context;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use taximeter::otlp::Encoding;
 use taximeter::{CostOutcome, Meter, OperationRecord, TokenUsage};
 use taximeter_otlp::{Builder, Exporter};
 
@@ -60,9 +61,15 @@ fn metered(builder: Builder) -> (Meter, Exporter) {
 
 #[test]
 fn what_is_recorded_arrives_as_it_was() {
-    for gzip in [false, true] {
+    for (gzip, encoding) in [
+        (false, Encoding::Protobuf),
+        (true, Encoding::Protobuf),
+        (false, Encoding::Json),
+        (true, Encoding::Json),
+    ] {
         let server = Server::start([]);
         let builder = Exporter::builder().endpoint(&server.url).header("x-key", "k").gzip(gzip);
+        let builder = builder.encoding(encoding);
         let (meter, exporter) = metered(builder);
         meter.flush(SOON).unwrap();
         assert!(exporter.flush(SOON));
@@ -76,6 +83,8 @@ fn what_is_recorded_arrives_as_it_was() {
         assert_eq!(server.records(), sent);
         let came = server.came();
         assert!(came.iter().all(|came| came.header("x-key") == Some("k")));
+        let content_type = encoding.content_type();
+        assert!(came.iter().all(|came| came.header("content-type") == Some(content_type)));
         assert_eq!(came[0].header("content-encoding"), gzip.then_some("gzip"));
         assert!(came[0].header("user-agent").unwrap().starts_with("OTel-OTLP-Exporter-taximeter/"));
         let metrics = came.iter().find(|came| came.path == "/v1/metrics").unwrap();

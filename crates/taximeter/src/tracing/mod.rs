@@ -38,14 +38,20 @@
 //! # Ok::<(), taximeter::Error>(())
 //! ```
 //!
-//! The subscriber keeps the meter for as long as the process, so that nothing is handed over when the program drops its
-//! own: [`Meter::flush`] or [`Meter::shutdown`] is to be called before the end of the program.
+//! The subscriber does not keep the meter: keep it for as long as the program runs. When the last of its clones is dropped,
+//! it hands over what it has, and what the layer sees from then on is lost, and [counted](Counts::lost_spans).
+//!
+//! # What it costs
+//!
+//! The threads of the program put the fields of spans beside each other, and no more. They are read, and become operations,
+//! on the meter's worker. [`Meter::flush`] waits for that, and so does everything that reads a meter.
 //!
 //! # What becomes of spans
 //!
 //! The outermost span becomes an operation if there is anything of LLMs within it, and each agent one of its own. Where a
 //! guard of the meter is in force, its operation takes in what runs within; a call that has an LLM guard of its own is
-//! counted by that guard alone. Which libraries say what stands in `docs/FORMATS.md`, "Spans of `tracing`".
+//! counted by that guard alone. So is one that `taximeter-http` meters: where that has no operation to put it into, it makes
+//! one within the trace of the span. Which libraries say what stands in `docs/FORMATS.md`, "Spans of `tracing`".
 //!
 //! # The other way round
 //!
@@ -53,19 +59,22 @@
 //! themselves, for logs and flame graphs.
 
 mod spans;
+mod waiting;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::tracing::{Dispatch, Subscriber, dispatcher};
-use taximeter_collector::{Handle, current};
+use taximeter_collector::{Clock, Handle, Inlet, current};
 use taximeter_models::{OperationId, OperationRecord};
-use taximeter_telemetry::layer::{self, Needed, Recorder};
+use taximeter_telemetry::layer::{self, Needed, Recorder, Unread};
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::registry::LookupSpan;
 
 pub use taximeter_telemetry::layer::{Check, Counts};
 
 pub(crate) use self::spans::AsSpans;
+pub(crate) use self::waiting::Waiting;
 use crate::Meter;
 
 /// The layer that meters spans; [`layer()`] gives it with its filter.
@@ -80,7 +89,7 @@ pub fn layer<S>(meter: &Meter) -> Filtered<TaximeterLayer, Needed, S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    layer::layer(ToMeter(meter.clone()))
+    layer::layer(ToMeter::new(meter))
 }
 
 /// Like [`layer()`], without the spans that have nothing to do with LLMs: each call and each agent is an operation of its
@@ -89,7 +98,7 @@ pub fn layer_without_ambient<S>(meter: &Meter) -> Filtered<TaximeterLayer, Neede
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    layer::layer_without_ambient(ToMeter(meter.clone()))
+    layer::layer_without_ambient(ToMeter::new(meter))
 }
 
 /// Whether the layer in force here sees what it is there for, and if not, why. To be asked after the first call.
@@ -102,15 +111,43 @@ pub fn counts() -> Option<Counts> {
     seen(TaximeterLayer::counts)
 }
 
+/// See [`context::claim_call`](crate::context::claim_call).
+#[cfg(feature = "context")]
+pub(crate) fn claim() -> Option<taximeter_collector::RemoteParent> {
+    let dispatch = dispatcher::get_default(Dispatch::clone);
+    let layer = dispatch.downcast_ref::<TaximeterLayer>()?;
+    let (trace, span) = layer.claim(&dispatch)?;
+    Some(taximeter_collector::RemoteParent::new(trace, span))
+}
+
 fn seen<R>(ask: impl Fn(&TaximeterLayer) -> R) -> Option<R> {
     // Whoever is asked while the dispatcher is lent out finds none.
     let dispatch = dispatcher::get_default(Dispatch::clone);
     dispatch.downcast_ref::<TaximeterLayer>().map(ask)
 }
 
-/// Takes what the layer reads to a meter.
+/// Takes what the layer reads to a meter, which it does not keep alive.
 #[derive(Debug)]
-pub struct ToMeter(Meter);
+pub struct ToMeter {
+    clock: Arc<dyn Clock>,
+    waiting: Arc<Waiting>,
+    inlet: Inlet,
+    is_on: bool,
+}
+
+impl ToMeter {
+    fn new(meter: &Meter) -> Self {
+        let clock = Arc::clone(&meter.state.clock);
+        let waiting = Arc::clone(meter.state.pipeline.waiting());
+        let inlet = meter.collector.inlet();
+        waiting.record_into(&inlet);
+        Self { clock, waiting, inlet, is_on: meter.is_recording() }
+    }
+
+    fn is_of(&self, waiting: &Waiting) -> bool {
+        std::ptr::eq(&raw const *self.waiting, waiting)
+    }
+}
 
 impl Recorder for ToMeter {
     type Within = Handle;
@@ -124,20 +161,32 @@ impl Recorder for ToMeter {
     }
 
     fn monotonic(&self) -> Duration {
-        self.0.state.clock.monotonic()
+        self.clock.monotonic()
     }
 
     fn wall(&self) -> u64 {
-        let now = self.0.state.clock.wall().timestamp_nanos_opt();
+        let now = self.clock.wall().timestamp_nanos_opt();
         now.and_then(|now| u64::try_from(now).ok()).unwrap_or_default()
     }
 
     fn record(&self, records: Vec<OperationRecord>, within: Option<&Handle>) {
         // What a stream tells after the guard's operation has ended would be lost there.
         match within.filter(|within| !within.has_ended()) {
-            None => records.into_iter().for_each(|record| self.0.record(record)),
+            None => records.into_iter().for_each(|record| _ = self.inlet.record(record)),
             Some(within) => self.put_into(records, within),
         }
+    }
+
+    fn later(&self, unread: Unread) {
+        if self.has_ended() {
+            unread.lose();
+        } else if self.is_on {
+            self.waiting.put(unread, &self.inlet);
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.is_on && self.inlet.has_ended()
     }
 }
 
@@ -158,7 +207,7 @@ impl ToMeter {
             if let Some(trace) = within.trace_id() {
                 record.trace_id = trace;
             }
-            self.0.record(record);
+            self.inlet.record(record);
         }
     }
 }

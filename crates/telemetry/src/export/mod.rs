@@ -1,7 +1,7 @@
 //! OTLP out: operations as spans of the GenAI conventions, metrics as their points, encoded as requests.
 //!
-//! What comes out is the body of a `POST` to `/v1/traces` or `/v1/metrics`, in protobuf; who sends it, and how often, is not
-//! the business of this room. A receiver of taximeter's makes the same operations of it again.
+//! What comes out is the body of a `POST` to `/v1/traces` or `/v1/metrics`, in protobuf, or by choice in JSON ([`Encoding`]);
+//! who sends it, and how often, is not the business of this room. A receiver of taximeter's makes the same operations of it again.
 //!
 //! | What | Span | Kind |
 //! |---|---|---|
@@ -42,12 +42,14 @@
 //! ```
 
 mod attributes;
+mod encoding;
 mod partial;
 mod points;
 mod resource;
 mod spans;
 
+pub use encoding::Encoding;
 pub use partial::Partial;
-pub use points::metrics;
+pub use points::{metrics, metrics_as};
 pub use resource::Resource;
-pub use spans::{Convention, traces};
+pub use spans::{Convention, traces, traces_as};

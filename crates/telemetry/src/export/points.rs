@@ -3,11 +3,10 @@
 use chrono::{DateTime, Utc};
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1 as proto;
-use prost::Message;
 
-use super::Resource;
 use super::attributes::Attributes;
 use super::resource::{SCHEMA, scope};
+use super::{Encoding, Resource};
 use crate::metrics::{Amount, Exemplar, Family, Histogram, Kind, Labels, Point, Scale};
 
 /// The body of a request with metrics, whose sums count since a moment, as they are at another; none where there are none.
@@ -22,6 +21,17 @@ use crate::metrics::{Amount, Exemplar, Family, Histogram, Kind, Labels, Point, S
 /// assert_eq!(metrics(&[], &Resource::named("app"), now, now), None);
 /// ```
 pub fn metrics<'f>(
+    families: impl IntoIterator<Item = &'f Family>,
+    resource: &Resource,
+    start: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Option<Vec<u8>> {
+    metrics_as(Encoding::Protobuf, families, resource, start, now)
+}
+
+/// As [`metrics`], in that encoding.
+pub fn metrics_as<'f>(
+    encoding: Encoding,
     families: impl IntoIterator<Item = &'f Family>,
     resource: &Resource,
     start: DateTime<Utc>,
@@ -42,7 +52,7 @@ pub fn metrics<'f>(
             ..proto::ResourceMetrics::default()
         }],
     };
-    Some(request.encode_to_vec())
+    encoding.write(&request)
 }
 
 fn metric(family: &Family, times: [u64; 2]) -> proto::Metric {

@@ -6,15 +6,14 @@ use chrono::{DateTime, Utc};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status, status};
-use prost::Message;
 use taximeter_models::{
     ComponentTiming, Currency, ErrorCategory, ErrorRecord, LlmCall, OperationRecord, Outcome,
     SpanId, TokenUsage, ToolCall, Unit,
 };
 
-use super::Resource;
 use super::attributes::Attributes;
 use super::resource::{SCHEMA, scope};
+use super::{Encoding, Resource};
 use crate::otlp::{join, keys, provider_name};
 use crate::own::{self, MoreOfLlmCall, MoreOfOperation, MoreOfToolCall};
 
@@ -30,8 +29,18 @@ pub enum Convention {
     Older,
 }
 
-/// The body of a request with operations as spans; none where there are none.
+/// The body of a request with operations as spans, in protobuf; none where there are none.
 pub fn traces(
+    records: &[OperationRecord],
+    resource: &Resource,
+    convention: Convention,
+) -> Option<Vec<u8>> {
+    traces_as(Encoding::Protobuf, records, resource, convention)
+}
+
+/// As [`traces`], in that encoding.
+pub fn traces_as(
+    encoding: Encoding,
     records: &[OperationRecord],
     resource: &Resource,
     convention: Convention,
@@ -55,7 +64,7 @@ pub fn traces(
             ..ResourceSpans::default()
         }],
     };
-    Some(request.encode_to_vec())
+    encoding.write(&request)
 }
 
 struct Writer<'w> {

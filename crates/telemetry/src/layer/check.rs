@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing_core::{Dispatch, LevelFilter, Metadata, dispatcher};
 
@@ -13,6 +13,8 @@ use tracing_core::{Dispatch, LevelFilter, Metadata, dispatcher};
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     spans: AtomicBool,
+    /// Spans that do not speak of LLMs, as far as they are counted.
+    others: AtomicU64,
     places: Mutex<Vec<&'static Metadata<'static>>>,
     pub(super) counts: Counted,
 }
@@ -25,6 +27,7 @@ pub(super) struct Counted {
     pub(super) early: AtomicU64,
     pub(super) forgotten: AtomicU64,
     pub(super) unread: AtomicU64,
+    pub(super) lost: AtomicU64,
 }
 
 /// What was not counted as it came. Nothing is left out without being counted here.
@@ -42,6 +45,8 @@ pub struct Counts {
     pub forgotten_spans: u64,
     /// Spans with fields of the conventions which turned out to stand for nothing.
     pub unread_spans: u64,
+    /// Spans that closed when there was nobody any more to read them.
+    pub lost_spans: u64,
 }
 
 /// What a layer sees. As a text it says the likely cause, and what to do.
@@ -52,6 +57,8 @@ pub enum Check {
     Sees,
     /// There is no layer in the subscriber that is in force here.
     NoLayer,
+    /// The layer's meter has ended, and whatever is seen goes nowhere.
+    Ended,
     /// The program was built without spans of that level: by a feature `release_max_level_*` or `max_level_*` of
     /// `tracing`.
     BuiltWithout,
@@ -61,6 +68,35 @@ pub enum Check {
     NotCalled,
     /// No place in the program that would make such spans was come by.
     NoSource,
+}
+
+/// Watches a layer, for who has the meter and not the subscriber.
+#[derive(Debug, Clone)]
+pub struct Watch(pub(super) Arc<Seen>);
+
+impl Watch {
+    /// After so many other spans it is odd that none speaks of LLMs.
+    pub const MANY: u64 = 32;
+
+    /// What the layer sees. To be asked where its subscriber is in force.
+    pub fn check(&self) -> Check {
+        self.0.check()
+    }
+
+    /// What was not counted as it came.
+    pub fn counts(&self) -> Counts {
+        self.0.counts()
+    }
+
+    /// Whether it has seen nothing of LLMs, although there was a [good deal](Self::MANY) to be seen.
+    pub fn is_odd(&self) -> bool {
+        !self.has_seen() && self.0.others.load(Ordering::Relaxed) >= Self::MANY
+    }
+
+    /// Whether it has seen spans of LLM calls, tools or agents.
+    pub fn has_seen(&self) -> bool {
+        self.0.spans.load(Ordering::Relaxed)
+    }
 }
 
 /// So many places that make spans are remembered to be asked about.
@@ -80,6 +116,12 @@ impl Seen {
         }
     }
 
+    pub(super) fn other(&self) {
+        if self.others.load(Ordering::Relaxed) < Watch::MANY {
+            self.others.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let counted = &self.counts;
@@ -89,6 +131,7 @@ impl Seen {
             closed_early: load(&counted.early),
             forgotten_spans: load(&counted.forgotten),
             unread_spans: load(&counted.unread),
+            lost_spans: load(&counted.lost),
         }
     }
 
@@ -136,6 +179,10 @@ impl fmt::Display for Check {
             Self::NoLayer => {
                 "saw no gen_ai spans: the layer is not in the subscriber in force here; add it by `.with(layer)` \
                  before `.init()`"
+            }
+            Self::Ended => {
+                "nothing is metered: the meter of the layer has ended; keep the meter for as long as the subscriber is in \
+                 force"
             }
             Self::BuiltWithout => {
                 "saw no gen_ai spans: this program was built without spans of the level INFO; leave out the feature \

@@ -1,7 +1,5 @@
 //! What was said of a span, as it came: a list, and one text in which all texts lie. It is used again for the next span.
 
-use std::cell::RefCell;
-
 use crate::otlp::alias::{Field, Spoken};
 use crate::otlp::slots::{Slots, Value};
 
@@ -10,12 +8,21 @@ use crate::otlp::slots::{Slots, Value};
 pub(super) struct Heard {
     said: Vec<(Spoken, Said)>,
     text: String,
+    pub(super) facts: Facts,
+}
+
+/// What was said besides the fields that the conventions know.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Facts {
     /// Its name, by its own word.
     pub(super) name: Option<Place>,
     /// What went wrong.
     pub(super) message: Option<Place>,
     /// Nanoseconds since 1970.
     pub(super) first_token: Option<i64>,
+    pub(super) failed: bool,
+    /// An event within it said that something went wrong, which need not have been the end.
+    pub(super) troubled: bool,
 }
 
 /// Where a text lies.
@@ -30,41 +37,31 @@ pub(super) enum Said {
     Bool(bool),
 }
 
+/// What was said of a span, to be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words<'h> {
+    pub(super) said: &'h [(Spoken, Said)],
+    pub(super) text: &'h str,
+    pub(super) facts: Facts,
+}
+
 /// When so much was said, what was said again is left out. A span has 32 fields at most.
 const MANY: usize = 128;
 const LONG: usize = 64 << 10;
 
-/// So many lists are kept by each thread to be used again, none of them larger.
-const SPARES: usize = 16;
+/// No larger text is kept to be used again.
 const LARGEST: usize = 4 << 10;
 
-thread_local! {
-    #[expect(clippy::vec_box, reason = "they are moved in and out by their place")]
-    static SPARE: RefCell<Vec<Box<Heard>>> = const { RefCell::new(Vec::new()) };
-}
-
 impl Heard {
-    /// One to be used again, if there is one.
-    pub(super) fn spare() -> Option<Box<Self>> {
-        SPARE.try_with(|spare| spare.borrow_mut().pop()).ok().flatten()
-    }
-
-    /// Keeps it for the next span.
-    pub(super) fn give_back(mut self: Box<Self>) {
-        if self.text.capacity() > LARGEST {
-            return;
-        }
+    /// Forgets it all; says whether it is worth being used again.
+    pub(super) fn forget(&mut self) -> bool {
         self.said.clear();
         self.text.clear();
-        (self.name, self.message, self.first_token) = (None, None, None);
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < SPARES {
-                spare.push(self);
-            }
-        });
+        self.facts = Facts::default();
+        self.text.capacity() <= LARGEST
     }
 
+    #[inline]
     pub(super) fn say(&mut self, spoken: Spoken, value: Said) {
         if self.said.len() >= MANY {
             self.leave_out_what_was_said_again();
@@ -72,35 +69,108 @@ impl Heard {
         self.said.push((spoken, value));
     }
 
+    #[inline]
     pub(super) fn say_text(&mut self, spoken: Spoken, text: &str) {
         let place = self.keep(text);
         self.say(spoken, Said::Text(place));
     }
 
     /// Keeps a text.
+    #[inline]
     pub(super) fn keep(&mut self, text: &str) -> Place {
         if self.text.len() > LONG {
             self.leave_out_what_was_said_again();
         }
+        self.push(text)
+    }
+
+    #[inline]
+    fn push(&mut self, text: &str) -> Place {
         let start = self.text.len();
         self.text.push_str(text);
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         (place(start), place(self.text.len()))
     }
 
-    pub(super) fn text_at(&self, (start, end): Place) -> &str {
+    /// Takes in that an event within it said that something went wrong.
+    pub(super) fn trouble(&mut self, message: Option<&str>) {
+        self.facts.troubled = true;
+        if self.facts.message.is_none() {
+            self.facts.message = message.map(|message| self.keep(message));
+        }
+    }
+
+    /// Takes in when the first token came, in nanoseconds since 1970; the first time counts.
+    pub(super) fn first_token(&mut self, at: u64) {
+        if self.facts.first_token.is_none() {
+            self.facts.first_token = i64::try_from(at).ok();
+        }
+    }
+
+    pub(super) fn words(&self) -> Words<'_> {
+        Words { said: &self.said, text: &self.text, facts: self.facts }
+    }
+
+    /// Takes in what was said elsewhere meanwhile.
+    #[cold]
+    pub(super) fn append(&mut self, more: &Self) {
+        let words = more.words();
+        let facts = words.facts;
+        for (spoken, value) in words.said {
+            match value {
+                Said::Text(place) => self.say_text(*spoken, words.text_at(*place)),
+                value => self.say(*spoken, *value),
+            }
+        }
+        let keep = |heard: &mut Self, place: Place| heard.keep(words.text_at(place));
+        if let Some(name) = facts.name {
+            self.facts.name = Some(keep(self, name));
+        }
+        if let Some(message) = facts.message {
+            self.facts.message = Some(keep(self, message));
+        }
+        let own = &mut self.facts;
+        own.first_token = own.first_token.or(facts.first_token);
+        own.failed |= facts.failed;
+        own.troubled |= facts.troubled;
+    }
+
+    #[cold]
+    fn leave_out_what_was_said_again(&mut self) {
+        let before = std::mem::take(self);
+        let words = before.words();
+        let Facts { name, message, .. } = words.facts;
+        self.facts = words.facts;
+        self.facts.name = name.map(|name| self.push(words.text_at(name)));
+        self.facts.message = message.map(|message| self.push(words.text_at(message)));
+        for (spoken, value) in words.said.iter().rev() {
+            if self.said.iter().any(|(known, _)| known == spoken) {
+                continue;
+            }
+            let value = match value {
+                Said::Text(place) => Said::Text(self.push(words.text_at(*place))),
+                other => *other,
+            };
+            self.said.push((*spoken, value));
+        }
+        self.said.reverse();
+    }
+}
+
+impl<'h> Words<'h> {
+    pub(super) fn text_at(&self, (start, end): Place) -> &'h str {
         self.text.get(start as usize..end as usize).unwrap_or_default()
     }
 
     /// Each in the place of what it says; of what was said again, the last.
-    pub(super) fn slots(&self) -> Slots<'_> {
+    pub(super) fn slots(&self) -> Slots<'h> {
         let mut slots = Slots::with_capacity(self.said.len() + 2);
         // Of names that are as good as each other, the first that is put in stays.
         for (spoken, value) in self.said.iter().rev() {
             for (field, rank) in spoken.iter().flatten() {
                 let value = match value {
                     Said::Text(place) if *field == Field::FinishReason => {
-                        Value::Text(super::facts::first_of_list(self.text_at(*place)).into())
+                        Value::Text(first_of_list(self.text_at(*place)).into())
                     }
                     Said::Text(place) => Value::Text(self.text_at(*place).into()),
                     Said::Int(value) => Value::Int(*value),
@@ -110,37 +180,17 @@ impl Heard {
                 slots.put(*field, *rank, value);
             }
         }
-        if let Some(at) = self.first_token {
+        if let Some(at) = self.facts.first_token {
             slots.put(Field::FirstTokenAt, 0, Value::Int(at));
         }
         slots
     }
+}
 
-    #[cold]
-    fn leave_out_what_was_said_again(&mut self) {
-        let before = std::mem::take(self);
-        let keep = |place: Place, to: &mut Self| {
-            let text = before.text_at(place);
-            let start = to.text.len();
-            to.text.push_str(text);
-            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-            (place(start), place(to.text.len()))
-        };
-        self.first_token = before.first_token;
-        self.name = before.name.map(|place| keep(place, self));
-        self.message = before.message.map(|place| keep(place, self));
-        for (spoken, value) in before.said.iter().rev() {
-            if self.said.iter().any(|(known, _)| known == spoken) {
-                continue;
-            }
-            let value = match value {
-                Said::Text(place) => Said::Text(keep(*place, self)),
-                other => *other,
-            };
-            self.said.push((*spoken, value));
-        }
-        self.said.reverse();
-    }
+/// Lists come as JSON in a text; the first of them stands for all, as it does for lists of OTLP.
+fn first_of_list(text: &str) -> &str {
+    let first = text.starts_with('[').then(|| text.split('"').nth(1)).flatten();
+    first.unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -153,16 +203,34 @@ mod tests {
     #[test]
     fn what_is_said_again_and_again_takes_no_more_memory() {
         let mut heard = Heard::default();
-        heard.name = Some(heard.keep("chat"));
+        heard.facts.name = Some(heard.keep("chat"));
         for number in 0..100_000_i64 {
             heard.say(INPUT, Said::Int(number));
             heard.say_text(MODEL, &"x".repeat(1_000));
         }
         heard.say_text(MODEL, "gpt-4o");
         assert!(heard.said.capacity() <= 2 * MANY && heard.text.capacity() <= 4 * LONG);
-        let slots = heard.slots();
+        let words = heard.words();
+        let slots = words.slots();
         assert_eq!(slots.text(Field::RequestModel), Some("gpt-4o"));
         assert_eq!(slots.get(Field::InputTokens), Some(&Value::Int(99_999)));
-        assert_eq!(heard.name.map(|name| heard.text_at(name)), Some("chat"));
+        assert_eq!(words.facts.name.map(|name| words.text_at(name)), Some("chat"));
+    }
+
+    #[test]
+    fn what_was_said_elsewhere_comes_after() {
+        let (mut one, mut other) = (Heard::default(), Heard::default());
+        one.say_text(MODEL, "gpt-4o");
+        one.say(INPUT, Said::Int(1));
+        other.say_text(MODEL, "gpt-4o-mini");
+        other.facts.message = Some(other.keep("too slow"));
+        other.facts.failed = true;
+        one.append(&other);
+        let words = one.words();
+        let slots = words.slots();
+        assert_eq!(slots.text(Field::RequestModel), Some("gpt-4o-mini"));
+        assert_eq!(slots.get(Field::InputTokens), Some(&Value::Int(1)));
+        let message = words.facts.message.map(|message| words.text_at(message));
+        assert_eq!((message, words.facts.failed), (Some("too slow"), true));
     }
 }

@@ -1,8 +1,11 @@
 //! A layer for `tracing-subscriber`: the spans of instrumented libraries become operations, calls, tools and usage.
 //!
 //! ```text
-//! span opens ─ fields as they come ─ span closes ─ read by the words of its convention ─ hold ─ tree ─ records
+//! span opens ─ fields as they come ─ span closes ─ held ─ outermost closes ┊ read by its convention ─ tree ─ records
 //! ```
+//!
+//! What stands before the line happens on the threads of the program, and is no more than that bytes are put beside each
+//! other. The rest happens [where and when the recorder likes](Recorder::later).
 //!
 //! From where a span is read on, all is as for spans that come by OTLP: the names of fields, the conventions, and the
 //! rules by which nothing is counted twice (`docs/FORMATS.md`, "OTLP in" and "Spans of `tracing`").
@@ -14,31 +17,38 @@
 
 mod check;
 mod dialect;
-mod facts;
+mod hear;
 mod heard;
+mod open;
 mod plan;
+mod reading;
 mod trace;
+mod unread;
+mod voice;
 
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use taximeter_models::OperationRecord;
+use taximeter_models::{OperationRecord, SpanId, TraceId};
 use tracing_core::span::{Attributes, Id, Record};
-use tracing_core::{Event, LevelFilter, Metadata, Subscriber, subscriber::Interest};
+use tracing_core::{Dispatch, Event, LevelFilter, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{Context, Filter, Layer};
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use self::check::Seen;
-pub use self::check::{Check, Counts};
-use self::facts::{Facts, Frame, Message};
-use self::plan::{Kind, Plan, is_first_token, is_wanted, plan};
-use self::trace::{Given, Trace};
-use crate::otlp::role::Role;
+pub use self::check::{Check, Counts, Watch};
+use self::hear::{Hear, Message};
+use self::heard::Heard;
+use self::open::{Open, OpenSpans, Spoken};
+use self::plan::{Kind, is_first_token, is_wanted, plan};
+use self::reading::Frame;
+use self::trace::Trace;
+use self::unread::Closed;
+pub use self::unread::Unread;
 
 /// Where the layer's operations go, where its times come from, and what it needs to know of guards.
 pub trait Recorder: Send + Sync + 'static {
@@ -60,12 +70,25 @@ pub trait Recorder: Send + Sync + 'static {
     /// Takes the operations of a trace: those that are within none of the others are within the guard's, if there is
     /// one. It must neither block nor panic.
     fn record(&self, records: Vec<OperationRecord>, within: Option<&Self::Within>);
+
+    /// Takes spans that are within no guard's operation and that nobody has read, to read them later and on another
+    /// thread. Those of one trace are to be read in their order. It must neither block nor panic. Default: reads them at
+    /// once, and [records](Self::record) what they say.
+    fn later(&self, unread: Unread) {
+        self.record(unread.read(), None);
+    }
+
+    /// Whether what is recorded goes nowhere any more. Default: it never ends.
+    fn has_ended(&self) -> bool {
+        false
+    }
 }
 
 /// Reads spans of LLM calls, tools and agents out of a subscriber. See [`layer`].
 pub struct TaximeterLayer<R: Recorder> {
     recorder: R,
     seen: Arc<Seen>,
+    open: OpenSpans<R::Within>,
     random: [RandomState; 2],
 }
 
@@ -104,14 +127,53 @@ where
     let seen = Arc::<Seen>::default();
     let needed = Needed { ambient, seen: Arc::clone(&seen) };
     let random = [RandomState::default(), RandomState::default()];
-    TaximeterLayer { recorder, seen, random }.with_filter(needed)
+    TaximeterLayer { recorder, seen, open: OpenSpans::new(), random }.with_filter(needed)
 }
 
 impl<R: Recorder> TaximeterLayer<R> {
     /// Whether it sees what it is there for, and if not, why. To be asked where the subscriber is in force, after the
     /// first call should have been made.
     pub fn check(&self) -> Check {
-        self.seen.check()
+        if self.recorder.has_ended() { Check::Ended } else { self.seen.check() }
+    }
+
+    /// Where its operations go.
+    pub fn recorder(&self) -> &R {
+        &self.recorder
+    }
+
+    /// Watches what it sees, from wherever its subscriber may be.
+    pub fn watch(&self) -> Watch {
+        Watch(Arc::clone(&self.seen))
+    }
+
+    /// Says that a guard of somebody counts the call that runs here, so that the spans around it do not; and gives the trace
+    /// and the id of the nearest of them. None where no span is around that speaks of LLMs.
+    pub fn claim(&self, here: &Dispatch) -> Option<(TraceId, SpanId)> {
+        let registry = here.downcast_ref::<Registry>()?;
+        let current = here.current_span();
+        let mut next = registry.span(current.id()?);
+        while let Some(span) = next {
+            let id = span.id().into_u64();
+            if let Some(trace) = self.open.spoken(id, |span| span.trace.bits) {
+                self.claim_all(id);
+                return Some((TraceId::from_bits(trace), SpanId::from_bits(id)));
+            }
+            next = span.parent();
+        }
+        None
+    }
+
+    /// A call within a call is one, and an agent counts nothing that a call within it does.
+    fn claim_all(&self, innermost: u64) {
+        let mut id = innermost;
+        while id != 0 {
+            let claim = |span: &mut Spoken<R::Within>| {
+                span.claimed = true;
+                span.parent
+            };
+            id = self.open.spoken(id, claim).unwrap_or(0);
+        }
     }
 
     /// What was not counted as it came.
@@ -119,24 +181,6 @@ impl<R: Recorder> TaximeterLayer<R> {
         self.seen.counts()
     }
 }
-
-/// What is kept with a span that speaks of LLMs.
-struct State<W> {
-    facts: Facts,
-    plan: &'static Plan,
-    trace: Arc<Trace<W>>,
-    /// The nearest span around it that is known; zero for none.
-    parent: u64,
-    start: Duration,
-    /// The guards of LLM calls when it began.
-    guards: (u64, u64),
-}
-
-/// When an outermost span began that does not speak of LLMs.
-struct Began(Duration);
-
-/// What is kept with an outermost span that does not speak of LLMs, once there is one within it that does.
-struct Ambient<W>(Arc<Trace<W>>);
 
 impl<S> Filter<S> for Needed {
     fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
@@ -167,103 +211,131 @@ where
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let plan = plan(attributes.metadata());
-        let Some(span) = context.span(id) else { return };
-        let start = self.recorder.monotonic();
         if plan.kind != Kind::Spoken {
-            if span.parent().is_none() {
-                span.extensions_mut().replace(Began(start));
+            self.seen.other();
+            if around(attributes, id, &context).is_none() {
+                let began = self.recorder.monotonic();
+                self.open.insert(id.into_u64(), Open::Ambient(began, None));
             }
             return;
         }
         self.seen.span();
-        let (trace, parent) = self.place(&span, start);
-        let mut facts = Facts::new();
-        attributes.record(&mut facts.hear(plan));
+        let start = self.recorder.monotonic();
+        let (trace, parent) = self.place(attributes, id, start, &context);
         let guards = trace.within.as_ref().map(|within| self.recorder.llm_guards(within));
         let guards = guards.unwrap_or_default();
-        // Another layer of the same kind may be in the same subscriber; then the last one counts.
-        span.extensions_mut().replace(State { facts, plan, trace, parent, start, guards });
+        let hear = |heard: &mut Heard| attributes.record(&mut Hear::new(heard, plan));
+        let voice = self.open.new_voice(id.into_u64(), plan, hear);
+        let span = Spoken { plan, trace, parent, start, guards, claimed: false, voice };
+        self.open.insert(id.into_u64(), Open::Spoken(span));
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let Some(span) = context.span(id) else { return };
-        if let Some(state) = span.extensions_mut().get_mut::<State<R::Within>>() {
-            values.record(&mut state.facts.hear(state.plan));
-        }
+    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
+        self.open.hear(id.into_u64(), |heard, plan| values.record(&mut Hear::new(heard, plan)));
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let Some(span) = context.event_span(event) else { return };
         let metadata = event.metadata();
         let plan = plan(metadata);
         if plan.kind != Kind::Event {
             return;
         }
-        let mut extensions = span.extensions_mut();
-        let Some(state) = extensions.get_mut::<State<R::Within>>() else { return };
-        let mut hear = state.facts.hear(plan);
-        event.record(&mut hear);
-        let said = hear.said();
-        if is_first_token(metadata.name()) {
-            let at = state.trace.nanos(self.recorder.monotonic());
-            state.facts.first_token(at);
-        }
-        if *metadata.level() == tracing_core::Level::ERROR {
-            let message = said.or_else(|| {
-                let mut message = Message::default();
-                event.record(&mut message);
-                message.0
-            });
-            state.facts.trouble(message.as_deref());
-        }
+        let Some(span) = context.event_span(event) else { return };
+        let id = span.id().into_u64();
+        let first_token = is_first_token(metadata.name()).then(|| self.recorder.monotonic());
+        let first_token =
+            first_token.and_then(|now| self.open.spoken(id, |span| span.trace.nanos(now)));
+        self.open.hear(id, |heard, _| {
+            let mut hear = Hear::new(heard, plan);
+            event.record(&mut hear);
+            let said = hear.said();
+            if let Some(at) = first_token {
+                heard.first_token(at);
+            }
+            if *metadata.level() == tracing_core::Level::ERROR {
+                heard.trouble(said.or_else(|| Message::of(event)).as_deref());
+            }
+        });
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let Some(span) = context.span(&id) else { return };
-        let metadata = span.metadata();
-        if plan(metadata).kind == Kind::Ambient {
-            let ambient = span.extensions_mut().remove::<Ambient<R::Within>>();
-            if let Some(Ambient(trace)) = ambient {
-                self.end_ambient(&trace, metadata.name());
+        let id = id.into_u64();
+        match self.open.remove(id) {
+            Some(Open::Spoken(span)) => self.close(span, id),
+            Some(Open::Ambient(_, Some(trace))) => {
+                let now = self.recorder.monotonic();
+                let name = context.span(&Id::from_u64(id)).map_or("", |span| span.name());
+                if let Some(unread) = trace.end_ambient(name, now, &self.seen) {
+                    self.give(unread, &trace);
+                }
             }
-            return;
+            Some(Open::Ambient(_, None)) | None => {}
         }
-        let state = span.extensions_mut().remove::<State<R::Within>>();
-        if let Some(state) = state {
-            self.close(state, id.into_u64(), metadata.name());
-        }
+    }
+}
+
+/// The span around a new one, as far as the layer is shown it.
+fn around<'a, S>(
+    attributes: &Attributes<'_>,
+    id: &Id,
+    context: &'a Context<'_, S>,
+) -> Option<SpanRef<'a, S>>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    if attributes.is_root() {
+        None
+    } else if attributes.is_contextual() {
+        context.lookup_current()
+    } else {
+        context.span(id)?.parent()
     }
 }
 
 impl<R: Recorder> TaximeterLayer<R> {
     /// The trace to which a new span belongs, and the nearest span around it that is known.
-    fn place<'a, S>(&self, span: &SpanRef<'a, S>, now: Duration) -> (Arc<Trace<R::Within>>, u64)
+    fn place<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        now: Duration,
+        context: &Context<'_, S>,
+    ) -> (Arc<Trace<R::Within>>, u64)
     where
-        S: LookupSpan<'a>,
+        S: Subscriber + for<'span> LookupSpan<'span>,
     {
+        // Mostly the span around it is the one that runs, and speaks of LLMs too.
+        if attributes.is_contextual()
+            && let Some(id) = context.current_span().id().map(Id::into_u64)
+            && let Some(trace) = self.open.spoken(id, |span| Arc::clone(&span.trace))
+        {
+            return (trace, id);
+        }
         let mut outermost = None;
-        let mut next = span.parent();
+        let mut next = around(attributes, id, context);
         while let Some(around) = next {
-            if let Some(state) = around.extensions().get::<State<R::Within>>() {
-                return (Arc::clone(&state.trace), around.id().into_u64());
+            let id = around.id().into_u64();
+            if let Some(trace) = self.open.spoken(id, |span| Arc::clone(&span.trace)) {
+                return (trace, id);
             }
             next = around.parent();
-            outermost = Some(around);
+            outermost = Some(id);
         }
         let within = self.recorder.current();
-        let Some(outermost) = outermost.filter(|_| within.is_none()) else {
-            let top = (span.id().into_u64(), false);
+        let Some(top) = outermost.filter(|_| within.is_none()) else {
+            let top = (id.into_u64(), false);
             return (Arc::new(self.trace(top, (now, now), within)), 0);
         };
-        let top = outermost.id().into_u64();
-        let mut extensions = outermost.extensions_mut();
-        if let Some(Ambient(trace)) = extensions.get_mut() {
-            return (Arc::clone(trace), top);
+        let made = |began| Arc::new(self.trace((top, true), (began, now), None));
+        let trace = self.open.with(top, |span| match span {
+            Open::Spoken(span) => Arc::clone(&span.trace),
+            Open::Ambient(began, trace) => Arc::clone(trace.get_or_insert_with(|| made(*began))),
+        });
+        // An outermost span that was open before the layer was there is none that it could wait for.
+        match trace {
+            Some(trace) => (trace, top),
+            None => (Arc::new(self.trace((id.into_u64(), false), (now, now), None)), 0),
         }
-        let began = extensions.get_mut().map_or(now, |Began(began)| *began);
-        let trace = Arc::new(self.trace((top, true), (began, now), None));
-        extensions.replace(Ambient(Arc::clone(&trace)));
-        (trace, top)
     }
 
     fn trace(
@@ -280,58 +352,35 @@ impl<R: Recorder> TaximeterLayer<R> {
         Trace::new(bits, top, (wall, began), within)
     }
 
-    fn close(&self, state: State<R::Within>, id: u64, name: &'static str) {
-        let State { facts, plan, trace, parent, start, guards } = state;
+    fn close(&self, span: Spoken<R::Within>, id: u64) {
+        let Spoken { plan, trace, parent, start, guards, claimed, voice } = span;
         let now = self.recorder.monotonic();
-        let (start, end) = (trace.nanos(start), trace.nanos(now));
-        let frame = Frame { trace: trace.bits, id, parent, start, end };
-        let mut span = facts.read(name, plan, frame);
-        if span.is_none() {
-            self.seen.counts.unread.fetch_add(1, Ordering::Relaxed);
-        }
-        if span.as_ref().is_some_and(|span| span.role == Role::Call)
-            && let Some(within) = &trace.within
-        {
+        let frame = Frame { id, parent, start: trace.nanos(start), end: trace.nanos(now) };
+        // A guard around it, or one that began within it, counts the same call.
+        let guarded = trace.within.as_ref().is_some_and(|within| {
             let (begun, open) = guards;
-            // A guard around it, or one that began within it, counts the same call.
-            if open > 0 || self.recorder.llm_guards(within).0 > begun {
-                self.seen.counts.guarded.fetch_add(1, Ordering::Relaxed);
-                span = None;
+            open > 0 || self.recorder.llm_guards(within).0 > begun
+        });
+        let guarded = guarded || claimed;
+        let unread = voice.end(|heard| {
+            let closed = Closed { plan, frame, guarded, words: heard.words() };
+            if id == trace.top {
+                Some(trace.end(closed, &self.seen))
+            } else {
+                trace.hold(closed, now, &self.seen)
             }
-        }
-        let given = match span {
-            _ if id == trace.top => Some(trace.end(span)),
-            Some(span) => trace.hold(span, now),
-            None => None,
-        };
-        if let Some(given) = given {
-            self.give(given, &trace);
+        });
+        if let Some(unread) = unread {
+            self.give(unread, &trace);
         }
     }
 
-    fn end_ambient(&self, trace: &Trace<R::Within>, name: &'static str) {
-        if trace.is_empty() {
-            return;
-        }
-        let end = trace.nanos(self.recorder.monotonic());
-        let (trace_id, start) = (trace.bits, trace.wall);
-        let frame = Frame { trace: trace_id, id: trace.top, parent: 0, start, end };
-        self.give(trace.end(facts::ambient(name, frame)), trace);
-    }
-
-    fn give(&self, given: Given, trace: &Trace<R::Within>) {
-        let counts = &self.seen.counts;
-        for (count, more) in [
-            (&counts.nested, given.nested),
-            (&counts.early, u64::from(given.early)),
-            (&counts.forgotten, given.forgotten),
-        ] {
-            if more > 0 {
-                count.fetch_add(more, Ordering::Relaxed);
-            }
-        }
-        if !given.records.is_empty() {
-            self.recorder.record(given.records, trace.within.as_ref());
+    /// What belongs to a guard's operation is read at once: that may end before anybody comes to read.
+    fn give(&self, unread: Unread, trace: &Trace<R::Within>) {
+        let Some(within) = &trace.within else { return self.recorder.later(unread) };
+        let records = unread.read();
+        if !records.is_empty() {
+            self.recorder.record(records, Some(within));
         }
     }
 }

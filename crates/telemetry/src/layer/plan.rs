@@ -14,6 +14,7 @@ use crate::otlp::alias::{Spoken, places};
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) kind: Kind,
+    pub(super) name: &'static str,
     /// For each field, by its index.
     pub(super) uses: Box<[Use]>,
     pub(super) dialect: Option<&'static Dialect>,
@@ -74,6 +75,7 @@ impl Plan {
         let fails = ["error", "error.type", "otel.status_code", "gen_ai.tool.call.outcome"];
         Self {
             kind,
+            name: metadata.name(),
             uses: names().map(of).collect(),
             dialect,
             can_fail: names().any(|name| fails.contains(&name)),

@@ -345,7 +345,7 @@ impl Assembler {
         let before = self.closed.take(trace);
         let claims = &mut self.claims;
         let records = self.ready.len();
-        let is_elsewhere = |span: &Span| claims.is_elsewhere(span);
+        let is_elsewhere = |span: &Span| span.response != 0 && claims.is_elsewhere(span);
         let closed = close(held.spans, &before, is_elsewhere, &mut self.ready, true);
         self.counts.nested_calls += closed.nested;
         self.counts.calls_elsewhere += closed.elsewhere;

@@ -57,7 +57,7 @@ pub(crate) fn close(
 ) -> Closed {
     // Most clients without an agent send traces of one span, which has no tree.
     if let ([span], []) = (spans.as_slice(), before) {
-        let elsewhere = span.role == Role::Call && span.response != 0 && is_elsewhere(span);
+        let elsewhere = span.role == Role::Call && is_elsewhere(span);
         return alone(&mut spans, elsewhere, records);
     }
     // The same spans give the same records, in whatever order they came.
@@ -136,11 +136,7 @@ fn drop_what_is_elsewhere(
 ) {
     for (node, span) in tree.nodes.iter_mut().zip(spans) {
         closed.nested += u64::from(node.role == Role::Call && node.merged);
-        if node.role == Role::Call
-            && node.counts.is_some()
-            && span.response != 0
-            && is_elsewhere(span)
-        {
+        if node.role == Role::Call && node.counts.is_some() && is_elsewhere(span) {
             node.counts = None;
             node.merged = true;
             closed.elsewhere += 1;
