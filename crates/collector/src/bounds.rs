@@ -138,15 +138,6 @@ impl<'a> Bounds<'a> {
         self.redaction.keeps(key, &mut self.changes).then(|| self.name(Field::Key, key))
     }
 
-    /// The key of a plain number, where nothing is to be changed; a password can be a number too.
-    #[inline]
-    pub(crate) fn number_key<'t>(&mut self, key: &'t str) -> Option<Cow<'t, str>> {
-        if self.redaction.is_secret(key) || !self.redaction.keeps(key, &mut Changes::default()) {
-            return None;
-        }
-        Some(self.name(Field::Key, key))
-    }
-
     /// Metadata within the limits; none where it is left out.
     pub(crate) fn entry<'t>(
         &mut self,

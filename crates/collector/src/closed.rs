@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use taximeter_models::{Name, OperationRecord};
+use taximeter_models::{Name, OperationRecord, Outcome};
 
 use crate::frame::{self, Ended};
 use crate::open::Open;
-use crate::page::Written;
 use crate::place::Core;
 use crate::sync::atomic::{Ordering, fence};
 
 /// An operation that has ended, whose frame has yet to be handed in.
 pub(crate) struct Closed<'c> {
     core: &'c Arc<Core>,
-    written: Written,
+    /// So many bytes were on the page when it ended.
+    written: usize,
     /// Holds the whole frame, where it is not all on the page.
     open: Option<Box<Open>>,
 }
@@ -26,16 +26,19 @@ impl<'c> Closed<'c> {
     #[inline]
     pub(crate) fn new(
         core: &'c Arc<Core>,
-        written: Written,
+        written: usize,
         mut open: Option<Box<Open>>,
-        ended: &Ended,
+        outcome: Outcome,
+        duration: u64,
     ) -> Self {
+        let page = &core.page;
         match &mut open {
             Some(open) => {
-                open.take_in(&core.page, written);
-                open.close(ended);
+                open.take_in(page, written);
+                let (id, started_at) = (page.id(), page.started_at());
+                open.close(&Ended { id, started_at, duration, outcome });
             }
-            None => core.page.set_header(ended, written.bytes()),
+            None => page.end(written, outcome, duration),
         }
         Self { core, written, open }
     }
@@ -43,7 +46,7 @@ impl<'c> Closed<'c> {
     /// The bytes of its frame.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.open.as_ref().map_or(self.written.bytes(), |open| open.frame().len())
+        self.open.as_ref().map_or(self.written, |open| open.frame().len())
     }
 
     /// Copies the frame to a place of its length.
@@ -63,7 +66,7 @@ impl<'c> Closed<'c> {
 
     /// The place, to be used again, if nobody else holds it, it did not grow large, and no part came too late.
     #[inline]
-    pub(crate) fn reusable(self) -> Option<Spare> {
+    pub(crate) fn reusable(&mut self) -> Option<Spare> {
         // Whoever asks whether it is the only holder is one: but for the worker, which looks for operations that are
         // too old and leaves those alone that are not open, nobody can come to hold it behind its back.
         if Arc::strong_count(self.core) > 1
@@ -73,19 +76,13 @@ impl<'c> Closed<'c> {
         }
         // What the others did before they let go is seen from here on. Parts that are late are counted when the place goes.
         fence(Ordering::Acquire);
-        if self.core.page.written() != self.written {
-            return None;
-        }
-        let open = self.open.map(|mut open| {
-            open.begin();
-            open
-        });
-        Some(Spare { core: Arc::clone(self.core), open })
+        let is_whole = self.core.page.written() == self.written;
+        is_whole.then(|| Spare { core: Arc::clone(self.core), open: self.open.take() })
     }
 }
 
-#[derive(Debug)]
 /// A place that waits for the next operation, and the memory that the last one had beside the page.
+#[derive(Debug)]
 pub(crate) struct Spare {
     pub(crate) core: Arc<Core>,
     open: Option<Box<Open>>,
@@ -95,7 +92,8 @@ impl Spare {
     /// The place, with its memory.
     #[inline]
     pub(crate) fn place(self) -> Arc<Core> {
-        if let Some(open) = self.open {
+        if let Some(mut open) = self.open {
+            open.begin();
             self.core.give(open);
         }
         self.core

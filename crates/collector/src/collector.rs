@@ -135,7 +135,7 @@ impl Builder {
     /// # Errors
     /// Where the operating system gives no thread for its worker.
     pub fn build(self) -> Result<Collector, CollectorError> {
-        let intake = Arc::new(Intake::new(self.limits, self.redaction));
+        let intake = Arc::new(Intake::new(self.limits, self.redaction, self.show.is_something()));
         let worker = Worker::new();
         let places = Arc::<Mutex<Vec<Weak<Core>>>>::default();
         worker
@@ -439,7 +439,7 @@ impl Operation {
 impl Shared {
     /// Hands an operation that has ended to the worker, or loses it by the rule for a full queue.
     #[inline]
-    pub(crate) fn hand_in(&self, operation: Closed<'_>, outcome: Outcome) {
+    pub(crate) fn hand_in(&self, mut operation: Closed<'_>, outcome: Outcome) {
         let abandoned = outcome == Outcome::Abandoned;
         if let WhenFull::Sample { one_in } = self.intake.limits().when_full
             && self.intake.is_half_full()
@@ -447,10 +447,10 @@ impl Shared {
         {
             return self.intake.lost(LossReason::Sampled, abandoned);
         }
-        match self.intake.ended(operation, abandoned) {
-            Ok(Taken::Pressing | Taken::NoRoom) => self.worker.press(),
-            Ok(Taken::Queued | Taken::Lost) => {}
-            Err(operation) => self.hand_in_by_force(operation, abandoned),
+        match self.intake.ended(&mut operation, abandoned) {
+            Taken::Queued | Taken::Lost => {}
+            Taken::Pressing | Taken::NoRoom => self.worker.press(),
+            Taken::Back => self.hand_in_by_force(operation, abandoned),
         }
     }
 
@@ -476,10 +476,10 @@ impl Shared {
             if !made_room {
                 return self.intake.lost(LossReason::QueueFull, abandoned);
             }
-            match self.intake.ended(operation, abandoned) {
-                Ok(Taken::Pressing | Taken::NoRoom) => return worker.press(),
-                Ok(Taken::Queued | Taken::Lost) => return,
-                Err(again) => operation = again,
+            match self.intake.ended(&mut operation, abandoned) {
+                Taken::Queued | Taken::Lost => return,
+                Taken::Pressing | Taken::NoRoom => return worker.press(),
+                Taken::Back => {}
             }
         }
     }
@@ -516,11 +516,14 @@ impl Shared {
     pub(crate) fn next_id(&self, now: i64) -> OperationId {
         match &self.ids {
             Ids::System => SystemIds::next_at(now),
-            Ids::Other(ids) => {
-                let at = DateTime::from_timestamp_nanos(now);
-                guarded(&self.intake, || ids.next(at)).unwrap_or_else(|| SystemIds::next_at(now))
-            }
+            Ids::Other(ids) => self.next_of(&**ids, now),
         }
+    }
+
+    #[cold]
+    fn next_of(&self, ids: &dyn IdSource, now: i64) -> OperationId {
+        let at = DateTime::from_timestamp_nanos(now);
+        guarded(&self.intake, || ids.next(at)).unwrap_or_else(|| SystemIds::next_at(now))
     }
 
     /// Takes one more place for an operation, of so many bytes.

@@ -1,6 +1,6 @@
 //! A call of a tool while it is put together: its part of the record, within the limits.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::time::Duration;
 
 use taximeter_models::{ErrorRecord, ToolStatus};
@@ -25,40 +25,38 @@ const WORDS: usize = 32;
 #[derive(Debug)]
 struct Draft {
     words: [Word; WORDS],
-    /// So many of the words are written.
+    /// So many of the words are written; [`LONG`] where the bytes have taken their place.
     length: usize,
     keys: usize,
+    /// Takes the place of the words for what is long, rare or shown.
+    bytes: Buffer,
     /// How the call is shown.
     shown: Shown,
-    /// Takes the place of the words for what is long or rare.
-    bytes: Buffer,
-    is_long: bool,
-    /// Memory for a further call of this thread, and how many there are.
-    next: Option<Box<Draft>>,
-    spares: usize,
 }
+
+/// More than there are words.
+const LONG: usize = WORDS + 1;
 
 thread_local! {
     /// Memory for calls, to be used again: a few hundred bytes for each call that runs on this thread at a time.
-    static SPARE: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
+    #[expect(clippy::vec_box, reason = "they come and go as boxes")]
+    static SPARES: RefCell<Vec<Box<Draft>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// So many pieces of memory are kept.
-const SPARES: usize = 8;
+const MOST_SPARES: usize = 8;
 
 /// And of what is long no more bytes than these.
 const LARGEST: usize = 1_024;
 
 impl Draft {
-    /// Memory that was used before, if there is any.
+    /// An empty one, in memory that was used before, if there is any.
     #[inline]
     fn take() -> Box<Self> {
-        let spare = SPARE.try_with(|spare| {
-            let mut first = spare.take()?;
-            spare.set(first.next.take());
-            Some(first)
-        });
-        spare.ok().flatten().unwrap_or_else(Self::make)
+        let spare = SPARES.try_with(|spares| spares.borrow_mut().pop());
+        let mut draft = spare.ok().flatten().unwrap_or_else(Self::make);
+        (draft.length, draft.keys) = (0, 0);
+        draft
     }
 
     #[cold]
@@ -67,22 +65,20 @@ impl Draft {
             words: [const { Word::new(0) }; WORDS],
             length: 0,
             keys: 0,
-            shown: Shown::NOTHING,
             bytes: Buffer::default(),
-            is_long: false,
-            next: None,
-            spares: 0,
+            shown: Shown::NOTHING,
         })
     }
 
     /// Keeps the memory for the next call, if there is not enough of it.
     #[inline]
-    fn keep(mut self: Box<Self>) {
+    fn keep(self: Box<Self>) {
         // While a thread is torn down there is no such place any more.
-        let _ = SPARE.try_with(|spare| {
-            self.next = spare.take();
-            self.spares = self.next.as_ref().map_or(1, |next| next.spares + 1);
-            spare.set(if self.spares > SPARES { self.next.take() } else { Some(self) });
+        let _ = SPARES.try_with(|spares| {
+            let mut spares = spares.borrow_mut();
+            if spares.len() < MOST_SPARES {
+                spares.push(self);
+            }
         });
     }
 
@@ -90,7 +86,7 @@ impl Draft {
     #[inline]
     fn write(&mut self, bytes: usize, compose: impl FnOnce(&mut Words<'_, WORDS>)) -> bool {
         let mut words = Words::new(&self.words, self.length);
-        if self.is_long || !words.fit(bytes) {
+        if !words.fit(bytes) {
             return false;
         }
         compose(&mut words);
@@ -101,39 +97,36 @@ impl Draft {
     /// Its bytes, behind which anything can be put.
     #[cold]
     fn long(&mut self) -> &mut Buffer {
-        if !self.is_long {
-            self.is_long = true;
+        if self.length != LONG {
             self.bytes.clear();
-            self.bytes.put_words(&self.words[..self.length]);
+            self.bytes.put_words(self.words.get(..self.length).unwrap_or_default());
+            self.length = LONG;
         }
         &mut self.bytes
-    }
-
-    #[inline]
-    fn words(&self) -> &[Word] {
-        self.words.get(..self.length).unwrap_or_default()
     }
 }
 
 impl ToolPart {
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
     pub(crate) fn new(core: &Core, name: &str) -> Self {
-        let mut part = match Label::of(name) {
+        match Label::of(name) {
             Some(name) => Self::plain(core, name),
             None => Self::any(core, name),
-        };
-        part.0.shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
-        part
+        }
     }
 
-    #[inline]
+    #[inline(never)]
     fn plain(core: &Core, name: Label) -> Self {
         if !core.plain.is_name(name) {
             return Self::show_name(core, name);
         }
-        let mut part = Self::empty();
-        part.0.write(hot::MOST, |to| hot::tool(to, name));
-        part
+        let mut draft = Draft::take();
+        draft.write(hot::MOST, |to| hot::tool(to, name));
+        Self(draft)
     }
 
     #[cold]
@@ -142,19 +135,13 @@ impl ToolPart {
         name.show(|name| Self::any(core, name))
     }
 
-    #[inline]
-    fn empty() -> Self {
-        let mut draft = Draft::take();
-        (draft.length, draft.keys, draft.is_long) = (0, 0, false);
-        Self(draft)
-    }
-
     #[cold]
     fn any(core: &Core, name: &str) -> Self {
-        let mut part = Self::empty();
+        let mut part = Self(Draft::take());
         part.put(core, |bytes, bounds| {
             part::tool_begin(bytes, &bounds.name(Field::Tool, name));
         });
+        part.0.shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
         part
     }
 
@@ -174,20 +161,16 @@ impl ToolPart {
     }
 
     /// Keeps a value with it. As for operations, the most frequent kinds go straight to their place.
-    #[inline]
-    pub(crate) fn put_hot(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
-        match value.hot() {
-            Ok(Hot::Text(text)) => self.text(core, key, text),
-            Ok(Hot::Unsigned(number)) => self.unsigned(core, key, number),
-            Err(value) => self.with(core, key, value),
-        }
-    }
-
-    #[inline]
-    fn text(&mut self, core: &Core, key: &str, text: &str) {
-        match plain::key(key) {
-            Some(key) => self.plain_text(core, key, text),
-            None => self.with(core, key, MetaValue::Text(text)),
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
+    pub(crate) fn set(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+        match (value.hot(), plain::key(key)) {
+            (Ok(Hot::Text(text)), Some(key)) => self.plain_text(core, key, text),
+            (Ok(Hot::Unsigned(number)), Some(key)) => self.plain_unsigned(core, key, number),
+            (value, _) => self.with(core, key, value.map_or_else(|value| value, Into::into)),
         }
     }
 
@@ -202,21 +185,13 @@ impl ToolPart {
         }
     }
 
-    #[inline]
-    fn unsigned(&mut self, core: &Core, key: &str, number: u64) {
-        match plain::key(key) {
-            Some(key) => self.plain_unsigned(core, key, number),
-            None => self.with(core, key, MetaValue::Unsigned(number)),
-        }
-    }
-
     #[cold]
     #[inline(never)]
     fn show(&mut self, core: &Core, key: Label, value: MetaValue<'_>) {
         key.show(|key| self.with(core, key, value));
     }
 
-    #[inline]
+    #[inline(never)]
     fn plain_unsigned(&mut self, core: &Core, key: Label, number: u64) {
         let is_plain = self.takes(core, key);
         if is_plain && self.0.write(hot::MOST, |to| hot::unsigned(to, key, number)) {
@@ -252,11 +227,9 @@ impl ToolPart {
     /// Records it: it took so many nanoseconds, and may be known to have begun at so many after 1970.
     #[inline(never)]
     pub(crate) fn record(mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
-        // Where it failed, that was said before.
-        std::mem::take(&mut self.0.shown).end(&core.shared, Over::Tool(status, None));
         let write = |to: &mut Words<'_, _>| hot::tool_end(to, began, took, status);
         if hot::is_short(took) && self.0.write(hot::MOST, write) {
-            core.fill_words(Kind::Tool, self.0.words());
+            core.fill_words(Kind::Tool, &self.0.words, self.0.length);
         } else {
             self.record_long(core, began, took, status);
         }
@@ -266,6 +239,8 @@ impl ToolPart {
     #[cold]
     #[inline(never)]
     fn record_long(&mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
+        // What is shown is long from its beginning. Where it failed, that was said before.
+        self.0.shown.take().end(&core.shared, Over::Tool(status, None));
         let bytes = self.0.long();
         if let Some(began) = began {
             part::started_nanos(bytes, began);
@@ -290,7 +265,7 @@ impl ToolPart {
         let took = core.now().saturating_sub(began.monotonic);
         if let Some(error) = error {
             let over = Over::Tool(status, Some(&error));
-            std::mem::take(&mut self.0.shown).end(&core.shared, over);
+            self.0.shown.take().end(&core.shared, over);
             self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
         }
         self.record(core, Some(began.wall), took, status);

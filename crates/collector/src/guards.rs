@@ -8,11 +8,11 @@ use taximeter_models::{
     ErrorCategory, ErrorRecord, Failure, LlmCall, TokenUsage, ToolStatus, UsageError,
 };
 
-use crate::bounds::{BEYOND, Bounds};
+use crate::bounds::BEYOND;
 use crate::clock::Moment;
 use crate::draft::ToolPart;
 use crate::ending::{decided, read};
-use crate::frame::{Label, nanos};
+use crate::frame::Label;
 use crate::handle::Handle;
 use crate::limits::head;
 use crate::place::Core;
@@ -73,14 +73,14 @@ impl ComponentGuard {
 
 impl Running {
     #[inline(never)]
-    fn end(self) {
-        let Self { core, name, began, shown } = self;
-        shown.end(&core.shared, Over::Component);
-        let (offset, took) = (core.since_start(began), core.now().saturating_sub(began));
-        match name {
-            NameText::Short(name) => core.plain_component(name, Some(offset), took),
+    fn end(&mut self) {
+        let core = &*self.core;
+        self.shown.take().end(&core.shared, Over::Component);
+        let (offset, took) = (core.since_start(self.began), core.now().saturating_sub(self.began));
+        match &self.name {
+            NameText::Short(name) => core.component_at(*name, offset, took),
             NameText::Long(name) => {
-                let name = std::str::from_utf8(&name).unwrap_or_default();
+                let name = std::str::from_utf8(name).unwrap_or_default();
                 core.any_component(name, Some(offset), took);
             }
         }
@@ -90,7 +90,7 @@ impl Running {
 impl Drop for ComponentGuard {
     #[inline]
     fn drop(&mut self) {
-        if let Some(running) = self.0.take() {
+        if let Some(running) = &mut self.0 {
             running.end();
         }
     }
@@ -105,9 +105,20 @@ impl Core {
         name: &str,
         begun: impl FnOnce(&str) -> Begun<'_>,
     ) -> Shown {
-        if !self.shared.show.is_something() {
-            return Shown::NOTHING;
+        if self.shared.show.is_something() {
+            self.show_this(field, name, begun)
+        } else {
+            Shown::NOTHING
         }
+    }
+
+    #[cold]
+    fn show_this(
+        &self,
+        field: Field<'_>,
+        name: &str,
+        begun: impl FnOnce(&str) -> Begun<'_>,
+    ) -> Shown {
         let mut bounds = self.bounds();
         let name = bounds.name(field, name);
         self.shown().begin(&self.shared, begun(&name))
@@ -150,7 +161,7 @@ impl<'h> ToolStart<'h> {
     #[inline]
     pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
         if let Some((core, call)) = &mut self.0 {
-            call.put_hot(core, key.as_ref(), value.into());
+            call.set(core, key.as_ref(), value.into());
         }
         self
     }
@@ -197,10 +208,7 @@ impl<'h> ToolStart<'h> {
     #[inline]
     pub fn took(self, duration: Duration, status: ToolStatus) {
         if let Some((core, call)) = self.0 {
-            if duration > Bounds::LONGEST {
-                core.too_long();
-            }
-            call.record(core, None, nanos(duration), status);
+            call.record(core, None, core.nanos(duration), status);
         }
     }
 
@@ -221,7 +229,7 @@ impl ToolGuard {
     /// Keeps a value with it.
     pub fn set<'v>(&mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         if let Some((core, call, _)) = &mut self.0 {
-            call.put_hot(core, key.as_ref(), value.into());
+            call.set(core, key.as_ref(), value.into());
         }
     }
 
@@ -441,7 +449,7 @@ impl LlmGuard {
         call.duration = began.elapsed(&self.handle);
         call.error = error;
         if let Some(core) = &self.handle.0 {
-            std::mem::take(&mut self.shown).end(&core.shared, Over::Llm(&call));
+            self.shown.take().end(&core.shared, Over::Llm(&call));
         }
         self.handle.record_llm_call(*call);
     }

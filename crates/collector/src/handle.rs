@@ -19,7 +19,7 @@ use crate::place::Core;
 use crate::redact::Field;
 use crate::remote::RemoteParent;
 use crate::sync::atomic::Ordering;
-use crate::value::{Hot, MetaValue};
+use crate::value::MetaValue;
 
 /// A way to record into an operation: cheap to clone, to be sent to other threads and tasks, and without a say in
 /// when the operation ends. What is recorded after that end is left out, and counted.
@@ -72,12 +72,7 @@ impl Handle {
     #[inline]
     pub fn set<'v>(&self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         if let Some(core) = &self.0 {
-            // The kind is known where this is compiled: the two that are most frequent go straight to their place.
-            match value.into().hot() {
-                Ok(Hot::Text(text)) => core.text(key.as_ref(), text),
-                Ok(Hot::Unsigned(number)) => core.unsigned(key.as_ref(), number),
-                Err(value) => core.metadata(key.as_ref(), value),
-            }
+            core.set(key.as_ref(), value.into());
         }
     }
 

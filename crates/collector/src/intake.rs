@@ -105,6 +105,8 @@ pub(crate) enum Taken {
     NoRoom,
     /// It was lost.
     Lost,
+    /// There was no room, and some is to be made.
+    Back,
 }
 
 /// So many operations are kept in a slot to be used again.
@@ -114,7 +116,7 @@ const POOL: usize = 64;
 const SPARES: usize = 64;
 
 impl Intake {
-    pub(crate) fn new(limits: Limits, redaction: Redaction) -> Self {
+    pub(crate) fn new(limits: Limits, redaction: Redaction, shown: bool) -> Self {
         Self {
             slots: (0..SLOTS).map(|_| Brief::default()).collect(),
             bytes: Budget::new(limits.queued_bytes),
@@ -125,7 +127,7 @@ impl Intake {
             closed: AtomicBool::new(false),
             process: std::process::id(),
             forked: AtomicBool::new(false),
-            plain: Plain::new(&limits, &redaction),
+            plain: Plain::new(&limits, &redaction, shown),
             limits,
             redaction,
         }
@@ -182,45 +184,41 @@ impl Intake {
         }
     }
 
-    /// Takes the frame of an operation that has ended, if there is room for it; where there is none, it is lost, or it
-    /// comes back and still counts as open, as the policy says. An operation that nobody else holds is kept to be used again.
-    pub(crate) fn ended<'c>(
-        &self,
-        operation: Closed<'c>,
-        abandoned: bool,
-    ) -> Result<Taken, Closed<'c>> {
-        let Some(mut slot) = self.own_slot() else { return Ok(Taken::Lost) };
+    /// Takes the frame of an operation that has ended, if there is room for it; where there is none, it is lost, or still
+    /// counts as open, as the policy says. An operation that nobody else holds is kept to be used again.
+    pub(crate) fn ended(&self, operation: &mut Closed<'_>, abandoned: bool) -> Taken {
+        let Some(mut slot) = self.own_slot() else { return Taken::Lost };
         let slot = &mut *slot;
+        let length = operation.len();
         if self.closed.load(Ordering::Acquire) {
             slot.ledger.lose(self.why_closed(), abandoned);
-            return Ok(Taken::Lost);
+            return Taken::Lost;
         }
-        let length = operation.len();
         if length > self.limits.queued_bytes {
             slot.ledger.lose(LossReason::TooLarge, abandoned);
-            return Ok(Taken::Lost);
+            return Taken::Lost;
         }
         let taken = match self.make_room(slot, length) {
-            Some(pressing) => {
-                slot.allowance -= 1;
-                slot.chunk.push(length, |place| operation.copy_to(place));
-                slot.ledger.open -= 1;
-                slot.ledger.queued += 1;
-                slot.ledger.abandoned += u64::from(abandoned);
-                if pressing { Taken::Pressing } else { Taken::Queued }
-            }
+            Some(taken) => taken,
             None if self.limits.when_full.drops_newest() => {
                 slot.ledger.lose(self.why_full(), abandoned);
                 Taken::NoRoom
             }
-            None => return Err(operation),
+            None => return Taken::Back,
         };
+        if taken != Taken::NoRoom {
+            slot.allowance -= 1;
+            slot.chunk.push(length, |place| operation.copy_to(place));
+            slot.ledger.open -= 1;
+            slot.ledger.queued += 1;
+            slot.ledger.abandoned += u64::from(abandoned);
+        }
         if slot.pool.len() < POOL
             && let Some(spare) = operation.reusable()
         {
             slot.pool.push(spare);
         }
-        Ok(taken)
+        taken
     }
 
     /// Counts an operation that has ended as lost.
@@ -230,20 +228,24 @@ impl Intake {
         }
     }
 
-    /// Sees to it that a frame can be pushed; says whether so much waits that the worker is to look. None where there is no room.
+    /// Sees to it that a frame can be pushed: it is queued, or so much waits that the worker is to look. None where there is
+    /// no room.
     #[inline]
-    fn make_room(&self, slot: &mut Slot, length: usize) -> Option<bool> {
-        if slot.allowance == 0 {
-            slot.allowance = self.records.take_up_to(self.portion, 1);
-            if slot.allowance == 0 {
-                return None;
-            }
+    fn make_room(&self, slot: &mut Slot, length: usize) -> Option<Taken> {
+        if slot.allowance == 0 && !self.allow_more(slot) {
+            return None;
         }
-        if slot.chunk.fits(length) { Some(false) } else { self.next_chunk(slot, length) }
+        if slot.chunk.fits(length) { Some(Taken::Queued) } else { self.next_chunk(slot, length) }
     }
 
     #[cold]
-    fn next_chunk(&self, slot: &mut Slot, length: usize) -> Option<bool> {
+    fn allow_more(&self, slot: &mut Slot) -> bool {
+        slot.allowance = self.records.take_up_to(self.portion, 1);
+        slot.allowance > 0
+    }
+
+    #[cold]
+    fn next_chunk(&self, slot: &mut Slot, length: usize) -> Option<Taken> {
         let next = Chunk { bytes: self.empty(length)?, records: 0 };
         // Asked of the system only here, once for each chunk: nobody would ever take what waits in a child.
         if self.in_child() {
@@ -254,13 +256,13 @@ impl Intake {
         let full = std::mem::replace(&mut slot.chunk, next);
         if full.records == 0 {
             self.recycle(full.bytes);
-            return Some(false);
+            return Some(Taken::Queued);
         }
         slot.full.push_back(full);
         // Waking the worker costs more than ten operations: it looks by itself often enough for little.
         let much = self.bytes.used() > self.limits.queued_bytes / 4
             || self.records.used() > self.limits.queued_records / 4;
-        Some(much)
+        Some(if much { Taken::Pressing } else { Taken::Queued })
     }
 
     /// Memory for so many bytes, out of the budget.
@@ -469,6 +471,8 @@ impl Intake {
 }
 
 impl Ledger {
+    #[cold]
+    #[inline(never)]
     fn lose(&mut self, reason: LossReason, abandoned: bool) {
         self.open -= 1;
         self.abandoned += u64::from(abandoned);

@@ -12,16 +12,16 @@ use taximeter_models::{
 };
 
 use crate::bounds::Bounds;
-use crate::frame::{self, Buffer, Ended};
+use crate::frame::{self, Buffer, Ended, HEADER};
 use crate::limits::Limits;
-use crate::page::{Kind, PAGE, Page, Written};
+use crate::page::{Kind, PAGE, Page};
 
 /// What an operation has gathered beside its page so far.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
     frame: Buffer,
-    /// How much of the page the frame, or the record, has taken in.
-    taken: Written,
+    /// How many bytes of the page the frame, or the record, has taken in.
+    taken: usize,
     /// How many parts of each kind the frame holds.
     numbers: [usize; Kind::ALL.len()],
     /// Takes the place of the frame once a limit was reached.
@@ -37,7 +37,7 @@ impl Open {
     /// Begins anew.
     pub(crate) fn begin(&mut self) {
         self.frame.clear();
-        (self.taken, self.numbers) = (Written::default(), Default::default());
+        (self.taken, self.numbers) = (0, Default::default());
         (self.full, self.further) = (None, 0);
     }
 
@@ -57,18 +57,19 @@ impl Open {
     }
 
     /// Takes in what was written on the page since the last look: what its writer recorded before comes before.
-    pub(crate) fn take_in(&mut self, page: &Page, written: Written) {
+    pub(crate) fn take_in(&mut self, page: &Page, written: usize) {
         if written == self.taken {
             return;
         }
-        let mut new = Buffer::default();
-        page.copy_since(self.taken, written, &mut new);
-        for (number, kind) in self.numbers.iter_mut().zip(Kind::ALL) {
-            *number += written.of(kind) - self.taken.of(kind);
+        let new = page.between(self.taken, written);
+        // The page begins with the header, which is no part.
+        let parts = new.get(HEADER.saturating_sub(self.taken)..).unwrap_or_default();
+        for (number, more) in self.numbers.iter_mut().zip(frame::count(parts)) {
+            *number += more;
         }
         match &mut self.full {
-            Some(record) => _ = frame::read_parts(new.as_slice(), record),
-            None => self.frame.put(new.as_slice()),
+            Some(record) => _ = frame::read_parts(&new, record),
+            None => self.frame.put(&new),
         }
         self.taken = written;
     }

@@ -15,7 +15,7 @@ use crate::handle::Handle;
 use crate::place::Core;
 use crate::redact::Field;
 use crate::remote::RemoteParent;
-use crate::value::{Hot, MetaValue};
+use crate::value::MetaValue;
 
 /// An operation that runs, and the duty to end it. It can do all that its [`Handle`] can.
 ///
@@ -28,14 +28,10 @@ pub struct Operation {
 
 /// Builds an operation: what is known of it before it starts.
 #[must_use = "the operation starts with `start()`"]
-pub struct OperationBuilder(Option<Prepared>);
-
-struct Prepared {
-    /// None once it has started.
+pub struct OperationBuilder {
+    /// None where nothing is recorded, and once it has started.
     core: Option<Arc<Core>>,
     parent: Parent,
-    /// The name, where operations are shown.
-    shown_name: Option<String>,
 }
 
 /// Within what an operation runs.
@@ -46,52 +42,8 @@ enum Parent {
     Remote(Box<RemoteParent>),
 }
 
-impl Prepared {
+impl Drop for OperationBuilder {
     #[inline]
-    fn text(&self, key: &str, text: &str) {
-        if let Some(core) = &self.core {
-            core.text(key, text);
-        }
-    }
-
-    #[inline]
-    fn unsigned(&self, key: &str, number: u64) {
-        if let Some(core) = &self.core {
-            core.unsigned(key, number);
-        }
-    }
-
-    fn metadata(&self, key: &str, value: MetaValue<'_>) {
-        if let Some(core) = &self.core {
-            core.metadata(key, value);
-        }
-    }
-
-    fn start(mut self) -> Option<Arc<Core>> {
-        let core = self.core.take()?;
-        let parent = match std::mem::replace(&mut self.parent, Parent::Current) {
-            Parent::Current => crate::current(),
-            Parent::Here(parent) => parent,
-            Parent::Remote(parent) => {
-                core.start(|| Some(core.asked_by(*parent)));
-                self.show(&core, None);
-                return Some(core);
-            }
-        };
-        let parent = parent.0.filter(|parent| Arc::ptr_eq(&parent.shared, &core.shared));
-        core.start(|| parent.as_deref().map(|parent| core.adopted_by(parent)));
-        self.show(&core, parent.as_deref());
-        Some(core)
-    }
-
-    fn show(&self, core: &Core, parent: Option<&Core>) {
-        if let Some(name) = &self.shown_name {
-            core.show(name, parent);
-        }
-    }
-}
-
-impl Drop for Prepared {
     fn drop(&mut self) {
         if let Some(core) = &self.core {
             core.shared.intake.withdrawn();
@@ -101,69 +53,64 @@ impl Drop for Prepared {
 
 impl OperationBuilder {
     pub(crate) fn off() -> Self {
-        Self(None)
+        Self { core: None, parent: Parent::Current }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
     pub(crate) fn new(shared: &Arc<Shared>, name: &str) -> Self {
-        match Label::of(name) {
-            Some(name) if !shared.show.is_something() => Self::plain(shared, name),
-            _ => Self::any(shared, name),
-        }
+        let core = match Label::of(name) {
+            Some(name) => Self::plain(shared, name),
+            None => Self::any(shared, name),
+        };
+        Self { core, parent: Parent::Current }
     }
 
     #[inline(never)]
-    fn plain(shared: &Arc<Shared>, name: Label) -> Self {
-        if shared.intake.plain().is_name(name) {
-            return Self::begun(shared, |core| core.begin(name));
+    fn plain(shared: &Arc<Shared>, name: Label) -> Option<Arc<Core>> {
+        if !shared.intake.plain().is_name(name) {
+            return name.show(|name| Self::any(shared, name));
         }
-        name.show(|name| Self::any(shared, name))
+        let core = match shared.intake.offered() {
+            Some(spare) => spare.place(),
+            None => Core::make(shared)?,
+        };
+        core.begin(name);
+        Some(core)
     }
 
     #[inline(never)]
-    fn any(shared: &Arc<Shared>, name: &str) -> Self {
+    fn any(shared: &Arc<Shared>, name: &str) -> Option<Arc<Core>> {
         let mut bounds = Bounds::new(&shared.intake);
         let name = bounds.name(Field::Operation, name);
-        let mut begun = Self::begun(shared, |core| core.begin_long(&name));
         bounds.report(&shared.intake);
-        if shared.show.is_something()
-            && let Some(prepared) = &mut begun.0
-        {
-            prepared.shown_name = Some(name.into_owned());
+        let core = shared.intake.offered().map(Spare::place).or_else(|| Core::make(shared))?;
+        core.begin_long(&name);
+        if shared.show.is_something() {
+            core.change(|life| life.shown_name = Some(name.into_owned()));
         }
-        begun
-    }
-
-    #[inline]
-    fn begun(shared: &Arc<Shared>, begin: impl FnOnce(&Core)) -> Self {
-        let place = shared.intake.offered().map(Spare::place).or_else(|| Core::make(shared));
-        Self(place.map(|core| {
-            begin(&core);
-            Prepared { core: Some(core), parent: Parent::Current, shown_name: None }
-        }))
+        Some(core)
     }
 
     /// The place in which it begins; none where nothing is recorded, or there was none.
-    pub(crate) fn into_core(self) -> Option<Arc<Core>> {
-        self.0?.core.take()
+    pub(crate) fn into_core(mut self) -> Option<Arc<Core>> {
+        self.core.take()
     }
 
     /// Keeps a value with it.
     #[inline]
-    pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
-        if let Some(prepared) = &mut self.0 {
-            // The kind is known where this is compiled: the two that are most frequent go straight to their place.
-            match value.into().hot() {
-                Ok(Hot::Text(text)) => prepared.text(key.as_ref(), text),
-                Ok(Hot::Unsigned(number)) => prepared.unsigned(key.as_ref(), number),
-                Err(value) => prepared.metadata(key.as_ref(), value),
-            }
+    pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
+        if let Some(core) = &self.core {
+            core.set(key.as_ref(), value.into());
         }
         self
     }
 
     fn put(self, put: impl FnOnce(&Core)) -> Self {
-        if let Some(Prepared { core: Some(core), .. }) = &self.0 {
+        if let Some(core) = &self.core {
             put(core);
         }
         self
@@ -187,9 +134,7 @@ impl OperationBuilder {
     /// Says within which operation it runs. Default: the [current](crate::current) one, if it is of the same
     /// collector.
     pub fn parent(mut self, parent: &Handle) -> Self {
-        if let Some(prepared) = &mut self.0 {
-            prepared.parent = Parent::Here(parent.clone());
-        }
+        self.parent = Parent::Here(parent.clone());
         self
     }
 
@@ -197,16 +142,24 @@ impl OperationBuilder {
     /// with it. It stands in for a [parent](OperationBuilder::parent), and the other way round; the last one counts.
     /// Without one, nothing changes.
     pub fn remote_parent(mut self, parent: impl Into<Option<RemoteParent>>) -> Self {
-        if let (Some(prepared), Some(parent)) = (&mut self.0, parent.into()) {
-            prepared.parent = Parent::Remote(Box::new(parent));
+        if let Some(parent) = parent.into() {
+            self.parent = Parent::Remote(Box::new(parent));
         }
         self
     }
 
     /// Starts it.
     #[inline]
-    pub fn start(self) -> Operation {
-        Operation { handle: Handle(self.0.and_then(Prepared::start)) }
+    pub fn start(mut self) -> Operation {
+        let core = self.core.take();
+        if let Some(core) = &core {
+            match &self.parent {
+                Parent::Current => core.start_within(&crate::current()),
+                Parent::Here(parent) => core.start_within(parent),
+                Parent::Remote(parent) => core.start_for((**parent).clone()),
+            }
+        }
+        Operation { handle: Handle(core) }
     }
 
     /// Starts it as an operation that is addressed by its id, for who cannot hold a guard: recorded into through

@@ -14,12 +14,12 @@
 //! is the writer just before it ceased to be: then it writes on for a moment, behind all that was read before, where it is
 //! found by the next look at `written`. A page is begun anew only when nobody holds a handle to it, the writer included.
 
-use taximeter_models::OperationId;
+use taximeter_models::{OperationId, Outcome};
 
-use crate::frame::{Buffer, Ended, HEADER, Word, Words, header};
+use crate::frame::{HEADER, Word, Words, halves, head};
 use crate::limits::Limits;
 use crate::slots::{NOBODY, is_own, token};
-use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// The words of a page: enough for an operation of some ten calls and components.
 const WORDS: usize = 64;
@@ -42,55 +42,6 @@ pub(crate) enum Kind {
     Warning,
     /// Errors and warnings without words: one part for any number of them.
     Unlisted,
-}
-
-/// How far a page is written: its bytes, and how many parts of each kind they hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Written(u64);
-
-/// The low bits are the bytes; above them are so many bits for each kind.
-const LENGTH_BITS: u32 = 10;
-const COUNT_BITS: u32 = 6;
-
-/// So many parts of a kind can be counted.
-const MOST: usize = (1 << COUNT_BITS) - 1;
-
-impl Written {
-    #[inline]
-    pub(crate) fn bytes(self) -> usize {
-        // The mask leaves no more than fits.
-        (self.0 & ((1 << LENGTH_BITS) - 1)) as usize
-    }
-
-    /// How many parts of a kind there are.
-    #[inline]
-    pub(crate) fn of(self, kind: Kind) -> usize {
-        (self.0 >> Self::place(kind) & ((1 << COUNT_BITS) - 1)) as usize
-    }
-
-    /// How many parts of any kind came since.
-    pub(crate) fn parts_since(self, before: Self) -> u64 {
-        let all =
-            |written: Self| Kind::ALL.iter().map(|kind| written.of(*kind) as u64).sum::<u64>();
-        all(self).saturating_sub(all(before))
-    }
-
-    /// As many parts of each kind as there may be.
-    fn most(limits: &Limits) -> Self {
-        let most = |kind: &Kind| (kind.most(limits).min(MOST) as u64) << Self::place(*kind);
-        Self(Kind::ALL.iter().map(most).fold(0, |all, most| all | most))
-    }
-
-    /// Whether there are fewer parts of a kind.
-    #[inline]
-    fn is_below(self, most: Self, kind: Kind) -> bool {
-        let bits = ((1 << COUNT_BITS) - 1) << Self::place(kind);
-        self.0 & bits < most.0 & bits
-    }
-
-    const fn place(kind: Kind) -> u32 {
-        LENGTH_BITS + COUNT_BITS * kind as u32
-    }
 }
 
 impl Kind {
@@ -121,21 +72,23 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Page {
     writer: AtomicU64,
-    written: AtomicU64,
-    /// So many parts of each kind there may be.
-    most: Written,
-    /// No part begins beyond so many bytes: there is no room for it, or the record is as long as it may be.
+    /// So many bytes are written.
+    written: AtomicUsize,
+    /// No part begins beyond so many bytes: there is no room for it, the record is as long as it may be, or there may be as
+    /// many parts as there are of a kind.
     full: usize,
     words: [Word; WORDS],
 }
 
 impl Page {
     pub(crate) fn new(limits: &Limits) -> Self {
+        // A part takes a word at least, and so does the name before it: that no kind has too many needs no counting.
+        let fewest = Kind::ALL.iter().map(|kind| kind.most(limits)).min().unwrap_or_default();
+        let few = fewest.saturating_mul(8).saturating_add(HEADER);
         Self {
             writer: AtomicU64::new(NOBODY),
-            written: AtomicU64::new(0),
-            most: Written::most(limits),
-            full: limits.record_bytes.saturating_sub(1).min(PAGE),
+            written: AtomicUsize::new(0),
+            full: limits.record_bytes.saturating_sub(1).min(PAGE).min(few),
             words: [const { Word::new(0) }; WORDS],
         }
     }
@@ -143,7 +96,7 @@ impl Page {
     /// Begins anew, behind the header, as this thread's; only for who alone knows the operation.
     #[inline]
     pub(crate) fn begin(&self) {
-        self.written.store(HEADER as u64, Ordering::Relaxed);
+        self.written.store(HEADER, Ordering::Relaxed);
         self.writer.store(token(), Ordering::Relaxed);
     }
 
@@ -159,88 +112,86 @@ impl Page {
         self.writer.store(NOBODY, Ordering::Relaxed);
     }
 
-    /// Appends what belongs to no kind. Only while it is this thread's; says whether there was room.
+    /// Appends bytes that are [padded](crate::frame::Buffer::padded), before the operation has started or while it ends. Only while it is
+    /// this thread's; says whether there was room.
     #[inline]
     pub(crate) fn put(&self, bytes: &[u8]) -> bool {
+        self.append(self.written.load(Ordering::Relaxed), bytes)
+    }
+
+    /// How far it is written, if this thread may append a part.
+    #[inline]
+    fn takes(&self) -> Option<usize> {
         let written = self.written.load(Ordering::Relaxed);
-        self.append(written, bytes, 0)
+        (written <= self.full && self.is_own()).then_some(written)
     }
 
-    /// How far it is written, if this thread may append a part of a kind.
+    /// Appends a part that is [padded](crate::frame::Buffer::padded), if this thread may; says whether it did.
     #[inline]
-    fn takes(&self, kind: Kind) -> Option<u64> {
-        let written = self.written.load(Ordering::Relaxed);
-        let has_room = Written(written).is_below(self.most, kind)
-            && Written(written).bytes() <= self.full
-            && self.is_own();
-        has_room.then_some(written)
+    pub(crate) fn put_part(&self, part: &[u8]) -> bool {
+        self.takes().is_some_and(|written| self.append(written, part))
     }
 
-    /// Appends a part, if this thread may; says whether it did.
+    /// Appends a part that is so many words already, if this thread may; says whether it did.
     #[inline]
-    pub(crate) fn put_part(&self, kind: Kind, part: &[u8]) -> bool {
-        let put = |written| self.append(written, part, 1 << Written::place(kind));
-        self.takes(kind).is_some_and(put)
-    }
-
-    /// Appends a part that is words already, if this thread may; says whether it did.
-    #[inline]
-    pub(crate) fn put_words(&self, kind: Kind, part: &[Word]) -> bool {
-        let Some(written) = self.takes(kind) else { return false };
-        let place = Written(written).bytes() / 8;
-        let Some(words) = self.words.get(place..place + part.len()) else { return false };
-        for (word, new) in words.iter().zip(part) {
-            word.store(new.load(Ordering::Relaxed), Ordering::Relaxed);
+    pub(crate) fn put_words(&self, part: &[Word], length: usize) -> bool {
+        let Some(written) = self.takes() else { return false };
+        // Four words at a time: what is copied beyond the part is nobody's.
+        let ((places, _), (fours, _)) = match self.words.get(written / 8..) {
+            Some(room) => (room.as_chunks::<4>(), part.as_chunks::<4>()),
+            None => return false,
+        };
+        let count = length.div_ceil(4);
+        let (Some(places), Some(fours)) = (places.get(..count), fours.get(..count)) else {
+            return false;
+        };
+        for (place, four) in places.iter().zip(fours) {
+            for (word, new) in place.iter().zip(four) {
+                word.store(new.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
         }
-        self.wrote(written, part.len() * 8, 1 << Written::place(kind));
+        self.wrote(written + length * 8);
         true
     }
 
     /// Puts a part together where it belongs, if this thread may and there is room; says whether it did. What is
     /// written is nobody's until it is said how far.
     #[inline]
-    pub(crate) fn write(&self, kind: Kind, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        self.takes(kind)
-            .is_some_and(|written| self.compose(written, 1 << Written::place(kind), compose))
+    pub(crate) fn write(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        self.takes().is_some_and(|written| self.compose(written, compose))
     }
 
     /// As [`write`](Page::write), for the name, with which a page begins. Only for who alone knows the operation.
     #[inline]
     pub(crate) fn write_name(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) {
-        self.compose(HEADER as u64, 0, compose);
+        self.compose(HEADER, compose);
     }
 
     #[inline]
-    fn compose(
-        &self,
-        written: u64,
-        count: u64,
-        compose: impl FnOnce(&mut Words<'_, ROOM>),
-    ) -> bool {
-        let room = self.words.get(Written(written).bytes() / 8..);
-        let Some(room) = room.and_then(|room| room.first_chunk()) else { return false };
+    fn compose(&self, written: usize, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        let room = self.words.get(written / 8..).and_then(|room| room.first_chunk());
+        let Some(room) = room else { return false };
         let mut words = Words::new(room, 0);
         compose(&mut words);
-        self.wrote(written, words.len() * 8, count);
+        self.wrote(written + words.len() * 8);
         true
     }
 
     /// Says how far it is written.
     #[inline]
-    fn wrote(&self, before: u64, bytes: usize, count: u64) {
-        self.written.store(before + bytes as u64 + count, Ordering::Release);
+    fn wrote(&self, written: usize) {
+        self.written.store(written, Ordering::Release);
     }
 
-    /// Appends bytes that are [padded](Buffer::padded).
     #[inline]
-    fn append(&self, written: u64, bytes: &[u8], count: u64) -> bool {
+    fn append(&self, written: usize, bytes: &[u8]) -> bool {
         let (new, _) = bytes.as_chunks::<8>();
-        let place = Written(written).bytes() / 8;
+        let place = written / 8;
         let Some(words) = self.words.get(place..place + new.len()) else { return false };
         for (word, new) in words.iter().zip(new) {
             word.store(u64::from_le_bytes(*new), Ordering::Relaxed);
         }
-        self.wrote(written, bytes.len(), count);
+        self.wrote(written + bytes.len());
         true
     }
 
@@ -249,17 +200,26 @@ impl Page {
         &self.words[place % WORDS]
     }
 
-    /// How far it is written.
+    /// How many bytes are written.
     #[inline]
-    pub(crate) fn written(&self) -> Written {
-        Written(self.written.load(Ordering::Acquire))
+    pub(crate) fn written(&self) -> usize {
+        self.written.load(Ordering::Acquire)
     }
 
-    /// Fills in what is known at the start. Only for who alone knows the operation.
+    /// Says what is known at the start: the id, and the nanoseconds since 1970. Only for who alone knows the operation.
     #[inline]
-    pub(crate) fn set_header(&self, ended: &Ended, length: usize) {
-        let words = header(ended, length);
-        self.words.iter().zip(words).for_each(|(place, word)| place.store(word, Ordering::Relaxed));
+    pub(crate) fn start(&self, id: OperationId, started_at: i64) {
+        let [low, high] = halves(id.bits());
+        for (place, word) in [(1, low), (2, high), (3, started_at.cast_unsigned())] {
+            self.word(place).store(word, Ordering::Relaxed);
+        }
+    }
+
+    /// Says what is known at the end: the bytes of the frame, how it ended and how many nanoseconds it took.
+    #[inline]
+    pub(crate) fn end(&self, length: usize, outcome: Outcome, duration: u64) {
+        self.word(0).store(head(length, outcome), Ordering::Relaxed);
+        self.word(4).store(duration, Ordering::Relaxed);
     }
 
     pub(crate) fn id(&self) -> OperationId {
@@ -276,21 +236,21 @@ impl Page {
     /// Copies its first bytes to a place of so many.
     #[inline]
     pub(crate) fn copy_to(&self, place: &mut [u8]) {
-        // Four words at a time: atomics are not put together by the compiler.
-        let (fours, rest) = place.as_chunks_mut::<32>();
-        let (words, _) = self.words.as_chunks::<4>();
-        for (place, words) in fours.iter_mut().zip(words) {
+        // Eight words at a time: atomics are not put together by the compiler.
+        let (eights, rest) = place.as_chunks_mut::<64>();
+        let (words, _) = self.words.as_chunks::<8>();
+        for (place, words) in eights.iter_mut().zip(words) {
             copy(place, words);
         }
-        copy(rest, self.words.get(fours.len() * 4..).unwrap_or_default());
+        copy(rest, self.words.get(eights.len() * 8..).unwrap_or_default());
     }
 
-    /// Appends what was written between two looks.
+    /// What was written between two looks.
     #[cold]
-    pub(crate) fn copy_since(&self, from: Written, to: Written, buffer: &mut Buffer) {
+    pub(crate) fn between(&self, from: usize, to: usize) -> Vec<u8> {
         let mut bytes = [0; PAGE];
         self.copy_to(&mut bytes);
-        buffer.put(bytes.get(from.bytes()..to.bytes()).unwrap_or_default());
+        bytes.get(from..to).unwrap_or_default().to_vec()
     }
 }
 

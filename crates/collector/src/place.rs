@@ -14,10 +14,11 @@ use taximeter_models::{Name, OperationId, OperationRecord, Outcome, TraceId};
 use crate::bounds::Bounds;
 use crate::closed::Closed;
 use crate::collector::Shared;
-use crate::frame::{self, Buffer, Ended, Label, Word, hot, part};
+use crate::frame::{self, Buffer, Label, Word, hot, part};
+use crate::handle::Handle;
 use crate::intake::{Flaw, lock};
 use crate::open::Open;
-use crate::page::{Kind, PAGE, Page, Written};
+use crate::page::{Kind, PAGE, Page};
 use crate::plain::Plain;
 use crate::remote::RemoteParent;
 use crate::show::{Begun, Over, Shown};
@@ -52,8 +53,10 @@ pub(crate) struct Life {
     remote: Option<Arc<RemoteParent>>,
     open: Option<Box<Open>>,
     shown: Shown,
-    /// How much of the page was read when the operation ended.
-    read: Option<Written>,
+    /// The name, from the beginning to the start, where operations are shown.
+    pub(crate) shown_name: Option<String>,
+    /// How many bytes of the page were read when the operation ended.
+    read: usize,
 }
 
 /// The bytes of a place, generously.
@@ -106,30 +109,49 @@ impl Core {
     }
 
     /// Gives it the memory that the last operation had beside the page.
+    #[cold]
     pub(crate) fn give(&self, open: Box<Open>) {
         self.life.lock().open = Some(open);
     }
 
-    /// Starts what was begun, within something whose trace it becomes part of, or by itself. Only for who alone knows the
-    /// place.
+    /// Starts what was begun, within another operation if there is one and it is of the same collector. Only for who
+    /// alone knows the place.
+    #[inline(never)]
+    pub(crate) fn start_within(&self, parent: &Handle) {
+        let of_same = |parent: &&Arc<Self>| Arc::ptr_eq(&parent.shared, &self.shared);
+        let parent = parent.0.as_ref().filter(of_same);
+        self.start(|| parent.map(|parent| self.adopted_by(parent)));
+        if self.shared.show.is_something() {
+            self.show(parent.map(|parent| &**parent));
+        }
+    }
+
+    /// Starts what was begun, within a span of another process. Only for who alone knows the place.
+    #[cold]
+    pub(crate) fn start_for(&self, parent: RemoteParent) {
+        self.start(|| Some(self.asked_by(parent)));
+        self.show(None);
+    }
+
     #[inline]
-    pub(crate) fn start(&self, adopt: impl FnOnce() -> Option<TraceId>) {
+    fn start(&self, adopt: impl FnOnce() -> Option<TraceId>) {
         let shared = &self.shared;
         let now = shared.time.now(&shared.intake);
         let id = shared.next_id(now.wall);
         let trace = adopt().unwrap_or(TraceId::from(id));
-        let header = Ended { id, started_at: now.wall, duration: 0, outcome: Outcome::Success };
-        self.page.set_header(&header, 0);
+        self.page.start(id, now.wall);
         put_wide(&self.trace, trace.bits());
         self.started.store(now.monotonic, Ordering::Release);
     }
 
-    /// Shows it from now on, within its parent if that is shown.
+    /// Shows it from now on, if operations are shown: within its parent if that is.
     #[cold]
-    pub(crate) fn show(&self, name: &str, parent: Option<&Self>) {
+    fn show(&self, parent: Option<&Self>) {
+        let Some(name) = self.life.lock().shown_name.take() else { return };
         let around = parent.map(Self::shown).filter(Shown::is_something);
         let around = around.unwrap_or_else(|| self.shared.show.clone());
-        self.life.lock().shown = around.begin(&self.shared, Begun::Operation(name, self.id()));
+        let shown = around.begin(&self.shared, Begun::Operation(&name, self.id()));
+        self.life.lock().shown = shown;
     }
 
     /// How it is shown.
@@ -142,6 +164,7 @@ impl Core {
 
     /// Starts what was begun as one that ran elsewhere, or before. Only for who alone knows the place.
     pub(crate) fn start_as(&self, record: &OperationRecord) {
+        self.change(|life| life.shown_name = None);
         let now = self.shared.time.monotonic(&self.shared.intake);
         let is_own = record.trace_id == TraceId::from(record.id);
         composed(
@@ -154,8 +177,7 @@ impl Core {
             |bytes| self.put(bytes),
         );
         let started_at = frame::unix_nanos(record.started_at);
-        let header = Ended { id: record.id, started_at, ..Ended::default() };
-        self.page.set_header(&header, 0);
+        self.page.start(record.id, started_at);
         put_wide(&self.trace, record.trace_id.bits());
         self.started.store(now, Ordering::Release);
     }
@@ -261,20 +283,21 @@ impl Core {
 
     /// Puts in a part that is [padded](Buffer::padded).
     pub(crate) fn fill(&self, kind: Kind, part: &[u8], mut bounds: Bounds<'_>) {
-        if self.page.put_part(kind, part) || self.fill_beside(kind, part, &mut bounds) {
+        if self.page.put_part(part) || self.fill_beside(kind, part, &mut bounds) {
             bounds.report(&self.shared.intake);
         }
     }
 
-    /// Puts in a part that is within its bounds, and is words already.
+    /// Puts in a part that is within its bounds, and is so many words already.
     #[inline]
-    pub(crate) fn fill_words(&self, kind: Kind, part: &[Word]) {
-        if !self.page.put_words(kind, part) {
-            self.fill_words_beside(kind, part);
+    pub(crate) fn fill_words(&self, kind: Kind, words: &[Word], length: usize) {
+        if !self.page.put_words(words, length) {
+            self.fill_words_beside(kind, words.get(..length).unwrap_or_default());
         }
     }
 
     #[cold]
+    #[inline(never)]
     fn fill_words_beside(&self, kind: Kind, part: &[Word]) {
         let put = |to: &mut Buffer| to.put_words(part);
         self.compose(kind, self.bounds(), put);
@@ -367,14 +390,12 @@ impl Core {
         self.is_open.store(false, Ordering::Relaxed);
         self.page.close();
         let written = self.page.written();
-        life.read = Some(written);
+        life.read = written;
         let open = life.open.take_if(|open| open.is_used());
-        let shown = std::mem::take(&mut life.shown);
+        let shown = life.shown.take();
         drop(life);
         shown.end(&self.shared, Over::Operation(outcome));
-        let duration = lasted();
-        let (id, started_at) = (self.page.id(), self.page.started_at());
-        Some(Closed::new(self, written, open, &Ended { id, started_at, duration, outcome }))
+        Some(Closed::new(self, written, open, outcome, lasted()))
     }
 
     /// Puts user and session in, at the end, when they are known for good, and lets go of who asked.
@@ -398,12 +419,15 @@ impl Core {
 
     /// How many parts came onto the page when the operation had ended and its frame was read. Only for who alone knows
     /// the place, and so sees all that any thread has written.
-    fn late_parts(&self) -> u64 {
+    fn late_parts(&self) -> usize {
         if self.is_open.load(Ordering::Relaxed) {
             return 0;
         }
-        let read = self.life.lock().read;
-        read.map_or(0, |read| self.page.written().parts_since(read))
+        let (read, written) = (self.life.lock().read, self.page.written());
+        if read == written {
+            return 0;
+        }
+        frame::count(&self.page.between(read, written)).iter().sum()
     }
 
     pub(crate) fn has_ended(&self) -> bool {

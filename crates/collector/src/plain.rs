@@ -18,8 +18,9 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    pub(crate) fn new(limits: &Limits, redaction: &Redaction) -> Self {
-        if redaction.has_hook() {
+    /// Where there is a hook, or operations are shown, nothing is plain.
+    pub(crate) fn new(limits: &Limits, redaction: &Redaction, shown: bool) -> Self {
+        if redaction.has_hook() || shown {
             return Self { name: 0, key: 0, text: 0, keys: 0, masks: true };
         }
         let masks = redaction.masks();
@@ -51,7 +52,8 @@ impl Plain {
 }
 
 /// The label of a key that is short and no name of a secret.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "of a text that the compiler knows, numbers are left")]
 pub(crate) fn key(key: &str) -> Option<Label> {
     if SecretName::may_be(key) { None } else { Label::of(key) }
 }

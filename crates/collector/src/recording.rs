@@ -5,20 +5,27 @@ use std::time::Duration;
 use taximeter_models::{CostOutcome, LlmCall, Name, TokenUsage, UsageError};
 
 use crate::bounds::Bounds;
-use crate::frame::{Label, Words, hot, nanos, part};
+use crate::frame::{Label, Words, hot, nanos, part, short_nanos};
 use crate::intake::Flaw;
 use crate::page::Kind;
 use crate::place::{Core, Life};
 use crate::plain;
 use crate::redact::Field;
-use crate::value::MetaValue;
+use crate::value::{Hot, MetaValue};
 
 impl Core {
-    #[inline]
-    pub(crate) fn text(&self, key: &str, text: &str) {
-        match plain::key(key) {
-            Some(key) => self.plain_text(key, text),
-            None => self.metadata(key, MetaValue::Text(text)),
+    /// Keeps a value with the operation. The kind is known where this is compiled: the two that are most frequent go
+    /// straight to their place.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
+    pub(crate) fn set(&self, key: &str, value: MetaValue<'_>) {
+        match (value.hot(), plain::key(key)) {
+            (Ok(Hot::Text(text)), Some(key)) => self.plain_text(key, text),
+            (Ok(Hot::Unsigned(number)), Some(key)) => self.plain_unsigned(key, number),
+            (value, _) => self.metadata(key, value.map_or_else(|value| value, Into::into)),
         }
     }
 
@@ -26,46 +33,23 @@ impl Core {
     fn plain_text(&self, key: Label, text: &str) {
         let compose = |to: &mut Words<'_, _>| hot::text(to, key, text);
         let is_plain = self.plain.is_key(key) && self.plain.is_text(text);
-        if !(is_plain && self.page.write(Kind::Key, compose)) {
-            self.show_text(key, text);
+        if !(is_plain && self.page.write(compose)) {
+            self.show_value(key, MetaValue::Text(text));
         }
     }
 
-    #[cold]
     #[inline(never)]
-    fn show_text(&self, key: Label, text: &str) {
-        key.show(|key| self.metadata(key, MetaValue::Text(text)));
-    }
-
-    #[inline]
-    pub(crate) fn unsigned(&self, key: &str, number: u64) {
-        match plain::key(key) {
-            Some(key) => self.plain_unsigned(key, number),
-            None => self.any_unsigned(key, number),
-        }
-    }
-
-    #[inline]
     fn plain_unsigned(&self, key: Label, number: u64) {
         let compose = |to: &mut Words<'_, _>| hot::unsigned(to, key, number);
-        if !(self.plain.is_key(key) && self.page.write(Kind::Key, compose)) {
-            self.show_unsigned(key, number);
+        if !(self.plain.is_key(key) && self.page.write(compose)) {
+            self.show_value(key, MetaValue::Unsigned(number));
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn show_unsigned(&self, key: Label, number: u64) {
-        key.show(|key| self.any_unsigned(key, number));
-    }
-
-    #[cold]
-    fn any_unsigned(&self, key: &str, number: u64) {
-        let mut bounds = self.bounds();
-        match bounds.number_key(key) {
-            Some(key) => self.compose(Kind::Key, bounds, |to| part::unsigned(to, &key, number)),
-            None => self.metadata(key, MetaValue::Unsigned(number)),
-        }
+    fn show_value(&self, key: Label, value: MetaValue<'_>) {
+        key.show(|key| self.metadata(key, value));
     }
 
     #[inline(never)]
@@ -87,30 +71,49 @@ impl Core {
         }
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
     pub(crate) fn component(&self, name: &str, took: Duration) {
-        if took > Bounds::LONGEST {
-            self.too_long();
-        }
+        let took = self.nanos(took);
         match Label::of(name) {
-            Some(name) => self.plain_component(name, None, nanos(took)),
-            None => self.any_component(name, None, nanos(took)),
+            Some(name) => self.plain_component(name, took),
+            None => self.any_component(name, None, took),
         }
     }
 
-    /// Counts a duration that 64 bits of nanoseconds do not hold, and that becomes the longest that they do.
-    #[cold]
-    pub(crate) fn too_long(&self) {
-        self.shared.intake.flaw(Flaw::InvalidValue(1));
+    /// Nanoseconds; what 64 bits of them do not hold becomes the longest that they do, and is counted.
+    #[inline]
+    pub(crate) fn nanos(&self, took: Duration) -> u64 {
+        short_nanos(took).unwrap_or_else(|| self.long_nanos(took))
     }
 
-    /// A component that took so many nanoseconds, and may have begun so many after the operation.
+    #[cold]
+    fn long_nanos(&self, took: Duration) -> u64 {
+        if took > Bounds::LONGEST {
+            self.shared.intake.flaw(Flaw::InvalidValue(1));
+        }
+        nanos(took)
+    }
+
+    #[inline(never)]
+    fn plain_component(&self, name: Label, took: u64) {
+        let compose = |to: &mut Words<'_, _>| hot::component(to, name, None, took);
+        let is_plain = self.plain.is_name(name) && hot::is_short(took);
+        if !(is_plain && self.page.write(compose)) {
+            self.show_component(name, None, took);
+        }
+    }
+
+    /// A component that took so many nanoseconds, and began so many after the operation.
     #[inline]
-    pub(crate) fn plain_component(&self, name: Label, offset: Option<u64>, took: u64) {
-        let compose = |to: &mut Words<'_, _>| hot::component(to, name, offset, took);
-        let is_plain = self.plain.is_name(name) && hot::is_short(offset.unwrap_or(0).max(took));
-        if !(is_plain && self.page.write(Kind::Component, compose)) {
-            self.show_component(name, offset, took);
+    pub(crate) fn component_at(&self, name: Label, offset: u64, took: u64) {
+        let compose = |to: &mut Words<'_, _>| hot::component(to, name, Some(offset), took);
+        let is_plain = self.plain.is_name(name) && hot::is_short(offset.max(took));
+        if !(is_plain && self.page.write(compose)) {
+            self.show_component(name, Some(offset), took);
         }
     }
 
@@ -128,7 +131,11 @@ impl Core {
         self.compose(Kind::Component, bounds, |to| part::component(to, &name, offset, took, 1));
     }
 
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
     pub(crate) fn usage(&self, provider: &str, model: &str, usage: &TokenUsage) {
         match (Label::of(provider), Label::of(model)) {
             (Some(provider), Some(model)) => self.plain_usage(provider, model, usage),
@@ -136,12 +143,12 @@ impl Core {
         }
     }
 
-    #[inline]
+    #[inline(never)]
     fn plain_usage(&self, provider: Label, model: Label, usage: &TokenUsage) {
         let compose = |to: &mut Words<'_, _>| hot::usage(to, provider, model, usage);
         let is_plain =
             self.plain.is_name(provider) && self.plain.is_name(model) && hot::is_usage(usage);
-        if !(is_plain && self.page.write(Kind::Llm, compose)) {
+        if !(is_plain && self.page.write(compose)) {
             self.show_usage(provider, model, usage);
         }
     }

@@ -69,14 +69,21 @@ impl Shown {
         self.0.is_some()
     }
 
+    /// What is shown, of which nothing is left here.
+    #[inline]
+    pub(crate) fn take(&mut self) -> Self {
+        Self(self.0.take())
+    }
+
     pub(crate) fn begin(&self, shared: &Shared, begun: Begun<'_>) -> Self {
         let show = |show: &Arc<dyn Show>| guarded(&shared.intake, || show.begin(begun));
         Self(self.0.as_ref().and_then(show))
     }
 
-    pub(crate) fn end(&self, shared: &Shared, over: Over<'_>) {
-        if let Some(show) = &self.0 {
-            guarded(&shared.intake, || show.end(over));
+    #[inline]
+    pub(crate) fn end(self, shared: &Shared, over: Over<'_>) {
+        if let Some(show) = self.0 {
+            end(&show, shared, over);
         }
     }
 
@@ -87,6 +94,11 @@ impl Shown {
         }
         Inside(self)
     }
+}
+
+#[cold]
+fn end(show: &Arc<dyn Show>, shared: &Shared, over: Over<'_>) {
+    guarded(&shared.intake, || show.end(over));
 }
 
 impl fmt::Debug for Shown {

@@ -42,10 +42,20 @@ pub(crate) enum Hot<'a> {
     Unsigned(u64),
 }
 
+impl<'a> From<Hot<'a>> for MetaValue<'a> {
+    fn from(value: Hot<'a>) -> Self {
+        match value {
+            Hot::Text(text) => Self::Text(text),
+            Hot::Unsigned(number) => Self::Unsigned(number),
+        }
+    }
+}
+
 impl<'a> MetaValue<'a> {
     /// The value, if it is one of the two most frequent kinds. Where the kind is known to the compiler, so is the
     /// answer.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of a kind that is known, nothing is left")]
     pub(crate) fn hot(self) -> Result<Hot<'a>, Self> {
         let hot = match &self {
             Self::Text(text) => Hot::Text(text),

@@ -17,7 +17,8 @@ impl Label {
     /// The bytes of the longest.
     pub(crate) const MOST: usize = 15;
 
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of a text that the compiler knows, numbers are left")]
     pub(crate) fn of(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
         let length = bytes.len();

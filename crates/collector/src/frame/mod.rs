@@ -28,9 +28,11 @@ use taximeter_models::{ToolStatus, Unit};
 
 pub(crate) use buffer::Buffer;
 pub(crate) use label::Label;
-pub(crate) use read::{id_of, read, read_lean, read_parts};
+pub(crate) use read::{count, id_of, read, read_lean, read_parts};
 pub(crate) use words::{Word, Words};
-pub(crate) use write::{Ended, HEADER, close, encode, halves, header, nanos, part, unix_nanos};
+pub(crate) use write::{
+    Ended, HEADER, close, encode, halves, head, nanos, part, short_nanos, unix_nanos,
+};
 
 /// The first number of nanoseconds that is written in full: all bits of five bytes.
 const LONG: u64 = (1 << 40) - 1;

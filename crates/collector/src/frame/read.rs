@@ -11,6 +11,7 @@ use taximeter_models::{
 };
 
 use super::tag;
+use crate::page::Kind;
 
 /// Makes the names of a record; those that come again and again can share their text.
 pub(crate) trait Names {
@@ -73,6 +74,38 @@ pub(crate) fn read_parts(parts: &[u8], record: &mut OperationRecord) -> Option<(
     reader.parts(record)
 }
 
+/// How many of these parts there are of each kind.
+pub(crate) fn count(parts: &[u8]) -> [usize; Kind::ALL.len()] {
+    let (mut record, mut numbers) = (OperationRecord::new(""), [0; Kind::ALL.len()]);
+    let names = &mut |_: &str| Name::default();
+    let mut reader = Reader::new(parts, names);
+    while let Some(tag) = reader.bytes.first() {
+        if let Some(kind) = kind(*tag) {
+            numbers[kind as usize] += 1;
+        }
+        // None of our own parts is unreadable.
+        if reader.part(&mut record).is_none() {
+            break;
+        }
+    }
+    numbers
+}
+
+/// The kind of the part that begins with this tag.
+fn kind(tag: u8) -> Option<Kind> {
+    Some(match tag {
+        tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG => Kind::Key,
+        tag::TAG => Kind::Tag,
+        tag::COMPONENT | tag::COMPONENT_AT | tag::COMPONENTS => Kind::Component,
+        tag::TOOL => Kind::Tool,
+        tag::LLM | tag::LLM_USED | tag::LLM_CACHED => Kind::Llm,
+        tag::ERROR => Kind::Error,
+        tag::WARNING => Kind::Warning,
+        tag::UNLISTED => Kind::Unlisted,
+        _ => return None,
+    })
+}
+
 struct Reader<'b, 'n, N> {
     bytes: &'b [u8],
     names: &'n mut N,
@@ -110,10 +143,9 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         let id = OperationId::from_bits(self.wide()?);
         let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
         let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
-        if self.byte()? != tag::NAME {
+        if self.bytes.first() != Some(&tag::NAME) {
             return None;
         }
-        self.name_in(&mut record.name)?;
         (record.id, record.started_at) = (id, started_at);
         (record.duration, record.outcome) = (duration, outcome);
         record.trace_id = TraceId::from(id);
@@ -130,6 +162,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
         match self.byte()? {
             tag::NOTHING => {}
+            tag::NAME => self.name_in(&mut record.name)?,
             tag @ (tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG) => {
                 self.metadata(tag, &mut record.metadata)?;
             }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::hot::TEXT;
 use super::label::{Label, few};
 
 /// A word of a page. In a model too it is the standard library's: what is read of it is decided by how far the page is
@@ -60,18 +61,29 @@ impl<'w, const N: usize> Words<'w, N> {
         self.at += (bytes + label.len()).div_ceil(8);
     }
 
-    /// Appends a text.
+    /// Appends a text of no more than [`TEXT`] bytes.
     #[inline]
     pub(super) fn text(&mut self, text: &str) {
-        let bytes = text.as_bytes();
-        let (words, rest) = bytes.as_chunks::<8>();
-        for (place, word) in words.iter().enumerate() {
-            self.set(place, u64::from_le_bytes(*word));
+        debug_assert!(text.len() <= TEXT, "it was asked for");
+        // No loop: the words of each power of two are stored one after the other.
+        let bytes = self.half::<64>(text.as_bytes());
+        let bytes = self.half::<32>(bytes);
+        let bytes = self.half::<16>(bytes);
+        let bytes = self.half::<8>(bytes);
+        if !bytes.is_empty() {
+            let all = text.as_bytes().last_chunk::<8>();
+            let rest = |last: &[u8; 8]| u64::from_le_bytes(*last) >> (8 * (8 - bytes.len()));
+            self.word(all.map_or_else(|| few(bytes), rest));
         }
-        if !rest.is_empty() {
-            let rest_of = |last: &[u8; 8]| u64::from_le_bytes(*last) >> (8 * (8 - rest.len()));
-            self.set(words.len(), bytes.last_chunk().map_or_else(|| few(bytes), rest_of));
+    }
+
+    /// Appends so many bytes, if there are; gives the others.
+    #[inline]
+    fn half<'b, const B: usize>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let Some((first, others)) = bytes.split_first_chunk::<B>() else { return bytes };
+        for word in first.as_chunks::<8>().0 {
+            self.word(u64::from_le_bytes(*word));
         }
-        self.at += bytes.len().div_ceil(8);
+        others
     }
 }

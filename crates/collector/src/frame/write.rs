@@ -18,8 +18,17 @@ pub(crate) const HEADER: usize = 5 * 8;
 /// Nanoseconds, or as many as there is room for: 584 years.
 #[inline]
 pub(crate) fn nanos(duration: Duration) -> u64 {
-    let seconds = duration.as_secs().saturating_mul(1_000_000_000);
-    seconds.saturating_add(duration.subsec_nanos().into())
+    short_nanos(duration).unwrap_or_else(|| {
+        let seconds = duration.as_secs().saturating_mul(1_000_000_000);
+        seconds.saturating_add(duration.subsec_nanos().into())
+    })
+}
+
+/// Nanoseconds, if there are so few that there is surely room for them: 136 years.
+#[inline]
+pub(crate) fn short_nanos(duration: Duration) -> Option<u64> {
+    let seconds = u32::try_from(duration.as_secs()).ok()?;
+    Some(u64::from(seconds) * 1_000_000_000 + u64::from(duration.subsec_nanos()))
 }
 
 /// Nanoseconds since 1970, or the nearest that 64 bits hold: the years 1677 to 2262.
@@ -53,17 +62,22 @@ fn begin(frame: &mut Buffer, name: &str) {
 }
 
 /// The header of a frame of so many bytes.
+fn header(ended: &Ended, length: usize) -> [u64; HEADER / 8] {
+    let [low, high] = halves(ended.id.bits());
+    let started_at = ended.started_at.cast_unsigned();
+    [head(length, ended.outcome), low, high, started_at, ended.duration]
+}
+
+/// The first word of a frame of so many bytes: its length, and how the operation ended.
 #[inline]
-pub(crate) fn header(ended: &Ended, length: usize) -> [u64; HEADER / 8] {
+pub(crate) fn head(length: usize, outcome: Outcome) -> u64 {
     let length = u32::try_from(length.saturating_sub(4)).unwrap_or(u32::MAX);
-    let outcome: u64 = match ended.outcome {
+    let outcome: u64 = match outcome {
         Outcome::Success => 0,
         Outcome::Failure => 1,
         Outcome::Abandoned => 2,
     };
-    let [low, high] = halves(ended.id.bits());
-    let started_at = ended.started_at.cast_unsigned();
-    [u64::from(length) | outcome << 32, low, high, started_at, ended.duration]
+    u64::from(length) | outcome << 32
 }
 
 /// The two halves of an id, the low one first.
@@ -75,7 +89,6 @@ pub(crate) fn halves(bits: u128) -> [u64; 2] {
 }
 
 /// Fills in the header. The frame is whole from here on.
-#[inline]
 pub(crate) fn close(frame: &mut Buffer, ended: &Ended) {
     let words = header(ended, frame.len());
     let (places, _) = frame.as_mut_slice().as_chunks_mut::<8>();
@@ -107,12 +120,6 @@ pub(crate) mod part {
     #[inline]
     pub(crate) fn name(to: &mut Buffer, name: &str) {
         to.tagged(tag::NAME, name);
-    }
-
-    #[inline]
-    pub(crate) fn unsigned(to: &mut Buffer, key: &str, number: u64) {
-        to.tagged(tag::METADATA, key);
-        put_unsigned(to, number);
     }
 
     #[inline]
