@@ -291,18 +291,12 @@ impl Keeper {
 
 /// Stores records; what can never be stored is left out.
 fn append(history: &History, records: &[OperationRecord]) -> Result<(), StoreError> {
-    let store = history.store();
-    match store.append(records) {
-        Err(StoreError::Unstorable { .. }) => {}
-        other => return other.map(drop),
-    }
-    for record in records {
-        match store.append(std::slice::from_ref(record)) {
-            Err(error @ StoreError::Unstorable { .. }) => say(&error),
-            other => drop(other?),
-        }
-    }
-    Ok(())
+    let mut failed = None;
+    history.store().append_each(records, &mut |error| match error {
+        StoreError::Unstorable { .. } => say(&error),
+        other => failed = Some(other),
+    })?;
+    failed.map_or(Ok(()), Err)
 }
 
 /// A server says on standard error what went wrong, as other servers do.
