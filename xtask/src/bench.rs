@@ -34,6 +34,9 @@ pub(crate) enum Task {
         /// A tenth of the operations
         #[arg(long)]
         quick: bool,
+        /// Stores of ten million operations, which takes some gigabytes and many minutes
+        #[arg(long, conflicts_with = "quick")]
+        large: bool,
     },
     /// Reading OTLP and spans of tracing, beside prost and tracing-opentelemetry
     Telemetry {
@@ -67,7 +70,9 @@ pub(crate) fn run(task: &Task) -> Result<(), Box<dyn Error>> {
         Task::Analysis { json, quick } => {
             measure("analysis", &[("--json", *json), ("--quick", *quick)])
         }
-        Task::Store { json, quick } => measure("store", &[("--json", *json), ("--quick", *quick)]),
+        Task::Store { json, quick, large } => {
+            measure("store", &[("--json", *json), ("--quick", *quick), ("--large", *large)])
+        }
         Task::Telemetry { json, quick } => {
             measure("telemetry", &[("--json", *json), ("--quick", *quick)])
         }

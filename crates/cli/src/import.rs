@@ -29,8 +29,8 @@ use crate::draw::{Screen, Tone};
     CLI and so on. A record that is in the store already changes nothing, so an import may be repeated. What has no cost yet \
     is priced by the prices of its day. What does not fit is shown and counted; the rest is imported (exit code 4).\n\n\
     Without a path the logs of Claude Code and the Codex CLI are looked for: in ~/.claude and ~/.config/claude, or where \
-    CLAUDE_CONFIG_DIR says, and in ~/.codex, or where CODEX_HOME says. The import of a file that was broken off goes on where \
-    it was, as long as the file is the same.\n\n\
+    CLAUDE_CONFIG_DIR says, and in ~/.codex, or where CODEX_HOME says. An import that was broken off goes on where it was, that \
+    of a folder with the file in which it was, as long as the files are the same.\n\n\
     Examples:\n  \
     taximeter import\n  \
     taximeter import ~/.claude/projects --store data/metrics\n  \
@@ -68,7 +68,7 @@ struct Imported {
     dry_run: bool,
     /// The files and folders that were read.
     paths: Vec<PathBuf>,
-    /// Where imports went on that were broken off: the file, and the bytes of it that were read before.
+    /// Where imports went on that were broken off: the file or folder, and the bytes of it that were read before.
     resumed: Vec<(PathBuf, u64)>,
     bytes_read: u64,
     /// Records that were read.
@@ -164,8 +164,8 @@ fn one(
         options = options.format(format);
     }
     // Where tables are read side by side, all of them begin at their beginning.
-    let resumes = !arguments.restart && arguments.beside.is_empty();
-    let broken_off = match history.filter(|_| resumes) {
+    let notes = history.filter(|_| arguments.beside.is_empty());
+    let broken_off = match notes.filter(|_| !arguments.restart) {
         Some(history) => resume::find(&**history.store(), path, arguments.format)?,
         None => None,
     };
@@ -173,8 +173,9 @@ fn one(
         Some(progress) => options.resume(path, progress.checkpoint())?,
         None => options.open(path)?,
     };
-    if let Some(progress) = broken_off.filter(|progress| progress.bytes_read > 0) {
-        document.resumed.push((path.to_owned(), progress.bytes_read));
+    let read_before = importer.position().bytes_read;
+    if read_before > 0 {
+        document.resumed.push((path.to_owned(), read_before));
     }
     let bar = bar(context, &importer);
     let mut batch = Vec::with_capacity(BATCH);
@@ -185,9 +186,8 @@ fn one(
         }
         if batch.len() >= BATCH {
             document.store(history, &mut batch)?;
-            let progress = Progress::of(path, arguments.format, &importer)
-                .filter(|_| arguments.beside.is_empty());
-            if let Some((history, progress)) = history.zip(progress) {
+            let progress = Progress::of(arguments.format, &importer);
+            if let Some((history, progress)) = notes.zip(progress) {
                 resume::keep(&**history.store(), path, &progress, context.now)?;
             }
             bar.set_position(importer.position().bytes_read);

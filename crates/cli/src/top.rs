@@ -13,7 +13,7 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde::Serialize;
 use taximeter::analysis::{Dimension, Window};
-use taximeter::history::{By, Group, History, OverTime, Period, VERSION};
+use taximeter::history::{By, Group, History, Losses, OverTime, Period, VERSION};
 use taximeter::{StoreError, Totals};
 
 use crate::Ended;
@@ -54,6 +54,8 @@ struct Seen {
     by_operation: Vec<Group>,
     by_llm: Vec<Group>,
     by_tool: Vec<Group>,
+    /// What the meters lost, to the hour.
+    losses: Losses,
 }
 
 /// The windows that `w` goes through.
@@ -95,6 +97,7 @@ fn look(history: &History, window: &Window) -> Result<Seen, StoreError> {
         by_operation: by(Dimension::Operation)?,
         by_llm: by(Dimension::Llm)?,
         by_tool: by(Dimension::Tool)?,
+        losses: history.losses(period)?,
     })
 }
 

@@ -66,7 +66,7 @@ pub enum StoreError {
     /// The store was written by an older version of this library, and is brought to this one by who may write.
     #[error(
         "opening the store {path:?} to read: it has version {version}, and this library reads {reads}; \
-         open it to write once, as `taximeter store migrate` does"
+         bring it there once: taximeter store migrate --store {path:?}"
     )]
     OlderVersion {
         /// The store.

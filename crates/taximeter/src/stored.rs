@@ -61,18 +61,16 @@ impl Stored {
 
     /// Stores a batch, and does a small piece of what is to be done by and by.
     pub(crate) fn append(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
-        let appended = self.store.append(batch);
-        if appended.is_ok() {
-            self.maintain();
-        }
         // What is wrong with one operation is not so with the others.
-        match appended {
-            Err(StoreError::Unstorable { .. }) => self.append_each(batch),
-            other => other.map(drop).map_err(|error| {
-                self.remember(&error);
-                lost(batch.len(), error)
-            }),
-        }
+        let mut refused = Vec::new();
+        let appended = self.store.append_each(batch, &mut |error| refused.push(error));
+        appended.map_err(|error| {
+            self.remember(&error);
+            lost(batch.len(), error)
+        })?;
+        self.maintain();
+        let many = refused.len();
+        refused.pop().map_or(Ok(()), |error| Err(lost(many, error)))
     }
 
     fn remember(&self, error: &StoreError) {
@@ -90,15 +88,6 @@ impl Stored {
         let Some(noter) = self.noter.get() else { return };
         let last_error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let _ = noter.note(&*self.store, self.clock.wall(), last_error);
-    }
-
-    fn append_each(&self, batch: &[OperationRecord]) -> Result<(), SinkError> {
-        let mut failures = Vec::new();
-        for record in batch {
-            failures.extend(self.store.append(std::slice::from_ref(record)).err());
-        }
-        let many = failures.len();
-        failures.pop().map_or(Ok(()), |error| Err(lost(many, error)))
     }
 
     pub(crate) fn flush(&self) -> Result<(), SinkError> {

@@ -5,21 +5,23 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Borders, Paragraph, Sparkline};
-use taximeter::history::{Group, Moment};
-use taximeter::report::count;
+use taximeter::history::{Group, Losses, Moment};
+use taximeter::report::{count, counted};
 
 use super::Seen;
 use crate::draw::{Column, Grid, NONE, share, spend, took, unpriced};
 
 pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, held: bool) {
+    let totals = totals(seen);
     let [head, lines, tables, foot] = Layout::vertical([
-        Constraint::Length(4),
+        Constraint::Length(if totals.len() > 4 { 5 } else { 4 }),
         Constraint::Length(5),
         Constraint::Min(6),
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    frame.render_widget(totals(seen, head.width), head);
+    let cut = totals.into_iter().map(|line| cut(line, usize::from(head.width)));
+    frame.render_widget(Paragraph::new(cut.collect::<Vec<_>>()), head);
     over_time(frame, seen, lines);
     let [operations, llms, tools] = Layout::vertical([Constraint::Fill(1); 3]).areas(tables);
     table(frame, operations, "operation", &seen.by_operation, true);
@@ -31,7 +33,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, seen: &Seen, held: bool) {
     frame.render_widget(Paragraph::new(keys).style(Style::new().fg(Color::DarkGray)), foot);
 }
 
-fn totals(seen: &Seen, width: u16) -> Paragraph<'static> {
+fn totals(seen: &Seen) -> Vec<Line<'static>> {
     let totals = &seen.totals;
     let minutes = seen.period.length().map_or(1, |length| length.num_minutes().max(1));
     let rate = per_minute(totals.operations(), minutes);
@@ -47,7 +49,7 @@ fn totals(seen: &Seen, width: u16) -> Paragraph<'static> {
     let lacks = if lacks.is_empty() { lacks } else { format!(", {lacks}") };
     let bold = Style::new().add_modifier(Modifier::BOLD);
     let mean = totals.average_duration().map_or_else(|| NONE.into(), taximeter::report::duration);
-    let text = vec![
+    let mut text = vec![
         Line::from(vec![
             Span::styled("taximeter top", bold.fg(Color::Cyan)),
             Span::raw(format!("  the last {}, {}", seen.window, seen.period)),
@@ -70,8 +72,14 @@ fn totals(seen: &Seen, width: u16) -> Paragraph<'static> {
             count(totals.tool_success().of)
         )),
     ];
-    let cut = text.into_iter().map(|line| cut(line, usize::from(width)));
-    Paragraph::new(cut.collect::<Vec<_>>())
+    text.extend(lost(&seen.losses).map(|lost| Line::styled(lost, bold.fg(Color::Red))));
+    text
+}
+
+/// What is in no number here, and what to do against it; none where nothing was lost.
+fn lost(losses: &Losses) -> Option<String> {
+    let what_to_do = losses.what_to_do().filter(|_| losses.lost > 0)?;
+    Some(format!("{} lost ({}): {what_to_do}", counted(losses.lost, "operation"), losses.reasons()))
 }
 
 /// Ratatui cuts lines without a mark; whoever reads a number must see that it is whole.

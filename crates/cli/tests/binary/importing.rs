@@ -28,11 +28,19 @@ fn is_noted(room: &Room) -> bool {
     notes.is_ok_and(|notes| !notes.is_empty())
 }
 
-/// Imports, and kills that as soon as it has begun.
-fn kill_in_the_middle(room: &Room) {
-    let mut child = room.command(&["import", "many.jsonl"]).spawn().unwrap();
+/// Whether an import that has not come to its end has stored so many.
+fn is_noted_with(room: &Room, operations: u64) -> bool {
+    let store = SqliteStore::at(room.path("data/metrics")).open_to_read();
+    let stats = store.and_then(|store| store.stats());
+    stats.is_ok_and(|stats| stats.hot_operations + stats.sealed_operations >= operations)
+        && is_noted(room)
+}
+
+/// Imports, and kills that as soon as it has stored so many.
+fn kill_in_the_middle(room: &Room, path: &str, operations: u64) {
+    let mut child = room.command(&["import", path]).spawn().unwrap();
     let waited = Instant::now();
-    while !is_noted(room) {
+    while !is_noted_with(room, operations) {
         assert!(waited.elapsed() < Duration::from_secs(60), "it has begun within a minute");
         assert!(child.try_wait().unwrap().is_none(), "it was killed before its end");
         std::thread::sleep(Duration::from_millis(5));
@@ -46,7 +54,7 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
     let room = Room::empty();
     let count = 12_000;
     room.write("many.jsonl", &lines(&many(count)));
-    kill_in_the_middle(&room);
+    kill_in_the_middle(&room, "many.jsonl", 1);
 
     let stored = |room: &Room| room.json(&["store", "stats"])["operations"].as_u64().unwrap();
     let before = stored(&room);
@@ -69,10 +77,30 @@ fn an_import_that_is_killed_goes_on_where_it_was() {
 fn a_file_that_is_another_since_is_read_from_its_beginning() {
     let room = Room::empty();
     room.write("many.jsonl", &lines(&many(10_000)));
-    kill_in_the_middle(&room);
+    kill_in_the_middle(&room, "many.jsonl", 1);
     room.write("many.jsonl", &lines(&questions(10, TimeDelta::hours(1))));
     let other = room.json(&["import", "many.jsonl"]);
     assert_eq!((&other["records"], &other["resumed"]), (&10.into(), &serde_json::json!([])));
+}
+
+#[test]
+fn an_import_of_a_folder_that_is_killed_goes_on_with_its_file() {
+    let room = Room::empty();
+    let (each, all) = (8_000, 24_000);
+    for (at, records) in many(all).chunks(each).enumerate() {
+        room.write(&format!("logs/{at}.jsonl"), &lines(records));
+    }
+    let size = |at: u32| fs::metadata(room.path(&format!("logs/{at}.jsonl"))).unwrap().len();
+    kill_in_the_middle(&room, "logs", each as u64 + 1_000);
+    let before = room.json(&["store", "stats"])["operations"].as_u64().unwrap();
+    let again = room.json(&["import", "logs"]);
+    // What the first file holds was not read again.
+    assert!(again["resumed"][0][1].as_u64().unwrap() > size(0), "{again}");
+    assert!(again["records"].as_u64().unwrap() < u64::from(all) - each as u64, "{again}");
+    assert_eq!(again["stored"].as_u64().unwrap(), u64::from(all) - before);
+    assert!(!is_noted(&room));
+    let whole = room.json(&["import", "logs"]);
+    assert_eq!((&whole["known"], &whole["stored"]), (&all.into(), &0.into()));
 }
 
 #[test]

@@ -61,6 +61,13 @@ fn what_a_meter_lost_stands_in_every_answer() {
         "{}",
         doctor.output
     );
+    // A part of the operations is not to be trusted more than all of them, and who looks on sees it too.
+    let part = room.json(&["report", "--operation", "qa_response"]);
+    assert_eq!((&part["alerts"][0], &part["health"]["losses"]), (&report["alerts"][0], losses));
+    assert_eq!(&room.json(&["top", "--window", "1h"])["losses"]["lost"], &losses["lost"]);
+    let top = room.run(&["top", "--window", "1h", "--width", "120"]).well();
+    let told = format!("{} operations lost (", losses["lost"]);
+    assert!(top.contains(&told), "{told} is not in\n{top}");
     // Before there was a meter, nothing was lost.
     let before = room.json(&["report", "--since", "4h", "--until", "2h"]);
     assert_eq!(before["health"]["losses"]["lost"], 0);

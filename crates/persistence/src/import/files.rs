@@ -1,19 +1,40 @@
 //! Which files a folder has to import, and in which order.
 
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use walkdir::WalkDir;
 
 use super::error::ImportError;
+use super::id::hash;
 
 /// The endings of files that are looked at in a folder.
 const ENDINGS: &[&str] = &["json", "jsonl", "ndjson", "csv", "parquet"];
 
-/// A file to import, with its size when it was listed.
+/// A file to import, as it was when it was listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ListedFile {
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
+    /// When it was last written, in nanoseconds since 1970; 0 where the system does not say.
+    modified_ns: u128,
+}
+
+impl ListedFile {
+    fn new(path: PathBuf, seen: &Metadata) -> Self {
+        let modified = seen.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let modified_ns = modified.unwrap_or_default().as_nanos();
+        Self { path, bytes: seen.len(), modified_ns }
+    }
+}
+
+/// What tells these files, as they are, from others and from what becomes of them.
+pub(crate) fn state(files: &[ListedFile]) -> u64 {
+    files.iter().fold(0, |state, file| {
+        let (bytes, modified) = (file.bytes.to_string(), file.modified_ns.to_string());
+        hash(&[&state.to_string(), &file.path.to_string_lossy(), &bytes, &modified])
+    })
 }
 
 /// The file that was named, or those below the folder that was named.
@@ -23,7 +44,7 @@ pub(crate) struct ListedFile {
 pub(crate) fn list(path: &Path) -> Result<Vec<ListedFile>, ImportError> {
     let seen = std::fs::metadata(path).map_err(ImportError::io("opening it", Some(path)))?;
     if seen.is_file() {
-        return Ok(vec![ListedFile { path: path.into(), bytes: seen.len() }]);
+        return Ok(vec![ListedFile::new(path.into(), &seen)]);
     }
     if !seen.is_dir() {
         return Err(ImportError::NotAFile { path: path.into() });
@@ -35,7 +56,7 @@ pub(crate) fn list(path: &Path) -> Result<Vec<ListedFile>, ImportError> {
         // A link to a file is read as the file.
         let Ok(metadata) = std::fs::metadata(entry.path()) else { continue };
         if metadata.is_file() && has_ending(entry.path()) {
-            files.push(ListedFile { path: entry.into_path(), bytes: metadata.len() });
+            files.push(ListedFile::new(entry.into_path(), &metadata));
         }
     }
     if files.is_empty() {

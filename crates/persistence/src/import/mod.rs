@@ -112,7 +112,9 @@ pub struct Position {
 /// Where an import can go on, should it be broken off. It can be kept as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
+    /// The file that was read, and those before it as they were then.
     path: PathBuf,
+    state: u64,
     offset: u64,
     line: u64,
     index: u64,
@@ -128,6 +130,11 @@ trait Source {
 
     /// Where reading can begin again without the pieces before.
     fn restart(&self) -> Place;
+
+    /// Whether what it tells may belong to what other files tell.
+    fn is_linked(&self) -> bool {
+        false
+    }
 }
 
 /// Reads frames of one format.
@@ -178,7 +185,10 @@ impl Importer {
         let path = self.files.get(self.begun.checked_sub(1)?)?.path.clone();
         let place = self.current.as_ref().map_or(Place::START, |source| source.restart());
         let index = place.index.saturating_sub(self.out.waiting());
-        Some(Checkpoint { path, offset: place.offset, line: place.line, index })
+        // Where its file is read from its beginning again, that may have grown.
+        let read = if place.offset == 0 { self.begun - 1 } else { self.begun };
+        let state = files::state(&self.files[..read]);
+        Some(Checkpoint { path, state, offset: place.offset, line: place.line, index })
     }
 
     fn new(options: ImportOptions, files: Vec<ListedFile>) -> Self {
@@ -203,16 +213,37 @@ impl Importer {
         let files = files::list(path)?;
         let mut importer = Self::new(options, files);
         importer.is_folder = path.is_dir();
-        let at = checkpoint.and_then(|checkpoint| {
-            let found = importer.files.iter().position(|file| file.path == checkpoint.path)?;
-            Some((found, checkpoint.place()))
-        });
-        if let Some((file, _)) = at {
-            importer.begun = file;
-            importer.read_before = importer.files[..file].iter().map(|file| file.bytes).sum();
-        }
-        importer.begin_file(at.map(|(_, place)| place))?;
+        let (file, place) = match checkpoint.and_then(|stopped| importer.stopped_at(stopped)) {
+            Some((file, place)) => (file, Some(place)),
+            None => (0, None),
+        };
+        importer.pass_over(file)?;
+        importer.begin_file(place)?;
         Ok(importer)
+    }
+
+    /// The number of the file in which an import stopped, and where; none where a file up to there is another than it was.
+    fn stopped_at(&self, checkpoint: &Checkpoint) -> Option<(usize, Place)> {
+        let file = self.files.iter().position(|file| file.path == checkpoint.path)?;
+        let read = if checkpoint.offset == 0 { file } else { file + 1 };
+        let is_same = files::state(&self.files[..read]) == checkpoint.state;
+        is_same.then(|| (file, checkpoint.place()))
+    }
+
+    /// Passes over the files before this one. Those that later ones may tell of again are read, and nothing of them is
+    /// given out.
+    fn pass_over(&mut self, file: usize) -> Result<(), ImportError> {
+        while self.begun < file {
+            self.begin_file(None)?;
+            if let Some(mut source) = self.current.take().filter(|source| source.is_linked()) {
+                while source.advance(&mut self.out)? {
+                    self.out.forget();
+                }
+            }
+        }
+        self.out.forget();
+        self.read_before = self.files[..file].iter().map(|file| file.bytes).sum();
+        Ok(())
     }
 
     fn of_stream(options: ImportOptions, reader: Box<dyn BufRead>) -> Result<Self, ImportError> {
@@ -413,5 +444,9 @@ impl Source for Frames {
 
     fn restart(&self) -> Place {
         if self.is_linked { Place::START } else { self.cutter.place() }
+    }
+
+    fn is_linked(&self) -> bool {
+        self.is_linked
     }
 }

@@ -89,7 +89,9 @@ impl ImportOptions {
         Importer::at(self, path.as_ref(), None)
     }
 
-    /// Opens the same file or folder again, and goes on where an import stopped.
+    /// Opens the same file or folder again, and goes on where an import stopped: of a folder, with the file in which it
+    /// did. Logs before it are read again, for later ones may repeat them, but not given out. Where a file was written
+    /// since that had been read, the import begins at the beginning.
     ///
     /// # Errors
     /// As for [`ImportOptions::open`].

@@ -64,6 +64,12 @@ impl Output {
         self.queue.is_empty()
     }
 
+    /// Forgets what was found and not yet given out, and what was counted; but not of what it told.
+    pub(crate) fn forget(&mut self) {
+        self.queue.clear();
+        self.counts = Counts::default();
+    }
+
     /// How many were found and not yet given out.
     pub(crate) fn waiting(&self) -> u64 {
         self.queue.len() as u64

@@ -53,6 +53,33 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Where that failed.
     fn flush(&self) -> Result<(), StoreError>;
 
+    /// Appends as [`append`](Self::append) does, but one operation that cannot be stored takes no others with it: they
+    /// are appended one by one then, and `refused` is told of each that was not.
+    ///
+    /// # Errors
+    /// Where the batch was refused as a whole, for no fault of one operation.
+    fn append_each(
+        &self,
+        records: &[OperationRecord],
+        refused: &mut dyn FnMut(StoreError),
+    ) -> Result<Appended, StoreError> {
+        match self.append(records) {
+            Err(StoreError::Unstorable { .. }) => {}
+            other => return other,
+        }
+        let mut all = Appended::default();
+        for record in records {
+            match self.append(std::slice::from_ref(record)) {
+                Ok(appended) => {
+                    all.stored += appended.stored;
+                    all.known += appended.known;
+                }
+                Err(error) => refused(error),
+            }
+        }
+        Ok(all)
+    }
+
     /// One record; none where there is none of that id.
     ///
     /// # Errors

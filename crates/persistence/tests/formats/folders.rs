@@ -152,6 +152,54 @@ fn how_far_an_import_is_can_be_shown() {
     assert_eq!(files, importer.position().files);
 }
 
+/// Logs of a session and of two that were forked from it, which repeat its reply.
+fn forked(room: &Path) {
+    for (name, own) in [("a", "m2"), ("b", "m3"), ("c", "m4")] {
+        let lines = [
+            prompt("10:00:00"),
+            reply("10:00:05", "m1", 5, "\"end_turn\""),
+            prompt("10:01:00"),
+            reply("10:01:05", own, 7, "\"end_turn\""),
+        ];
+        write(&room.join(name).with_extension("jsonl"), &lines);
+    }
+}
+
+#[test]
+fn a_folder_of_logs_goes_on_with_its_file_and_counts_nothing_twice() {
+    let room = tempfile::tempdir().unwrap();
+    forked(room.path());
+    let mut importer = Importer::open(room.path()).unwrap();
+    let first: Vec<_> = importer.by_ref().take(3).map(|item| item.unwrap().unwrap()).collect();
+    assert_eq!(
+        usage(&first).output_tokens(),
+        5 + 7 + 7,
+        "two turns of the first, one of the second"
+    );
+    let stopped = importer.checkpoint().unwrap();
+    let kept = serde_json::from_str(&serde_json::to_string(&stopped).unwrap()).unwrap();
+
+    let resume = || {
+        let mut rest = ImportOptions::new().resume(room.path(), &kept).unwrap();
+        let read_before = rest.position().bytes_read;
+        let tokens = usage(&all(&mut rest).0).output_tokens();
+        (tokens, read_before > 0, rest.position().file)
+    };
+    // The file in which it stopped is read again, without what the first one told.
+    assert_eq!(resume(), (7 + 7, true, 3));
+    // The one in which it stopped may have grown.
+    let mut grown = std::fs::read_to_string(room.path().join("b.jsonl")).unwrap();
+    for line in [prompt("10:02:00"), reply("10:02:05", "m5", 2, "null")] {
+        grown.push('\n');
+        grown.push_str(&line);
+    }
+    std::fs::write(room.path().join("b.jsonl"), grown).unwrap();
+    assert_eq!(resume(), (7 + 2 + 7, true, 3));
+    // Is one of those before it another, nothing is passed over.
+    std::fs::write(room.path().join("a.jsonl"), prompt("10:00:00")).unwrap();
+    assert_eq!(resume(), (5 + 7 + 2 + 7, false, 3));
+}
+
 /// What is said to be one format is read as that, whatever it looks like.
 #[test]
 fn a_format_that_was_said_is_not_looked_for() {

@@ -53,6 +53,8 @@ fn a_file_of_version_1_is_brought_to_this_one() {
     // Who only reads changes nothing, and says what to do.
     let refused = SqliteStore::at(&path).open_to_read().unwrap_err();
     assert!(matches!(refused, StoreError::OlderVersion { version: 1, .. }), "{refused}");
+    let command = format!("taximeter store migrate --store {path:?}");
+    assert!(refused.to_string().contains(&command), "{refused}");
     assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(golden(1)).unwrap());
     is_read_and_written_on(1);
 }

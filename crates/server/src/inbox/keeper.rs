@@ -60,22 +60,15 @@ impl Keeper {
 
 /// Stores records; what can never be stored is left out, and how many that were is given.
 pub(super) fn append(history: &History, records: &[OperationRecord]) -> Result<u64, StoreError> {
-    let store = history.store();
-    match store.append(records) {
-        Err(StoreError::Unstorable { .. }) => {}
-        other => return other.map(|_| 0),
-    }
-    let mut lost = 0;
-    for record in records {
-        match store.append(std::slice::from_ref(record)) {
-            Err(error @ StoreError::Unstorable { .. }) => {
-                lost += 1;
-                say(&error);
-            }
-            other => drop(other?),
+    let (mut lost, mut failed) = (0, None);
+    history.store().append_each(records, &mut |error| match error {
+        StoreError::Unstorable { .. } => {
+            lost += 1;
+            say(&error);
         }
-    }
-    Ok(lost)
+        other => failed = Some(other),
+    })?;
+    failed.map_or(Ok(lost), Err)
 }
 
 /// A server says on standard error what went wrong, as other servers do.

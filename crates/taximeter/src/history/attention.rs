@@ -7,9 +7,9 @@ use serde::Serialize;
 use taximeter_analysis::statistics::{Z_95, wilson};
 use taximeter_analysis::{Dimension, Sums};
 use taximeter_models::{Finding, Money, Name, Rate};
-use taximeter_persistence::StoreError;
 
-use super::{Health, History, Period, windows};
+use super::Health;
+use super::sums::PeriodSums;
 
 /// Something that needs attention, with how to see the operations behind it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -103,23 +103,23 @@ const WORSE: f64 = 1.3;
 /// One of less than this is none either.
 const FELT_SECONDS: f64 = 0.1;
 
-impl History {
+impl Attention {
     /// What needs attention, the worst first: damage, errors, money, time, and what has no price.
-    pub(super) fn attention(
-        &self,
-        period: Period,
+    pub(super) fn all(
+        now: &PeriodSums,
+        before: Option<&PeriodSums>,
         health: &Health,
-    ) -> Result<Vec<Attention>, StoreError> {
+    ) -> Vec<Attention> {
         let mut found = Vec::new();
         if health.damaged > 0 {
             found.push(damaged(health.damaged));
         }
-        if let Some(previous) = period.previous() {
-            for (dimension, option) in
-                [(windows::OPERATION, "operation"), (windows::TOOL, "tool"), (windows::LLM, "llm")]
-            {
-                let (before, now) =
-                    (self.sums(dimension, previous, None)?, self.sums(dimension, period, None)?);
+        if let Some(before) = before {
+            for (option, before, now) in [
+                ("operation", &before.operations, &now.operations),
+                ("tool", &before.tools, &now.tools),
+                ("llm", &before.llms, &now.llms),
+            ] {
                 for group in now {
                     let Some(was) = before.iter().find(|was| was.key == group.key) else {
                         continue;
@@ -129,12 +129,12 @@ impl History {
                 }
             }
         }
-        for llm in self.sums(windows::LLM, period, None)? {
-            found.extend(without_price(&llm.key.unwrap_or_default(), &llm.sums));
+        for llm in &now.llms {
+            found.extend(without_price(&llm.key.clone().unwrap_or_default(), &llm.sums));
         }
         found.sort_by(|one, other| rank(&other.concern).total_cmp(&rank(&one.concern)));
         found.truncate(MOST);
-        Ok(found)
+        found
     }
 }
 

@@ -12,7 +12,7 @@ use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Block, Column, Keys, Level, Query, Table};
 
 use super::windows::{self, unpriced};
-use super::{By, History, Period};
+use super::{By, History, Period, Summed};
 
 /// The numbers of one group of operations or calls.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,6 +54,11 @@ impl Group {
     /// The mean of what is known of the cost; none of nothing.
     pub fn mean_cost(&self) -> Option<Money> {
         self.total_cost.mean(self.count())
+    }
+
+    /// A group for each sum.
+    pub(super) fn each(sums: &[Summed]) -> Vec<Self> {
+        sums.iter().map(|one| Self::of_sums(one.key.clone(), None, &one.sums)).collect()
     }
 
     pub(super) fn of_sums(key: Option<Name>, start: Option<DateTime<Utc>>, sums: &Sums) -> Self {
@@ -113,8 +118,7 @@ impl History {
 
     /// The groups whose sums are kept.
     pub(super) fn kept(&self, dimension: &str, period: Period) -> Result<Vec<Group>, StoreError> {
-        let sums = self.sums(dimension, period, None)?;
-        Ok(sums.into_iter().map(|one| Group::of_sums(one.key, None, &one.sums)).collect())
+        Ok(Group::each(&self.sums(dimension, period, None)?))
     }
 
     /// Operations told apart by a column of texts.
@@ -129,9 +133,33 @@ impl History {
             Column::CostUsd,
             Column::Unpriced,
         ];
+        self.count(&columns, query)
+    }
+
+    /// The same, with what of them was spent alone: the rest of their numbers is nothing. None where no operation tells it.
+    pub(super) fn spent_by(&self, key: Column, query: &Query) -> Result<Vec<Group>, StoreError> {
+        if !self.is_told(&key, query)? {
+            return Ok(Vec::new());
+        }
+        self.count(&[key, Column::CostUsd, Column::Unpriced], query)
+    }
+
+    fn is_told(&self, key: &Column, query: &Query) -> Result<bool, StoreError> {
+        let mut told = false;
+        let columns = std::slice::from_ref(key);
+        self.store.columns(Table::Operations, query, columns, &mut |block| {
+            let texts = block.texts(key);
+            told = texts.is_some_and(|texts| texts.keys.iter().any(|key| *key != Keys::NONE));
+            if told { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(told)
+    }
+
+    /// The first column is the key.
+    fn count(&self, columns: &[Column], query: &Query) -> Result<Vec<Group>, StoreError> {
         let mut counts = Counts::default();
-        self.store.columns(Table::Operations, query, &columns, &mut |block| {
-            counts.add(block, &columns);
+        self.store.columns(Table::Operations, query, columns, &mut |block| {
+            counts.add(block, &columns[0]);
             ControlFlow::Continue(())
         })?;
         Ok(counts.groups())
@@ -165,16 +193,16 @@ struct Counts {
 
 impl Counts {
     /// A block has its own list of texts, so each of them is looked up once for a block and not once for a row.
-    fn add(&mut self, block: &Block<'_>, columns: &[Column; 8]) {
-        let Some(texts) = block.texts(&columns[0]) else { return };
+    fn add(&mut self, block: &Block<'_>, key: &Column) {
+        let Some(texts) = block.texts(key) else { return };
         let named: Vec<usize> =
             texts.names.iter().map(|name| self.place(Some(name.clone()))).collect();
         let mut unnamed = None;
-        let number = |column: usize, row: usize| {
-            let numbers = block.numbers(&columns[column]);
-            numbers.and_then(|numbers| numbers.get(row)).copied().filter(|n| *n != Block::NONE)
-        };
-        let money = block.money(&Column::CostUsd);
+        let of = |column| Told(block.numbers(&column).unwrap_or_default());
+        let (outcome, nanos) = (of(Column::Outcome), of(Column::Duration));
+        let (input, cached) = (of(Column::InputTokens), of(Column::CacheReadTokens));
+        let (output, unpriced) = (of(Column::OutputTokens), of(Column::Unpriced));
+        let money = block.money(&Column::CostUsd).unwrap_or_default();
         for (row, key) in texts.keys.iter().enumerate() {
             let place = if *key == Keys::NONE {
                 *unnamed.get_or_insert_with(|| self.place(None))
@@ -182,15 +210,15 @@ impl Counts {
                 named[*key as usize]
             };
             let count = &mut self.counts[place];
-            count.success.record(number(2, row) == Some(0));
-            if let Some(nanos) = number(1, row) {
+            count.success.record(outcome.at(row) == Some(0));
+            if let Some(nanos) = nanos.at(row) {
                 count.nanos.add(nanos);
             }
-            count.input += number(3, row).unwrap_or_default();
-            count.cached += number(4, row).unwrap_or_default();
-            count.output += number(5, row).unwrap_or_default();
-            count.usd += money.and_then(|money| money.get(row)).copied().unwrap_or_default();
-            count.unpriced += number(7, row).unwrap_or_default();
+            count.input += input.at(row).unwrap_or_default();
+            count.cached += cached.at(row).unwrap_or_default();
+            count.output += output.at(row).unwrap_or_default();
+            count.usd += money.get(row).copied().unwrap_or_default();
+            count.unpriced += unpriced.at(row).unwrap_or_default();
         }
     }
 
@@ -217,5 +245,14 @@ impl Counts {
             }
         };
         self.places.into_iter().map(group).collect()
+    }
+}
+
+/// A column of numbers; empty where it was not asked for.
+struct Told<'a>(&'a [u64]);
+
+impl Told<'_> {
+    fn at(&self, row: usize) -> Option<u64> {
+        self.0.get(row).copied().filter(|number| *number != Block::NONE)
     }
 }

@@ -72,6 +72,7 @@ mod report;
 mod selection;
 mod show;
 mod spread;
+mod sums;
 mod tables;
 mod trend;
 mod unusual;
@@ -88,6 +89,7 @@ use taximeter_persistence::store::{Appended, Level, Query, RollupQuery, Scanned,
 use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 
 use levels::Reach;
+use sums::PeriodSums;
 
 pub use advice::{Advised, Again, PerMonth};
 pub use attention::{Attention, Concern};
@@ -207,7 +209,8 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn totals(&self, period: Period) -> Result<Totals, StoreError> {
-        windows::totals(self, self.whole(period))
+        let period = self.whole(period);
+        windows::totals(self, period, &PeriodSums::read(self, period)?)
     }
 
     /// The same period, so that it begins and ends where sums do: those of minutes and of hours are kept for as long as

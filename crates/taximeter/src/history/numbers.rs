@@ -8,8 +8,9 @@ use taximeter_models::{CostTotals, KnownUsd, Money, Rate, TokenUsage};
 use taximeter_persistence::StoreError;
 use taximeter_pricing::{Query as PriceQuery, Selectors};
 
+use super::sums::PeriodSums;
 use super::windows;
-use super::{History, OutlookAsk, OverTime, Period};
+use super::{Ask, History, OutlookAsk, OverTime, Period, Summed};
 
 /// One value for each step of the period, in its order; none where a step has none.
 pub type Spark = Vec<Option<f64>>;
@@ -94,23 +95,18 @@ impl Month {
 impl History {
     pub(super) fn six_numbers(
         &self,
-        period: Period,
+        (present, before): (&PeriodSums, Option<&PeriodSums>),
         over_time: &OverTime,
-        now: DateTime<Utc>,
-        budget: Option<Money>,
+        ask: &Ask,
     ) -> Result<SixNumbers, StoreError> {
-        let present = self.all(period)?;
-        let before = match period.previous() {
-            Some(previous) => Some(self.all(previous)?).filter(|sums| sums.success.of > 0),
-            None => None,
-        };
-        let both = Both { now: &present, before: before.as_ref(), over_time };
-        let errors = present.success.complement();
+        let before = before.map(|before| &before.all);
+        let both = Both { now: &present.all, before, over_time };
+        let errors = present.all.success.complement();
         let p95 = |sums: &Sums| sums.nanos.distribution(1e-9).map(|took| took.p95);
         let first_token = |sums: &Sums| sums.first_token_nanos.distribution(1e-9).map(|f| f.p95);
         Ok(SixNumbers {
             spend: both.change(|sums| sums.cost.usd(), |at| Some(at.total_cost.to_f64_lossy())),
-            month: self.month(now, budget)?,
+            month: self.month(ask.now, ask.budget)?,
             operations: both.change(|sums| sums.success.of, |at| Some(float(at.operations))),
             llm_calls: both.change(|sums| calls(&sums.cost), |_| None),
             errors: both
@@ -118,7 +114,7 @@ impl History {
             errors_interval_95: wilson(errors, Z_95).map(|ends| (ends.low, ends.high)),
             p95_seconds: both.change(p95, |at| at.p95_seconds),
             first_token_p95_seconds: both.change(first_token, |at| at.first_token_p95_seconds),
-            cache: self.cache(period, &both)?,
+            cache: self.cache(ask.period, &present.llms, &both),
         })
     }
 
@@ -131,10 +127,10 @@ impl History {
         Ok(all)
     }
 
-    fn cache(&self, period: Period, both: &Both<'_>) -> Result<Cache, StoreError> {
+    fn cache(&self, period: Period, llms: &[Summed], both: &Both<'_>) -> Cache {
         let at = period.until.unwrap_or_else(Utc::now);
         let (mut saved, mut unpriced_tokens, mut read) = (Money::ZERO, 0_u64, false);
-        for llm in self.sums(windows::LLM, period, None)? {
+        for llm in llms {
             let tokens = TokenSummary::of(&llm.sums.usage).cache_read.hits;
             if tokens == 0 {
                 continue;
@@ -151,7 +147,7 @@ impl History {
         }
         let rate = |sums: &Sums| TokenSummary::of(&sums.usage).cache_read;
         let read_change = both.change(rate, |at| share(at.cache_read_tokens, at.input_tokens));
-        Ok(Cache { read: read_change, saved: read.then_some(saved), unpriced_tokens })
+        Cache { read: read_change, saved: read.then_some(saved), unpriced_tokens }
     }
 
     /// What a thousand tokens cost less when they are read from a cache. A request of a thousand tokens is in no tier for

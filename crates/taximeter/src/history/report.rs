@@ -7,11 +7,13 @@ use serde::Serialize;
 use taximeter_analysis::{Dimension, TimeSpent};
 use taximeter_models::{Money, Totals};
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::{MemoryStore, Order, Query, Store};
+use taximeter_persistence::store::{Column, MemoryStore, Order, Query, Store};
 
+use super::sums::PeriodSums;
 use super::{
     Advised, Attention, By, Group, Health, History, Line, LlmRow, LlmStretch, LookedAt, OverTime,
-    Period, Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, alerts, windows,
+    Period, Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, alerts, tables,
+    windows,
 };
 
 /// What a report is asked for.
@@ -114,24 +116,25 @@ impl History {
     pub fn report(&self, ask: &Ask) -> Result<Report, StoreError> {
         let ask = &Ask { period: self.whole(ask.period), ..ask.clone() };
         let (part, looked_at) = self.selected(&ask.only, ask.period)?;
-        let Some(looked_at) = looked_at else { return self.whole_report(ask) };
-        let mut report = part.whole_report(ask)?;
+        let Some(looked_at) = looked_at else { return self.report_within(self, ask, 0) };
+        let mut report = part.report_within(self, ask, looked_at.damaged)?;
         report.only = Some(ask.only.to_string());
         report.looked_at = Some(looked_at);
-        report.health = self.health_of(&report.totals.cost, ask.period, ask.now)?;
-        report.health.damaged += looked_at.damaged;
         Ok(report)
     }
 
-    fn whole_report(&self, ask: &Ask) -> Result<Report, StoreError> {
+    /// The report of these operations; how far to trust it is told of the whole store, of which they may be a part.
+    fn report_within(&self, store: &Self, ask: &Ask, damaged: u64) -> Result<Report, StoreError> {
         let period = ask.period;
-        let totals = self.totals(period)?;
+        let sums = PeriodSums::read(self, period)?;
+        let before = PeriodSums::before(self, period)?;
+        let totals = windows::totals(self, period, &sums)?;
         let (records, looked_at) = self.records(period.query(), RECORDS)?;
         let over_time = self.over_time(period)?;
-        let mut health = self.health_of(&totals.cost, period, ask.now)?;
-        health.damaged = looked_at.damaged;
+        let mut health = store.health_of(&totals.cost, period, ask.now)?;
+        health.damaged = damaged + looked_at.damaged;
         let savings = self.advice_of(&records, looked_at, period);
-        let numbers = self.six_numbers(period, &over_time, ask.now, ask.budget)?;
+        let numbers = self.six_numbers((&sums, before.as_ref()), &over_time, ask)?;
         Ok(Report {
             taximeter_version: VERSION,
             document: "report",
@@ -139,13 +142,13 @@ impl History {
             only: None,
             looked_at: None,
             alerts: alerts::alerts(&health, numbers.month.as_ref(), &savings),
-            attention: self.attention(period, &health)?,
+            attention: Attention::all(&sums, before.as_ref(), &health),
             numbers,
             over_time,
             time_spent: advice::where_time_goes(&records, 3),
-            by_llm: self.llm_rows(period)?,
-            by_tool: self.tool_rows(period, &records)?,
-            spenders: self.all_spenders(period, totals.operations())?,
+            by_llm: tables::llm_rows(&sums.llms),
+            by_tool: tables::tool_rows(&sums, &records),
+            spenders: self.all_spenders(period, &sums)?,
             dearest: self.first(period, Order::Dearest)?,
             slowest: self.first(period, Order::Slowest)?,
             savings,
@@ -163,12 +166,14 @@ impl History {
         })
     }
 
-    fn all_spenders(&self, period: Period, operations: u64) -> Result<Vec<Spenders>, StoreError> {
+    fn all_spenders(&self, period: Period, sums: &PeriodSums) -> Result<Vec<Spenders>, StoreError> {
+        let operations = Group::each(&sums.operations);
         let users = self.kept(windows::USER, period)?;
-        let mut all = vec![self.spenders(Dimension::Operation, period)?];
+        let mut all = vec![Spenders::of(Dimension::Operation, operations)];
         let mut others = vec![Spenders::of(Dimension::User, users)];
-        if operations <= MOST_COUNTED {
-            others.push(self.spenders(Dimension::Session, period)?);
+        if sums.all.success.of <= MOST_COUNTED {
+            let sessions = self.spent_by(Column::Session, &period.query())?;
+            others.push(Spenders::of(Dimension::Session, sessions));
         }
         // Where nobody tells it, there is nothing to tell.
         let told = |found: &Spenders| found.top.iter().any(|spender| spender.key.is_some());

@@ -8,10 +8,10 @@ use taximeter_analysis::{Dimension, Sums, TokenSummary};
 use taximeter_models::{
     CostTotals, ErrorCategory, Money, Name, OperationRecord, Outcome, Rate, Unit,
 };
-use taximeter_persistence::StoreError;
 
-use super::windows::{self, provider_and_model};
-use super::{By, Group, History, Period, Summed};
+use super::sums::PeriodSums;
+use super::windows::provider_and_model;
+use super::{Group, Summed};
 
 /// One LLM of one provider.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -162,38 +162,23 @@ pub struct Spender {
 /// So many spenders are named.
 const NAMED: usize = 20;
 
-impl History {
-    /// A row for each LLM, the dearest first.
-    pub(super) fn llm_rows(&self, period: Period) -> Result<Vec<LlmRow>, StoreError> {
-        let sums = self.sums(windows::LLM, period, None)?;
-        let mut rows: Vec<_> =
-            sums.iter().map(|llm| llm_row(llm.key.as_deref(), &llm.sums)).collect();
-        rows.sort_by_key(|row| std::cmp::Reverse((row.total_cost, row.success.rate.of)));
-        Ok(rows)
-    }
+/// A row for each LLM, the dearest first.
+pub(super) fn llm_rows(llms: &[Summed]) -> Vec<LlmRow> {
+    let mut rows: Vec<_> = llms.iter().map(|llm| llm_row(llm.key.as_deref(), &llm.sums)).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse((row.total_cost, row.success.rate.of)));
+    rows
+}
 
-    /// A row for each tool, the one that takes the most time first.
-    pub(super) fn tool_rows(
-        &self,
-        period: Period,
-        records: &[OperationRecord],
-    ) -> Result<Vec<ToolRow>, StoreError> {
-        let all = self.all(period)?;
-        let failures = Failures::of(records);
-        let mut sums = self.sums(windows::TOOL, period, None)?;
-        sums.sort_by_key(|tool| std::cmp::Reverse(tool.sums.nanos.sum()));
-        let row = |tool: &Summed| {
-            let failures = tool.key.as_ref().and_then(|key| failures.get(key));
-            tool_row(tool.key.clone(), &tool.sums, &all, failures.copied().unwrap_or_default())
-        };
-        Ok(sums.iter().map(row).collect())
-    }
-
-    /// Who spends the most.
-    pub(super) fn spenders(&self, by: Dimension, period: Period) -> Result<Spenders, StoreError> {
-        let groups = self.groups(&By::Dimension(by.clone()), period)?;
-        Ok(Spenders::of(by, groups))
-    }
+/// A row for each tool, the one that takes the most time first.
+pub(super) fn tool_rows(sums: &PeriodSums, records: &[OperationRecord]) -> Vec<ToolRow> {
+    let failures = Failures::of(records);
+    let mut tools: Vec<_> = sums.tools.iter().collect();
+    tools.sort_by_key(|tool| std::cmp::Reverse(tool.sums.nanos.sum()));
+    let row = |tool: &Summed| {
+        let failures = tool.key.as_ref().and_then(|key| failures.get(key)).copied();
+        tool_row(tool.key.clone(), &tool.sums, &sums.all, failures.unwrap_or_default())
+    };
+    tools.into_iter().map(row).collect()
 }
 
 impl Spenders {

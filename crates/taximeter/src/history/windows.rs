@@ -10,7 +10,8 @@ use taximeter_models::{
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Numbers, Place, Summarize, Unreadable, WindowBytes};
 
-use super::{History, Period};
+use super::sums::PeriodSums;
+use super::{History, Period, Summed};
 
 /// Makes the windows of a store: [`Sums`] of all operations (`all`), of those of each name (`operation`), of each
 /// `component` and `user`, and of the calls of each `tool`, `provider` and `llm`, as [`RollupConfig`] has them by default.
@@ -76,22 +77,22 @@ pub(super) fn damaged(why: SumsError) -> StoreError {
     StoreError::Damaged { doing: "reading", path: PathBuf::from("sums"), what: why.to_string() }
 }
 
-/// The totals of a period, put together from its windows.
-pub(super) fn totals(history: &History, period: Period) -> Result<Totals, StoreError> {
+/// The totals of a period, put together from its sums.
+pub(super) fn totals(
+    history: &History,
+    period: Period,
+    sums: &PeriodSums,
+) -> Result<Totals, StoreError> {
     let mut totals = Totals::default();
-    for all in history.sums(ALL, period, None)? {
-        add_all(&mut totals, &all.sums);
-    }
-    for tool in history.sums(TOOL, period, None)? {
-        totals.tools.insert(tool.key.unwrap_or_else(|| UNKNOWN.into()), tool_totals(&tool.sums));
-    }
-    for llm in history.sums(LLM, period, None)? {
-        totals.llms.insert(provider_and_model(llm.key.as_deref()), llm_totals(&llm.sums));
-    }
+    add_all(&mut totals, &sums.all);
+    let key = |sums: &Summed| sums.key.clone().unwrap_or_else(|| UNKNOWN.into());
+    totals.tools.extend(sums.tools.iter().map(|tool| (key(tool), tool_totals(&tool.sums))));
+    let llm = |llm: &Summed| (provider_and_model(llm.key.as_deref()), llm_totals(&llm.sums));
+    totals.llms.extend(sums.llms.iter().map(llm));
     for component in history.sums(COMPONENT, period, None)? {
         let total =
             ComponentTotal { duration: component.sums.duration(), count: component.sums.runs };
-        totals.components.insert(component.key.unwrap_or_else(|| UNKNOWN.into()), total);
+        totals.components.insert(key(&component), total);
     }
     Ok(totals)
 }

@@ -10,20 +10,21 @@ use taximeter::history::Windows;
 use taximeter_models::OperationRecord;
 use taximeter_persistence::store::{Durability, SqliteStore, Store};
 
+use crate::out::{Bound, Out};
 use crate::standard::{Form, Standard};
 
 /// Operations in a batch.
 pub(crate) const BATCH: usize = 4_096;
 
-pub(crate) fn append(most: usize, json: bool) {
+pub(crate) fn append(most: usize, out: &Out) {
     for durability in [Durability::Os, Durability::Fsync] {
-        grow(durability, false, most, json);
+        grow(durability, false, most, out);
     }
 }
 
-pub(crate) fn append_with_sums(most: usize, json: bool) {
+pub(crate) fn append_with_sums(most: usize, out: &Out) {
     for durability in [Durability::Os, Durability::Fsync] {
-        grow(durability, true, most, json);
+        grow(durability, true, most, out);
     }
 }
 
@@ -36,7 +37,7 @@ pub(crate) fn room() -> tempfile::TempDir {
 #[derive(Default)]
 pub(crate) struct Took {
     pub(crate) operations: usize,
-    wall: Duration,
+    pub(crate) wall: Duration,
     cpu: Duration,
 }
 
@@ -53,23 +54,45 @@ impl Took {
         self.operations += records.len();
     }
 
-    pub(crate) fn print(&self, what: &str, size: usize, path: &Path, json: bool) {
+    pub(crate) fn print(&self, what: &str, size: usize, path: &Path, out: &Out) -> Measured {
         let count = self.operations as f64;
-        let per_second = count / self.wall.as_secs_f64();
-        let (cpu, bytes) = (self.cpu.as_secs_f64() * 1e6 / count, bytes(path) / size as f64);
-        if json {
-            println!(
-                "{}",
+        let measured = Measured {
+            per_second: count / self.wall.as_secs_f64(),
+            cpu_us: self.cpu.as_secs_f64() * 1e6 / count,
+            bytes: bytes(path) / size as f64,
+        };
+        let Measured { per_second, cpu_us, bytes } = measured;
+        out.say(
+            || {
+                format!(
+                    "{what}, up to {size}: {per_second:.0} operations/s, {cpu_us:.2} us of CPU each, {bytes:.1} bytes each"
+                )
+            },
+            || {
                 serde_json::json!({
-                    "what": what, "operations": size, "per_second": per_second, "cpu_us": cpu, "bytes": bytes,
+                    "what": what, "operations": size, "per_second": per_second, "cpu_us": cpu_us, "bytes": bytes,
                 })
-            );
-        } else {
-            println!(
-                "{what}, up to {size}: {per_second:.0} operations/s, {cpu:.2} us of CPU each, {bytes:.1} bytes each"
-            );
-        }
+            },
+        );
+        measured
     }
+}
+
+/// What an operation took between two looks, and of the file.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) per_second: f64,
+    pub(crate) cpu_us: f64,
+    pub(crate) bytes: f64,
+}
+
+/// Operations a second over all looks, and how much dearer one is in the last look than in the one at a hundredth of its
+/// size: the first ones pay for what is made once.
+pub(crate) fn judge(what: &str, least: f64, looks: &[Measured], took: f64, out: &Out) {
+    out.judge(what, took, "operations/s", Bound::AtLeast(least));
+    let [.., before, _, last] = looks else { return };
+    let grown = last.cpu_us / before.cpu_us;
+    out.judge(format!("{what}: CPU of one, beside a hundredth of the store"), grown, "times", Bound::AtMost(1.25));
 }
 
 /// Bytes of the file; the log is emptied into it first.
@@ -81,15 +104,17 @@ fn bytes(path: &Path) -> f64 {
 }
 
 /// Appends until there are so many, and looks at every power of ten.
-fn grow(durability: Durability, sums: bool, most: usize, json: bool) {
+fn grow(durability: Durability, sums: bool, most: usize, out: &Out) {
     let room = room();
     let mut open = SqliteStore::at(room.path()).durability(durability);
     if sums {
         open = open.summarize(Arc::new(Windows));
     }
     let store = open.open().expect("a store can be made");
+    let what = format!("append, {durability:?}{}", if sums { " with sums" } else { "" });
     let mut standard = Standard::new(Form::Guards);
     let (mut took, mut size, mut look) = (Took::default(), 0, 10_000);
+    let (mut looks, mut wall) = (Vec::new(), Duration::ZERO);
     while size < most {
         let batch = standard.batch(BATCH.min(most - size));
         took.batch(&batch, |batch| {
@@ -97,16 +122,20 @@ fn grow(durability: Durability, sums: bool, most: usize, json: bool) {
         });
         size += batch.len();
         if size >= look {
-            let with = if sums { " with sums" } else { "" };
-            let what = format!("append, {durability:?}{with}");
-            std::mem::take(&mut took).print(&what, size, store.path(), json);
+            wall += took.wall;
+            looks.push(std::mem::take(&mut took).print(&what, size, store.path(), out));
             look *= 10;
         }
+    }
+    let least = if durability == Durability::Os { 100_000.0 } else { 50_000.0 };
+    judge(&what, least, &looks, size as f64 / wall.as_secs_f64(), out);
+    if let (Some(last), false) = (looks.last(), sums) {
+        out.judge(format!("{what}: bytes of a hot operation"), last.bytes, "bytes", Bound::AtMost(400.0));
     }
 }
 
 /// The peer: what a program does that keeps each operation as JSON in a row, with the same group of a transaction.
-pub(crate) fn rows_of_json(most: usize, json: bool) {
+pub(crate) fn rows_of_json(most: usize, out: &Out) {
     let room = room();
     let path = room.path().join("rows.db");
     let connection = rusqlite::Connection::open(&path).expect("a file can be made");
@@ -135,5 +164,5 @@ pub(crate) fn rows_of_json(most: usize, json: bool) {
             connection.execute_batch("COMMIT").expect("there is room");
         });
     }
-    took.print("peer: rows of JSON, Os", most, &path, json);
+    took.print("peer: rows of JSON, Os", most, &path, out);
 }

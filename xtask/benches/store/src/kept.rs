@@ -1,96 +1,206 @@
-//! A store as a program keeps it: appended to, sealed and rolled up as it goes; then a report and groups over all of it.
+//! A store as a program keeps it: appended to, sealed and rolled up as it goes; and what is asked of all of it.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use cpu_time::ProcessTime;
-use taximeter::history::{Ask, History, Period, Windows};
+use taximeter::analysis::Dimension;
+use taximeter::history::{Ask, By, History, Period, Selection, Windows};
 use taximeter_models::Name;
-use taximeter_persistence::store::{Column, Query, SqliteStore, Store, Table};
+use taximeter_persistence::store::{Column, Order, Query, SqliteStore, Store, Table};
 
-use crate::hot::{BATCH, Took, room};
+use crate::hot::{BATCH, Took, judge};
+use crate::out::{Bound, Out};
 use crate::questions::add_up;
 use crate::standard::{Form, Standard};
 
-pub(crate) fn run(most: usize, json: bool) {
-    let room = room();
-    let store = SqliteStore::at(room.path()).summarize(Arc::new(Windows)).open();
+/// Questions are asked so often, and the quickest answer counts.
+const ROUNDS: usize = 3;
+
+pub(crate) fn run(most: usize, out: &Out) {
+    let at = std::env::var_os("AT").map(PathBuf::from);
+    let room = at.is_none().then(crate::hot::room);
+    let folder = at.as_deref().or(room.as_ref().map(tempfile::TempDir::path));
+    let folder = folder.expect("one of the two is there");
+    let store = SqliteStore::at(folder).summarize(Arc::new(Windows)).open();
     let store = Arc::new(store.expect("a store can be made"));
+    let stats = store.stats().expect("it can be read");
+    if stats.hot_operations + stats.sealed_operations == 0 {
+        fill(&store, most, out);
+    }
+    size(&store, out);
+    Asked::new(store, out).all();
+}
+
+/// Appends until there are so many, looking after the store as a meter does.
+fn fill(store: &SqliteStore, most: usize, out: &Out) {
+    let what = "append and maintain, Os with sums";
     let mut standard = Standard::new(Form::Tagged);
-    let (mut took, mut size, mut look, mut now) =
-        (Took::default(), 0, 10_000.min(most), DateTime::<Utc>::UNIX_EPOCH);
+    let (mut took, mut size, mut look) = (Took::default(), 0, 10_000.min(most));
+    let (mut looks, mut wall) = (Vec::new(), Duration::ZERO);
     while size < most {
         let batch = standard.batch(BATCH.min(most - size));
-        now = batch.last().map(|record| record.started_at).expect("a batch is not empty");
+        let now = batch.last().map(|record| record.started_at).expect("a batch is not empty");
         took.batch(&batch, |batch| {
             store.append(batch).expect("there is room");
             store.maintain(now).expect("there is room");
         });
         size += batch.len();
         if size >= look {
-            let what = "append and maintain, Os with sums";
-            std::mem::take(&mut took).print(what, size, store.path(), json);
+            wall += took.wall;
+            looks.push(std::mem::take(&mut took).print(what, size, store.path(), out));
             look = (look * 10).min(most.max(size + 1));
         }
     }
+    judge(what, 100_000.0, &looks, size as f64 / wall.as_secs_f64(), out);
+}
+
+fn size(store: &SqliteStore, out: &Out) {
     let stats = store.stats().expect("it can be read");
-    let (sealed, sums, all) = (stats.sealed_operations.max(1), stats.rollups, stats.bytes);
-    let each = stats.sealed_bytes as f64 / sealed as f64;
-    if json {
-        let line = serde_json::json!({
-            "what": "sealed in the store", "operations": sealed, "bytes": each, "sums": sums, "bytes_of_all": all,
+    let (sealed, sums, all) = (stats.sealed_operations, stats.rollups, stats.bytes);
+    let each = stats.sealed_bytes as f64 / sealed.max(1) as f64;
+    out.say(
+        || format!("sealed in the store: {sealed} operations, {each:.1} bytes each; {sums} sums; {all} bytes in all"),
+        || {
+            serde_json::json!({
+                "what": "sealed in the store", "operations": sealed, "bytes": each, "sums": sums, "bytes_of_all": all,
+            })
+        },
+    );
+    out.judge("sealed in the store: bytes of an operation", each, "bytes", Bound::AtMost(150.0));
+}
+
+/// Who asks the store.
+struct Asked<'a> {
+    store: Arc<SqliteStore>,
+    history: History,
+    /// All that there is.
+    operations: u64,
+    now: DateTime<Utc>,
+    out: &'a Out,
+}
+
+impl<'a> Asked<'a> {
+    fn new(store: Arc<SqliteStore>, out: &'a Out) -> Self {
+        let stats = store.stats().expect("it can be read");
+        let history = History::new(Arc::clone(&store) as Arc<dyn Store>);
+        let now = stats.last_ns.map(DateTime::from_timestamp_nanos).expect("it holds some");
+        Self { store, history, operations: stats.hot_operations + stats.sealed_operations, now, out }
+    }
+
+    fn all(&self) {
+        self.reports();
+        self.pages();
+        self.selections();
+        for (what, by) in [
+            ("user", Column::User),
+            ("tag", Column::Tag("team".into())),
+            ("key of metadata", Column::Metadata("plan".into())),
+        ] {
+            self.groups(what, &by);
+        }
+    }
+
+    /// The first screen, of everything and of the default period, which has a period before.
+    fn reports(&self) {
+        let day = Period::read("24h", self.now).expect("a period");
+        let day = Period::new(day.since, Some(self.now + chrono::TimeDelta::seconds(1)));
+        for (what, period) in [("a report of all", Period::ALL), ("a report of a day", day)] {
+            self.judged(what, 0.3, || {
+                self.history.report(&Ask::new(period, self.now)).expect("it can be read");
+            });
+        }
+    }
+
+    /// What the other pages ask.
+    fn pages(&self) {
+        let by = |by: &str| by.parse::<By>().expect("it is known");
+        for dimension in ["operation", "model", "provider", "tool", "component", "hour"] {
+            self.judged(&format!("groups by {dimension}"), 0.3, || {
+                self.history.groups(&by(dimension), Period::ALL).expect("it can be read");
+            });
+        }
+        for dimension in [Dimension::User, Dimension::Tag("team".into())] {
+            let by = By::Dimension(dimension);
+            self.judged(&format!("groups by {by}"), 1.5, || {
+                self.history.groups(&by, Period::ALL).expect("it can be read");
+            });
+        }
+        self.judged("health", 1.0, || {
+            self.history.health(Period::ALL, self.now).expect("it can be read");
         });
-        println!("{line}");
-    } else {
-        println!(
-            "sealed in the store: {sealed} operations, {each:.1} bytes each; {sums} sums; {all} bytes in all"
+        self.judged("advice", 1.0, || {
+            self.history.advice(&Selection::default(), Period::ALL).expect("it can be read");
+        });
+        for order in [Order::NewestFirst, Order::Slowest, Order::Dearest] {
+            self.judged(&format!("100 operations, {order:?}"), 1.0, || {
+                let query = Query::default().order(order).limit(100);
+                self.history.operations(&query).expect("it can be read");
+            });
+        }
+    }
+
+    /// The first screen of some operations.
+    fn selections(&self) {
+        let user = self.history.groups(&By::Dimension(Dimension::User), Period::ALL);
+        let user = user.expect("it can be read").into_iter().find_map(|group| group.key);
+        let user = user.expect("operations have users");
+        for (what, only, most) in [
+            ("operation", "operation=qa_response".to_owned(), 0.3),
+            ("LLM", "llm=openai/gpt-4o".to_owned(), 0.3),
+            ("user", format!("user={user}"), 0.3),
+            ("tag", "tag:team=search".to_owned(), 1.5),
+            ("key of metadata", "metadata:plan=free".to_owned(), 1.5),
+        ] {
+            let mut ask = Ask::new(Period::ALL, self.now);
+            ask.only = Selection::read(&only, self.now).expect("a selection");
+            self.judged(&format!("a report of one {what}"), most, || {
+                self.history.report(&ask).expect("it can be read");
+            });
+        }
+    }
+
+    /// A group by a column over everything, rows and blocks, on one core.
+    fn groups(&self, what: &str, by: &Column) {
+        let columns = [by.clone(), Column::Duration, Column::InputTokens];
+        let mut groups: HashMap<Name, [u64; 3]> = HashMap::new();
+        let cpu = self.took(&format!("a count by {what}"), || {
+            groups.clear();
+            let each = &mut |block: &taximeter_persistence::store::Block<'_>| {
+                add_up(block, by, &mut groups);
+                ControlFlow::Continue(())
+            };
+            let scanned = self.store.columns(Table::Operations, &Query::default(), &columns, each);
+            assert_eq!(scanned.expect("it can be read").shown, self.operations);
+        });
+        let speed = self.operations as f64 / cpu.1 / 1e6;
+        let what = format!("a count by {what}, rows and blocks");
+        self.out.judge(what, speed, "million operations/s on one core", Bound::AtLeast(10.0));
+    }
+
+    fn judged(&self, what: &str, most: f64, ask: impl FnMut()) {
+        let (wall, _) = self.took(what, ask);
+        self.out.judge(what, wall, "s", Bound::AtMost(most));
+    }
+
+    /// Seconds of the clock and of CPU, each the least of the rounds.
+    fn took(&self, what: &str, mut ask: impl FnMut()) -> (f64, f64) {
+        let (mut wall, mut cpu) = (f64::MAX, f64::MAX);
+        for _ in 0..ROUNDS {
+            let (began, cpu_began) = (Instant::now(), ProcessTime::now());
+            ask();
+            wall = wall.min(began.elapsed().as_secs_f64());
+            cpu = cpu.min(cpu_began.elapsed().as_secs_f64());
+        }
+        let operations = self.operations;
+        self.out.say(
+            || format!("{what}, of {operations} operations: {wall:.3} s, {cpu:.3} s of CPU"),
+            || serde_json::json!({"what": what, "operations": operations, "seconds": wall, "cpu_seconds": cpu}),
         );
-    }
-    report(&store, size, now, json);
-    for (what, by) in [
-        ("user", Column::User),
-        ("tag", Column::Tag("team".into())),
-        ("key of metadata", Column::Metadata("plan".into())),
-    ] {
-        groups(&store, what, &by, json);
-    }
-}
-
-fn report(store: &Arc<SqliteStore>, size: usize, now: DateTime<Utc>, json: bool) {
-    let history = History::new(Arc::clone(store) as Arc<dyn Store>);
-    for round in ["first", "again"] {
-        let (began, cpu) = (Instant::now(), ProcessTime::now());
-        let ask = Ask::new(Period::ALL, now);
-        history.report(&ask).expect("it can be read");
-        said(&format!("a report, {round}"), size as u64, (began, cpu), json);
-    }
-}
-
-/// A group by a column over everything, rows and blocks, as it comes from the disk.
-fn groups(store: &Arc<SqliteStore>, what: &str, by: &Column, json: bool) {
-    let columns = [by.clone(), Column::Duration, Column::InputTokens];
-    let (began, cpu) = (Instant::now(), ProcessTime::now());
-    let mut groups: HashMap<Name, [u64; 3]> = HashMap::new();
-    let scanned = store.columns(Table::Operations, &Query::default(), &columns, &mut |block| {
-        add_up(block, by, &mut groups);
-        ControlFlow::Continue(())
-    });
-    let shown = scanned.expect("it can be read").shown;
-    said(&format!("{} groups by {what}", groups.len()), shown, (began, cpu), json);
-}
-
-fn said(what: &str, operations: u64, (began, cpu): (Instant, ProcessTime), json: bool) {
-    let (wall, cpu) = (began.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
-    if json {
-        let line = serde_json::json!({"what": what, "operations": operations, "seconds": wall, "cpu_seconds": cpu});
-        println!("{line}");
-    } else {
-        let each = operations as f64 / cpu / 1e6;
-        println!(
-            "{what} of {operations} operations: {wall:.3} s, {cpu:.3} s of CPU ({each:.1} M operations/s of CPU)"
-        );
+        (wall, cpu)
     }
 }

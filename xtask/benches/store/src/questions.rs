@@ -9,6 +9,7 @@ use taximeter_models::{Name, OperationRecord, Outcome};
 use taximeter_persistence::store::block::{Meta, Sealed, seal};
 use taximeter_persistence::store::{Block, Column, Condition, Keys, Query, Table};
 
+use crate::out::{Bound, Out};
 use crate::peers;
 use crate::sealed::{BLOCK, open};
 use crate::standard::{Form, Standard};
@@ -73,7 +74,7 @@ impl Question {
     }
 }
 
-pub(crate) fn run(rows: usize, json: bool) {
+pub(crate) fn run(rows: usize, out: &Out) {
     let (blocks, plain) = make(rows);
     let user = plain.texts[1].names[0].clone();
     let questions = [
@@ -84,33 +85,38 @@ pub(crate) fn run(rows: usize, json: bool) {
         Question { by: "operation", of: Some(("user", user)) },
     ];
     let answers: Vec<Groups> = questions.iter().map(|question| ask(&blocks, question).0).collect();
+    let mut took = Vec::new();
     for (question, answer) in questions.iter().zip(&answers) {
         assert_eq!(*answer, plain.ask(question).0, "{}", question.words());
         let rounds = [(); 5].map(|()| (ask(&blocks, question).1, plain.ask(question).1));
         let best = |of: fn(&(f64, f64)) -> f64| rounds.iter().map(of).fold(f64::MAX, f64::min);
         let ours = best(|round| round.0);
-        print(json, "sealed blocks", question, rows, ours);
-        print(json, "plain loop over columns in memory", question, rows, best(|round| round.1));
+        print(out, "sealed blocks", question, rows, ours);
+        print(out, "plain loop over columns in memory", question, rows, best(|round| round.1));
+        let what = format!("sealed blocks, {}", question.words());
+        out.judge(what, rows as f64 / ours / 1e6, "million operations/s on one core", Bound::AtLeast(10.0));
+        took.push(ours);
     }
     drop(blocks);
     match peers::ask(&plain, &questions, &answers) {
         Ok(peers) => {
             for (what, question, seconds) in peers {
-                print(json, &what, &questions[question], rows, seconds);
+                print(out, &what, &questions[question], rows, seconds);
+                let times = seconds / took[question];
+                let what = format!("sealed blocks beside {what}, {}", questions[question].words());
+                out.hope(what, times, "times as fast", Bound::AtLeast(1.0));
             }
         }
         Err(why) => println!("no peers: {why}"),
     }
 }
 
-fn print(json: bool, what: &str, question: &Question, rows: usize, seconds: f64) {
+fn print(out: &Out, what: &str, question: &Question, rows: usize, seconds: f64) {
     let (question, each) = (question.words(), rows as f64 / seconds / 1e6);
-    if json {
-        let line = serde_json::json!({"what": what, "question": question, "rows": rows, "seconds": seconds});
-        println!("{line}");
-    } else {
-        println!("{question:40} {what:40} {each:8.1} M operations/s");
-    }
+    out.say(
+        || format!("{question:40} {what:40} {each:8.1} M operations/s"),
+        || serde_json::json!({"what": what, "question": question, "rows": rows, "seconds": seconds}),
+    );
 }
 
 fn make(rows: usize) -> (Vec<Sealed>, Plain) {

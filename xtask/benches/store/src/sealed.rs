@@ -6,15 +6,18 @@ use std::time::Instant;
 use cpu_time::ThreadTime;
 use taximeter_persistence::store::block::{ColumnId, Reader, Rows, Sealed, seal};
 
+use crate::out::{Bound, Out};
 use crate::standard::{Form, Standard};
 
 /// Operations in a block.
 pub(crate) const BLOCK: usize = 16_384;
 
-pub(crate) fn run(quick: bool, json: bool) {
+pub(crate) fn run(quick: bool, out: &Out) {
     for form in [Form::Durations, Form::Guards, Form::Tagged] {
         let found = measure(form, if quick { 4 } else { 24 });
-        found.print(form, json);
+        found.print(form, out);
+        let what = format!("sealed, {form:?}: bytes of an operation");
+        out.judge(what, found.bytes, "bytes", Bound::AtMost(150.0));
     }
 }
 
@@ -64,23 +67,25 @@ pub(crate) fn open(sealed: &Sealed) -> Reader<'_> {
 }
 
 impl Found {
-    fn print(&self, form: Form, json: bool) {
+    fn print(&self, form: Form, out: &Out) {
+        out.say(|| self.words(form), || self.object(form));
+    }
+
+    fn object(&self, form: Form) -> serde_json::Value {
+        let Self { bytes, meta, columns, seal, read, .. } = self;
+        let columns: BTreeMap<String, f64> =
+            columns.iter().map(|(column, bytes)| (column.to_string(), *bytes)).collect();
+        serde_json::json!({
+            "what": format!("sealed, {form:?}"), "bytes": bytes, "meta_bytes": meta, "columns": columns,
+            "seal_per_second": 1.0 / seal, "read_per_second": 1.0 / read,
+        })
+    }
+
+    fn words(&self, form: Form) -> String {
         let Self { bytes, meta, columns, seal, read, wall } = self;
-        if json {
-            let columns: BTreeMap<String, f64> =
-                columns.iter().map(|(column, bytes)| (column.to_string(), *bytes)).collect();
-            println!(
-                "{}",
-                serde_json::json!({
-                    "what": format!("sealed, {form:?}"), "bytes": bytes, "meta_bytes": meta, "columns": columns,
-                    "seal_per_second": 1.0 / seal, "read_per_second": 1.0 / read,
-                })
-            );
-            return;
-        }
-        println!(
+        let mut words = format!(
             "sealed, {form:?}: {bytes:.1} bytes an operation ({meta:.2} of metadata); sealed {:.0}/s of CPU ({:.0}/s of \
-             wall clock), read whole {:.0}/s",
+             wall clock), read whole {:.0}/s\n",
             1.0 / seal,
             1.0 / wall,
             1.0 / read
@@ -88,8 +93,8 @@ impl Found {
         let mut largest: Vec<_> = columns.iter().collect();
         largest.sort_by(|a, b| b.1.total_cmp(a.1));
         for (column, bytes) in largest.iter().take(30) {
-            print!("  {column}: {bytes:.2}");
+            words.push_str(&format!("  {column}: {bytes:.2}"));
         }
-        println!();
+        words
     }
 }

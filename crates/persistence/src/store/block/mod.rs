@@ -55,6 +55,7 @@ mod records;
 mod scan;
 mod seal;
 mod sheets;
+mod spent;
 mod squeeze;
 #[cfg(test)]
 mod tests;

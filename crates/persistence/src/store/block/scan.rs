@@ -6,18 +6,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use taximeter_models::{ErrorCategory, LlmCall, Money, Name, Unit};
+use taximeter_models::{ErrorCategory, LlmCall, Name, Unit};
 
 use super::bytes::unzigzag;
 use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
-use super::costs::Costs;
-use super::error::{BlockError, Broken};
+use super::error::BlockError;
 use super::maps::Kind;
 use super::matching::{COMPONENTS, ERRORS, LLMS, Parts, Rows, TOOLS};
-use super::picked::{Interner, Picked, Units, names};
-use super::presence::{EVERY, Ranges, SomeNumbers, SomeTexts};
+use super::picked::{Interner, Picked, names};
+use super::presence::{EVERY, SomeNumbers, SomeTexts};
 use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
+use super::spent::is_cache_read;
 use crate::store::columns::Values;
 use crate::store::{Block, Column, Keys, Query, Scanned, Table};
 
@@ -308,82 +308,6 @@ impl Reader<'_> {
         Ok(picked.map(category))
     }
 
-    /// The sums of the buckets that count, of each LLM call, or of all of an operation.
-    fn tokens(&mut self, picked: &Picked, counts: fn(Unit) -> bool) -> Result<Values, BlockError> {
-        if !matches!(picked.table, Table::Operations | Table::LlmCalls) {
-            return Ok(picked.numbers(|_, _| Block::NONE));
-        }
-        let rows = self.count(llm::MASK);
-        let mut sums = vec![0_u64; rows];
-        for (_, numbers) in self.units(counts)? {
-            for (sum, count) in sums.iter_mut().zip(&*numbers.each(0)) {
-                *sum = sum.saturating_add(*count);
-            }
-        }
-        let ranges = self.llm_ranges()?;
-        if picked.table == Table::LlmCalls || ranges.is_one_each() {
-            return Ok(Values::Numbers(picked.own(&sums, |sum| sum)));
-        }
-        let sum =
-            |row| sums[ranges.get(row)].iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
-        Ok(picked.numbers(|_, row| sum(row)))
-    }
-
-    fn llm_ranges(&mut self) -> Result<Ranges, BlockError> {
-        self.ranges(operation::LLM_CALLS, self.meta.rows, self.count(llm::MASK))
-    }
-
-    /// Those buckets of usage that count, as far as there are any.
-    fn units(&mut self, counts: fn(Unit) -> bool) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
-        let shapes = Shapes::read(self, Map::Usage, self.count(llm::MASK))?;
-        let mut units = Vec::new();
-        for place in 0..shapes.columns.len() {
-            let unknown = Broken("it has a unit that is not known").at(Some(Map::Usage.shape()));
-            let (_, kind, key) = &shapes.columns[place];
-            let Some(unit) = Unit::named(key).filter(|_| kind.is_number()) else {
-                return Err(unknown);
-            };
-            if !counts(unit) {
-                continue;
-            }
-            let column = MapColumn::read(self, &shapes, place)?;
-            let MapValues::Numbers(numbers) = column.values else { return Err(unknown) };
-            units.push((unit, SomeNumbers { presence: column.presence, numbers }));
-        }
-        Ok(units)
-    }
-
-    fn costs(&mut self, picked: &Picked) -> Result<Values, BlockError> {
-        if !matches!(picked.table, Table::Operations | Table::LlmCalls) {
-            return Ok(Values::Money(vec![Money::ZERO; picked.rows.len()]));
-        }
-        let costs = Costs::read(self, self.count(llm::MASK))?;
-        let units = Units::of(self.units(|_| true)?);
-        let usd = |row: usize| costs.usd(row, &|unit| units.count(unit, row));
-        let wrong = || Broken("a cost cannot be counted").at(Some(llm::COST));
-        let amounts: Option<Vec<Money>> = if picked.table == Table::LlmCalls {
-            picked.rows.iter().map(usd).collect()
-        } else {
-            let ranges = self.llm_ranges()?;
-            let sum = |row: usize| ranges.get(row).map(usd).sum::<Option<Money>>();
-            picked.rows.iter().map(sum).collect()
-        };
-        amounts.map(Values::Money).ok_or_else(wrong)
-    }
-
-    fn unpriced(&mut self, picked: &Picked) -> Result<Values, BlockError> {
-        if !matches!(picked.table, Table::Operations | Table::LlmCalls) {
-            return Ok(picked.numbers(|_, _| Block::NONE));
-        }
-        let costs = Costs::read(self, self.count(llm::MASK))?;
-        if picked.table == Table::LlmCalls {
-            return Ok(picked.numbers(|_, row| costs.is_unpriced(row).into()));
-        }
-        let ranges = self.llm_ranges()?;
-        let count = |row| ranges.get(row).filter(|call| costs.is_unpriced(*call)).count() as u64;
-        Ok(picked.numbers(|_, row| count(row)))
-    }
-
     fn attempts(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let column = match picked.table {
             Table::ToolCalls => tool::ATTEMPT,
@@ -402,10 +326,4 @@ fn parts(table: Table) -> Option<&'static Parts> {
         Table::LlmCalls => Some(&LLMS),
         Table::Components => Some(&COMPONENTS),
     }
-}
-
-fn is_cache_read(unit: Unit) -> bool {
-    use Unit::{CacheRead, CacheReadAudio, CacheReadExplicit, CacheReadImage, CacheReadVideo};
-
-    matches!(unit, CacheRead | CacheReadExplicit | CacheReadAudio | CacheReadImage | CacheReadVideo)
 }

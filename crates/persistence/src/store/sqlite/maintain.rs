@@ -100,8 +100,10 @@ impl Keep {
 
 /// A minute or hour is rolled up so long after its end: by then, nearly all that began in it has ended.
 const GRACE: i64 = 300;
+/// Minutes are rolled up ten at a time, and hours four: what is in no longer sum yet stays little to read.
+const PARTS: i64 = 6;
 /// So many rows of sums are rolled up or removed in one step.
-const ROWS: u32 = 1_024;
+const ROWS: u32 = 4_096;
 /// So many pages are given back in one step: two mebibytes.
 const PAGES: i64 = 256;
 /// A log of more bytes is emptied when there is nothing else to do.
@@ -128,7 +130,8 @@ impl SqliteStore {
         let mut writer = self.writer("maintaining")?;
         if let Some(summarize) = self.summarize.as_deref() {
             for (level, next) in [(Level::Minute, Level::Hour), (Level::Hour, Level::Day)] {
-                let before = next.start(now.timestamp() - GRACE);
+                let part = next.seconds() / PARTS;
+                let before = (now.timestamp() - GRACE).div_euclid(part) * part;
                 let rolled = transaction(&mut writer, &self.path, |connection, _| {
                     sums::roll_up(connection, (level, next), before, ROWS, summarize, &self.path)
                 })?;

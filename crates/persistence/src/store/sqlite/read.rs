@@ -141,7 +141,9 @@ impl From<'_> {
         call.duration = row.duration_ns.map(duration);
         call.attempt = attempt(row.attempt)?;
         call.arguments_hash = row.arguments_hash.map(i64::cast_unsigned);
-        call.metadata = self.metadata(row.keys, values(row.metadata))?;
+        if self.wants.call_metadata {
+            call.metadata = self.metadata(row.keys, values(row.metadata))?;
+        }
         Ok(call)
     }
 
@@ -157,10 +159,15 @@ impl From<'_> {
         call.attempt = attempt(row.attempt)?;
         let buckets = [row.uncached_input, row.cache_read, row.output];
         call.usage = usage(buckets, row.other_usage.unwrap_or_default())?;
-        let explanation = row.price.map(|number| self.texts.price(self.connection, number));
-        let numbers = row.price_numbers.as_deref().map(RawValue::get);
-        call.cost = price::join(explanation.transpose()?.as_deref(), numbers, call.usage.as_ref())?;
-        call.metadata = self.metadata(row.keys, values(row.metadata))?;
+        if self.wants.prices {
+            let explanation = row.price.map(|number| self.texts.price(self.connection, number));
+            let (explanation, usage) = (explanation.transpose()?, call.usage.as_ref());
+            let numbers = row.price_numbers.as_deref().map(RawValue::get);
+            call.cost = price::join(explanation.as_deref(), numbers, usage)?;
+        }
+        if self.wants.call_metadata {
+            call.metadata = self.metadata(row.keys, values(row.metadata))?;
+        }
         let more = row.more.unwrap_or_default();
         call.started_at = began(row.offset_ns, more.started_at, started_ns)?;
         more.put_into(&mut call)?;

@@ -255,17 +255,23 @@ fn mark(
     path: &Path,
 ) -> Result<(), StoreError> {
     let said = failed("maintaining", path);
+    let rolled = At { rolled: ROLLED, ..at.clone() };
+    let sql = "UPDATE OR IGNORE rollups SET rolled = ?6, checked = ?7
+               WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
+    let (dimension, sum) = (&*at.place.dimension, checked(&rolled, window));
+    let all = (at.level, dimension, at.start, key(&at.place), at.rolled, ROLLED, sum);
+    let mark = connection.prepare_cached(sql).and_then(|mut mark| mark.execute(all));
+    if mark.map_err(said)? > 0 {
+        return Ok(());
+    }
     let sql = "DELETE FROM rollups
                WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
-    connection
-        .prepare_cached(sql)
-        .and_then(|mut delete| {
-            delete.execute((at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled))
-        })
-        .map_err(said)?;
+    let one = (at.level, dimension, at.start, key(&at.place), at.rolled);
+    let delete = connection.prepare_cached(sql).and_then(|mut delete| delete.execute(one));
+    delete.map_err(said)?;
     let window =
         together(summarize, &[window]).map_err(|wrong| damaged("maintaining", path, wrong))?;
-    merge(connection, At { rolled: ROLLED, ..at.clone() }, window, summarize, path)
+    merge(connection, rolled, window, summarize, path)
 }
 
 /// Where it stands in the counters from which second on the rows of a level are whole.

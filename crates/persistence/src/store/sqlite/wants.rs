@@ -13,6 +13,10 @@ pub(super) struct Wants {
     pub(super) components: bool,
     pub(super) tool_calls: bool,
     pub(super) llm_calls: bool,
+    /// The metadata of calls.
+    pub(super) call_metadata: bool,
+    /// What LLM calls cost, and why.
+    pub(super) prices: bool,
     /// Errors and warnings; those of calls need the calls.
     pub(super) faults: bool,
 }
@@ -25,6 +29,8 @@ impl Wants {
         components: true,
         tool_calls: true,
         llm_calls: true,
+        call_metadata: true,
+        prices: true,
         faults: true,
     };
 
@@ -75,9 +81,10 @@ impl Wants {
                 | Column::CacheReadTokens
                 | Column::OutputTokens
                 | Column::FirstToken
-                | Column::CostUsd
-                | Column::Unpriced
                 | Column::Attempt => self.llm_calls = true,
+                Column::CostUsd | Column::Unpriced => {
+                    (self.llm_calls, self.prices) = (true, true);
+                }
             }
         }
         self
