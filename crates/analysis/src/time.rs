@@ -91,6 +91,7 @@ pub struct TimeSpent {
 
 /// What would be if a part were faster.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct WhatIf {
     /// The part.

@@ -7,7 +7,7 @@ use clap::Args;
 use taximeter::TrendDirection;
 use taximeter::analysis::{CostChange, DurationChange, Window};
 use taximeter::history::Trend;
-use taximeter::report::{count, counted, money, seconds};
+use taximeter::report::{count, counted, money, part_name, seconds};
 
 use crate::Ended;
 use crate::context::Context;
@@ -156,14 +156,14 @@ fn parts(screen: &mut Screen, shown: &Trend) {
         Column::number("of the slowest 5 %", 1),
         Column::number("twice as fast saves", 2),
     ]);
-    for part in spent.all.parts.iter().take(8) {
-        let slow = spent.slow.parts.iter().find(|slow| slow.part == part.part);
-        let then = shown.what_if.iter().find(|then| then.part == part.part);
+    for one in spent.all.parts.iter().take(8) {
+        let slow = spent.slow.parts.iter().find(|slow| slow.part == one.part);
+        let then = shown.what_if.iter().find(|then| then.part == one.part);
         grid.row([
-            part.part.to_string(),
-            share(Some(part.share)),
-            slow.map_or_else(|| NONE.into(), |slow| share(Some(slow.share))),
-            then.map_or_else(|| NONE.into(), |then| share(Some(then.saved_share()))),
+            part_name(&one.part),
+            part(Some(one.share)),
+            slow.map_or_else(|| NONE.into(), |slow| part(Some(slow.share))),
+            then.map_or_else(|| NONE.into(), |then| part(Some(then.saved_share()))),
         ]);
     }
     screen.grid(&grid);

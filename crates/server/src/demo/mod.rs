@@ -65,11 +65,7 @@ impl Aside {
 }
 
 /// The same routes, with the demo beside them.
-pub(crate) fn beside(
-    routes: Router,
-    config: &Config,
-    made: fn(Watched) -> Router,
-) -> Router {
+pub(crate) fn beside(routes: Router, config: &Config, made: fn(Watched) -> Router) -> Router {
     if config.demo == Demo::Only {
         return routes;
     }

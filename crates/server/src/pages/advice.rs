@@ -1,8 +1,9 @@
 //! What stands out, what to do about it, what that would save, the operations that prove it, and whether it helped before.
 
 use maud::{Markup, html};
+use taximeter::StoreError;
 use taximeter::analysis::{Effect, Remeasured, Saved};
-use taximeter::history::{Advised, Again, PerMonth};
+use taximeter::history::{AdviceRemeasured, Advised, History, PerMonth, Period, Selection};
 use taximeter::report::{counted, money, seconds, signed};
 use taximeter::{Advice, Estimate, Finding, FindingKind, Money, Saving};
 
@@ -10,7 +11,18 @@ use super::frame::heading;
 use super::words::{link, one, ordered};
 use crate::questions::Filter;
 
-pub(super) fn page(advised: &Advised, again: &[Again], filter: &Filter) -> Markup {
+/// The advice of the period before, measured again in this one; none where there is no period before.
+pub(super) fn remeasured(
+    history: &History,
+    only: &Selection,
+    period: Period,
+) -> Result<Option<AdviceRemeasured>, StoreError> {
+    let (Some(before), Some(since)) = (period.previous(), period.since) else { return Ok(None) };
+    let both = Period { since: before.since, ..period };
+    history.remeasure(only, both, since).map(Some)
+}
+
+pub(super) fn page(advised: &Advised, again: Option<&AdviceRemeasured>, filter: &Filter) -> Markup {
     let all = advised.optimization_suggestions.iter().zip(&advised.per_month);
     // What an advice is given for stands with it already.
     let advised_for = |finding: &&Finding| {
@@ -109,7 +121,8 @@ fn short(id: &str) -> String {
 }
 
 /// The advice of the period before, measured again.
-fn helped(again: &[Again]) -> Markup {
+fn helped(again: Option<&AdviceRemeasured>) -> Markup {
+    let again = again.map_or(&[][..], |again| &again.advice);
     html! {
         section.card {
             h2 { "Did it help?" }

@@ -211,9 +211,9 @@ async fn all_trends(questions: &Arc<Questions>, filter: &Filter) -> Result<Marku
 
 async fn advice(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
     let made = asked(&questions, &filter, |history, period, only, _| {
-        Ok((history.advice(only, period)?, history.helped(only, period)?))
+        Ok((history.advice(only, period)?, advice::remeasured(history, only, period)?))
     });
-    let made = made.await.map(|(advised, again)| advice::page(&advised, &again, &filter));
+    let made = made.await.map(|(advised, again)| advice::page(&advised, again.as_ref(), &filter));
     shown(&questions, Page::Advice, &filter, made)
 }
 

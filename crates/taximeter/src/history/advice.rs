@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use serde::Serialize;
-use taximeter_analysis::{Remeasured, TimeSpent, bottlenecks, remeasure, time_spent};
+use taximeter_analysis::{TimeSpent, bottlenecks, time_spent};
 use taximeter_models::{Advice, Finding, LlmCall, Money, Name, OperationRecord};
 use taximeter_persistence::StoreError;
 
@@ -41,36 +41,7 @@ pub struct PerMonth {
     pub seconds: Option<f64>,
 }
 
-/// An advice of the period before, measured again in this one.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Again {
-    /// The advice.
-    pub advice: Advice,
-    /// What became of it; none where one of the periods has too few operations of the name.
-    pub remeasured: Option<Remeasured>,
-}
-
 impl History {
-    /// Whether the advice of the period before helped: what stood out then, measured again in this period. Empty for a
-    /// period that has none before it.
-    ///
-    /// # Errors
-    /// Where the store cannot be read.
-    pub fn helped(&self, selection: &Selection, period: Period) -> Result<Vec<Again>, StoreError> {
-        let Some(previous) = period.previous() else { return Ok(Vec::new()) };
-        let mut only = selection.clone();
-        only.period = None;
-        let (before, _) = self.records(only.query(previous), super::MOST_RECORDS)?;
-        let (after, _) = self.records(only.query(period), super::MOST_RECORDS)?;
-        let advice = taximeter_analysis::advise(&bottlenecks(&before, &self.thresholds));
-        let again = |advice: Advice| Again {
-            remeasured: remeasure(&advice, &before, &after, &self.thresholds),
-            advice,
-        };
-        Ok(advice.into_iter().map(again).collect())
-    }
-
     /// What stands out in the operations of a selection, what to do about it and what it would save.
     ///
     /// # Errors

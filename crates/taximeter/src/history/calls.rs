@@ -7,7 +7,7 @@ use taximeter_persistence::StoreError;
 
 use super::over_time::level;
 use super::report::RECORDS;
-use super::{By, History, LlmRow, LookedAt, Period, ToolRow, windows};
+use super::{By, History, LlmRow, LookedAt, Period, ToolRow, tables, windows};
 
 /// How the tools did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,6 +53,7 @@ impl History {
         let period = self.whole(self.bounded(period)?);
         let (records, looked_at) = self.records(period.query(), RECORDS)?;
         let step = level(period).max(self.reach()?.finest(period));
+        let tools = self.sums(windows::TOOL, period, None)?;
         let sums = self.sums(windows::TOOL, period, Some(step))?;
         let stretch = |one: super::Summed| {
             let took = one.sums.nanos.distribution(1e-9);
@@ -68,7 +69,7 @@ impl History {
         Ok(Tools {
             period,
             looked_at,
-            by_tool: self.tool_rows(period, &records)?,
+            by_tool: tables::tool_rows(&tools, &self.all(period)?, &records),
             step: By::Time(step),
             over_time: sums.into_iter().filter_map(stretch).collect(),
         })
@@ -79,6 +80,6 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn llms(&self, period: Period) -> Result<Vec<LlmRow>, StoreError> {
-        self.llm_rows(self.whole(period))
+        Ok(tables::llm_rows(&self.sums(windows::LLM, self.whole(period), None)?))
     }
 }

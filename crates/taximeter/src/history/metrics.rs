@@ -97,6 +97,7 @@ pub struct MetricGroup {
 
 /// How a metric of two selections compares.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MetricCompared {
     /// The key of the metadata.

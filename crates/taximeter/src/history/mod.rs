@@ -13,7 +13,6 @@
 //! | one operation with all that ran within it | [`History::show`] | [`Shown`] |
 //! | whether an operation gets slower, and why | [`History::trend`] | [`Trend`] |
 //! | what stands out, what to do, what it saves | [`History::advice`] | [`Advised`] |
-//! | whether the advice of the period before helped | [`History::helped`] | [`Again`] |
 //! | whether advice has helped | [`History::remeasure`] | [`AdviceRemeasured`] |
 //! | what is out of the ordinary | [`History::unusual`], by an [`UnusualAsk`] | [`Unusual`] |
 //! | whether a promise is kept, and how fast the rest of it goes | [`History::objective`] | [`ObjectiveKept`] |
@@ -91,7 +90,7 @@ use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 use levels::Reach;
 use sums::PeriodSums;
 
-pub use advice::{Advised, Again, PerMonth};
+pub use advice::{Advised, PerMonth};
 pub use attention::{Attention, Concern};
 pub use by::{By, UnknownBy};
 pub use calls::{ToolStretch, Tools};

@@ -147,7 +147,7 @@ impl History {
             over_time,
             time_spent: advice::where_time_goes(&records, 3),
             by_llm: tables::llm_rows(&sums.llms),
-            by_tool: tables::tool_rows(&sums, &records),
+            by_tool: tables::tool_rows(&sums.tools, &sums.all, &records),
             spenders: self.all_spenders(period, &sums)?,
             dearest: self.first(period, Order::Dearest)?,
             slowest: self.first(period, Order::Slowest)?,

@@ -9,7 +9,6 @@ use taximeter_models::{
     CostTotals, ErrorCategory, Money, Name, OperationRecord, Outcome, Rate, Unit,
 };
 
-use super::sums::PeriodSums;
 use super::windows::provider_and_model;
 use super::{Group, Summed};
 
@@ -170,13 +169,13 @@ pub(super) fn llm_rows(llms: &[Summed]) -> Vec<LlmRow> {
 }
 
 /// A row for each tool, the one that takes the most time first.
-pub(super) fn tool_rows(sums: &PeriodSums, records: &[OperationRecord]) -> Vec<ToolRow> {
+pub(super) fn tool_rows(tools: &[Summed], all: &Sums, records: &[OperationRecord]) -> Vec<ToolRow> {
     let failures = Failures::of(records);
-    let mut tools: Vec<_> = sums.tools.iter().collect();
+    let mut tools: Vec<_> = tools.iter().collect();
     tools.sort_by_key(|tool| std::cmp::Reverse(tool.sums.nanos.sum()));
     let row = |tool: &Summed| {
         let failures = tool.key.as_ref().and_then(|key| failures.get(key)).copied();
-        tool_row(tool.key.clone(), &tool.sums, &sums.all, failures.unwrap_or_default())
+        tool_row(tool.key.clone(), &tool.sums, all, failures.unwrap_or_default())
     };
     tools.into_iter().map(row).collect()
 }
