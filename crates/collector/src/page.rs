@@ -389,7 +389,9 @@ fn copy(place: &mut [u8], words: &[Word]) {
 mod tests {
     use std::time::Duration;
 
-    use crate::Collector;
+    use taximeter_models::ToolStatus;
+
+    use crate::{Collector, Limits};
 
     /// Records a hundred parts of two kinds, every tenth of them on another thread; says what is wrong with the record.
     fn wrong(others: bool, text: &str) -> Option<String> {
@@ -427,6 +429,28 @@ mod tests {
         for text in ["", "short ", &"long ".repeat(100)] {
             assert_eq!(wrong(false, text), None);
             assert_eq!(wrong(true, text), None);
+        }
+    }
+
+    #[test]
+    fn there_are_as_many_parts_as_may_be_and_no_more() {
+        for most in 0..8 {
+            let mut limits = Limits::default();
+            (limits.keys, limits.messages) = (most, most);
+            let collector = Collector::builder().limits(limits).build().expect("a thread");
+            let op = collector.operation("o").start();
+            for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+                op.set(key, 1);
+                op.warn(key);
+            }
+            let call = ["a", "b", "c", "d", "e", "f", "g", "h"].into_iter();
+            let call = call.fold(op.tool("t"), |call, key| call.with(key, "text"));
+            call.took(Duration::ZERO, ToolStatus::Success);
+            let record = op.finish().expect("it is on");
+            assert_eq!((record.metadata.len(), record.warnings.len()), (most, most));
+            assert_eq!(record.tool_calls[0].metadata.len(), most);
+            assert_eq!(record.unlisted_warnings, 8 - most as u64);
+            assert_eq!(collector.counts().truncated, 2 * (8 - most as u64));
         }
     }
 
