@@ -6,6 +6,7 @@ use taximeter_models::{Name, OperationRecord, Outcome};
 
 use crate::frame::{self, Ended};
 use crate::open::Open;
+use crate::page::Page;
 use crate::place::Core;
 use crate::sync::atomic::{Ordering, fence};
 
@@ -33,11 +34,7 @@ impl<'c> Closed<'c> {
     ) -> Self {
         let page = &core.page;
         match &mut open {
-            Some(open) => {
-                open.take_in(page, written);
-                let (id, started_at) = (page.id(), page.started_at());
-                open.close(&Ended { id, started_at, duration, outcome });
-            }
+            Some(open) => close(open, page, written, outcome, duration),
             None => page.end(written, outcome, duration),
         }
         Self { core, written, open }
@@ -79,6 +76,13 @@ impl<'c> Closed<'c> {
         let is_whole = self.core.page.written() == self.written;
         is_whole.then(|| Spare { core: Arc::clone(self.core), open: self.open.take() })
     }
+}
+
+#[cold]
+fn close(open: &mut Open, page: &Page, written: usize, outcome: Outcome, duration: u64) {
+    open.take_in(page, written);
+    let (id, started_at) = (page.id(), page.started_at());
+    open.close(&Ended { id, started_at, duration, outcome });
 }
 
 /// A place that waits for the next operation, and the memory that the last one had beside the page.

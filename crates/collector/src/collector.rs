@@ -438,7 +438,8 @@ impl Operation {
 
 impl Shared {
     /// Hands an operation that has ended to the worker, or loses it by the rule for a full queue.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
     pub(crate) fn hand_in(&self, mut operation: Closed<'_>, outcome: Outcome) {
         let abandoned = outcome == Outcome::Abandoned;
         if let WhenFull::Sample { one_in } = self.intake.limits().when_full

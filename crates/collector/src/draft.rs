@@ -8,20 +8,22 @@ use taximeter_models::{ErrorRecord, ToolStatus};
 use crate::bounds::Bounds;
 use crate::clock::Moment;
 use crate::frame::{Buffer, Label, Word, Words, hot, part};
-use crate::page::Kind;
+use crate::page::{Kind, Page, Part, ROOM};
 use crate::place::Core;
 use crate::plain;
 use crate::redact::Field;
 use crate::show::{Begun, Over, Shown};
 use crate::value::{Hot, MetaValue};
 
-/// A call that is put together. Its memory is a place of its own, so that it is moved from hand to hand for little.
+/// A call that is put together: on the page of its operation, where it belongs; or apart, where there is no room for it,
+/// where it is long, rare or shown, and where it runs while other things are recorded.
 #[derive(Debug)]
-pub(crate) struct ToolPart(Box<Draft>);
+pub(crate) struct ToolPart(Option<Box<Draft>>);
 
 /// The words of a draft: enough for a call with some keys and texts.
 const WORDS: usize = 32;
 
+/// The memory of a call that is put together apart.
 #[derive(Debug)]
 struct Draft {
     words: [Word; WORDS],
@@ -82,15 +84,27 @@ impl Draft {
         });
     }
 
-    /// Puts words in; says whether there was room for so many bytes.
-    #[inline]
-    fn write(&mut self, bytes: usize, compose: impl FnOnce(&mut Words<'_, WORDS>)) -> bool {
-        let mut words = Words::new(&self.words, self.length);
-        if !words.fit(bytes) {
-            return false;
+    /// What was put together on a page so far.
+    fn of(page: &Page) -> Box<Self> {
+        let (mut draft, part) = (Self::take(), page.drafted());
+        draft.keys = page.keys();
+        if part.copy_to(&draft.words) {
+            draft.length = part.length;
+        } else {
+            draft.long().put_words(part.whole());
         }
+        page.end_draft();
+        draft
+    }
+
+    /// Puts words in; says whether there was room.
+    #[inline]
+    fn write(&mut self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        let room = self.words.get(self.length..).and_then(|room| room.first_chunk());
+        let Some(room) = room else { return false };
+        let mut words = Words::new(room);
         compose(&mut words);
-        self.length = words.len();
+        self.length += words.len();
         true
     }
 
@@ -121,40 +135,73 @@ impl ToolPart {
 
     #[inline(never)]
     fn plain(core: &Core, name: Label) -> Self {
-        if !core.plain.is_name(name) {
-            return Self::show_name(core, name);
+        if core.plain.is_name(name) && core.page.begin_draft(|to| hot::tool(to, name)) {
+            return Self(None);
         }
-        let mut draft = Draft::take();
-        draft.write(hot::MOST, |to| hot::tool(to, name));
-        Self(draft)
+        Self::plain_apart(core, name)
     }
 
     #[cold]
     #[inline(never)]
-    fn show_name(core: &Core, name: Label) -> Self {
-        name.show(|name| Self::any(core, name))
+    fn plain_apart(core: &Core, name: Label) -> Self {
+        if !core.plain.is_name(name) {
+            return name.show(|name| Self::any(core, name));
+        }
+        let mut draft = Draft::take();
+        draft.write(|to| hot::tool(to, name));
+        Self(Some(draft))
     }
 
     #[cold]
     fn any(core: &Core, name: &str) -> Self {
-        let mut part = Self(Draft::take());
+        let mut part = Self(Some(Draft::take()));
         part.put(core, |bytes, bounds| {
             part::tool_begin(bytes, &bounds.name(Field::Tool, name));
         });
-        part.0.shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
+        part.draft(core).shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
         part
+    }
+
+    /// Takes it off the page, so that other parts have room there while it runs.
+    #[inline]
+    pub(crate) fn set_apart(&mut self, core: &Core) {
+        self.draft(core);
+    }
+
+    /// It apart.
+    #[inline]
+    fn draft(&mut self, core: &Core) -> &mut Draft {
+        self.0.get_or_insert_with(|| Draft::of(&core.page))
+    }
+
+    /// Lets it go unrecorded.
+    #[inline]
+    pub(crate) fn let_go(self, core: &Core) {
+        if self.0.is_none() {
+            core.page.end_draft();
+        }
+    }
+
+    /// Puts words in; says whether there was room.
+    #[inline]
+    fn write(&mut self, core: &Core, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        match &mut self.0 {
+            None => core.page.draft(compose),
+            Some(draft) => draft.write(compose),
+        }
     }
 
     fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
         let mut bounds = core.bounds();
-        put(self.0.long(), &mut bounds);
+        put(self.draft(core).long(), &mut bounds);
         bounds.report(&core.shared.intake);
     }
 
     /// As [`put`](ToolPart::put), for what is kept under a key.
     fn put_key(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
-        self.0.keys += 1;
-        let keys = self.0.keys;
+        let draft = self.draft(core);
+        draft.keys += 1;
+        let keys = draft.keys;
         self.put(core, |bytes, bounds| {
             if keys <= bounds.limits.keys { put(bytes, bounds) } else { bounds.left_out() }
         });
@@ -167,19 +214,24 @@ impl ToolPart {
         reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
     )]
     pub(crate) fn set(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
-        match (value.hot(), plain::key(key)) {
-            (Ok(Hot::Text(text)), Some(key)) => self.plain_text(core, key, text),
-            (Ok(Hot::Unsigned(number)), Some(key)) => self.plain_unsigned(core, key, number),
-            (value, _) => self.with(core, key, value.map_or_else(|value| value, Into::into)),
+        match value.hot() {
+            Ok(Hot::Text(text)) => match plain::key(key) {
+                Some(key) => self.plain_text(core, key, text),
+                None => self.with(core, key, MetaValue::Text(text)),
+            },
+            Ok(Hot::Unsigned(number)) => match plain::key(key) {
+                Some(key) => self.plain_unsigned(core, key, number),
+                None => self.with(core, key, MetaValue::Unsigned(number)),
+            },
+            Err(value) => self.with(core, key, value),
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn plain_text(&mut self, core: &Core, key: Label, text: &str) {
-        let is_plain = self.takes(core, key) && core.plain.is_text(text);
-        let write = |to: &mut Words<'_, _>| hot::text(to, key, text);
-        if is_plain && self.0.write(hot::MOST + text.len(), write) {
-            self.0.keys += 1;
+        let on_page = |drafted| core.put_plain_text(drafted, key, text);
+        if self.0.is_none() && self.takes(core) && core.page.draft_by(on_page) {
+            core.page.one_more_key();
         } else {
             self.show(core, key, MetaValue::Text(text));
         }
@@ -193,18 +245,27 @@ impl ToolPart {
 
     #[inline(never)]
     fn plain_unsigned(&mut self, core: &Core, key: Label, number: u64) {
-        let is_plain = self.takes(core, key);
-        if is_plain && self.0.write(hot::MOST, |to| hot::unsigned(to, key, number)) {
-            self.0.keys += 1;
+        let is_plain = self.takes(core) && core.plain.is_key(key);
+        if is_plain && self.write(core, |to| hot::unsigned(to, key, number)) {
+            self.one_more_key(core);
         } else {
             self.show(core, key, MetaValue::Unsigned(number));
         }
     }
 
-    /// Whether there may be one more key, and this one needs no closer look.
+    /// Whether there may be one more key.
     #[inline]
-    fn takes(&self, core: &Core, key: Label) -> bool {
-        self.0.keys < core.plain.keys && core.plain.is_key(key)
+    fn takes(&self, core: &Core) -> bool {
+        let keys = self.0.as_ref().map_or_else(|| core.page.keys(), |draft| draft.keys);
+        keys < core.plain.keys
+    }
+
+    #[inline]
+    fn one_more_key(&mut self, core: &Core) {
+        match &mut self.0 {
+            None => core.page.one_more_key(),
+            Some(draft) => draft.keys += 1,
+        }
     }
 
     #[inline(never)]
@@ -216,32 +277,36 @@ impl ToolPart {
         });
     }
 
-    pub(crate) fn attempt(&mut self, attempt: u32) {
-        part::attempt(self.0.long(), attempt);
+    pub(crate) fn attempt(&mut self, core: &Core, attempt: u32) {
+        part::attempt(self.draft(core).long(), attempt);
     }
 
-    pub(crate) fn arguments_hash(&mut self, hash: u64) {
-        part::arguments_hash(self.0.long(), hash);
+    pub(crate) fn arguments_hash(&mut self, core: &Core, hash: u64) {
+        part::arguments_hash(self.draft(core).long(), hash);
     }
 
     /// Records it: it took so many nanoseconds, and may be known to have begun at so many after 1970.
     #[inline(never)]
     pub(crate) fn record(mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
-        let write = |to: &mut Words<'_, _>| hot::tool_end(to, began, took, status);
-        if hot::is_short(took) && self.0.write(hot::MOST, write) {
-            core.fill_words(Kind::Tool, &self.0.words, self.0.length);
-        } else {
-            self.record_long(core, began, took, status);
+        let is_whole =
+            hot::is_short(took) && self.write(core, |to| hot::tool_end(to, began, took, status));
+        match self.0 {
+            None if is_whole => core.page.publish(),
+            Some(draft) if is_whole => {
+                core.fill_words(Kind::Tool, Part { words: &draft.words, length: draft.length });
+                draft.keep();
+            }
+            _ => self.record_long(core, began, took, status),
         }
-        self.0.keep();
     }
 
     #[cold]
     #[inline(never)]
-    fn record_long(&mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
+    fn record_long(self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
+        let mut draft = self.0.unwrap_or_else(|| Draft::of(&core.page));
         // What is shown is long from its beginning. Where it failed, that was said before.
-        self.0.shown.take().end(&core.shared, Over::Tool(status, None));
-        let bytes = self.0.long();
+        draft.shown.take().end(&core.shared, Over::Tool(status, None));
+        let bytes = draft.long();
         if let Some(began) = began {
             part::started_nanos(bytes, began);
         }
@@ -251,6 +316,7 @@ impl ToolPart {
         if bytes.memory() > LARGEST {
             *bytes = Buffer::default();
         }
+        draft.keep();
     }
 
     /// Records it as over now.
@@ -265,7 +331,7 @@ impl ToolPart {
         let took = core.now().saturating_sub(began.monotonic);
         if let Some(error) = error {
             let over = Over::Tool(status, Some(&error));
-            self.0.shown.take().end(&core.shared, over);
+            self.draft(core).shown.take().end(&core.shared, over);
             self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
         }
         self.record(core, Some(began.wall), took, status);

@@ -168,24 +168,25 @@ impl<'h> ToolStart<'h> {
 
     /// Says which try this is, counted from 1. Default: 1.
     pub fn attempt(mut self, attempt: u32) -> Self {
-        if let Some((_, call)) = &mut self.0 {
-            call.attempt(attempt);
+        if let Some((core, call)) = &mut self.0 {
+            call.attempt(core, attempt);
         }
         self
     }
 
     /// Gives a hash of the arguments, to find calls that repeat.
     pub fn arguments_hash(mut self, hash: u64) -> Self {
-        if let Some((_, call)) = &mut self.0 {
-            call.arguments_hash(hash);
+        if let Some((core, call)) = &mut self.0 {
+            call.arguments_hash(core, hash);
         }
         self
     }
 
     /// Begins it.
     #[inline]
-    pub fn start(self) -> ToolGuard {
-        ToolGuard(self.0.map(|(core, call)| {
+    pub fn start(mut self) -> ToolGuard {
+        ToolGuard(self.0.take().map(|(core, mut call)| {
+            call.set_apart(core);
             let began = core.shared.time.now(&core.shared.intake);
             (Arc::clone(core), call, began)
         }))
@@ -206,8 +207,11 @@ impl<'h> ToolStart<'h> {
     /// # Ok::<(), taximeter_collector::CollectorError>(())
     /// ```
     #[inline]
-    pub fn took(self, duration: Duration, status: ToolStatus) {
-        if let Some((core, call)) = self.0 {
+    pub fn took(mut self, duration: Duration, status: ToolStatus) {
+        let call = self.0.take();
+        // Nothing is left in it; said so, no code is made to look for it.
+        std::mem::forget(self);
+        if let Some((core, call)) = call {
             call.record(core, None, core.nanos(duration), status);
         }
     }
@@ -222,6 +226,15 @@ impl<'h> ToolStart<'h> {
             None => guard.succeed(),
         }
         returned
+    }
+}
+
+impl Drop for ToolStart<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some((core, call)) = self.0.take() {
+            call.let_go(core);
+        }
     }
 }
 

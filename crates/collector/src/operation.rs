@@ -189,8 +189,8 @@ impl Operation {
 
     /// Ends it as a success.
     #[inline]
-    pub fn succeed(mut self) {
-        self.end(Outcome::Success);
+    pub fn succeed(self) {
+        self.end_as(Outcome::Success);
     }
 
     /// Ends it as a failure, by this error.
@@ -201,9 +201,9 @@ impl Operation {
     }
 
     /// Ends it as a success, or as a failure if there is an error.
-    pub fn end_with(mut self, error: Option<ErrorRecord>) {
+    pub fn end_with(self, error: Option<ErrorRecord>) {
         let outcome = self.take_error(error);
-        self.end(outcome);
+        self.end_as(outcome);
     }
 
     /// Ends it by what a piece of code returned: an `Err` is a failure, all else a success.
@@ -230,8 +230,12 @@ impl Operation {
         self.finish_as(outcome)
     }
 
+    #[inline]
     pub(crate) fn end_as(mut self, outcome: Outcome) {
-        self.end(outcome);
+        let core = self.handle.0.take();
+        // Nothing is left in it; said so, no code is made to look for it.
+        std::mem::forget(self);
+        end(core, outcome);
     }
 
     pub(crate) fn finish_as(mut self, outcome: Outcome) -> Option<OperationRecord> {
@@ -253,13 +257,13 @@ impl Operation {
             }
         }
     }
+}
 
-    #[inline]
-    fn end(&mut self, outcome: Outcome) {
-        // The place may be another operation's as soon as it is handed in: it must not be looked at again.
-        if let Some(core) = self.handle.0.take() {
-            core.finish(outcome);
-        }
+#[inline]
+fn end(core: Option<Arc<Core>>, outcome: Outcome) {
+    // The place may be another operation's as soon as it is handed in: it must not be looked at again.
+    if let Some(core) = core {
+        core.finish(outcome);
     }
 }
 
@@ -274,7 +278,7 @@ impl Deref for Operation {
 impl Drop for Operation {
     #[inline]
     fn drop(&mut self) {
-        self.end(Outcome::Abandoned);
+        end(self.handle.0.take(), Outcome::Abandoned);
     }
 }
 

@@ -10,6 +10,9 @@
 //!
 //! Parts begin at words; what is left of a word before is zeros, which stand for nothing in a frame.
 //!
+//! A call of a tool is put together where it belongs, behind what is written. Until it is whole, `written` has a sign that
+//! leaves no room for other parts: those go beside the page, and so does the call then.
+//!
 //! The bytes are there for whoever has read `written` (a release store, an acquire load). The writer may have read that it
 //! is the writer just before it ceased to be: then it writes on for a moment, behind all that was read before, where it is
 //! found by the next look at `written`. A page is begun anew only when nobody holds a handle to it, the writer included.
@@ -28,7 +31,11 @@ const WORDS: usize = 64;
 pub(crate) const PAGE: usize = WORDS * 8;
 
 /// The words that a part is given to be put together in.
-const ROOM: usize = 16;
+pub(crate) const ROOM: usize = 16;
+
+/// The sign that a call is being put together on the page: further than any part may begin, so that meanwhile there is room
+/// for none.
+const DRAFT: usize = 1 << 31;
 
 /// The kinds of parts of which there may be so many and no more.
 #[derive(Debug, Clone, Copy)]
@@ -69,11 +76,52 @@ impl Kind {
     }
 }
 
+/// A part that is words already: so many, and what lies behind them is nobody's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part<'w> {
+    pub(crate) words: &'w [Word],
+    pub(crate) length: usize,
+}
+
+impl<'w> Part<'w> {
+    /// The words, and nothing else.
+    pub(crate) fn whole(self) -> &'w [Word] {
+        self.words.get(..self.length).unwrap_or_default()
+    }
+
+    /// Copies it to places where there is room; says whether there was.
+    #[inline]
+    pub(crate) fn copy_to(self, places: &[Word]) -> bool {
+        // Most parts are no longer than this: without a loop, a word is two instructions.
+        if let (Some(places), Some(words)) = (places.first_chunk(), self.words.first_chunk())
+            && self.length <= ROOM
+        {
+            let (places, words): (&[Word; ROOM], &[Word; ROOM]) = (places, words);
+            store_each(places, words);
+            return true;
+        }
+        let Some(places) = places.get(..self.length) else { return false };
+        store_each(places, self.whole());
+        true
+    }
+}
+
+#[inline]
+fn store_each(places: &[Word], words: &[Word]) {
+    for (place, word) in places.iter().zip(words) {
+        place.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Page {
     writer: AtomicU64,
-    /// So many bytes are written.
+    /// So many bytes are written; above them the sign [`DRAFT`].
     written: AtomicUsize,
+    /// So far the call goes that is put together behind what is written.
+    drafted: AtomicUsize,
+    /// How many keys it has.
+    keys: AtomicUsize,
     /// No part begins beyond so many bytes: there is no room for it, the record is as long as it may be, or there may be as
     /// many parts as there are of a kind.
     full: usize,
@@ -88,6 +136,8 @@ impl Page {
         Self {
             writer: AtomicU64::new(NOBODY),
             written: AtomicUsize::new(0),
+            drafted: AtomicUsize::new(0),
+            keys: AtomicUsize::new(0),
             full: limits.record_bytes.saturating_sub(1).min(PAGE).min(few),
             words: [const { Word::new(0) }; WORDS],
         }
@@ -119,6 +169,73 @@ impl Page {
         self.append(self.written.load(Ordering::Relaxed), bytes)
     }
 
+    /// Begins a call where it belongs, if this thread may; says whether it did. Until it is published or taken off, other
+    /// parts have no room on the page.
+    #[inline]
+    pub(crate) fn begin_draft(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        let Some(written) = self.takes() else { return false };
+        let drafted = self.compose(written, compose);
+        if let Some(drafted) = drafted {
+            self.drafted.store(drafted, Ordering::Relaxed);
+            self.keys.store(0, Ordering::Relaxed);
+            self.written.store(written | DRAFT, Ordering::Release);
+        }
+        drafted.is_some()
+    }
+
+    /// Goes on with the call that this page's writer began, if this thread is it and there is room; says whether it did.
+    #[inline]
+    pub(crate) fn draft(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        self.draft_by(|drafted| self.compose(drafted, compose))
+    }
+
+    /// As [`draft`](Page::draft), for who says where the words end.
+    #[inline]
+    pub(crate) fn draft_by(&self, put: impl FnOnce(usize) -> Option<usize>) -> bool {
+        if !self.is_own() {
+            return false;
+        }
+        let drafted = put(self.drafted.load(Ordering::Relaxed));
+        if let Some(drafted) = drafted {
+            self.drafted.store(drafted, Ordering::Relaxed);
+        }
+        drafted.is_some()
+    }
+
+    /// How many keys the call has.
+    #[inline]
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.load(Ordering::Relaxed)
+    }
+
+    /// Counts one more key of the call.
+    #[inline]
+    pub(crate) fn one_more_key(&self) {
+        self.keys.store(self.keys() + 1, Ordering::Relaxed);
+    }
+
+    /// Makes a part of the call. Only behind [`draft`](Page::draft), where that did.
+    #[inline]
+    pub(crate) fn publish(&self) {
+        self.wrote(self.drafted.load(Ordering::Relaxed));
+    }
+
+    /// The words of the call. Only for who puts it together: the writer, or whom that gave it to.
+    #[inline]
+    pub(crate) fn drafted(&self) -> Part<'_> {
+        let (from, to) = (self.written() / 8, self.drafted.load(Ordering::Relaxed) / 8);
+        let words = self.words.get(from..).unwrap_or_default();
+        Part { words, length: to.saturating_sub(from).min(words.len()) }
+    }
+
+    /// Makes room for other parts again, where the call was. On another thread than the writer's it is too late for that.
+    #[inline]
+    pub(crate) fn end_draft(&self) {
+        if self.is_own() {
+            self.wrote(self.written());
+        }
+    }
+
     /// How far it is written, if this thread may append a part.
     #[inline]
     fn takes(&self) -> Option<usize> {
@@ -132,49 +249,54 @@ impl Page {
         self.takes().is_some_and(|written| self.append(written, part))
     }
 
-    /// Appends a part that is so many words already, if this thread may; says whether it did.
+    /// Appends a part that is words already, if this thread may; says whether it did.
     #[inline]
-    pub(crate) fn put_words(&self, part: &[Word], length: usize) -> bool {
+    pub(crate) fn put_words(&self, part: Part<'_>) -> bool {
         let Some(written) = self.takes() else { return false };
-        // Four words at a time: what is copied beyond the part is nobody's.
-        let ((places, _), (fours, _)) = match self.words.get(written / 8..) {
-            Some(room) => (room.as_chunks::<4>(), part.as_chunks::<4>()),
-            None => return false,
-        };
-        let count = length.div_ceil(4);
-        let (Some(places), Some(fours)) = (places.get(..count), fours.get(..count)) else {
-            return false;
-        };
-        for (place, four) in places.iter().zip(fours) {
-            for (word, new) in place.iter().zip(four) {
-                word.store(new.load(Ordering::Relaxed), Ordering::Relaxed);
-            }
+        let Some(places) = self.words.get(written / 8..) else { return false };
+        let fits = part.copy_to(places);
+        if fits {
+            self.wrote(written + part.length * 8);
         }
-        self.wrote(written + length * 8);
-        true
+        fits
     }
 
     /// Puts a part together where it belongs, if this thread may and there is room; says whether it did. What is
     /// written is nobody's until it is said how far.
     #[inline]
     pub(crate) fn write(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        self.takes().is_some_and(|written| self.compose(written, compose))
+        self.write_by(|written| self.compose(written, compose))
+    }
+
+    /// As [`write`](Page::write), for who says where the part ends.
+    #[inline]
+    pub(crate) fn write_by(&self, put: impl FnOnce(usize) -> Option<usize>) -> bool {
+        let written = self.takes().and_then(put);
+        if let Some(written) = written {
+            self.wrote(written);
+        }
+        written.is_some()
     }
 
     /// As [`write`](Page::write), for the name, with which a page begins. Only for who alone knows the operation.
     #[inline]
     pub(crate) fn write_name(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) {
-        self.compose(HEADER, compose);
+        if let Some(written) = self.compose(HEADER, compose) {
+            self.wrote(written);
+        }
     }
 
+    /// Puts words together behind so many bytes, where there is room; says where they end.
     #[inline]
-    fn compose(&self, written: usize, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        let room = self.words.get(written / 8..).and_then(|room| room.first_chunk());
-        let Some(room) = room else { return false };
-        let mut words = Words::new(room, 0);
+    pub(crate) fn compose(
+        &self,
+        written: usize,
+        compose: impl FnOnce(&mut Words<'_, ROOM>),
+    ) -> Option<usize> {
+        let room = self.words.get(written / 8..)?.first_chunk()?;
+        let mut words = Words::new(room);
         compose(&mut words);
-        self.wrote(written + words.len() * 8);
-        true
+        Some(written + words.len() * 8)
     }
 
     /// Says how far it is written.
@@ -203,7 +325,7 @@ impl Page {
     /// How many bytes are written.
     #[inline]
     pub(crate) fn written(&self) -> usize {
-        self.written.load(Ordering::Acquire)
+        self.written.load(Ordering::Acquire) & !DRAFT
     }
 
     /// Says what is known at the start: the id, and the nanoseconds since 1970. Only for who alone knows the operation.
@@ -267,7 +389,9 @@ fn copy(place: &mut [u8], words: &[Word]) {
 mod tests {
     use std::time::Duration;
 
-    use crate::Collector;
+    use taximeter_models::ToolStatus;
+
+    use crate::{Collector, Limits};
 
     /// Records a hundred parts of two kinds, every tenth of them on another thread; says what is wrong with the record.
     fn wrong(others: bool, text: &str) -> Option<String> {
@@ -305,6 +429,28 @@ mod tests {
         for text in ["", "short ", &"long ".repeat(100)] {
             assert_eq!(wrong(false, text), None);
             assert_eq!(wrong(true, text), None);
+        }
+    }
+
+    #[test]
+    fn there_are_as_many_parts_as_may_be_and_no_more() {
+        for most in 0..8 {
+            let mut limits = Limits::default();
+            (limits.keys, limits.messages) = (most, most);
+            let collector = Collector::builder().limits(limits).build().expect("a thread");
+            let op = collector.operation("o").start();
+            for key in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+                op.set(key, 1);
+                op.warn(key);
+            }
+            let call = ["a", "b", "c", "d", "e", "f", "g", "h"].into_iter();
+            let call = call.fold(op.tool("t"), |call, key| call.with(key, "text"));
+            call.took(Duration::ZERO, ToolStatus::Success);
+            let record = op.finish().expect("it is on");
+            assert_eq!((record.metadata.len(), record.warnings.len()), (most, most));
+            assert_eq!(record.tool_calls[0].metadata.len(), most);
+            assert_eq!(record.unlisted_warnings, 8 - most as u64);
+            assert_eq!(collector.counts().truncated, 2 * (8 - most as u64));
         }
     }
 

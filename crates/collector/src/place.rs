@@ -18,7 +18,7 @@ use crate::frame::{self, Buffer, Label, Word, hot, part};
 use crate::handle::Handle;
 use crate::intake::{Flaw, lock};
 use crate::open::Open;
-use crate::page::{Kind, PAGE, Page};
+use crate::page::{Kind, PAGE, Page, Part};
 use crate::plain::Plain;
 use crate::remote::RemoteParent;
 use crate::show::{Begun, Over, Shown};
@@ -288,11 +288,11 @@ impl Core {
         }
     }
 
-    /// Puts in a part that is within its bounds, and is so many words already.
+    /// Puts in a part that is within its bounds, and is words already.
     #[inline]
-    pub(crate) fn fill_words(&self, kind: Kind, words: &[Word], length: usize) {
-        if !self.page.put_words(words, length) {
-            self.fill_words_beside(kind, words.get(..length).unwrap_or_default());
+    pub(crate) fn fill_words(&self, kind: Kind, part: Part<'_>) {
+        if !self.page.put_words(part) {
+            self.fill_words_beside(kind, part.whole());
         }
     }
 
@@ -367,14 +367,16 @@ impl Core {
     }
 
     /// Ends the operation; gives what it gathered once, to whoever ends it first.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
     pub(crate) fn end(self: &Arc<Self>, outcome: Outcome) -> Option<Closed<'_>> {
         let now = self.now();
         self.end_after(outcome, || self.since_start(now))
     }
 
     /// As [`end`](Core::end), for what lasted so many nanoseconds.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
     pub(crate) fn end_after(
         self: &Arc<Self>,
         outcome: Outcome,

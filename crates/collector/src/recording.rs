@@ -22,20 +22,32 @@ impl Core {
         reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
     )]
     pub(crate) fn set(&self, key: &str, value: MetaValue<'_>) {
-        match (value.hot(), plain::key(key)) {
-            (Ok(Hot::Text(text)), Some(key)) => self.plain_text(key, text),
-            (Ok(Hot::Unsigned(number)), Some(key)) => self.plain_unsigned(key, number),
-            (value, _) => self.metadata(key, value.map_or_else(|value| value, Into::into)),
+        match value.hot() {
+            Ok(Hot::Text(text)) => match plain::key(key) {
+                Some(key) => self.plain_text(key, text),
+                None => self.metadata(key, MetaValue::Text(text)),
+            },
+            Ok(Hot::Unsigned(number)) => match plain::key(key) {
+                Some(key) => self.plain_unsigned(key, number),
+                None => self.metadata(key, MetaValue::Unsigned(number)),
+            },
+            Err(value) => self.metadata(key, value),
         }
     }
 
-    #[inline(never)]
     fn plain_text(&self, key: Label, text: &str) {
-        let compose = |to: &mut Words<'_, _>| hot::text(to, key, text);
-        let is_plain = self.plain.is_key(key) && self.plain.is_text(text);
-        if !(is_plain && self.page.write(compose)) {
+        let put = |written| self.put_plain_text(written, key, text);
+        if !self.page.write_by(put) {
             self.show_value(key, MetaValue::Text(text));
         }
+    }
+
+    /// Puts a key and its text together behind so many bytes of the page; says where they end. None where they are not
+    /// plain, or there is no room.
+    #[inline(never)]
+    pub(crate) fn put_plain_text(&self, written: usize, key: Label, text: &str) -> Option<usize> {
+        let is_plain = self.plain.is_key(key) && self.plain.is_text(text);
+        if is_plain { self.page.compose(written, |to| hot::text(to, key, text)) } else { None }
     }
 
     #[inline(never)]

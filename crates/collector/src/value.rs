@@ -42,15 +42,6 @@ pub(crate) enum Hot<'a> {
     Unsigned(u64),
 }
 
-impl<'a> From<Hot<'a>> for MetaValue<'a> {
-    fn from(value: Hot<'a>) -> Self {
-        match value {
-            Hot::Text(text) => Self::Text(text),
-            Hot::Unsigned(number) => Self::Unsigned(number),
-        }
-    }
-}
-
 impl<'a> MetaValue<'a> {
     /// The value, if it is one of the two most frequent kinds. Where the kind is known to the compiler, so is the
     /// answer.

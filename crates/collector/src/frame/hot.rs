@@ -6,9 +6,6 @@ use super::label::Label;
 use super::words::Words;
 use super::{LONG, status, tag};
 
-/// No part or piece of one has more bytes, but for the text in it.
-pub(crate) const MOST: usize = 64;
-
 /// The longest text that is put in here.
 pub(crate) const TEXT: usize = 64;
 

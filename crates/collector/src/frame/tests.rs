@@ -142,7 +142,7 @@ fn every_category_unit_and_status_comes_back() {
 /// The frame of parts that are put together as words.
 fn in_words(compose: impl FnOnce(&mut Words<'_, 128>)) -> Vec<u8> {
     let places = [const { Word::new(u64::MAX) }; 128];
-    let mut words = Words::new(&places, 0);
+    let mut words = Words::new(&places);
     compose(&mut words);
     let length = words.len();
     let mut bytes = Buffer::default();

@@ -18,16 +18,9 @@ pub(crate) struct Words<'w, const N: usize> {
 }
 
 impl<'w, const N: usize> Words<'w, N> {
-    /// Goes on behind so many words.
     #[inline]
-    pub(crate) fn new(words: &'w [Word; N], at: usize) -> Self {
-        Self { words, at }
-    }
-
-    /// Whether there is room for so many bytes.
-    #[inline]
-    pub(crate) fn fit(&self, bytes: usize) -> bool {
-        self.at * 8 + bytes <= N * 8
+    pub(crate) fn new(words: &'w [Word; N]) -> Self {
+        Self { words, at: 0 }
     }
 
     /// How many words there are.
