@@ -196,6 +196,7 @@ impl History {
             store: Arc::new(store),
             prices: self.prices.clone(),
             thresholds: self.thresholds.clone(),
+            trends: self.trends.clone(),
         };
         Ok((part, looked_at))
     }
