@@ -88,7 +88,11 @@ fn draw(screen: &mut Screen, found: &ObjectiveKept) {
     let tone = if is_kept { Tone::Good } else { Tone::Bad };
     let word = if is_kept { "kept" } else { "not kept" };
     screen.say_so(&format!("{word}: {} were as promised", kept.good), tone);
-    screen.say(&format!("of what may go wrong, {} % is left", percent(left)));
+    screen.say(&if is_kept {
+        format!("of what may go wrong, {} % is left", percent(left))
+    } else {
+        format!("{:.1} times as much went wrong as may", 1.0 - left)
+    });
     if let Some(apdex) = kept.apdex {
         screen.say(&format!("Apdex {apdex:.2}"));
     }

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use clap::Args;
 use taximeter::TrendDirection;
-use taximeter::analysis::{CostChange, DurationChange, Window};
+use taximeter::analysis::{CostChange, DurationChange, TrendConfig, Window};
 use taximeter::history::Trend;
 use taximeter::report::{count, counted, money, part_name, seconds};
 
@@ -18,6 +18,7 @@ use crate::select::{Filters, at};
 #[command(after_help = "Examples:\n  \
     taximeter trend qa_response --window 7d\n  \
     taximeter trend qa_response --window 24h --llm openai/gpt-4o\n  \
+    taximeter trend qa_response --alpha 0.01 --min-change 20\n  \
     taximeter trend qa_response --window 30d --at 2026-11-01 --json")]
 pub(crate) struct Arguments {
     /// The name of the operations
@@ -29,8 +30,25 @@ pub(crate) struct Arguments {
     /// Where the window ends [default: now]
     #[arg(long, value_name = "TIME", value_parser = crate::select::moment)]
     at: Option<String>,
+    /// A change counts where chance makes one as consistent less often than this
+    #[arg(long, value_name = "PROBABILITY", default_value_t = TrendConfig::default().alpha, value_parser = probability)]
+    alpha: f64,
+    /// A change counts where it is so many percent, or more
+    #[arg(long, value_name = "PERCENT", default_value_t = TrendConfig::default().minimum_change_percent,
+        value_parser = percent)]
+    min_change: f64,
     #[command(flatten)]
     only: Filters,
+}
+
+fn probability(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or_else(|| "a number from 0 to 1 expected, such as 0.05 for 5 %".to_owned())
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "a number of percent expected, 0 or more, such as 5".to_owned())
 }
 
 pub(crate) fn run(
@@ -40,7 +58,10 @@ pub(crate) fn run(
 ) -> Result<Ended, Box<dyn Error>> {
     let now = at(arguments.at.as_deref(), context.now)?;
     let only = arguments.only.read()?;
-    let trend = context.history()?.trend(&arguments.name, &arguments.window, &only, now)?;
+    let mut config = TrendConfig::default();
+    (config.alpha, config.minimum_change_percent) = (arguments.alpha, arguments.min_change);
+    let history = context.history()?.trends(config);
+    let trend = history.trend(&arguments.name, &arguments.window, &only, now)?;
     context.print(output, &trend, draw)?;
     Ok(Ended::Done)
 }

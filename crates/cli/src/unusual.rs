@@ -52,6 +52,10 @@ fn draw(screen: &mut Screen, found: &Unusual) {
     screen
         .heading(&format!("What is out of the ordinary, {}, of {}", found.period, found.looked_at));
     steps(screen, found);
+    if found.looked_at.records == 0 {
+        screen.say("No operation began in this time.");
+        return;
+    }
     slow(screen, &found.slow_operations);
     jumps(screen, found);
 }

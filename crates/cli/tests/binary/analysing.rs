@@ -64,6 +64,8 @@ fn an_hour_an_operation_and_a_tool_that_are_out_of_the_ordinary_are_found() {
 
     let of_none = room.json(&["anomalies", "--operation", "nothing"]);
     assert_eq!(of_none["not_enough"]["have"], 0, "{of_none}");
+    let said = room.run(&["anomalies", "--operation", "nothing"]).well();
+    assert!(said.contains("No operation began") && !said.contains("unusually long"), "{said}");
 }
 
 #[test]
@@ -86,6 +88,8 @@ fn a_promise_is_counted_over_all_operations_and_its_alarm_is_an_exit_code() {
     assert_eq!(found["apdex"].as_f64(), apdex);
     assert_eq!((&found["alarms"], room.run(&ask).code), (&true.into(), 5));
 
+    let said = room.run(&ask).output;
+    assert!(said.contains("not kept") && said.contains("times as much went wrong"), "{said}");
     let long_ago = (this_hour() - TimeDelta::hours(5)).to_rfc3339();
     let before = room.run(&["slo", "--target", "95", "--window", "1d", "--at", &long_ago]);
     assert_eq!(before.code, 0, "{}", before.output);
@@ -113,6 +117,16 @@ fn advice_that_was_followed_has_helped_and_one_that_was_not_has_not() {
     assert!(all.iter().all(|one| one["remeasured"]["effect"] == "helped"), "{found}");
     let said = room.run(&["remeasure", &at, "--since", "3d"]).well();
     assert!(said.contains("helped: saves 4") || said.contains("helped: saves 3"), "{said}");
+
+    // How large a change must be is for the one who asks to say.
+    let changes = |ask: &[&str]| {
+        let trend = room.json(&[&["trend", "answer", "--window", "2d"], ask].concat());
+        trend["changes"].as_array().unwrap().len()
+    };
+    assert_eq!(
+        (changes(&[]), changes(&["--min-change", "95"]), changes(&["--alpha", "0"])),
+        (1, 0, 0)
+    );
 
     // In the time before nothing was changed.
     let earlier = (changed - TimeDelta::hours(12)).to_rfc3339();

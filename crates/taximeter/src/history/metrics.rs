@@ -9,7 +9,7 @@ use serde_json::Value;
 use taximeter_analysis::statistics::Distribution;
 use taximeter_analysis::{
     Anomalies, AnomalyConfig, Comparison, Dimension, Forecast, Gate, NotEnough, Series, Step,
-    TrendConfig, anomalies, compare, forecast, value_trend,
+    anomalies, compare, forecast, value_trend,
 };
 use taximeter_models::{MeasureTrend, Name, OperationRecord, Rate};
 use taximeter_persistence::StoreError;
@@ -144,11 +144,10 @@ impl History {
     ) -> Result<Metrics, StoreError> {
         let period = only.period.unwrap_or(period);
         let (records, looked_at) = self.records(only.query(period), super::MOST_RECORDS)?;
-        let config = TrendConfig::default();
         let metric = |(name, values): (&str, Vec<(DateTime<Utc>, f64)>)| {
             let operations = Rate { hits: values.len() as u64, of: looked_at.records };
             let spread = Distribution::of(values.iter().map(|(_, value)| *value).collect())?;
-            let trend = value_trend(values, &config);
+            let trend = value_trend(values, &self.trends);
             Some(MetricSummary { name: name.into(), operations, values: spread, trend })
         };
         Ok(Metrics {
@@ -201,7 +200,7 @@ impl History {
             forecast: told.ok(),
             by: by.clone(),
             groups: gathered.groups(),
-            trend: value_trend(gathered.values, &TrendConfig::default()),
+            trend: value_trend(gathered.values, &self.trends),
         })
     }
 }

@@ -81,7 +81,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use taximeter_analysis::{Sums, Thresholds};
+use taximeter_analysis::{Sums, Thresholds, TrendConfig};
 use taximeter_models::{Name, OperationRecord, Totals};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Appended, Level, Query, RollupQuery, Scanned, Store};
@@ -131,6 +131,7 @@ pub struct History {
     store: Arc<dyn Store>,
     prices: BookRef,
     thresholds: Thresholds,
+    trends: TrendConfig,
 }
 
 /// How many records an answer looked at that needs whole records, of all that were meant.
@@ -157,7 +158,8 @@ impl History {
     /// The history in a store, with the embedded price book.
     pub fn new(store: Arc<dyn Store>) -> Self {
         let prices = LiveBook::default().in_force();
-        Self { store, prices, thresholds: Thresholds::default() }
+        let (thresholds, trends) = (Thresholds::default(), TrendConfig::default());
+        Self { store, prices, thresholds, trends }
     }
 
     /// Prices by this book. Default: the embedded one.
@@ -169,6 +171,13 @@ impl History {
     /// By these thresholds something stands out. Default: [`Thresholds::default`].
     pub fn thresholds(mut self, thresholds: Thresholds) -> Self {
         self.thresholds = thresholds;
+        self
+    }
+
+    /// By this a change over time counts as one: how significant and how large it must be. The thresholds in it do not count;
+    /// those of [`thresholds`](Self::thresholds) do. Default: [`TrendConfig::default`].
+    pub fn trends(mut self, trends: TrendConfig) -> Self {
+        self.trends = trends;
         self
     }
 

@@ -210,7 +210,7 @@ impl History {
         let found = |(name, gathered): (Name, Gathered)| {
             // An hour that began before the period is in it by its minutes alone.
             let hours = hours.get(&name).map_or_else(Vec::new, Gathered::means);
-            gathered.metric(name, (period, step_seconds), &hours, now)
+            gathered.metric(name, (period, step_seconds), &hours, now, &self.trends)
         };
         Ok(steps.into_iter().map(found).collect())
     }
@@ -289,6 +289,7 @@ impl Gathered {
         (period, step_seconds): (Period, i64),
         hours: &[(DateTime<Utc>, f64)],
         now: DateTime<Utc>,
+        trends: &TrendConfig,
     ) -> OwnMetric {
         let over_time = self.means();
         let series = hourly(hours, matches!(self.all, MetricValue::Counter { .. }), now);
@@ -310,7 +311,7 @@ impl Gathered {
             p95: self.all.percentile(0.95),
             value: self.all,
             step_seconds,
-            trend: value_trend(over_time.iter().copied(), &TrendConfig::default()),
+            trend: value_trend(over_time.iter().copied(), trends),
             over_time,
             unusual: anomalies(&series, &AnomalyConfig::default()).ok(),
             not_enough: told.as_ref().err().copied(),

@@ -208,6 +208,7 @@ impl History {
             store: Arc::new(store),
             prices: self.prices.clone(),
             thresholds: self.thresholds.clone(),
+            trends: self.trends.clone(),
         };
         Ok((part, Some(looked_at)))
     }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use taximeter_analysis::{
-    CostChange, DurationChange, Part, PartTime, TimeSpent, TrendConfig, WhatIf, Window, time_spent,
-    trend, what_if, why_cost, why_duration,
+    CostChange, DurationChange, Part, PartTime, TimeSpent, WhatIf, Window, time_spent, trend,
+    what_if, why_cost, why_duration,
 };
 use taximeter_models::{OperationRecord, PerformanceTrend};
 use taximeter_persistence::StoreError;
@@ -60,8 +60,8 @@ impl History {
         let selection = only.clone().and(Condition::Operation(operation.into()));
         let query = selection.query(Period::new(since, Some(now)));
         let (records, looked_at) = self.records(query, super::MOST_RECORDS)?;
-        let mut config = TrendConfig::default();
-        config.thresholds = self.thresholds.clone();
+        let mut config = self.trends.clone();
+        config.thresholds.clone_from(&self.thresholds);
         let found = trend(&records, operation, window, now, &config);
         let (why_duration, why_cost) = match found.changes.last() {
             Some(change) => {
