@@ -95,8 +95,8 @@ fn an_import_of_a_folder_that_is_killed_goes_on_with_its_file() {
     let before = room.json(&["store", "stats"])["operations"].as_u64().unwrap();
     let again = room.json(&["import", "logs"]);
     // What the first file holds was not read again.
-    assert!(again["resumed"][0][1].as_u64().unwrap() > size(0), "{again}");
-    assert!(again["records"].as_u64().unwrap() < u64::from(all) - each as u64, "{again}");
+    assert!(again["resumed"][0][1].as_u64().unwrap() >= size(0), "{again}");
+    assert!(again["records"].as_u64().unwrap() <= u64::from(all) - each as u64, "{again}");
     assert_eq!(again["stored"].as_u64().unwrap(), u64::from(all) - before);
     assert!(!is_noted(&room));
     let whole = room.json(&["import", "logs"]);
