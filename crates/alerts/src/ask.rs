@@ -7,7 +7,7 @@ use taximeter::analysis::{
     Anomaly, AnomalyConfig, Burn, Dimension, Quantity as SeriesQuantity, Series, Step, Sums,
     anomalies,
 };
-use taximeter::history::{GroupSums, History, Period};
+use taximeter::history::{GroupSums, Period};
 use taximeter::store::Level;
 use taximeter::{Name, Rate, StoreError};
 
@@ -15,6 +15,7 @@ use crate::amount::Measured;
 use crate::evidence::Evidence;
 use crate::judge::{Place, Seen};
 use crate::rule::{Baseline, Kind, Limit, Rule, Side, in_words};
+use crate::source::Source;
 use crate::{Amount, BudgetState, Quantity, Rules, Unit};
 
 /// What a rule sees of each group.
@@ -36,11 +37,11 @@ const WAITED_FOR: TimeDelta = TimeDelta::days(1);
 pub(crate) fn ask(
     rule: &Rule,
     rules: &Rules,
-    history: &History,
+    source: &Source<'_>,
     at: DateTime<Utc>,
     known: &dyn Fn(Option<&Name>) -> bool,
 ) -> Result<Asked, StoreError> {
-    let asking = Asking { rule, history, at };
+    let asking = Asking { rule, source, at };
     let seen = match &rule.kind {
         Kind::Threshold { quantity, window, limit } => {
             let groups = asking.groups(Some(*quantity), *window, at)?;
@@ -63,7 +64,7 @@ pub(crate) fn ask(
             let Some(plan) = rules.budget(budget) else {
                 return Ok(Asked { seen: Vec::new(), overflow: 0 });
             };
-            let found = crate::budgets::states(plan, history, at, rule.most_groups)?;
+            let found = crate::budgets::states(plan, source.history, at, rule.most_groups)?;
             let is_meant = |state: &&BudgetState| {
                 rule.keys.is_empty()
                     || state.key.as_ref().is_some_and(|key| rule.keys.contains(key))
@@ -111,7 +112,7 @@ struct Changing {
 /// A rule, a history and a moment.
 struct Asking<'a> {
     rule: &'a Rule,
-    history: &'a History,
+    source: &'a Source<'a>,
     at: DateTime<Utc>,
 }
 
@@ -125,9 +126,8 @@ impl Asking<'_> {
     ) -> Result<Groups, StoreError> {
         let is_of_tools = quantity == Some(Quantity::ToolErrorRate);
         let by = if is_of_tools { &Dimension::Tool } else { &self.rule.by };
-        let period = Period { since: Some(until - window), until: Some(until) };
         let mut groups = Groups::new();
-        for GroupSums { key, sums, .. } in self.history.sums_by(by, period, None)? {
+        for (key, sums) in self.source.sums(by, until - window, until)? {
             let key = if self.rule.by == Dimension::All { None } else { key };
             if self.is_meant(key.as_ref()) {
                 groups.entry(key).or_default().merge(&sums);
@@ -254,7 +254,7 @@ impl Asking<'_> {
         let period = Period { since: Some(until - PAST), until: Some(until) };
         let mut groups = BTreeMap::<Option<Name>, BTreeMap<i64, Sums>>::new();
         for GroupSums { key, start, sums, .. } in
-            self.history.sums_by(&self.rule.by, period, Some(level))?
+            self.source.history.sums_by(&self.rule.by, period, Some(level))?
         {
             if let Some(start) = start.filter(|_| self.is_meant(key.as_ref())) {
                 groups.entry(key).or_default().insert(start.timestamp(), sums);

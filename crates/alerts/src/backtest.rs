@@ -12,6 +12,7 @@ use crate::ask::ask;
 use crate::event::look;
 use crate::evidence::Evidence;
 use crate::judge::{Place, State, Step};
+use crate::source::Source;
 use crate::watch::{minute, unknown};
 use crate::{Amount, Kind, Rule, Rules, Unit};
 
@@ -164,6 +165,7 @@ pub fn backtest(
         return Err(BacktestError::Period { rule: rule.name.clone(), period });
     };
     let step = step(rule, until - since);
+    let source = Source::sliding(history);
     let mut past = Past { rule, states: BTreeMap::new(), fired: Vec::new(), without_data: 0 };
     let (mut at, mut looks, mut overflow) = (first(since, step), 0, 0);
     let begins = at;
@@ -171,7 +173,7 @@ pub fn backtest(
         let firing = |key: Option<&Name>| {
             past.states.get(&key.cloned()).is_some_and(|(state, _)| state.firing.is_some())
         };
-        let asked = ask(rule, rules, history, at, &firing)?;
+        let asked = ask(rule, rules, &source, at, &firing)?;
         overflow = overflow.max(asked.overflow);
         past.look(asked.seen, at);
         looks += 1;

@@ -34,6 +34,7 @@ mod receiver;
 mod rule;
 mod send;
 mod sign;
+mod source;
 mod watch;
 mod written;
 

@@ -18,6 +18,7 @@ use crate::overview::{FiringNow, Overview, RuleNow};
 use crate::receiver::ReceiverKind;
 use crate::rule::Rule;
 use crate::send::{Came, Client};
+use crate::source::Source;
 use crate::{Place, Rules};
 
 /// Rules over a history, and what is known of them.
@@ -172,12 +173,11 @@ impl Alerts {
 
     /// What each rule sees whose time has come, and the first error.
     fn look_at(&self, at: DateTime<Utc>) -> (Vec<(&Rule, Vec<Seen>)>, Option<StoreError>) {
-        let mut first_error = None;
-        let mut found = Vec::new();
+        let source = Source::live(&self.history);
+        let (mut first_error, mut found) = (None, Vec::new());
         for rule in self.rules.rules.iter().filter(|rule| self.is_due(rule, at)) {
             let firing = self.firing_keys(&rule.name);
-            let asked =
-                ask(rule, &self.rules, &self.history, at, &|key| firing.contains(&key.cloned()));
+            let asked = ask(rule, &self.rules, &source, at, &|key| firing.contains(&key.cloned()));
             let mut looked = self.looked();
             let looked = looked.entry(rule.name.clone()).or_default();
             looked.at = Some(at);
