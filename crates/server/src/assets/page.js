@@ -102,12 +102,28 @@ document.addEventListener("focusin", async (event) => {
   field.list.replaceChildren(...known.map((group) => Object.assign(document.createElement("option"), { value: group.key })));
 });
 
-let source = null;
-
 const name = (place) => place.querySelector("h2")?.innerText;
 
+let asking = false;
+let stale = false;
+
+// One question at a time: what is stored while one is answered is asked for afterwards.
 async function again() {
-  // What somebody reads, writes or has marked stays as it is.
+  stale = true;
+  if (asking) return;
+  asking = true;
+  try {
+    while (stale) {
+      stale = false;
+      await renew();
+    }
+  } finally {
+    asking = false;
+  }
+}
+
+async function renew() {
+  // What somebody writes stays as it is.
   if (document.querySelector("main form :focus") || document.hidden) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;
@@ -130,6 +146,5 @@ document.addEventListener("DOMContentLoaded", () => {
   draw();
   dark.addEventListener("change", draw);
   if (document.querySelector("[data-live]")?.dataset.live !== "on") return;
-  source = new EventSource("/events");
-  source.addEventListener("stored", again);
+  new EventSource("/events").addEventListener("stored", again);
 });

@@ -1,7 +1,7 @@
 //! What is played: a RAG application that answers questions, an agent with tools, and the indexing of documents.
 //!
-//! Three things happen in it, so that there is something to find: three days ago version 2 went out, whose prompts are
-//! longer; six hours ago the web search became slow and began to fail; and one LLM has no price.
+//! Three things happen in it, so that there is something to find: three days ago version 2 went out, whose prompts and
+//! replies are longer; six hours ago the web search became slow and began to fail; and one LLM has no price.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,10 +92,10 @@ impl Script {
             5..9 => MINI,
             _ => CLAUDE,
         };
-        let input = if scene.version == "2" { 3_400 } else { 2_100 };
+        let (input, output) = if scene.version == "2" { (3_400, 420) } else { (2_100, 320) };
         let is_answered = {
             let _inference = op.component("llm_inference");
-            self.ask(&op, llm, input, 320)
+            self.ask(&op, llm, input, output)
         };
         if is_answered {
             self.component(&op, "citation_processing", 0.012);
@@ -110,8 +110,9 @@ impl Script {
         let op = self.begin("agent_run", scene);
         let mut is_done = true;
         let mut in_vain = 0;
+        let said = if scene.version == "2" { 260 } else { 160 };
         for step in 0..self.dice.u64(2..5) {
-            is_done = self.ask(&op, CLAUDE, 1_200 + 900 * step, 180);
+            is_done = self.ask(&op, CLAUDE, 1_200 + 900 * step, said);
             if !is_done {
                 break;
             }

@@ -13,7 +13,7 @@ use crate::questions::Questions;
 /// So many days have been before the curtain rises.
 const DAYS: i64 = 30;
 /// The time between two operations then, in minutes, in the mean.
-const EVERY: f64 = 5.0;
+const EVERY: f64 = 9.0;
 /// So long it takes at first until the next operation comes: something is to be seen at once.
 const FIRST: Duration = Duration::from_secs(1);
 /// So much longer it takes later, so that the present does not dwarf what was before.
@@ -22,8 +22,6 @@ const LATER: Duration = Duration::from_secs(20);
 const LIVELY: u32 = 60;
 /// So many are played at most, so that a page that stays open does not fill the memory.
 const MOST: u32 = 20_000;
-/// Operations of so many at a time are handed to the store.
-const BATCH: usize = 250;
 /// What comes live began so long ago, so that it is over when it is shown.
 const AGO: TimeDelta = TimeDelta::seconds(20);
 
@@ -72,24 +70,25 @@ pub(super) fn play(questions: &Arc<Questions>) {
     });
 }
 
-/// Everything that was before now, as fast as it can be played.
+/// Everything that was before now, as fast as it can be played: the last day first, for that is what a page shows first.
 fn before(
     script: &mut Script,
     meter: &Meter,
     seen_by: &Weak<Questions>,
     now: DateTime<Utc>,
 ) -> bool {
-    let mut at = now - TimeDelta::days(DAYS);
-    let mut played = 0;
-    while at < now - AGO {
-        script.play(at);
-        played += 1;
-        if played % BATCH == 0 && !handed_over(meter, seen_by) {
+    for ago in 0..DAYS {
+        let end = now - AGO - TimeDelta::days(ago);
+        let mut at = end - TimeDelta::days(1);
+        while at < end {
+            script.play(at);
+            at += script.pause(EVERY, at);
+        }
+        if !handed_over(meter, seen_by) {
             return false;
         }
-        at += script.pause(EVERY, at);
     }
-    handed_over(meter, seen_by)
+    true
 }
 
 fn live(script: &mut Script, meter: &Meter, seen_by: &Weak<Questions>) {

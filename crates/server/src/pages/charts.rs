@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use plotly::common::{AxisSide, DashType, Line, Mode, Title};
+use plotly::common::{AxisSide, DashType, Line, Marker, Mode, Title};
 use plotly::layout::{Axis, AxisType, BarMode, Margin, Shape, ShapeLine, ShapeType};
 use plotly::{Bar, Layout, Plot, Scatter};
 use taximeter::history::{By, OverTime, Selection};
@@ -16,6 +16,9 @@ use crate::questions::Filter;
 
 /// So many LLMs or tools have a colour of their own.
 pub(super) const SERIES: usize = 6;
+
+/// More points than this are many.
+const MANY: usize = 48;
 
 /// How high a chart is, in pixels.
 const HIGH: usize = 340;
@@ -103,6 +106,7 @@ impl<'a> Chart<'a> {
                 }
                 Look::Lines => {
                     let line = Scatter::new(starts.clone(), values).mode(Mode::LinesMarkers);
+                    let line = line.marker(Marker::new().size(self.dot()));
                     plot.add_trace(line.name(plain(&series.name)));
                 }
             }
@@ -111,6 +115,11 @@ impl<'a> Chart<'a> {
             Layout::new().bar_mode(BarMode::Stack).x_axis(Axis::new().type_(AxisType::Date)),
         );
         figure(&self.title, self.unit, plot, &self.exports, &self.numbers(filter))
+    }
+
+    /// How large a point of a line is: where there are many, they must not hide it.
+    fn dot(&self) -> usize {
+        if self.starts.len() > MANY { 3 } else { 6 }
     }
 
     fn numbers(&self, filter: &Filter) -> Markup {

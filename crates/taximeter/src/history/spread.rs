@@ -93,7 +93,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    use taximeter_models::{OperationRecord, Outcome};
+    use taximeter_models::{OperationId, OperationRecord, Outcome};
     use taximeter_persistence::store::MemoryStore;
 
     use super::super::{History, Windows};
@@ -105,6 +105,7 @@ mod tests {
         assert_eq!(history.spread(&Query::default()).unwrap(), Spread::default());
         let record = |millis: u64| {
             let mut record = OperationRecord::new("answer");
+            record.id = OperationId::from_bits(u128::from(millis));
             record.duration = Duration::from_millis(millis);
             record.outcome = if millis > 5_000 { Outcome::Failure } else { Outcome::Success };
             record
