@@ -76,9 +76,10 @@ fn chips(path: &str, filter: &Filter) -> Markup {
                     }
                 }
                 @if !filter.compare.is_empty() {
+                    @let told = if filter.compare == "off" { "not compared".to_owned() } else { format!("compared with {}", filter.compare) };
                     li {
-                        a href=(link(path, filter, &[("compare", "")])) aria-label=(format!("No longer compared with {}", filter.compare)) {
-                            "compared with " (filter.compare) span aria-hidden="true" { " ×" }
+                        a href=(link(path, filter, &[("compare", "")])) aria-label=(format!("No longer {told}")) {
+                            (told) span aria-hidden="true" { " ×" }
                         }
                     }
                 }
