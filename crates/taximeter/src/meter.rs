@@ -330,10 +330,14 @@ impl Meter {
     }
 
     /// Who looks at what was metered is told if a layer in force here sees nothing.
+    #[cfg(feature = "tracing")]
     fn look(&self) {
-        #[cfg(feature = "tracing")]
         self.state.pipeline.waiting().tell_what_is_odd();
     }
+
+    #[cfg(not(feature = "tracing"))]
+    #[expect(clippy::unused_self, reason = "with the feature it is used")]
+    fn look(&self) {}
 }
 
 /// Saving and loading.

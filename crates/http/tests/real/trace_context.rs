@@ -61,145 +61,145 @@ fn check(meter: &Meter, name: &str, headers: &[(&str, &str)], expect: &Expect) {
     assert_ne!(parent, PARENT, "{name}: who answers is the parent of what he asks");
 }
 
+/// The cases of one header.
+static PARENTS: [(&str, Expect, &[&str]); 22] = [
+    ("traceparent_included_tracestate_missing", GoesOn, &[SAMPLED.1]),
+    (
+        "traceparent_version_0x00",
+        Anew,
+        &[
+            "00-12345678901234567890123456789012-1234567890123456-01.",
+            "00-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
+        ],
+    ),
+    (
+        "traceparent_version_0xcc",
+        GoesOn,
+        &[
+            "cc-12345678901234567890123456789012-1234567890123456-01",
+            "cc-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
+        ],
+    ),
+    (
+        "traceparent_version_0xcc",
+        Anew,
+        &["cc-12345678901234567890123456789012-1234567890123456-01.what-the-future-will-be-like"],
+    ),
+    (
+        "traceparent_version_0xff",
+        Anew,
+        &["ff-12345678901234567890123456789012-1234567890123456-01"],
+    ),
+    (
+        "traceparent_version_illegal_characters",
+        Anew,
+        &[
+            ".0-12345678901234567890123456789012-1234567890123456-01",
+            "0.-12345678901234567890123456789012-1234567890123456-01",
+        ],
+    ),
+    (
+        "traceparent_version_too_long",
+        Anew,
+        &[
+            "000-12345678901234567890123456789012-1234567890123456-01",
+            "0000-12345678901234567890123456789012-1234567890123456-01",
+        ],
+    ),
+    (
+        "traceparent_version_too_short",
+        Anew,
+        &["0-12345678901234567890123456789012-1234567890123456-01"],
+    ),
+    (
+        "traceparent_trace_id_all_zero",
+        Anew,
+        &["00-00000000000000000000000000000000-1234567890123456-01"],
+    ),
+    (
+        "traceparent_trace_id_illegal_characters",
+        Anew,
+        &[
+            "00-.2345678901234567890123456789012-1234567890123456-01",
+            "00-1234567890123456789012345678901.-1234567890123456-01",
+        ],
+    ),
+    (
+        "traceparent_trace_id_too_long",
+        Anew,
+        &["00-123456789012345678901234567890123-1234567890123456-01"],
+    ),
+    (
+        "traceparent_trace_id_too_short",
+        Anew,
+        &["00-1234567890123456789012345678901-1234567890123456-01"],
+    ),
+    (
+        "traceparent_parent_id_all_zero",
+        Anew,
+        &["00-12345678901234567890123456789012-0000000000000000-01"],
+    ),
+    (
+        "traceparent_parent_id_illegal_characters",
+        Anew,
+        &[
+            "00-12345678901234567890123456789012-.234567890123456-01",
+            "00-12345678901234567890123456789012-123456789012345.-01",
+        ],
+    ),
+    (
+        "traceparent_parent_id_too_long",
+        Anew,
+        &["00-12345678901234567890123456789012-12345678901234567-01"],
+    ),
+    (
+        "traceparent_parent_id_too_short",
+        Anew,
+        &["00-12345678901234567890123456789012-123456789012345-01"],
+    ),
+    (
+        "traceparent_trace_flags_illegal_characters",
+        Anew,
+        &[
+            "00-12345678901234567890123456789012-1234567890123456-.0",
+            "00-12345678901234567890123456789012-1234567890123456-0.",
+        ],
+    ),
+    (
+        "traceparent_trace_flags_too_long",
+        Anew,
+        &["00-12345678901234567890123456789012-1234567890123456-001"],
+    ),
+    (
+        "traceparent_trace_flags_too_short",
+        Anew,
+        &["00-12345678901234567890123456789012-1234567890123456-1"],
+    ),
+    (
+        "traceparent_ows_handling",
+        GoesOn,
+        &[
+            " 00-12345678901234567890123456789012-1234567890123456-01",
+            "\t00-12345678901234567890123456789012-1234567890123456-01",
+            "00-12345678901234567890123456789012-1234567890123456-01 ",
+            "00-12345678901234567890123456789012-1234567890123456-01\t",
+            "\t 00-12345678901234567890123456789012-1234567890123456-01 \t",
+        ],
+    ),
+    (
+        "capital letters, which no case of the suite has",
+        Anew,
+        &["00-ABCDEF78901234567890123456789012-1234567890123456-01"],
+    ),
+    ("an empty one, which no case of the suite has", Anew, &[""]),
+];
+
 #[test]
 fn a_traceparent() {
     let meter = Meter::builder().build().unwrap();
-    let parents: [(&str, Expect, &[&str]); 22] = [
-        ("traceparent_included_tracestate_missing", GoesOn, &[SAMPLED.1]),
-        (
-            "traceparent_version_0x00",
-            Anew,
-            &[
-                "00-12345678901234567890123456789012-1234567890123456-01.",
-                "00-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
-            ],
-        ),
-        (
-            "traceparent_version_0xcc",
-            GoesOn,
-            &[
-                "cc-12345678901234567890123456789012-1234567890123456-01",
-                "cc-12345678901234567890123456789012-1234567890123456-01-what-the-future-will-be-like",
-            ],
-        ),
-        (
-            "traceparent_version_0xcc",
-            Anew,
-            &[
-                "cc-12345678901234567890123456789012-1234567890123456-01.what-the-future-will-be-like",
-            ],
-        ),
-        (
-            "traceparent_version_0xff",
-            Anew,
-            &["ff-12345678901234567890123456789012-1234567890123456-01"],
-        ),
-        (
-            "traceparent_version_illegal_characters",
-            Anew,
-            &[
-                ".0-12345678901234567890123456789012-1234567890123456-01",
-                "0.-12345678901234567890123456789012-1234567890123456-01",
-            ],
-        ),
-        (
-            "traceparent_version_too_long",
-            Anew,
-            &[
-                "000-12345678901234567890123456789012-1234567890123456-01",
-                "0000-12345678901234567890123456789012-1234567890123456-01",
-            ],
-        ),
-        (
-            "traceparent_version_too_short",
-            Anew,
-            &["0-12345678901234567890123456789012-1234567890123456-01"],
-        ),
-        (
-            "traceparent_trace_id_all_zero",
-            Anew,
-            &["00-00000000000000000000000000000000-1234567890123456-01"],
-        ),
-        (
-            "traceparent_trace_id_illegal_characters",
-            Anew,
-            &[
-                "00-.2345678901234567890123456789012-1234567890123456-01",
-                "00-1234567890123456789012345678901.-1234567890123456-01",
-            ],
-        ),
-        (
-            "traceparent_trace_id_too_long",
-            Anew,
-            &["00-123456789012345678901234567890123-1234567890123456-01"],
-        ),
-        (
-            "traceparent_trace_id_too_short",
-            Anew,
-            &["00-1234567890123456789012345678901-1234567890123456-01"],
-        ),
-        (
-            "traceparent_parent_id_all_zero",
-            Anew,
-            &["00-12345678901234567890123456789012-0000000000000000-01"],
-        ),
-        (
-            "traceparent_parent_id_illegal_characters",
-            Anew,
-            &[
-                "00-12345678901234567890123456789012-.234567890123456-01",
-                "00-12345678901234567890123456789012-123456789012345.-01",
-            ],
-        ),
-        (
-            "traceparent_parent_id_too_long",
-            Anew,
-            &["00-12345678901234567890123456789012-12345678901234567-01"],
-        ),
-        (
-            "traceparent_parent_id_too_short",
-            Anew,
-            &["00-12345678901234567890123456789012-123456789012345-01"],
-        ),
-        (
-            "traceparent_trace_flags_illegal_characters",
-            Anew,
-            &[
-                "00-12345678901234567890123456789012-1234567890123456-.0",
-                "00-12345678901234567890123456789012-1234567890123456-0.",
-            ],
-        ),
-        (
-            "traceparent_trace_flags_too_long",
-            Anew,
-            &["00-12345678901234567890123456789012-1234567890123456-001"],
-        ),
-        (
-            "traceparent_trace_flags_too_short",
-            Anew,
-            &["00-12345678901234567890123456789012-1234567890123456-1"],
-        ),
-        (
-            "traceparent_ows_handling",
-            GoesOn,
-            &[
-                " 00-12345678901234567890123456789012-1234567890123456-01",
-                "\t00-12345678901234567890123456789012-1234567890123456-01",
-                "00-12345678901234567890123456789012-1234567890123456-01 ",
-                "00-12345678901234567890123456789012-1234567890123456-01\t",
-                "\t 00-12345678901234567890123456789012-1234567890123456-01 \t",
-            ],
-        ),
-        (
-            "capital letters, which no case of the suite has",
-            Anew,
-            &["00-ABCDEF78901234567890123456789012-1234567890123456-01"],
-        ),
-        ("an empty one, which no case of the suite has", Anew, &[""]),
-    ];
-    for (name, expect, values) in parents {
-        for value in values {
-            check(&meter, name, &[("traceparent", value)], &expect);
+    for (name, expect, values) in &PARENTS {
+        for value in *values {
+            check(&meter, name, &[("traceparent", value)], expect);
         }
     }
     check(&meter, "both_traceparent_and_tracestate_missing", &[], &Anew);
@@ -213,89 +213,79 @@ fn a_traceparent() {
     }
 }
 
+/// The cases of what vendors pass on, each beside a good `traceparent`.
+static STATES: [(&str, Expect, &[&[&str]]); 21] = [
+    ("tracestate_included_traceparent_included", Passes("foo=1,bar=2"), &[&["foo=1,bar=2"]]),
+    ("tracestate_empty_header", Passes(""), &[&[""]]),
+    ("tracestate_empty_header", Passes("foo=1"), &[&["foo=1", ""], &["", "foo=1"]]),
+    (
+        "tracestate_multiple_headers_different_keys",
+        Passes("foo=1,bar=2,rojo=1,congo=2,baz=3"),
+        &[&["foo=1,bar=2", "rojo=1,congo=2", "baz=3"]],
+    ),
+    (
+        "tracestate_duplicated_keys",
+        Passes("foo=1"),
+        &[&["foo=1,foo=1"], &["foo=1,foo=2"], &["foo=1", "foo=1"], &["foo=1", "foo=2"]],
+    ),
+    (
+        "tracestate_ows_handling",
+        Passes("foo=1,bar=2,baz=3"),
+        &[&["foo=1 \t , \t bar=2, \t baz=3"], &["foo=1\t \t,\t \tbar=2,\t \tbaz=3"]],
+    ),
+    (
+        "tracestate_ows_handling",
+        Passes("foo=1"),
+        &[&[" foo=1"], &["\tfoo=1"], &["foo=1 "], &["foo=1\t"], &["\t foo=1 \t"]],
+    ),
+    ("tracestate_key_illegal_characters", PassesNone, &[&["foo =1"], &["FOO=1"], &["foo.bar=1"]]),
+    ("tracestate_key_illegal_vendor_format", Passes("foo@=1,bar=2"), &[&["foo@=1,bar=2"]]),
+    ("tracestate_key_illegal_vendor_format", PassesNone, &[&["@foo=1,bar=2"]]),
+    ("tracestate_key_illegal_vendor_format", Passes("foo@@bar=1,bar=2"), &[&["foo@@bar=1,bar=2"]]),
+    (
+        "tracestate_key_illegal_vendor_format",
+        Passes("foo@bar@baz=1,bar=2"),
+        &[&["foo@bar@baz=1,bar=2"]],
+    ),
+    ("tracestate_value_illegal_characters", PassesNone, &[&["foo=bar=baz"], &["foo=,bar=3"]]),
+    ("a member without a value, which no case of the suite has", PassesNone, &[&["foo"], &["=1"]]),
+    ("no ASCII, which no case of the suite has", PassesNone, &[&["foo=\u{e9}"]]),
+    (
+        "tracestate_member_count_limit",
+        Passes(
+            "bar01=01,bar02=02,bar03=03,bar04=04,bar05=05,bar06=06,bar07=07,bar08=08,bar09=09,bar10=10,bar11=11,\
+                 bar12=12,bar13=13,bar14=14,bar15=15,bar16=16,bar17=17,bar18=18,bar19=19,bar20=20,bar21=21,bar22=22,\
+                 bar23=23,bar24=24,bar25=25,bar26=26,bar27=27,bar28=28,bar29=29,bar30=30,bar31=31,bar32=32",
+        ),
+        &[&[TEN[0], TEN[1], TEN[2], "bar31=31,bar32=32"]],
+    ),
+    (
+        "tracestate_member_count_limit",
+        PassesNone,
+        &[&[TEN[0], TEN[1], TEN[2], "bar31=31,bar32=32,bar33=33"]],
+    ),
+    ("tracestate_all_allowed_characters", Passes(ALL_ALLOWED), &[&[ALL_ALLOWED]]),
+    ("tracestate_all_allowed_characters", Passes(ALL_WITH_VENDOR), &[&[ALL_WITH_VENDOR]]),
+    (
+        "a space at the end of a value, which no case of the suite has",
+        Passes("foo=1"),
+        &[&["foo=1  "]],
+    ),
+    (
+        "a comma too many, which no case of the suite has",
+        Passes("foo=1,bar=2"),
+        &[&["foo=1,,,bar=2,"]],
+    ),
+];
+
 #[test]
 fn a_tracestate() {
     let meter = Meter::builder().build().unwrap();
-    let states: [(&str, Expect, &[&[&str]]); 21] = [
-        ("tracestate_included_traceparent_included", Passes("foo=1,bar=2"), &[&["foo=1,bar=2"]]),
-        ("tracestate_empty_header", Passes(""), &[&[""]]),
-        ("tracestate_empty_header", Passes("foo=1"), &[&["foo=1", ""], &["", "foo=1"]]),
-        (
-            "tracestate_multiple_headers_different_keys",
-            Passes("foo=1,bar=2,rojo=1,congo=2,baz=3"),
-            &[&["foo=1,bar=2", "rojo=1,congo=2", "baz=3"]],
-        ),
-        (
-            "tracestate_duplicated_keys",
-            Passes("foo=1"),
-            &[&["foo=1,foo=1"], &["foo=1,foo=2"], &["foo=1", "foo=1"], &["foo=1", "foo=2"]],
-        ),
-        (
-            "tracestate_ows_handling",
-            Passes("foo=1,bar=2,baz=3"),
-            &[&["foo=1 \t , \t bar=2, \t baz=3"], &["foo=1\t \t,\t \tbar=2,\t \tbaz=3"]],
-        ),
-        (
-            "tracestate_ows_handling",
-            Passes("foo=1"),
-            &[&[" foo=1"], &["\tfoo=1"], &["foo=1 "], &["foo=1\t"], &["\t foo=1 \t"]],
-        ),
-        (
-            "tracestate_key_illegal_characters",
-            PassesNone,
-            &[&["foo =1"], &["FOO=1"], &["foo.bar=1"]],
-        ),
-        ("tracestate_key_illegal_vendor_format", Passes("foo@=1,bar=2"), &[&["foo@=1,bar=2"]]),
-        ("tracestate_key_illegal_vendor_format", PassesNone, &[&["@foo=1,bar=2"]]),
-        (
-            "tracestate_key_illegal_vendor_format",
-            Passes("foo@@bar=1,bar=2"),
-            &[&["foo@@bar=1,bar=2"]],
-        ),
-        (
-            "tracestate_key_illegal_vendor_format",
-            Passes("foo@bar@baz=1,bar=2"),
-            &[&["foo@bar@baz=1,bar=2"]],
-        ),
-        ("tracestate_value_illegal_characters", PassesNone, &[&["foo=bar=baz"], &["foo=,bar=3"]]),
-        (
-            "a member without a value, which no case of the suite has",
-            PassesNone,
-            &[&["foo"], &["=1"]],
-        ),
-        ("no ASCII, which no case of the suite has", PassesNone, &[&["foo=\u{e9}"]]),
-        (
-            "tracestate_member_count_limit",
-            Passes(
-                "bar01=01,bar02=02,bar03=03,bar04=04,bar05=05,bar06=06,bar07=07,bar08=08,bar09=09,bar10=10,bar11=11,\
-                 bar12=12,bar13=13,bar14=14,bar15=15,bar16=16,bar17=17,bar18=18,bar19=19,bar20=20,bar21=21,bar22=22,\
-                 bar23=23,bar24=24,bar25=25,bar26=26,bar27=27,bar28=28,bar29=29,bar30=30,bar31=31,bar32=32",
-            ),
-            &[&[TEN[0], TEN[1], TEN[2], "bar31=31,bar32=32"]],
-        ),
-        (
-            "tracestate_member_count_limit",
-            PassesNone,
-            &[&[TEN[0], TEN[1], TEN[2], "bar31=31,bar32=32,bar33=33"]],
-        ),
-        ("tracestate_all_allowed_characters", Passes(ALL_ALLOWED), &[&[ALL_ALLOWED]]),
-        ("tracestate_all_allowed_characters", Passes(ALL_WITH_VENDOR), &[&[ALL_WITH_VENDOR]]),
-        (
-            "a space at the end of a value, which no case of the suite has",
-            Passes("foo=1"),
-            &[&["foo=1  "]],
-        ),
-        (
-            "a comma too many, which no case of the suite has",
-            Passes("foo=1,bar=2"),
-            &[&["foo=1,,,bar=2,"]],
-        ),
-    ];
-    for (name, expect, cases) in states {
-        for values in cases {
+    for (name, expect, cases) in &STATES {
+        for values in *cases {
             let values = values.iter().map(|value| ("tracestate", *value));
             let headers: Vec<_> = [NOT_SAMPLED].into_iter().chain(values).collect();
-            check(&meter, name, &headers, &expect);
+            check(&meter, name, &headers, expect);
         }
     }
     for (name, is_read) in [

@@ -172,7 +172,11 @@ impl Recorder for ToMeter {
     fn record(&self, records: Vec<OperationRecord>, within: Option<&Handle>) {
         // What a stream tells after the guard's operation has ended would be lost there.
         match within.filter(|within| !within.has_ended()) {
-            None => records.into_iter().for_each(|record| _ = self.inlet.record(record)),
+            None => {
+                for record in records {
+                    self.inlet.record(record);
+                }
+            }
             Some(within) => self.put_into(records, within),
         }
     }

@@ -127,7 +127,9 @@ impl Waiting {
 }
 
 fn record(records: Vec<OperationRecord>, inlet: &Inlet) {
-    records.into_iter().for_each(|record| _ = inlet.record(record));
+    for record in records {
+        inlet.record(record);
+    }
 }
 
 /// Nothing that is done under these locks can leave what they guard in halves.
