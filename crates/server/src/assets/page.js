@@ -33,7 +33,15 @@ document.addEventListener("click", (event) => {
 
 let source = null;
 
+// What somebody is writing, or has asked for once, is not taken away.
+function still() {
+  const main = document.querySelector("main");
+  const written = [...(main?.querySelectorAll("textarea, input") ?? [])].some((field) => field.value !== field.defaultValue);
+  return written || main?.querySelector("form:focus-within, [data-still]");
+}
+
 async function again() {
+  if (still()) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
