@@ -102,6 +102,13 @@ document.addEventListener("focusin", async (event) => {
   field.list.replaceChildren(...known.map((group) => Object.assign(document.createElement("option"), { value: group.key })));
 });
 
+// What somebody is writing, or has asked for once, is not taken away.
+function still() {
+  const main = document.querySelector("main");
+  const written = [...(main?.querySelectorAll("textarea, input") ?? [])].some((field) => field.value !== field.defaultValue);
+  return written || main?.querySelector("form:focus-within, [data-still]");
+}
+
 const name = (place) => place.querySelector("h2")?.innerText;
 
 let asking = false;
@@ -123,8 +130,7 @@ async function again() {
 }
 
 async function renew() {
-  // What somebody writes stays as it is.
-  if (document.querySelector("main form :focus") || document.hidden) return;
+  if (still() || document.hidden) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -126,7 +126,7 @@ fn all_rules(shown: &Shown<'_>) -> Markup {
                 ))
             } @else {
                 div.scroll tabindex="0" role="region" aria-label="Rules" {
-                    table {
+                    table.words {
                         thead { tr {
                             th scope="col" { "Rule" } th scope="col" { "Says" } th scope="col" { "State" }
                             th scope="col" { "Last seen" } th scope="col" { "Mute" } th scope="col" { "Would have" }
@@ -216,7 +216,7 @@ fn mute(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
 fn past(shown: &Shown<'_>) -> Markup {
     let over = if shown.trial.over.is_empty() { "7d" } else { &shown.trial.over };
     html! {
-        section.card aria-labelledby="past" {
+        section.card aria-labelledby="past" data-still[shown.tried.is_some()] {
             h2 #past { "What a rule would have done" }
             form method="get" action="/alerts" {
                 @if !shown.rules.rules.is_empty() {
@@ -260,7 +260,7 @@ fn would_have(found: &Backtest) -> Markup {
         }
         @if !found.fired.is_empty() {
             div.scroll tabindex="0" role="region" aria-label="When it would have fired" {
-                table {
+                table.words {
                     thead { tr {
                         th scope="col" { "Fired" } th scope="col" { "Group" } th scope="col" { "For" } th scope="col" { "Why" }
                     } }
@@ -297,7 +297,7 @@ fn log(overview: &Overview) -> Markup {
             }
             @if overview.log.is_empty() { p { "Nobody was told anything yet." } } @else {
                 div.scroll tabindex="0" role="region" aria-label="What was told" {
-                    table {
+                    table.words {
                         thead { tr {
                             th scope="col" { "When" } th scope="col" { "To" } th scope="col" { "About" }
                             th scope="col" { "That it is" } th scope="col" { "Was" } th scope="col" { "Tries" }
