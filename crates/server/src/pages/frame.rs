@@ -132,7 +132,7 @@ pub(super) fn missing(what: &str, line: &str) -> Markup {
     html! {
         div.missing {
             p { "Nothing to show: " (what) ". This line mends it:" }
-            pre { code { (line) } }
+            pre tabindex="0" { code { (line) } }
         }
     }
 }
