@@ -33,7 +33,7 @@ const SCHEMA: &str = "
 /// The first version had a row for each trace, which cost more than all else.
 const FROM_VERSION_1: &str = "
     CREATE TABLE closings (number INTEGER PRIMARY KEY, stored INTEGER NOT NULL, last INTEGER NOT NULL, traces BLOB NOT NULL);
-    INSERT INTO closings (stored, last, traces) SELECT stored, mark, trace || unhex(printf('%016x', mark)) FROM closed;
+    INSERT INTO closings (stored, last, traces) SELECT stored, mark, unhex(hex(trace) || printf('%016x', mark)) FROM closed;
     DROP TABLE closed;
     PRAGMA user_version = 2;";
 
