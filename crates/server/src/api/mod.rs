@@ -9,7 +9,7 @@
 //! | `/api/v1/advice`, `/api/v1/forecast`, `/api/v1/compare?a=&b=` | what to do, what comes, two sides |
 //! | `/api/v1/health` | how far the numbers can be trusted, and what was done with what came |
 //! | `/api/v1/sql`, by POST | one question in SQL that reads |
-//! | `/api/v1/openapi.json` | all of this as OpenAPI 3.1 |
+//! | `/api/v1/openapi.json` | all of this as `OpenAPI` 3.1 |
 //! | `/events` | an event whenever something was stored |
 //! | `/metrics` | operations and the server itself, for Prometheus |
 //! | `/healthz`, `/readyz` | whether the server lives; whether the store can be read |
@@ -35,7 +35,7 @@ use http::header::CONTENT_TYPE;
 pub(crate) use self::problem::Problem;
 use crate::questions::{QuestionError, Questions};
 
-/// The document of OpenAPI. A test makes it out of the types that are served, and fails where it is another.
+/// The document of `OpenAPI`. A test makes it out of the types that are served, and fails where it is another.
 const OPENAPI: &str = include_str!("openapi.json");
 
 pub(crate) fn routes(questions: Arc<Questions>) -> Router {

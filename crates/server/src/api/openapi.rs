@@ -1,4 +1,4 @@
-//! The document of OpenAPI 3.1, made out of the types that are served.
+//! The document of `OpenAPI` 3.1, made out of the types that are served.
 //!
 //! `TAXIMETER_WRITE=1 cargo test -p taximeter-server openapi` writes it anew, and the difference is what changed for
 //! clients.

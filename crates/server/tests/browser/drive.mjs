@@ -19,7 +19,7 @@ const LOOKS = [
   { name: "phone-dark", colorScheme: "dark", viewport: { width: 390, height: 844 }, hasTouch: true },
 ];
 // So many pages are visited with each look.
-const MOST = 60;
+const MOST = 24;
 
 const wrong = [];
 const say = (what) => wrong.push(what);

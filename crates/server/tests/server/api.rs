@@ -173,7 +173,7 @@ fn sql_reads_within_its_limits_and_changes_nothing() {
         ("VACUUM INTO 'copy.db'", "nothing can be changed"),
         ("SELECT load_extension('x')", "nothing can be changed"),
         ("SELECT 1; DELETE FROM operations", "asking by SQL"),
-        ("SELECT * FROM nothing", "no such table"),
+        ("SELECT * FROM elsewhere", "no such table"),
         ("SELEC 1", "syntax error"),
         ("", "asking by SQL"),
     ] {

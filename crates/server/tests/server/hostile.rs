@@ -61,7 +61,7 @@ fn span(trace: usize, id: usize, role: &str, text: &str) -> Value {
         "status": { "code": 2, "message": text }, "events": [event("exception"), event(text)],
         "startTimeUnixNano": (now - 1_000_000_000).to_string(), "endTimeUnixNano": now.to_string(),
     });
-    if id % 4 != 0 {
+    if !id.is_multiple_of(4) {
         span["parentSpanId"] = format!("{:016x}", id - id % 4 + 1).into();
     }
     span

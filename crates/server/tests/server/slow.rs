@@ -45,6 +45,7 @@ fn silent_and_slow_clients_are_let_go_and_hold_nobody_up() {
 }
 
 /// Opens connections until there are so many; a machine that allows fewer open files says so.
+#[expect(clippy::print_stdout, reason = "a test says what it could not do")]
 fn connections(count: usize, address: std::net::SocketAddr) -> Vec<TcpStream> {
     let mut open = Vec::new();
     while open.len() < count {

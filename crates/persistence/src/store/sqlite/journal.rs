@@ -33,7 +33,7 @@ const SCHEMA: &str = "
 /// The first version had a row for each trace, which cost more than all else.
 const FROM_VERSION_1: &str = "
     CREATE TABLE closings (number INTEGER PRIMARY KEY, stored INTEGER NOT NULL, last INTEGER NOT NULL, traces BLOB NOT NULL);
-    INSERT INTO closings (stored, last, traces) SELECT stored, mark, trace || unhex(printf('%016x', mark)) FROM closed;
+    INSERT INTO closings (stored, last, traces) SELECT stored, mark, unhex(hex(trace) || printf('%016x', mark)) FROM closed;
     DROP TABLE closed;
     PRAGMA user_version = 2;";
 
@@ -344,4 +344,46 @@ fn signed(mark: u64) -> i64 {
 
 fn unsigned(mark: i64) -> u64 {
     u64::try_from(mark).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_of_the_first_version_is_taken_over() {
+        let room = tempfile::tempdir().expect("a temporary directory");
+        let path = room.path().join("journal.db");
+        make(&path).expect("a file can be made");
+        let first = Connection::open(&path).expect("it can be opened");
+        first
+            .execute_batch(
+                "PRAGMA journal_mode = WAL;
+                 CREATE TABLE requests (mark INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, kind TEXT NOT NULL, body BLOB NOT NULL);
+                 CREATE TABLE closed (trace BLOB NOT NULL, stored INTEGER NOT NULL, mark INTEGER NOT NULL,
+                     PRIMARY KEY (trace, stored)) WITHOUT ROWID;
+                 INSERT INTO requests VALUES (7, 1, 'traces protobuf identity', x'01');
+                 INSERT INTO closed VALUES (x'000000000000000000000000000000ff', 1, 9);
+                 INSERT INTO closed VALUES (x'0000000000000000000000000000000e', 0, 300);
+                 PRAGMA application_id = 1954049386;
+                 PRAGMA user_version = 1;",
+            )
+            .expect("it is as the first version made it");
+        drop(first);
+        let journal = Journal::open(&path, Durability::Os).expect("it is taken over");
+        let mut closed = journal.closed().expect("it can be read");
+        closed.sort_by_key(|trace| trace.mark);
+        let told = closed.iter().map(|one| (one.trace, one.mark, one.stored)).collect::<Vec<_>>();
+        assert_eq!(told, [(0xff, 9, true), (0xe, 300, false)]);
+        // Marks go on behind all that were given, also to requests that are gone.
+        let entry = JournalEntry { at: Utc::now(), kind: "traces".into(), body: vec![2] };
+        assert_eq!(journal.append(&[entry]).expect("it can be written"), 301);
+        assert_eq!(journal.len().expect("it can be read"), 2);
+        journal.stored(100).expect("it can be written");
+        let closed = journal.closed().expect("it can be read");
+        assert_eq!(
+            closed.iter().map(|one| (one.trace, one.stored)).collect::<Vec<_>>(),
+            [(0xe, true)]
+        );
+    }
 }
