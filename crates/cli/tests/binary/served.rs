@@ -103,7 +103,7 @@ fn same(command: impl Fn() -> Value, served: impl Fn() -> Value, path: &str) {
 /// A document without the moment at which it was made, and without what was asked.
 fn timeless(mut document: Value) -> Value {
     if let Value::Object(names) = &mut document {
-        for name in ["analyzed_at", "since", "only", "since", "until"] {
+        for name in ["analysis_timestamp", "only", "since", "until"] {
             names.remove(name);
         }
     }
