@@ -81,7 +81,6 @@ fn page_and_api_say_what_the_command_line_says() {
     let number = format!("{operations} operations");
     assert!(page.contains(&number), "{number} is not on the page");
 }
-}
 
 /// Asks both until no minute ended in between, which moves a period: then they are one document.
 fn same(command: impl Fn() -> Value, served: impl Fn() -> Value, path: &str) {
