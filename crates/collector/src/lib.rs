@@ -39,6 +39,7 @@
 
 mod bounds;
 mod budget;
+mod by_id;
 mod chunk;
 mod clock;
 mod closed;

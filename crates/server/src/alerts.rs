@@ -294,6 +294,7 @@ fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
         Ok(window) => chrono::TimeDelta::from_std(window.length())
             .ok()
             .and_then(|length| now.checked_add_signed(length)),
+        Err(_) if text == "now" => None,
         Err(_) => Period::moment(text, now).ok().flatten(),
     };
     until.filter(|until| *until > now && *until - now <= LONGEST_MUTE).ok_or_else(wrong)
