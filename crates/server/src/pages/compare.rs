@@ -180,16 +180,18 @@ pub(super) fn why_duration(why: &DurationChange) -> Markup {
     html! {
         h3 { "Why " (why.operation) " takes " (seconds(why.after_seconds)) " and not " (seconds(why.before_seconds)) }
         p.note { "In the mean of " (counted(why.operations_after, "operation")) " after and " (count(why.operations_before)) " before." }
-        table.small {
-            thead { tr {
-                th scope="col" { "Part of the critical path" } th scope="col" { "Before" } th scope="col" { "After" } th scope="col" { "Change" }
-            } }
-            tbody {
-                @for one in why.parts.iter().take(6) {
-                    tr {
-                        th scope="row" { (part_name(&one.part)) }
-                        td { (seconds(one.before_seconds)) } td { (seconds(one.after_seconds)) }
-                        td { (if one.change_seconds < 0.0 { "-" } else { "+" }) (seconds(one.change_seconds.abs())) }
+        div.scroll tabindex="0" role="region" aria-label="Why it takes another time" {
+            table.small {
+                thead { tr {
+                    th scope="col" { "Part of the critical path" } th scope="col" { "Before" } th scope="col" { "After" } th scope="col" { "Change" }
+                } }
+                tbody {
+                    @for one in why.parts.iter().take(6) {
+                        tr {
+                            th scope="row" { (part_name(&one.part)) }
+                            td { (seconds(one.before_seconds)) } td { (seconds(one.after_seconds)) }
+                            td { (if one.change_seconds < 0.0 { "-" } else { "+" }) (seconds(one.change_seconds.abs())) }
+                        }
                     }
                 }
             }

@@ -143,18 +143,20 @@ fn path(shown: &Shown) -> Markup {
     html! {
         section.card {
             h2 { "The critical path" }
-            table {
-                thead { tr {
-                    th scope="col" { "Part" } th scope="col" { "Seconds" } th scope="col" { "Share" }
-                    th scope="col" { "At a time" }
-                } }
-                tbody {
-                    @for one in &spent.all.parts {
-                        tr {
-                            th scope="row" { (part_name(&one.part)) }
-                            td { (seconds(one.critical_seconds)) }
-                            td { (part(Some(one.share))) }
-                            td { (count(one.most_parallel)) }
+            div.scroll tabindex="0" role="region" aria-label="The critical path" {
+                table {
+                    thead { tr {
+                        th scope="col" { "Part" } th scope="col" { "Seconds" } th scope="col" { "Share" }
+                        th scope="col" { "At a time" }
+                    } }
+                    tbody {
+                        @for one in &spent.all.parts {
+                            tr {
+                                th scope="row" { (part_name(&one.part)) }
+                                td { (seconds(one.critical_seconds)) }
+                                td { (part(Some(one.share))) }
+                                td { (count(one.most_parallel)) }
+                            }
                         }
                     }
                 }
@@ -200,21 +202,23 @@ fn cost(cost: &CostOutcome) -> Markup {
 fn lines(estimate: &CostEstimate) -> Markup {
     let card = &estimate.card;
     html! {
-        table {
-            caption { "By the card of " (card.provider) "/" (card.model) }
-            thead { tr {
-                th scope="col" { "Of" } th scope="col" { "Quantity" } th scope="col" { "Rate" } th scope="col" { "Amount" }
-            } }
-            tbody {
-                @for line in &estimate.lines {
-                    tr {
-                        th scope="row" { (line.unit) }
-                        td { (count(line.quantity)) }
-                        td {
-                            (line.rate) " for " (count(line.per))
-                            @if let Some((times, by)) = line.multiplier { ", × " (times) "/" (by) }
+        div.scroll tabindex="0" role="region" aria-label="What it costs, and why" {
+            table {
+                caption { "By the card of " (card.provider) "/" (card.model) }
+                thead { tr {
+                    th scope="col" { "Of" } th scope="col" { "Quantity" } th scope="col" { "Rate" } th scope="col" { "Amount" }
+                } }
+                tbody {
+                    @for line in &estimate.lines {
+                        tr {
+                            th scope="row" { (line.unit) }
+                            td { (count(line.quantity)) }
+                            td {
+                                (line.rate) " for " (count(line.per))
+                                @if let Some((times, by)) = line.multiplier { ", × " (times) "/" (by) }
+                            }
+                            td { (money(line.amount)) }
                         }
-                        td { (money(line.amount)) }
                     }
                 }
             }
