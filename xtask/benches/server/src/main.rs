@@ -12,6 +12,7 @@
 //! `--json`. It reads `/proc`, and so runs on Linux alone.
 
 #[path = "../../telemetry/src/input.rs"]
+#[allow(dead_code, reason = "the bench of telemetry needs more of it")]
 mod input;
 mod client;
 mod load;
