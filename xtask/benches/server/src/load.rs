@@ -56,7 +56,9 @@ pub(crate) fn run(served: &Served, options: &Options) -> Result<Sent, Box<dyn Er
         &format!(
             "{spans} spans of {} bytes in {:.0} s: {rate:.0} spans/s acknowledged, {each:.2} us of the server's CPU each (so at \
              most {:.0} spans/s on two cores); {refused} requests refused, {failed} failed",
-            bytes / spans.max(1), took.as_secs_f64(), 2e6 / each,
+            bytes / spans.max(1),
+            took.as_secs_f64(),
+            2e6 / each,
         ),
     );
     Ok(Sent { operations: get(&counts.operations) })
@@ -86,14 +88,18 @@ fn watch(served: &Served, options: &Options, begun: Instant, first: Look, counts
             }),
             &format!(
                 "{:>5.0} s {rate:>9.0} spans/s {cores:>5.2} cores {:>7.1} MB of memory, store {:>7.0} MB, journal {:>6.0} MB",
-                begun.elapsed().as_secs_f64(), megabytes(look.rss), megabytes(store), megabytes(journal),
+                begun.elapsed().as_secs_f64(),
+                megabytes(look.rss),
+                megabytes(store),
+                megabytes(journal),
             ),
         );
     }
 }
 
 fn send(served: &Served, options: &Options, number: usize, begun: Instant, counts: &Counts) {
-    let mut requests: Vec<_> = (0..4).map(|at| Stamped::new(options.shape, number * 4 + at)).collect();
+    let mut requests: Vec<_> =
+        (0..4).map(|at| Stamped::new(options.shape, number * 4 + at)).collect();
     let mut connection = None;
     let mut turn = 0;
     while !counts.over.load(Ordering::Relaxed) {

@@ -11,10 +11,10 @@
 //! most, `--operations N` to go on until so many are stored, `--room FOLDER` for the store (the working directory),
 //! `--json`. It reads `/proc`, and so runs on Linux alone.
 
+mod client;
 #[path = "../../telemetry/src/input.rs"]
 #[allow(dead_code, reason = "the bench of telemetry needs more of it")]
 mod input;
-mod client;
 mod load;
 mod process;
 mod screen;
@@ -55,7 +55,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         }),
         &format!(
             "start to first page {:.0} ms; idle {:.1} MB; binary {:.1} MB as built",
-            millis(page), megabytes(idle.rss), megabytes(size),
+            millis(page),
+            megabytes(idle.rss),
+            megabytes(size),
         ),
     );
     let sent = load::run(&served, &options)?;
@@ -76,7 +78,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         &format!(
             "acknowledged {} operations, stored {stored}, lost {lost}; idle again at {:.1} MB, at most {:.1} MB; store {:.0} MB, \
              journal {:.0} MB",
-            sent.operations, megabytes(after.rss), megabytes(after.peak), megabytes(served.bytes("taximeter.db")),
+            sent.operations,
+            megabytes(after.rss),
+            megabytes(after.peak),
+            megabytes(served.bytes("taximeter.db")),
             megabytes(served.bytes("taximeter.journal.db")),
         ),
     );
@@ -88,7 +93,11 @@ fn main() -> Result<(), Box<dyn Error>> {
              stores, mlflow 3.17 stores 81 to 262."
         );
     }
-    if lost > 0 { Err(format!("{lost} acknowledged operations are not in the store").into()) } else { Ok(()) }
+    if lost > 0 {
+        Err(format!("{lost} acknowledged operations are not in the store").into())
+    } else {
+        Ok(())
+    }
 }
 
 /// Waits until the store holds as many operations as were acknowledged, or nothing comes any more.

@@ -88,7 +88,8 @@ impl Served {
 
     /// Bytes of a file of the store with its log.
     pub(crate) fn bytes(&self, file: &str) -> u64 {
-        let bytes = |name: String| std::fs::metadata(self.folder.join(name)).map_or(0, |seen| seen.len());
+        let bytes =
+            |name: String| std::fs::metadata(self.folder.join(name)).map_or(0, |seen| seen.len());
         bytes(file.to_owned()) + bytes(format!("{file}-wal"))
     }
 

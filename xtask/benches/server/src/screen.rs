@@ -39,7 +39,10 @@ pub(crate) fn run(served: &Served, operations: u64, json: bool) -> Result<(), Bo
             &serde_json::json!({
                 "what": "page", "path": path, "operations": operations, "first_ms": first, "again_ms": again, "bytes": bytes,
             }),
-            &format!("{path:<44} {first:>8.0} ms at first, {again:>7.0} ms again, {:.2} MB, over {operations} operations", megabytes(bytes)),
+            &format!(
+                "{path:<44} {first:>8.0} ms at first, {again:>7.0} ms again, {:.2} MB, over {operations} operations",
+                megabytes(bytes)
+            ),
         );
     }
     Ok(())

@@ -30,8 +30,12 @@ impl Stamped {
         let spans = &request.resource_spans[0].scope_spans[0].spans;
         let first = spans.iter().map(|span| span.start_time_unix_nano).min().unwrap_or(0);
         let mut stamped = Self {
-            traces: Vec::new(), times: Vec::new(), replies: Vec::new(),
-            spans: spans.len() as u64, operations: 0, body,
+            traces: Vec::new(),
+            times: Vec::new(),
+            replies: Vec::new(),
+            spans: spans.len() as u64,
+            operations: 0,
+            body,
         };
         let (mut at, mut last) = (0, Vec::new());
         for span in spans {
@@ -65,7 +69,8 @@ impl Stamped {
 
     /// The request as it was never sent before. `number` is another one each time.
     pub(crate) fn stamp(&mut self, number: u64) -> &[u8] {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
+        let now =
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
         // The last span ended a second ago.
         let first = now - 3_000_000_000;
         let salt = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
