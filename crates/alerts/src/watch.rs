@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use taximeter::history::History;
+use taximeter::history::{History, Period};
 use taximeter::{Name, StoreError};
 use thiserror::Error;
 
@@ -524,7 +524,7 @@ fn pause(tries: u32, asked: Option<Duration>) -> TimeDelta {
     TimeDelta::from_std(pause).unwrap_or(TimeDelta::minutes(5))
 }
 
+/// The minute in which a moment is, as periods begin.
 pub(crate) fn minute(at: DateTime<Utc>) -> DateTime<Utc> {
-    let seconds = at.timestamp();
-    DateTime::from_timestamp(seconds - seconds.rem_euclid(60), 0).unwrap_or(at)
+    Period::new(Some(at), None).since.unwrap_or(at)
 }
