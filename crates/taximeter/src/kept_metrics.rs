@@ -13,10 +13,10 @@ use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Note, Store};
 use taximeter_telemetry::metrics::{Family, Kind, Labels, Point, Registry};
 
-use crate::history::own::{
-    HOURS, HOURS_KEPT, MINUTES, MINUTES_KEPT, MetricValue, Noted, NotedPoint,
-};
+use crate::history::own::{HOURS, MINUTES, MINUTES_KEPT, MetricValue, Noted, NotedPoint};
 
+/// For so long there are hours.
+const HOURS_KEPT: TimeDelta = TimeDelta::days(100);
 /// So many series have room in a note; others are counted.
 const MOST_SERIES: usize = 1_000;
 

@@ -19,8 +19,6 @@ pub(crate) const MINUTES: &str = "metrics/minute/";
 pub(crate) const HOURS: &str = "metrics/hour/";
 /// For so long there are minutes.
 pub(crate) const MINUTES_KEPT: TimeDelta = TimeDelta::days(3);
-/// For so long there are hours.
-pub(crate) const HOURS_KEPT: TimeDelta = TimeDelta::days(100);
 
 /// What the metrics of one meter did in a minute or an hour.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
