@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use taximeter_models::{CostTotals, ErrorCategory, Money, Name, OperationRecord};
+use taximeter_models::{CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord};
 
 pub use self::dimension::{Dimension, UnknownDimension};
-pub(crate) use self::keys::{Counted, Keys, llm_key};
+pub(crate) use self::keys::{Component, Keys, llm_key};
 use crate::statistics::{Distribution, Proportion};
 use crate::summary::TokenSummary;
+use crate::sums::CountedCall;
 
 /// The numbers of one group.
 ///
@@ -72,7 +73,8 @@ pub struct GroupSummary {
 pub struct Groups {
     dimension: Dimension,
     keys: Keys,
-    counted: Counted,
+    /// Memory that is used again for each operation.
+    components: Vec<Component>,
 }
 
 /// The numbers of each group of these operations, by key; what has none comes first.
@@ -102,7 +104,7 @@ pub fn group<'a>(
 impl Groups {
     /// Groups by this dimension, with nothing in them yet.
     pub fn by(dimension: Dimension) -> Self {
-        Self { dimension, keys: Keys::default(), counted: Counted::default() }
+        Self { dimension, keys: Keys::default(), components: Vec::new() }
     }
 
     /// What they are by.
@@ -112,10 +114,8 @@ impl Groups {
 
     /// Puts one operation, or what it called, into its groups.
     pub fn add(&mut self, operation: &OperationRecord) {
-        if self.dimension.counts_llm_calls() {
-            self.counted.look_at(operation);
-        }
-        self.keys.add(&self.dimension, operation, &mut self.counted);
+        let counted = |_, call: &LlmCall| CountedCall::of(call);
+        self.keys.add(&self.dimension, operation, &mut self.components, counted);
     }
 
     /// Puts all that another has seen into the groups; it must be by the same dimension.

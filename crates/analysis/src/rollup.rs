@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use taximeter_models::{Name, OperationRecord};
 use thiserror::Error;
 
-use crate::groups::{Counted, Dimension, Keys};
-use crate::sums::Sums;
+use crate::groups::{Component, Dimension, Keys};
+use crate::sums::{CountedCall, Sums};
 
 /// The key under which those stand together that are too many for keys of their own. Names that a collector has no room for
 /// stand under the same.
@@ -116,7 +116,9 @@ pub struct Rollups {
     most_keys: usize,
     /// Whether operations are summed up by name. Those of all are not counted then, but follow from these at the end.
     all_follows: bool,
-    counted: Counted,
+    /// What is computed of each LLM call of an operation, once for all dimensions. The memory of both is used again.
+    calls: Vec<CountedCall>,
+    components: Vec<Component>,
 }
 
 impl Rollups {
@@ -126,16 +128,18 @@ impl Rollups {
             by: config.dimensions.iter().map(|by| (by.clone(), Keys::default())).collect(),
             most_keys: config.most_keys.max(1),
             all_follows: config.dimensions.contains(&Dimension::Operation),
-            counted: Counted::default(),
+            calls: Vec::new(),
+            components: Vec::new(),
         }
     }
 
     /// Counts an operation, its components and its calls, in every dimension.
     pub fn add(&mut self, operation: &OperationRecord) {
-        self.counted.look_at(operation);
+        self.calls.clear();
+        self.calls.extend(operation.llm_calls.iter().map(CountedCall::of));
         for (dimension, keys) in &mut self.by {
             if !(self.all_follows && matches!(dimension, Dimension::All)) {
-                keys.add(dimension, operation, &mut self.counted);
+                keys.add(dimension, operation, &mut self.components, |at, _| self.calls[at]);
             }
         }
     }

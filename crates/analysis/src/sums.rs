@@ -92,15 +92,15 @@ pub struct Sums {
 impl Sums {
     /// Counts an operation with all its LLM calls.
     pub fn add_operation(&mut self, operation: &OperationRecord) {
-        let calls: Vec<_> = operation.llm_calls.iter().map(CountedCall::of).collect();
-        self.add_operation_with(operation, &calls);
+        self.add_operation_with(operation, |_, call| CountedCall::of(call));
     }
 
-    /// Counts an operation; these are its calls.
+    /// Counts an operation; what is computed of each of its calls is asked for.
+    #[inline]
     pub(crate) fn add_operation_with(
         &mut self,
         operation: &OperationRecord,
-        calls: &[CountedCall],
+        counted: impl Fn(usize, &LlmCall) -> CountedCall,
     ) {
         self.record(
             operation.started_at,
@@ -114,7 +114,7 @@ impl Sums {
         for error in &operation.errors {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
-        self.add_calls(&operation.llm_calls, calls, operation.is_success());
+        self.add_calls(&operation.llm_calls, counted, operation.is_success());
     }
 
     /// Counts an operation that has this component.

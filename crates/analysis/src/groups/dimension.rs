@@ -39,13 +39,6 @@ pub enum Dimension {
     Tag(Name),
 }
 
-impl Dimension {
-    /// Whether the LLM calls of an operation count in it.
-    pub(crate) fn counts_llm_calls(&self) -> bool {
-        !matches!(self, Self::Component | Self::Tool)
-    }
-}
-
 /// A text that names no dimension.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(

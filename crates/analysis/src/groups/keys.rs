@@ -17,26 +17,22 @@ pub(crate) struct Keys {
     /// The same of LLMs by their own name, and then by provider: to put a key together for each call would cost as much as
     /// half of the counting.
     llms: HashMap<Name, Vec<(Option<Name>, usize)>, RandomState>,
-    named: Vec<Sums>,
+    /// Where those stand that the last operation had as its first, second and so on: nearly always the next one has the
+    /// same, and to see that costs less than to look for them.
+    last: Vec<usize>,
+    named: Vec<(Name, Sums)>,
     /// Of what has no key.
     unnamed: Sums,
 }
 
 /// So many providers of an LLM are remembered.
 const PROVIDERS: usize = 16;
-
-/// What has to be computed of an operation, once for all dimensions. Its memory is used again for the next one.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Counted {
-    /// Of each LLM call.
-    calls: Vec<CountedCall>,
-    /// The components, each once.
-    components: Vec<Component>,
-}
+/// So many of the last operation are remembered.
+const LAST: usize = 16;
 
 /// The runs of a component in one operation, which are one case.
 #[derive(Debug, Clone)]
-struct Component {
+pub(crate) struct Component {
     /// Where the sums of its key stand.
     place: usize,
     /// Which of the timings is the first of it.
@@ -45,23 +41,17 @@ struct Component {
     runs: u64,
 }
 
-impl Counted {
-    /// Looks at the LLM calls of an operation.
-    pub(crate) fn look_at(&mut self, operation: &OperationRecord) {
-        self.calls.clear();
-        self.calls.extend(operation.llm_calls.iter().map(CountedCall::of));
-    }
-}
-
 impl Keys {
-    /// Counts an operation, or what of it stands in this dimension; its LLM calls have been looked at.
+    /// Counts an operation, or what of it stands in this dimension. What is computed of each of its LLM calls is asked for;
+    /// the memory for components is used again.
+    #[inline]
     pub(crate) fn add(
         &mut self,
         dimension: &Dimension,
         operation: &OperationRecord,
-        counted: &mut Counted,
+        components: &mut Vec<Component>,
+        counted: impl Fn(usize, &LlmCall) -> CountedCall,
     ) {
-        let Counted { calls, components } = counted;
         let key = match dimension {
             Dimension::All => None,
             Dimension::Operation => Some(operation.name.as_str()),
@@ -70,41 +60,61 @@ impl Keys {
             Dimension::Tag(tag) => operation.tags.get(tag.as_str()).map(String::as_str),
             Dimension::Component => return self.add_components(operation, components),
             Dimension::Tool => {
-                for call in &operation.tool_calls {
-                    self.of(Some(&call.name)).add_tool_call(operation, call);
+                for (at, call) in operation.tool_calls.iter().enumerate() {
+                    let place = self.place_again(at, &call.name);
+                    self.named[place].1.add_tool_call(operation, call);
                 }
                 return;
             }
             Dimension::Provider => {
-                for (call, counted) in operation.llm_calls.iter().zip(calls) {
-                    self.of(call.provider.as_deref()).add_counted(operation, call, counted);
+                for (at, call) in operation.llm_calls.iter().enumerate() {
+                    let sums = self.of(call.provider.as_deref());
+                    sums.add_counted(operation, call, &counted(at, call));
                 }
                 return;
             }
             Dimension::Llm => {
-                for (call, counted) in operation.llm_calls.iter().zip(calls) {
+                for (at, call) in operation.llm_calls.iter().enumerate() {
                     let place = self.llm_place(call);
-                    self.named[place].add_counted(operation, call, counted);
+                    self.named[place].1.add_counted(operation, call, &counted(at, call));
                 }
                 return;
             }
         };
-        self.of(key).add_operation_with(operation, calls);
+        self.of(key).add_operation_with(operation, counted);
     }
 
     fn of(&mut self, key: Option<&str>) -> &mut Sums {
         let Some(key) = key else { return &mut self.unnamed };
         let place = self.place(key);
-        &mut self.named[place]
+        &mut self.named[place].1
     }
 
     /// A key becomes a name, which costs memory, only where it is new.
     fn place(&mut self, key: &str) -> usize {
-        self.places.get(key).copied().unwrap_or_else(|| {
-            self.places.insert(key.into(), self.named.len());
-            self.named.push(Sums::default());
-            self.named.len() - 1
-        })
+        self.places.get(key).copied().unwrap_or_else(|| self.new_place(key))
+    }
+
+    #[cold]
+    fn new_place(&mut self, key: &str) -> usize {
+        let (key, place) = (Name::from(key), self.named.len());
+        self.places.insert(key.clone(), place);
+        self.named.push((key, Sums::default()));
+        place
+    }
+
+    /// As [`place`](Self::place), of what stands at this position in an operation.
+    fn place_again(&mut self, position: usize, key: &Name) -> usize {
+        if let Some(last) = self.last.get(position).filter(|last| self.named[**last].0 == *key) {
+            return *last;
+        }
+        let place = self.place(key);
+        match self.last.get_mut(position) {
+            Some(last) => *last = place,
+            None if position < LAST => self.last.push(place),
+            None => {}
+        }
+        place
     }
 
     fn llm_place(&mut self, call: &LlmCall) -> usize {
@@ -133,7 +143,7 @@ impl Keys {
         for (first, ComponentTiming { name, duration, count, .. }) in
             operation.components.iter().enumerate()
         {
-            let place = self.place(name);
+            let place = self.place_again(first, name);
             match components.iter_mut().find(|known| known.place == place) {
                 Some(known) => {
                     known.time = known.time.saturating_add(*duration);
@@ -144,14 +154,14 @@ impl Keys {
         }
         for Component { place, first, time, runs } in components {
             let name = &operation.components[*first].name;
-            self.named[*place].add_runs(operation, name, *time, *runs);
+            self.named[*place].1.add_runs(operation, name, *time, *runs);
         }
     }
 
     /// All of them together.
     pub(crate) fn sum(&self) -> Sums {
         let mut sum = self.unnamed.clone();
-        self.named.iter().for_each(|sums| sum.merge(sums));
+        self.named.iter().for_each(|(_, sums)| sum.merge(sums));
         sum
     }
 
@@ -162,25 +172,22 @@ impl Keys {
 
     pub(crate) fn merge(&mut self, other: &Self) {
         self.unnamed.merge(&other.unnamed);
-        for (key, place) in &other.places {
-            self.of(Some(key)).merge(&other.named[*place]);
+        for (key, sums) in &other.named {
+            self.of(Some(key)).merge(sums);
         }
     }
 
     /// By key; what has none comes first, where there is such.
     pub(crate) fn sorted(&self) -> impl Iterator<Item = (Option<&Name>, &Sums)> {
-        let mut places: Vec<_> = self.places.iter().collect();
-        places.sort_unstable_by_key(|(key, _)| *key);
-        let named = places.into_iter().map(|(key, place)| (Some(key), &self.named[*place]));
+        let mut named: Vec<_> = self.named.iter().map(|(key, sums)| (Some(key), sums)).collect();
+        named.sort_unstable_by_key(|(key, _)| *key);
         let unnamed = (self.unnamed.count() > 0).then_some((None, &self.unnamed));
         unnamed.into_iter().chain(named)
     }
 
     /// As [`sorted`](Self::sorted), to be kept.
     pub(crate) fn into_sorted(self) -> Vec<(Option<Name>, Sums)> {
-        let mut named: Vec<_> = self.places.into_iter().collect();
-        named.sort_unstable_by_key(|(_, place)| *place);
-        let named = named.into_iter().map(|(key, _)| Some(key)).zip(self.named);
+        let named = self.named.into_iter().map(|(key, sums)| (Some(key), sums));
         let unnamed = Some((None, self.unnamed)).filter(|(_, sums)| sums.count() > 0);
         let mut keys: Vec<_> = unnamed.into_iter().chain(named).collect();
         keys.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -210,16 +217,12 @@ mod tests {
             let mut call = LlmCall::new("", "some-model");
             call.provider = provider;
             operation.llm_calls.push(call);
-            let mut counted = Counted::default();
-            counted.look_at(&operation);
-            keys.add(&Dimension::Llm, &operation, &mut counted);
+            keys.add(&Dimension::Llm, &operation, &mut Vec::new(), |_, call| CountedCall::of(call));
         }
         let mut alike = OperationRecord::new("answer");
         alike.llm_calls.push(LlmCall::new("", "provider-1/some-model"));
         alike.llm_calls[0].provider = None;
-        let mut counted = Counted::default();
-        counted.look_at(&alike);
-        keys.add(&Dimension::Llm, &alike, &mut counted);
+        keys.add(&Dimension::Llm, &alike, &mut Vec::new(), |_, call| CountedCall::of(call));
         let counts: Vec<_> = keys.sorted().map(|(key, sums)| (key, sums.count())).collect();
         assert_eq!(counts.len(), 2 * PROVIDERS + 1);
         for (key, count) in counts {

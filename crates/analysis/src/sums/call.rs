@@ -38,26 +38,39 @@ impl CountedCall {
     }
 }
 
-/// As [`LlmCall::output_tokens_per_second`], out of what is whole already.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_precision_loss,
-    clippy::cast_sign_loss,
-    reason = "a speed is not negative and needs no more than 53 bits; what no machine reaches is cut"
-)]
+/// As [`LlmCall::output_tokens_per_second`], out of what is whole already: rounded, and cut at what no machine reaches.
 fn milli_per_second(tokens: u64, nanos: u64) -> u64 {
-    (tokens as f64 * 1e12 / nanos as f64 + 0.5) as u64
+    const MILLI_NANOS: u64 = 1_000_000_000_000;
+    let product =
+        tokens.checked_mul(MILLI_NANOS).and_then(|product| product.checked_add(nanos / 2));
+    product.map_or_else(
+        || {
+            let product = u128::from(tokens) * u128::from(MILLI_NANOS) + u128::from(nanos / 2);
+            u64::try_from(product / u128::from(nanos)).unwrap_or(u64::MAX)
+        },
+        |product| product / nanos,
+    )
 }
 
 impl Sums {
     /// The calls of an operation, of which is known only as a whole what it cost.
-    pub(super) fn add_calls(&mut self, calls: &[LlmCall], counted: &[CountedCall], success: bool) {
-        let mut known = Some(Money::ZERO);
-        for (call, counted) in calls.iter().zip(counted) {
-            self.add_call(call, counted, success);
-            known = known.zip(counted.charge.known_usd()).map(|(sum, usd)| sum + usd);
+    #[inline]
+    pub(super) fn add_calls(
+        &mut self,
+        calls: &[LlmCall],
+        counted: impl Fn(usize, &LlmCall) -> CountedCall,
+        success: bool,
+    ) {
+        let (mut known, mut is_known) = (Money::ZERO, true);
+        for (at, call) in calls.iter().enumerate() {
+            let counted = counted(at, call);
+            self.add_call(call, &counted, success);
+            match counted.charge.known_usd() {
+                Some(usd) => known += usd,
+                None => is_known = false,
+            }
         }
-        self.known_costs.add_known(known);
+        self.known_costs.add_known(is_known.then_some(known));
     }
 
     /// One call that stands for itself.

@@ -2,7 +2,8 @@
 //! outside of a forecast's ranges. And how fast it is: columns by key beside DuckDB and polars, live windows, and the
 //! trend of a series that grows.
 //!
-//! `SEED=n` draws other series; the default is 7.
+//! `SEED=n` draws other series; the default is 7. `ONLY=columns,windows` runs these parts alone, of `errors`, `coverage`,
+//! `alarms`, `columns`, `windows`, `rollups` and `curve`.
 
 mod alarms;
 mod columns;
@@ -171,14 +172,23 @@ fn main() {
     let asked = |option: &str| std::env::args().any(|argument| argument == option);
     let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let (quick, json) = (asked("--quick"), asked("--json"));
-    let mut rng = StdRng::seed_from_u64(seed);
-    errors(if quick { 1_000 } else { 10_000 }, seed, json, &mut rng);
-    coverage::run(if quick { 100 } else { 1_000 }, seed, json);
-    alarms::run(if quick { 100 } else { 1_000 }, seed, json);
-    columns::measure(if quick { 1_000_000 } else { 10_000_000 }, json, &mut rng);
-    windows::measure(quick, json);
-    rollups::measure(quick, json);
-    curve::measure(if quick { 100_000 } else { 10_000_000 }, json, &mut rng);
+    let only = std::env::var("ONLY").ok();
+    let many = |few: u64, many: u64| if quick { few } else { many };
+    let drawn = || StdRng::seed_from_u64(seed);
+    let parts: [(&str, &dyn Fn()); 7] = [
+        ("errors", &|| errors(many(1_000, 10_000), seed, json, &mut drawn())),
+        ("coverage", &|| coverage::run(many(100, 1_000), seed, json)),
+        ("alarms", &|| alarms::run(many(100, 1_000), seed, json)),
+        ("columns", &|| columns::measure(many(1_000_000, 10_000_000) as usize, json, &mut drawn())),
+        ("windows", &|| windows::measure(quick, json)),
+        ("rollups", &|| rollups::measure(quick, json)),
+        ("curve", &|| curve::measure(many(100_000, 10_000_000) as usize, json, &mut drawn())),
+    ];
+    for (name, run) in parts {
+        if only.as_deref().is_none_or(|only| only.split(',').any(|one| one == name)) {
+            run();
+        }
+    }
 }
 
 /// How often so many series are taken for what they are not.
