@@ -312,6 +312,7 @@ impl CostEstimate {
         self.lines.iter().map(|line| line.amount).sum()
     }
 
+    #[inline(never)]
     fn amount(&self) -> Amount {
         let (mut input, mut output) = (Money::ZERO, Money::ZERO);
         for line in &self.lines {
@@ -444,21 +445,27 @@ impl Charge {
     /// What a call with this cost and usage adds.
     #[inline]
     pub fn of(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
-        let unpriced =
-            || ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
         match cost {
             CostOutcome::Free { .. } => Self { kind: ChargeKind::Free, amount: None },
             CostOutcome::Priced(estimate) => Self::known(estimate.amount()),
             CostOutcome::ProviderReported(cost) => Self::known(cost.amount(false)),
             CostOutcome::Recorded(cost) => Self::known(cost.amount(true)),
-            CostOutcome::PartlyUnpriced { priced, .. } => {
-                Self { kind: unpriced(), amount: Some(priced.amount()) }
-            }
-            unknown if unknown.is_without_usage(usage) => {
-                Self { kind: ChargeKind::WithoutUsage, amount: None }
-            }
-            _ => Self { kind: unpriced(), amount: None },
+            _ => Self::unknown(cost, usage),
         }
+    }
+
+    /// What a call adds whose cost is not known, or only in part. Apart from the rest, which stays short.
+    #[inline(never)]
+    fn unknown(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
+        if cost.is_without_usage(usage) {
+            return Self { kind: ChargeKind::WithoutUsage, amount: None };
+        }
+        let kind = ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
+        let priced = match cost {
+            CostOutcome::PartlyUnpriced { priced, .. } => Some(priced.amount()),
+            _ => None,
+        };
+        Self { kind, amount: priced }
     }
 
     /// What a call adds whose whole cost follows from a price book, without anything that was assumed.
@@ -532,11 +539,17 @@ impl CostTotals {
         // Nearly always the currency is there.
         let sums = match self.amounts.get_mut(&amount.currency) {
             Some(sums) => sums,
-            None => self.amounts.entry(amount.currency).or_default(),
+            None => self.in_new(amount.currency),
         };
         *(if amount.is_estimate { &mut sums.estimated } else { &mut sums.exact }) += amount.total;
         sums.input += amount.input;
         sums.output += amount.output;
+    }
+
+    /// The sums of a currency that is not there yet.
+    #[cold]
+    fn in_new(&mut self, currency: Currency) -> &mut Amounts {
+        self.amounts.entry(currency).or_default()
     }
 
     /// The amount in US dollars, exact and estimated together.

@@ -447,14 +447,13 @@ impl<'de> Deserialize<'de> for Money {
 /// # Ok::<(), taximeter_models::ParseMoneyError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Currency([u8; 3]);
+pub struct Currency([u8; 4]);
 
-/// By the letters. They are compared as one number, since each call of an LLM asks for its currency among the sums.
+/// By the letters. They are compared as one number, for which a fourth byte is kept, since each call of an LLM asks for its currency among the sums.
 impl Ord for Currency {
     #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
-        let number = |Self([one, two, three]): &Self| u32::from_be_bytes([0, *one, *two, *three]);
-        number(self).cmp(&number(other))
+        u32::from_be_bytes(self.0).cmp(&u32::from_be_bytes(other.0))
     }
 }
 
@@ -467,11 +466,11 @@ impl PartialOrd for Currency {
 
 impl Currency {
     /// The US dollar, in which most providers bill.
-    pub const USD: Self = Self(*b"USD");
+    pub const USD: Self = Self(*b"USD\0");
 
     /// The three letters.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or("???")
+        std::str::from_utf8(&self.0[..3]).unwrap_or("???")
     }
 }
 
@@ -498,7 +497,9 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, ParseMoneyError> {
         match <[u8; 3]>::try_from(text.as_bytes()) {
-            Ok(code) if code.iter().all(u8::is_ascii_uppercase) => Ok(Self(code)),
+            Ok(code @ [one, two, three]) if code.iter().all(u8::is_ascii_uppercase) => {
+                Ok(Self([one, two, three, 0]))
+            }
             _ => Err(ParseMoneyError {
                 text: text.chars().take(64).collect(),
                 why: "the three capital letters of an ISO 4217 code expected",

@@ -416,14 +416,24 @@ impl TokenUsage {
 }
 
 /// Sums saturate at 2⁶⁴ − 1 tokens in a bucket.
+impl TokenUsage {
+    /// Apart from the rest, which stays short for the many calls that have no more.
+    #[inline(never)]
+    fn add_more(&mut self, more: &[(Unit, u64)]) {
+        for (unit, count) in more {
+            self.add(*unit, *count);
+        }
+    }
+}
+
 impl AddAssign<&Self> for TokenUsage {
     #[inline]
     fn add_assign(&mut self, other: &Self) {
         self.uncached_input = self.uncached_input.saturating_add(other.uncached_input);
         self.cache_read = self.cache_read.saturating_add(other.cache_read);
         self.output = self.output.saturating_add(other.output);
-        for (unit, count) in &other.more {
-            self.add(*unit, *count);
+        if !other.more.is_empty() {
+            self.add_more(&other.more);
         }
     }
 }

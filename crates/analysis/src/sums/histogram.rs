@@ -138,6 +138,7 @@ impl Histogram {
     }
 
     /// Puts the values that wait into their buckets.
+    #[cold]
     fn count_waiting(&mut self) {
         let moments = Moments::of(&self.waiting);
         let waiting = counted(&self.waiting, &moments);
