@@ -10,7 +10,7 @@ use serde::Serialize;
 use taximeter_models::{CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord};
 
 pub use self::dimension::{Dimension, UnknownDimension};
-pub(crate) use self::keys::{Component, Keys, llm_key};
+pub(crate) use self::keys::{Keys, llm_key};
 use crate::statistics::{Distribution, Proportion};
 use crate::summary::TokenSummary;
 use crate::sums::CountedCall;
@@ -73,8 +73,6 @@ pub struct GroupSummary {
 pub struct Groups {
     dimension: Dimension,
     keys: Keys,
-    /// Memory that is used again for each operation.
-    components: Vec<Component>,
 }
 
 /// The numbers of each group of these operations, by key; what has none comes first.
@@ -104,7 +102,7 @@ pub fn group<'a>(
 impl Groups {
     /// Groups by this dimension, with nothing in them yet.
     pub fn by(dimension: Dimension) -> Self {
-        Self { dimension, keys: Keys::default(), components: Vec::new() }
+        Self { dimension, keys: Keys::default() }
     }
 
     /// What they are by.
@@ -114,8 +112,7 @@ impl Groups {
 
     /// Puts one operation, or what it called, into its groups.
     pub fn add(&mut self, operation: &OperationRecord) {
-        let counted = |_, call: &LlmCall| CountedCall::of(call);
-        self.keys.add(&self.dimension, operation, &mut self.components, counted);
+        self.keys.add(&self.dimension, operation, |_, call: &LlmCall| CountedCall::of(call));
     }
 
     /// Puts all that another has seen into the groups; it must be by the same dimension.

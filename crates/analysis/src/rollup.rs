@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use taximeter_models::{Name, OperationRecord};
 use thiserror::Error;
 
-use crate::groups::{Component, Dimension, Keys};
+use crate::groups::{Dimension, Keys};
 use crate::sums::{CountedCall, Sums};
 
 /// The key under which those stand together that are too many for keys of their own. Names that a collector has no room for
@@ -116,9 +116,8 @@ pub struct Rollups {
     most_keys: usize,
     /// Whether operations are summed up by name. Those of all are not counted then, but follow from these at the end.
     all_follows: bool,
-    /// What is computed of each LLM call of an operation, once for all dimensions. The memory of both is used again.
+    /// What is computed of each LLM call of an operation, once for all dimensions. Its memory is used again.
     calls: Vec<CountedCall>,
-    components: Vec<Component>,
 }
 
 impl Rollups {
@@ -129,7 +128,6 @@ impl Rollups {
             most_keys: config.most_keys.max(1),
             all_follows: config.dimensions.contains(&Dimension::Operation),
             calls: Vec::new(),
-            components: Vec::new(),
         }
     }
 
@@ -139,7 +137,7 @@ impl Rollups {
         self.calls.extend(operation.llm_calls.iter().map(CountedCall::of));
         for (dimension, keys) in &mut self.by {
             if !(self.all_follows && matches!(dimension, Dimension::All)) {
-                keys.add(dimension, operation, &mut self.components, |at, _| self.calls[at]);
+                keys.add(dimension, operation, |at, _| self.calls[at]);
             }
         }
     }

@@ -1,10 +1,9 @@
 //! The sums of each key of a dimension: what the groups of a live window and the rollups of a store both add up.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use foldhash::fast::RandomState;
-use taximeter_models::{ComponentTiming, LlmCall, Name, OperationRecord};
+use taximeter_models::{LlmCall, Name, OperationRecord};
 
 use super::Dimension;
 use crate::sums::{CountedCall, Sums};
@@ -27,29 +26,15 @@ pub(crate) struct Keys {
 
 /// So many providers of an LLM are remembered.
 const PROVIDERS: usize = 16;
-/// So many of the last operation are remembered.
-const LAST: usize = 16;
-
-/// The runs of a component in one operation, which are one case.
-#[derive(Debug, Clone)]
-pub(crate) struct Component {
-    /// Where the sums of its key stand.
-    place: usize,
-    /// Which of the timings is the first of it.
-    first: usize,
-    time: Duration,
-    runs: u64,
-}
 
 impl Keys {
-    /// Counts an operation, or what of it stands in this dimension. What is computed of each of its LLM calls is asked for;
-    /// the memory for components is used again.
+    /// Counts an operation, or what of it stands in this dimension. What is computed of each of its LLM calls is asked
+    /// for.
     #[inline]
     pub(crate) fn add(
         &mut self,
         dimension: &Dimension,
         operation: &OperationRecord,
-        components: &mut Vec<Component>,
         counted: impl Fn(usize, &LlmCall) -> CountedCall,
     ) {
         let key = match dimension {
@@ -58,7 +43,7 @@ impl Keys {
             Dimension::User => operation.user.as_deref(),
             Dimension::Session => operation.session.as_deref(),
             Dimension::Tag(tag) => operation.tags.get(tag.as_str()).map(String::as_str),
-            Dimension::Component => return self.add_components(operation, components),
+            Dimension::Component => return self.add_components(operation),
             Dimension::Tool => {
                 for (at, call) in operation.tool_calls.iter().enumerate() {
                     let place = self.place_again(at, &call.name);
@@ -111,8 +96,7 @@ impl Keys {
         let place = self.place(key);
         match self.last.get_mut(position) {
             Some(last) => *last = place,
-            None if position < LAST => self.last.push(place),
-            None => {}
+            None => self.last.push(place),
         }
         place
     }
@@ -137,24 +121,28 @@ impl Keys {
         place
     }
 
-    /// To compare places costs less than to compare names.
-    fn add_components(&mut self, operation: &OperationRecord, components: &mut Vec<Component>) {
-        components.clear();
-        for (first, ComponentTiming { name, duration, count, .. }) in
-            operation.components.iter().enumerate()
-        {
-            let place = self.place_again(first, name);
-            match components.iter_mut().find(|known| known.place == place) {
-                Some(known) => {
-                    known.time = known.time.saturating_add(*duration);
-                    known.runs = known.runs.saturating_add(*count);
-                }
-                None => components.push(Component { place, first, time: *duration, runs: *count }),
-            }
+    /// The runs of a component in one operation are one case. To compare places costs less than to compare names.
+    fn add_components(&mut self, operation: &OperationRecord) {
+        let timings = &operation.components;
+        let mut comes_again = false;
+        for (at, timing) in timings.iter().enumerate() {
+            let place = self.place_again(at, &timing.name);
+            comes_again |= self.last[..at].contains(&place);
         }
-        for Component { place, first, time, runs } in components {
-            let name = &operation.components[*first].name;
-            self.named[*place].1.add_runs(operation, name, *time, *runs);
+        for (at, timing) in timings.iter().enumerate() {
+            let (place, mut time, mut runs) = (self.last[at], timing.duration, timing.count);
+            if comes_again {
+                if self.last[..at].contains(&place) {
+                    continue; // which is counted with its first run
+                }
+                for (again, own) in timings.iter().zip(&self.last).skip(at + 1) {
+                    if *own == place {
+                        time = time.saturating_add(again.duration);
+                        runs = runs.saturating_add(again.count);
+                    }
+                }
+            }
+            self.named[place].1.add_runs(operation, &timing.name, time, runs);
         }
     }
 
@@ -217,12 +205,12 @@ mod tests {
             let mut call = LlmCall::new("", "some-model");
             call.provider = provider;
             operation.llm_calls.push(call);
-            keys.add(&Dimension::Llm, &operation, &mut Vec::new(), |_, call| CountedCall::of(call));
+            keys.add(&Dimension::Llm, &operation, |_, call| CountedCall::of(call));
         }
         let mut alike = OperationRecord::new("answer");
         alike.llm_calls.push(LlmCall::new("", "provider-1/some-model"));
         alike.llm_calls[0].provider = None;
-        keys.add(&Dimension::Llm, &alike, &mut Vec::new(), |_, call| CountedCall::of(call));
+        keys.add(&Dimension::Llm, &alike, |_, call| CountedCall::of(call));
         let counts: Vec<_> = keys.sorted().map(|(key, sums)| (key, sums.count())).collect();
         assert_eq!(counts.len(), 2 * PROVIDERS + 1);
         for (key, count) in counts {
