@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
-use taximeter::otlp::{Convention, Encoding, Resource};
+use taximeter::otlp::{Convention, Resource};
 use thiserror::Error;
 
+use crate::protocol::{Endpoint, Protocol, Signal};
 use crate::transport::Target;
 
 /// A variable of the environment that cannot be followed.
@@ -51,8 +52,8 @@ impl Environment {
         Ok(Self {
             resource: Resource::of_environment(program.unwrap_or("taximeter"), get),
             convention: Convention::Current,
-            traces: target("traces", "OTEL_TRACES_EXPORTER")?,
-            metrics: target("metrics", "OTEL_METRICS_EXPORTER")?,
+            traces: target(Signal::Traces, "OTEL_TRACES_EXPORTER")?,
+            metrics: target(Signal::Metrics, "OTEL_METRICS_EXPORTER")?,
             every: milliseconds("OTEL_METRIC_EXPORT_INTERVAL")?,
             delay: milliseconds("OTEL_BSP_SCHEDULE_DELAY")?,
             queue: size("OTEL_BSP_MAX_QUEUE_SIZE")?,
@@ -61,39 +62,36 @@ impl Environment {
     }
 }
 
-#[cfg(feature = "json")]
-const JSON: &str = "";
-#[cfg(not(feature = "json"))]
-const JSON: &str = "; http/json needs the feature `json`";
-
-fn target(signal: &str, get: &impl Fn(&str) -> Option<String>) -> Result<Target, EnvironmentError> {
+fn target(
+    signal: Signal,
+    get: &impl Fn(&str) -> Option<String>,
+) -> Result<Target, EnvironmentError> {
     // What is said of a signal wins over what is said of all.
+    let own = format!("OTEL_EXPORTER_OTLP_{}_", signal.name().to_ascii_uppercase());
     let said = |what: &str| {
-        let own = format!("OTEL_EXPORTER_OTLP_{}_{what}", signal.to_ascii_uppercase());
-        let of_all = format!("OTEL_EXPORTER_OTLP_{what}");
-        get(&own).map(|value| (own, value)).or_else(|| get(&of_all).map(|value| (of_all, value)))
+        let names = [format!("{own}{what}"), format!("OTEL_EXPORTER_OTLP_{what}")];
+        names.into_iter().find_map(|name| get(&name).map(|value| (name, value)))
     };
-    let protocol = said("PROTOCOL");
-    let encoding = match protocol.as_ref().map(|(_, protocol)| protocol.trim()) {
-        None | Some("http/protobuf") => Encoding::Protobuf,
-        #[cfg(feature = "json")]
-        Some("http/json") => Encoding::Json,
-        Some(other) => {
-            let why = format!(
-                "{other:?} is not spoken here; set it to http/protobuf, and the endpoint to its port{JSON}"
-            );
-            let name = protocol.map(|(name, _)| name).unwrap_or_default();
-            return Err(EnvironmentError { name, why });
+    let protocol = match said("PROTOCOL") {
+        Some((name, told)) => {
+            Protocol::named(told.trim()).ok_or_else(|| unspoken(name, told.trim()))?
         }
+        None => Protocol::default(),
     };
-    let url = match said("ENDPOINT") {
-        // Of a signal it is used as it is; of all signals it gets a path for each.
-        Some((name, url)) if name.contains(&signal.to_ascii_uppercase()) => url.trim().to_owned(),
-        Some((_, url)) => format!("{}/v1/{signal}", url.trim().trim_end_matches('/')),
-        None => format!("http://localhost:4318/v1/{signal}"),
+    let is_insecure = || said("INSECURE").is_some_and(|(_, value)| value.trim() == "true");
+    let url = |told: &str| match told.trim() {
+        // An endpoint of gRPC may be a name and a port, and no more.
+        told if !protocol.is_grpc() || told.contains("://") => told.to_owned(),
+        told if is_insecure() => format!("http://{told}"),
+        told => format!("https://{told}"),
     };
-    let mut target = Target::new(url);
-    target.encoding = encoding;
+    let endpoint = match said("ENDPOINT") {
+        Some((name, told)) if name.starts_with(&own) => Endpoint::Own(url(&told)),
+        Some((_, told)) => Endpoint::OfAll(url(&told)),
+        None => Endpoint::Usual,
+    };
+    let mut target = Target::new(signal, endpoint);
+    target.protocol = protocol;
     if let Some((name, headers)) = said("HEADERS") {
         target.headers = read_headers(&headers).ok_or_else(|| EnvironmentError {
             name,
@@ -115,6 +113,16 @@ fn target(signal: &str, get: &impl Fn(&str) -> Option<String>) -> Result<Target,
         };
     }
     Ok(target)
+}
+
+/// A protocol that is not spoken here, or not without a feature.
+fn unspoken(name: String, protocol: &str) -> EnvironmentError {
+    let why = match protocol {
+        "http/json" => "http/json needs the feature `json`".to_owned(),
+        "grpc" => "grpc needs the feature `grpc`; or set it to http/protobuf, and the endpoint to its port".to_owned(),
+        other => format!("{other:?} is no protocol; http/protobuf, http/json and grpc are"),
+    };
+    EnvironmentError { name, why }
 }
 
 fn number(name: &str, value: Option<String>) -> Result<Option<u64>, EnvironmentError> {
@@ -158,10 +166,10 @@ mod tests {
     fn without_any_it_goes_to_the_collector_on_this_machine() {
         let environment = read(&[]).unwrap();
         let (traces, metrics) = (environment.traces.unwrap(), environment.metrics.unwrap());
-        assert_eq!(traces.url, "http://localhost:4318/v1/traces");
+        assert_eq!(traces.url(), "http://localhost:4318/v1/traces");
         assert_eq!(
-            (metrics.url.as_str(), metrics.timeout),
-            ("http://localhost:4318/v1/metrics", Duration::from_secs(10))
+            (metrics.url(), metrics.timeout),
+            ("http://localhost:4318/v1/metrics".to_owned(), Duration::from_secs(10))
         );
         assert!(!traces.gzip && traces.headers.is_empty());
     }
@@ -179,8 +187,8 @@ mod tests {
         .unwrap();
         let (traces, metrics) = (environment.traces.unwrap(), environment.metrics.unwrap());
         assert_eq!(
-            (traces.url.as_str(), metrics.url.as_str()),
-            ("http://one:2/own", "http://all:1/base/v1/metrics")
+            [traces.url(), metrics.url()],
+            ["http://one:2/own", "http://all:1/base/v1/metrics"]
         );
         let headers = [("authorization", "Basic abc"), ("x-a", "b")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -194,14 +202,34 @@ mod tests {
 
     #[cfg(feature = "json")]
     #[test]
-    fn each_signal_has_its_encoding() {
+    fn each_signal_has_its_protocol() {
         let environment = read(&[
             ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
             ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
         ])
         .unwrap();
         let (traces, metrics) = (environment.traces.unwrap(), environment.metrics.unwrap());
-        assert_eq!((traces.encoding, metrics.encoding), (Encoding::Json, Encoding::Protobuf));
+        assert_eq!(
+            (traces.protocol, metrics.protocol),
+            (Protocol::HttpJson, Protocol::HttpProtobuf)
+        );
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn over_grpc_an_endpoint_has_no_path_and_may_have_no_scheme() {
+        let urls = |variables: &[(&str, &str)]| {
+            let grpc = [("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")];
+            let environment = read(&[&grpc, variables].concat()).unwrap();
+            [environment.traces.unwrap(), environment.metrics.unwrap()].map(|target| target.url())
+        };
+        assert_eq!(urls(&[]), ["http://localhost:4317"; 2]);
+        let endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        assert_eq!(urls(&[(endpoint, "http://all:1/")]), ["http://all:1"; 2]);
+        assert_eq!(urls(&[(endpoint, "all:1")]), ["https://all:1"; 2]);
+        let insecure = ("OTEL_EXPORTER_OTLP_INSECURE", "true");
+        let own = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "one:2");
+        assert_eq!(urls(&[(endpoint, "all:1"), own, insecure]), ["http://one:2", "http://all:1"]);
     }
 
     #[test]
@@ -215,7 +243,7 @@ mod tests {
     #[test]
     fn what_cannot_be_followed_is_said_by_its_name_and_never_its_secret() {
         for (name, value) in [
-            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "udp"),
             ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "brotli"),
             ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
             ("OTEL_EXPORTER_OTLP_HEADERS", "sk-secret"),

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use taximeter::metrics::{Family, Reader};
-use taximeter::otlp::{Convention, Encoding, Resource};
+use taximeter::otlp::{Convention, Resource};
 use taximeter::{Meter, OperationRecord, Sink, SinkError};
 use thiserror::Error;
 
 use crate::environment::{Environment, EnvironmentError};
+use crate::protocol::{Endpoint, Protocol, Signal};
 use crate::queue::{Counts, Queue};
 use crate::sender::{Plan, Sender};
 use crate::transport::Target;
@@ -65,10 +66,10 @@ pub struct Builder {
 
 impl Builder {
     fn new() -> Self {
-        let target = |signal: &str| Some(Target::new(format!("http://localhost:4318/v1/{signal}")));
+        let target = |signal| Some(Target::new(signal, Endpoint::Usual));
         let plan = Plan {
-            traces: target("traces"),
-            metrics: target("metrics"),
+            traces: target(Signal::Traces),
+            metrics: target(Signal::Metrics),
             resource: Resource::named("unknown_service:taximeter"),
             convention: Convention::Current,
             batch: 512,
@@ -92,17 +93,14 @@ impl Builder {
         builder
     }
 
-    /// Where it sends to, without the path of a signal: `/v1/traces` and `/v1/metrics` are put behind it. Default:
-    /// `http://localhost:4318`. An address with `https://` needs the feature `tls`.
+    /// Where it sends to, without the path of a signal: over HTTP `/v1/traces` and `/v1/metrics` are put behind it.
+    /// Default: `http://localhost:4318`, over gRPC `http://localhost:4317`. An address with `https://` needs the feature
+    /// `tls`.
     pub fn endpoint(mut self, url: &str) -> Self {
-        for (signal, target) in
-            [("traces", &mut self.plan.traces), ("metrics", &mut self.plan.metrics)]
-        {
-            let url = format!("{}/v1/{signal}", url.trim_end_matches('/'));
-            match target {
-                Some(target) => target.url = url,
-                None => *target = Some(Target::new(url)),
-            }
+        let Plan { traces, metrics, .. } = &mut self.plan;
+        for (signal, target) in [(Signal::Traces, traces), (Signal::Metrics, metrics)] {
+            let target = target.get_or_insert_with(|| Target::new(signal, Endpoint::Usual));
+            target.endpoint = Endpoint::OfAll(url.to_owned());
         }
         self
     }
@@ -123,9 +121,9 @@ impl Builder {
         self.targets(|target| target.gzip = gzip)
     }
 
-    /// How bodies are written down. Default: in protobuf.
-    pub fn encoding(self, encoding: Encoding) -> Self {
-        self.targets(|target| target.encoding = encoding)
+    /// By which protocol it is sent. Default: [`Protocol::HttpProtobuf`].
+    pub fn protocol(self, protocol: Protocol) -> Self {
+        self.targets(|target| target.protocol = protocol)
     }
 
     fn targets(mut self, change: impl Fn(&mut Target)) -> Self {
@@ -185,7 +183,7 @@ impl Builder {
         let Self { mut plan, queue } = self;
         plan.batch = plan.batch.max(1);
         for target in plan.traces.iter().chain(&plan.metrics) {
-            check(&target.url)?;
+            check(&target.url())?;
         }
         let sends_spans = plan.traces.is_some();
         let (queue, readers) = (Queue::new(queue), Mutex::default());
@@ -220,9 +218,10 @@ impl Exporter {
     ///
     /// | Variable | Default |
     /// |---|---|
-    /// | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT` | `http://localhost:4318` |
+    /// | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT` | `http://localhost:4318`; over gRPC `http://localhost:4317` |
     /// | `…_HEADERS`, `…_TIMEOUT` (ms), `…_COMPRESSION` (`gzip`, `none`) | none, 10,000, `none` |
-    /// | `…_PROTOCOL` | `http/protobuf`; `http/json` with the feature `json`; another one is an error |
+    /// | `…_PROTOCOL` | `http/protobuf`; `http/json` with the feature `json`, `grpc` with the feature `grpc`; another one is an error |
+    /// | `…_INSECURE`, for endpoints of gRPC without `http://` or `https://` | `false`: `https://` |
     /// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the name of the program |
     /// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `none` switches the signal off |
     /// | `OTEL_METRIC_EXPORT_INTERVAL` (ms) | 60,000 |

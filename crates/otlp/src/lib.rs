@@ -1,4 +1,4 @@
-//! Sends the operations and metrics of taximeter to any OpenTelemetry endpoint, by OTLP over HTTP.
+//! Sends the operations and metrics of taximeter to any OpenTelemetry endpoint, by OTLP over HTTP or gRPC.
 //!
 //! Operations become spans of the GenAI conventions, the meter's metrics their points; see
 //! [`taximeter::otlp`]. The environment variables of OpenTelemetry say where they go, and everything has a method too.
@@ -28,10 +28,14 @@
 
 mod environment;
 mod exporter;
+#[cfg(feature = "grpc")]
+mod grpc;
+mod protocol;
 mod queue;
 mod sender;
 mod transport;
 
 pub use environment::EnvironmentError;
 pub use exporter::{Builder, Exporter, StartError};
+pub use protocol::Protocol;
 pub use queue::Counts;

@@ -42,14 +42,14 @@ pub(crate) struct Sender {
 impl Sender {
     /// Sends until the end.
     pub(crate) fn run(self) {
-        let client = Client::new();
+        let mut client = Client::new();
         let mut next = Instant::now() + self.plan.every;
         loop {
             match self.shared.queue.take(self.plan.batch, self.plan.delay, next) {
-                Work::Spans(records) => self.send(&client, &records),
+                Work::Spans(records) => self.send(&mut client, &records),
                 Work::Nothing { flush } => {
                     if flush.is_some() || Instant::now() >= next {
-                        self.send_metrics(&client);
+                        self.send_metrics(&mut client);
                         next = Instant::now() + self.plan.every;
                     }
                     flush.inspect(|flush| self.shared.queue.flushed(*flush));
@@ -57,15 +57,16 @@ impl Sender {
                 Work::End => break,
             }
         }
-        self.send_metrics(&client);
+        self.send_metrics(&mut client);
         self.shared.queue.give_up();
     }
 
-    fn send(&self, client: &Client, records: &[OperationRecord]) {
+    fn send(&self, client: &mut Client, records: &[OperationRecord]) {
         let queue = &self.shared.queue;
         let (resource, convention) = (&self.plan.resource, self.plan.convention);
         let target = self.plan.traces.as_ref();
-        let body = |target: &Target| traces_as(target.encoding, records, resource, convention);
+        let body =
+            |target: &Target| traces_as(target.protocol.encoding(), records, resource, convention);
         let Some((target, body)) = target.and_then(|target| Some((target, body(target)?))) else {
             return queue.done(|counts, taken| counts.refused += taken);
         };
@@ -79,11 +80,11 @@ impl Sender {
         }
     }
 
-    fn send_metrics(&self, client: &Client) {
+    fn send_metrics(&self, client: &mut Client) {
         let Some(target) = &self.plan.metrics else { return };
         let families = self.shared.families();
         let (resource, now) = (&self.plan.resource, Utc::now());
-        let body = metrics_as(target.encoding, &families, resource, self.started, now);
+        let body = metrics_as(target.protocol.encoding(), &families, resource, self.started, now);
         let Some(body) = body else { return };
         let taken = matches!(self.post(client, target, &body), Came::Taken(_));
         self.shared.queue.done(|counts, _| {
@@ -93,7 +94,7 @@ impl Sender {
     }
 
     /// Posts, and posts again while that can help and there is time.
-    fn post(&self, client: &Client, target: &Target, body: &[u8]) -> Came {
+    fn post(&self, client: &mut Client, target: &Target, body: &[u8]) -> Came {
         let begun = Instant::now();
         let mut pause = self.plan.pause;
         loop {
@@ -101,7 +102,8 @@ impl Sender {
             let Came::Later(asked) = came else { return came };
             // Between half of the pause and one and a half, so that senders do not come all at once.
             let drawn = pause.mul_f64(0.5 + fastrand::f64());
-            let wait = asked.unwrap_or(drawn).min(LONGEST);
+            // Who asks to be asked again at once is not asked without end.
+            let wait = asked.filter(|asked| !asked.is_zero()).unwrap_or(drawn).min(LONGEST);
             if begun.elapsed() + wait > self.plan.patience || !self.shared.queue.pause(wait) {
                 return came;
             }

@@ -10,21 +10,35 @@ use flate2::write::GzEncoder;
 use taximeter::otlp::{Encoding, Partial};
 use ureq::Agent;
 
+use crate::protocol::{Endpoint, Protocol, Signal};
+
 /// Where a signal goes, and how.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Target {
-    pub(crate) url: String,
+    pub(crate) signal: Signal,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) protocol: Protocol,
     pub(crate) headers: Vec<(String, String)>,
     /// For a whole request, until its answer is read.
     pub(crate) timeout: Duration,
     pub(crate) gzip: bool,
-    pub(crate) encoding: Encoding,
 }
 
 impl Target {
-    pub(crate) fn new(url: String) -> Self {
-        let (timeout, encoding) = (Duration::from_secs(10), Encoding::Protobuf);
-        Self { url, headers: Vec::new(), timeout, gzip: false, encoding }
+    pub(crate) fn new(signal: Signal, endpoint: Endpoint) -> Self {
+        Self {
+            signal,
+            endpoint,
+            protocol: Protocol::default(),
+            headers: Vec::new(),
+            timeout: Duration::from_secs(10),
+            gzip: false,
+        }
+    }
+
+    /// Its address.
+    pub(crate) fn url(&self) -> String {
+        self.endpoint.url(self.signal, self.protocol)
     }
 }
 
@@ -33,7 +47,7 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
         f.debug_struct("Target")
-            .field("url", &self.url)
+            .field("url", &self.url())
             .field("headers", &headers)
             .finish_non_exhaustive()
     }
@@ -53,25 +67,44 @@ pub(crate) enum Came {
 /// The most bytes of an answer that are read (OpenTelemetry protocol, "OTLP/HTTP Response").
 const ANSWER: u64 = 4 << 20;
 
-/// A connection that is kept for the next request.
+/// How the exporter names itself.
+pub(crate) const AGENT: &str = concat!("OTel-OTLP-Exporter-taximeter/", env!("CARGO_PKG_VERSION"));
+
+/// Connections that are kept for the next request.
 #[derive(Debug)]
-pub(crate) struct Client(Agent);
+pub(crate) struct Client {
+    http: Agent,
+    #[cfg(feature = "grpc")]
+    grpc: crate::grpc::Client,
+}
 
 impl Client {
     pub(crate) fn new() -> Self {
-        let agent = concat!("OTel-OTLP-Exporter-taximeter/", env!("CARGO_PKG_VERSION"));
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
-            .user_agent(agent)
+            .user_agent(AGENT)
             .build();
-        Self(Agent::new_with_config(config))
+        Self {
+            http: Agent::new_with_config(config),
+            #[cfg(feature = "grpc")]
+            grpc: crate::grpc::Client::default(),
+        }
     }
 
-    /// Posts a body in the encoding of the target.
-    pub(crate) fn post(&self, target: &Target, body: &[u8]) -> Came {
-        let content_type = target.encoding.content_type();
-        let mut request = self.0.post(&target.url).header("content-type", content_type);
+    /// Sends a body in the encoding of the target.
+    pub(crate) fn post(&mut self, target: &Target, body: &[u8]) -> Came {
+        #[cfg(feature = "grpc")]
+        if target.protocol.is_grpc() {
+            return self.grpc.post(target, body);
+        }
+        self.post_http(target, body)
+    }
+
+    fn post_http(&self, target: &Target, body: &[u8]) -> Came {
+        let encoding = target.protocol.encoding();
+        let request = self.http.post(target.url());
+        let mut request = request.header("content-type", encoding.content_type());
         for (name, value) in &target.headers {
             request = request.header(name.as_str(), value.as_str());
         }
@@ -92,7 +125,7 @@ impl Client {
                     200..=299 => {
                         let body = answer.body_mut().with_config().limit(ANSWER).read_to_vec();
                         // It was taken, whether or not its answer could be read.
-                        Came::Taken(body.ok().and_then(|body| partial(target.encoding, &body)))
+                        Came::Taken(body.ok().and_then(|body| partial(encoding, &body)))
                     }
                     // These alone may be tried again (OpenTelemetry protocol, "Retryable Response Codes").
                     429 | 502 | 503 | 504 => Came::Later(after),

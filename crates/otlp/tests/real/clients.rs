@@ -1,7 +1,7 @@
 //! Clients of others: OpenTelemetry's SDK for Python, and rotel as a collector between it, us and our receiver.
 //!
 //! They are Python packages (`opentelemetry-sdk`, `opentelemetry-exporter-otlp-proto-http`,
-//! `opentelemetry-exporter-otlp-json-http`, `rotel`); `TAXIMETER_PYTHON` names a Python that has them, by default
+//! `opentelemetry-exporter-otlp-proto-grpc`, `opentelemetry-exporter-otlp-json-http`, `rotel`); `TAXIMETER_PYTHON` names a Python that has them, by default
 //! `python3`. Where it has not, the tests say that they are skipped.
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use taximeter::{OperationRecord, ToolStatus, Unit};
 
+use crate::grpc;
 use crate::server::{Does, Server};
 use crate::whole::{arrived, meter_and_exporter};
 
@@ -33,7 +34,8 @@ fn has(module: &str, prints: &str) -> Option<String> {
 
 /// Lets the SDK emit to that address, in that form; gives what it told.
 fn emitted(url: &str, form: &str) -> Option<Vec<Told>> {
-    has(&format!("opentelemetry.exporter.otlp.{form}.http.trace_exporter"), "''")?;
+    let package = if form == "grpc" { "proto.grpc".to_owned() } else { format!("{form}.http") };
+    has(&format!("opentelemetry.exporter.otlp.{package}.trace_exporter"), "''")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/emit.py");
     let output = Command::new(python()).args([script, url, form]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -79,7 +81,11 @@ impl Told {
 
     /// What a server took, in one order.
     fn taken(server: &Server) -> Vec<Self> {
-        let mut told: Vec<_> = server.records().iter().map(Self::of).collect();
+        Self::all(&server.records())
+    }
+
+    fn all(records: &[OperationRecord]) -> Vec<Self> {
+        let mut told: Vec<_> = records.iter().map(Self::of).collect();
         told.sort();
         told
     }
@@ -95,6 +101,8 @@ fn the_sdk_for_python_is_read_to_the_last_token_whatever_fails_on_the_way() {
             vec![Does::Says(503, None), Does::Says(502, None)],
             // A retry of what was taken, but never answered, is the same spans again.
             vec![Does::TakesAndBreaks],
+            vec![Does::Resets],
+            vec![Does::TakesAndResets],
         ] {
             let server = Server::start(script.clone());
             let Some(told) = emitted(&format!("{}/v1/traces", server.url), form) else { break };
@@ -105,6 +113,26 @@ fn the_sdk_for_python_is_read_to_the_last_token_whatever_fails_on_the_way() {
                 "{content}"
             );
         }
+    }
+}
+
+#[test]
+fn so_it_is_over_grpc() {
+    use grpc::Does;
+
+    for script in [
+        vec![],
+        vec![Does::Says(14, Some(1))],
+        vec![Does::Says(14, None), Does::Says(15, None)],
+        vec![Does::Says(8, Some(1))],
+        vec![Does::Resets],
+        vec![Does::TakesAndResets],
+    ] {
+        let server = grpc::Server::start(script.clone());
+        let Some(told) = emitted(&server.url, "grpc") else { break };
+        assert_eq!((told.len(), Told::all(&server.records())), (50, told), "{script:?}");
+        let agent = server.came()[0].header("user-agent").unwrap().to_owned();
+        assert!(agent.contains("Python"), "{agent}");
     }
 }
 

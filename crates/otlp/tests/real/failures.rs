@@ -10,7 +10,7 @@ use crate::server::{Does, Server};
 
 const SOON: Duration = Duration::from_secs(30);
 
-fn records(count: usize) -> Vec<OperationRecord> {
+pub(crate) fn records(count: usize) -> Vec<OperationRecord> {
     let meter = Meter::builder().build().unwrap();
     (0..count).map(|_| meter.operation("a").start().finish().unwrap()).collect()
 }
@@ -38,6 +38,7 @@ fn what_may_be_taken_later_is_tried_again() {
         says(503),
         says(504),
         Does::Breaks,
+        Does::Resets,
         Does::Hangs(Duration::from_secs(2)),
     ] {
         let (counts, server) = sent([failure.clone(), failure.clone()]);

@@ -7,5 +7,6 @@
 
 mod clients;
 mod failures;
+mod grpc;
 mod server;
 mod whole;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use socket2::SockRef;
 use taximeter::OperationRecord;
 use taximeter_telemetry::otlp::{Receiver, Request, Settings};
 
@@ -17,10 +18,14 @@ pub(crate) enum Does {
     Says(u16, Option<(&'static str, String)>),
     /// Breaks the connection in the middle of the answer.
     Breaks,
+    /// Resets the connection in the middle of the answer: the client gets RST in the place of an end.
+    Resets,
     /// Says nothing for so long, then breaks the connection.
     Hangs(Duration),
     /// Takes it, and breaks the connection before it says so.
     TakesAndBreaks,
+    /// Takes it, and resets the connection in the middle of saying so.
+    TakesAndResets,
     /// Says that it took all but so many spans.
     Rejects(u8),
 }
@@ -115,6 +120,11 @@ impl Server {
                 let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-le");
                 false
             }
+            Some(Does::Resets) => reset(stream, b"HTTP/1.1 200 OK\r\ncontent-le"),
+            Some(Does::TakesAndResets) => {
+                self.receiver.handle(&request(came), Utc::now());
+                reset(stream, b"HTTP/1.1 200 OK\r\ncontent-le")
+            }
             Some(Does::TakesAndBreaks) => {
                 self.receiver.handle(&request(came), Utc::now());
                 false
@@ -129,6 +139,15 @@ impl Server {
             }
         }
     }
+}
+
+/// Writes that much of an answer and resets the connection: a socket that is closed with no time to linger is.
+fn reset(mut stream: &TcpStream, begun: &[u8]) -> bool {
+    let _ = stream.write_all(begun);
+    // What was written is on its way before it is gone.
+    std::thread::sleep(Duration::from_millis(50));
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+    false
 }
 
 fn request(came: &Came) -> Request<'_> {

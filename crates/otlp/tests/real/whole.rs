@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use taximeter::otlp::Encoding;
 use taximeter::{CostOutcome, Meter, OperationRecord, TokenUsage};
-use taximeter_otlp::{Builder, Exporter};
+use taximeter_otlp::{Builder, Exporter, Protocol};
 
 use crate::server::Server;
 
@@ -32,7 +31,7 @@ pub(crate) fn meter_and_exporter(url: &str) -> (Meter, Exporter) {
     metered(Exporter::builder().endpoint(url))
 }
 
-fn metered(builder: Builder) -> (Meter, Exporter) {
+pub(crate) fn metered(builder: Builder) -> (Meter, Exporter) {
     let exporter = builder.start().unwrap();
     let meter = Meter::builder().sink(exporter.clone()).build().unwrap();
     exporter.send_metrics_of(&meter);
@@ -61,15 +60,15 @@ fn metered(builder: Builder) -> (Meter, Exporter) {
 
 #[test]
 fn what_is_recorded_arrives_as_it_was() {
-    for (gzip, encoding) in [
-        (false, Encoding::Protobuf),
-        (true, Encoding::Protobuf),
-        (false, Encoding::Json),
-        (true, Encoding::Json),
+    for (gzip, protocol) in [
+        (false, Protocol::HttpProtobuf),
+        (true, Protocol::HttpProtobuf),
+        (false, Protocol::HttpJson),
+        (true, Protocol::HttpJson),
     ] {
         let server = Server::start([]);
         let builder = Exporter::builder().endpoint(&server.url).header("x-key", "k").gzip(gzip);
-        let builder = builder.encoding(encoding);
+        let builder = builder.protocol(protocol);
         let (meter, exporter) = metered(builder);
         meter.flush(SOON).unwrap();
         assert!(exporter.flush(SOON));
@@ -83,7 +82,8 @@ fn what_is_recorded_arrives_as_it_was() {
         assert_eq!(server.records(), sent);
         let came = server.came();
         assert!(came.iter().all(|came| came.header("x-key") == Some("k")));
-        let content_type = encoding.content_type();
+        let is_json = protocol == Protocol::HttpJson;
+        let content_type = if is_json { "application/json" } else { "application/x-protobuf" };
         assert!(came.iter().all(|came| came.header("content-type") == Some(content_type)));
         assert_eq!(came[0].header("content-encoding"), gzip.then_some("gzip"));
         assert!(came[0].header("user-agent").unwrap().starts_with("OTel-OTLP-Exporter-taximeter/"));

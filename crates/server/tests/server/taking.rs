@@ -7,9 +7,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde_json::json;
 use tempfile::tempdir;
 
-use super::support::{Running, chat, config, until};
+use super::support::{Running, chat, config, raw, until};
 
 #[test]
 fn what_is_sent_is_on_the_page_and_every_place_says_the_same() {
@@ -110,6 +111,25 @@ fn grpc_on_the_same_port_and_the_same_again_counts_once() {
     }
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(stored(), once);
+    server.shutdown();
+}
+
+#[test]
+fn a_body_that_comes_in_chunks_without_a_length_is_taken() {
+    let folder = tempdir().unwrap();
+    let server = Running::start(config(folder.path()));
+    let body = json!({"resourceSpans": [{"scopeSpans": [{"spans": [chat(1, &[])]}]}]}).to_string();
+    let mut request =
+        "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+        Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+            .to_owned();
+    for chunk in body.as_bytes().chunks(100) {
+        let text = std::str::from_utf8(chunk).unwrap();
+        request.extend([&format!("{:x}\r\n", chunk.len()), text, "\r\n"]);
+    }
+    let answer = raw(server.otlp, &(request + "0\r\n\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    until("it is stored", || server.json("/api/v1/report?since=1h")["total_operations"] == 1);
     server.shutdown();
 }
 

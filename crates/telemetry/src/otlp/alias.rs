@@ -171,6 +171,8 @@ fields! {
     ServiceName = ["service.name"],
     ServiceInstance = ["service.instance.id"],
     ServiceNamespace = ["service.namespace"],
+    /// Where it runs: `production`, `staging`.
+    Environment = ["deployment.environment.name", "deployment.environment"],
     Process = ["process.pid"],
     Host = ["host.id", "host.name"],
     Pod = ["k8s.pod.uid", "container.id"],

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use taximeter_models::Name;
+use taximeter_models::{Name, OperationRecord};
 
 use super::alias::Field;
 use super::ids::{hash_text, join};
+use super::keys;
 use super::limits::cut;
 use super::slots::{Slots, Value};
 
@@ -127,6 +128,8 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Resource {
     pub(crate) service: Option<Name>,
+    /// Where it runs: `production`, `staging`.
+    pub(crate) environment: Option<Name>,
     /// A hash of what tells one process from another. The signals of one process have it in common.
     pub(crate) identity: u64,
 }
@@ -145,8 +148,19 @@ impl Resource {
     pub(crate) fn of(slots: &Slots<'_>) -> Arc<Self> {
         let hash = |field| slots.get(field).map_or(0, hash_value);
         let identity = IDENTITY.into_iter().map(hash).fold(0, join);
-        let service = slots.text(Field::ServiceName).map(|name| Name::from(cut(name, 256)));
-        Arc::new(Self { service, identity })
+        let name = |field| slots.text(field).map(|name| Name::from(cut(name, 256)));
+        let (service, environment) = (name(Field::ServiceName), name(Field::Environment));
+        Arc::new(Self { service, environment, identity })
+    }
+
+    /// Puts on an operation who sent it.
+    pub(crate) fn put_on(&self, record: &mut OperationRecord) {
+        for (key, told) in [(keys::SERVICE, &self.service), (keys::ENVIRONMENT, &self.environment)]
+        {
+            if let Some(told) = told {
+                record.tags.insert(key.into(), told.as_str().into());
+            }
+        }
     }
 }
 

@@ -222,9 +222,7 @@ fn operation(
         record.outcome = Outcome::Failure;
         record.errors.push(ErrorRecord::clone(error));
     }
-    if let Some(service) = &span.resource.service {
-        record.tags.insert(keys::SERVICE.into(), service.as_str().into());
-    }
+    span.resource.put_on(&mut record);
     let metadata = &mut record.metadata;
     if let Some(convention) = span.notes.convention.filter(|told| *told != Convention::GenAi) {
         metadata.insert(keys::CONVENTION.into(), convention.as_str().into());

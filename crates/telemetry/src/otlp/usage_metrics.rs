@@ -276,9 +276,7 @@ fn record(increments: &[Increment]) -> Option<OperationRecord> {
     record.duration = Duration::from_nanos(first.time - start);
     record.session.clone_from(&first.session);
     record.user.clone_from(&first.user);
-    if let Some(service) = &first.resource.service {
-        record.tags.insert(keys::SERVICE.into(), service.as_str().into());
-    }
+    first.resource.put_on(&mut record);
     if !first.scope.is_empty() {
         record.metadata.insert(keys::SCOPE.into(), first.scope.as_str().into());
     }

@@ -1,13 +1,18 @@
 //! What a receiver must answer, and what it must take: line by line.
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
-use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
 use serde_json::{Value, json};
+use taximeter_models::OperationRecord;
 use taximeter_telemetry::otlp::{Code, Limits, Receiver, Request, Response, Settings, Signal};
 
-use super::support::{before, captured, chat, gzip, json_request, span_json};
+use super::support::{
+    TRACE, before, captured, chat, gzip, json_request, records_of, send, span_json,
+};
 
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/x-protobuf";
@@ -305,6 +310,137 @@ fn ids_and_other_signals_on_the_path_of_traces() {
     for body in [r#"{"resourceLogs": []}"#, r#"{"resourceMetrics": [{}]}"#] {
         assert_eq!(answer(&post("/v1/traces", JSON, body.as_bytes())).status, 400);
     }
+}
+
+/// Line 10: the same span counts once, and the spans of a trace may come in any order, in any number of requests.
+#[test]
+fn duplicates_and_spans_in_any_order() {
+    let agent = [("gen_ai.operation.name", json!("invoke_agent"))];
+    let tool =
+        [("gen_ai.operation.name", json!("execute_tool")), ("gen_ai.tool.name", json!("search"))];
+    let (root, within) = ("000000000000000a", Some("000000000000000a"));
+    let spans = [
+        span_json(TRACE, root, None, &agent),
+        chat("000000000000000b", within),
+        span_json(TRACE, "000000000000000c", within, &tool),
+        // Its parent never arrives.
+        chat("000000000000000d", Some("00000000000000ff")),
+    ];
+    let whole = records_of(&spans);
+    let calls = |records: &[OperationRecord]| -> usize {
+        records.iter().map(|record| record.llm_calls.len()).sum()
+    };
+    assert_eq!((whole.len(), calls(&whole), whole[0].tool_calls.len()), (2, 2, 1));
+    for order in 0..24 {
+        let (mut left, mut place) = (spans.to_vec(), order);
+        let receiver = receiver();
+        while !left.is_empty() {
+            let span = left.remove(place % left.len());
+            place /= left.len() + 1;
+            // Each in a request of its own, in which it stands twice; and that request comes again.
+            let request = json_request(&[span.clone(), span]);
+            for _ in 0..2 {
+                send(&receiver, "/v1/traces", &request, before());
+            }
+        }
+        assert_eq!(receiver.counts().duplicate_spans, 12);
+        assert_eq!(receiver.finish(), whole, "order {order}");
+    }
+}
+
+/// The tokens that points of one kind and temporality count, as JSON and as protobuf.
+fn counted(kind: &str, temporality: u8, points: &[Value]) -> u64 {
+    let mut data = json!({"dataPoints": points});
+    if temporality > 0 {
+        data["aggregationTemporality"] = json!(temporality);
+    }
+    let mut metric = json!({"name": "gen_ai.client.token.usage", "unit": "{token}"});
+    metric[kind] = data;
+    let request = json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [metric]}]}]});
+    let message: ExportMetricsServiceRequest = serde_json::from_value(request.clone()).unwrap();
+    let bodies = [(JSON, request.to_string().into_bytes()), (PROTOBUF, message.encode_to_vec())];
+    let [json, protobuf] = bodies.map(|(content_type, body)| {
+        let receiver = receiver();
+        let response = receiver.handle(&post("/v1/metrics", content_type, &body), before());
+        assert_eq!(response.status, 200);
+        let records = receiver.finish();
+        records.iter().map(|record| record.usage().input_tokens()).sum::<u64>()
+    });
+    assert_eq!(json, protobuf, "{kind} {points:?}");
+    json
+}
+
+/// A point from one second to another, with more fields.
+fn point(from: u64, to: u64, more: Value) -> Value {
+    let mut point = json!({
+        "startTimeUnixNano": (from * 1_000_000_000).to_string(),
+        "timeUnixNano": (to * 1_000_000_000).to_string(),
+        "attributes": [{"key": "gen_ai.token.type", "value": {"stringValue": "input"}}],
+    });
+    let Value::Object(more) = more else { panic!("it is no object") };
+    point.as_object_mut().unwrap().extend(more);
+    point
+}
+
+/// Line 11: points of every kind and temporality count what was added, once.
+#[test]
+fn points_of_every_kind() {
+    const DELTA: u8 = 1;
+    const CUMULATIVE: u8 = 2;
+
+    let explicit = |from, to, sum: f64| {
+        let exemplar = json!({
+            "timeUnixNano": "1500000000", "asDouble": 3.0, "spanId": "00f067aa0ba902b7", "traceId": TRACE,
+        });
+        point(
+            from,
+            to,
+            json!({
+                "count": 2, "sum": sum, "min": 1.0, "max": sum, "bucketCounts": [1, 1], "explicitBounds": [5.0],
+                "exemplars": [exemplar],
+            }),
+        )
+    };
+    let exponential = |scale: i32, from, to, sum: f64| {
+        let buckets = json!({"offset": -3, "bucketCounts": [1, 0, 1]});
+        point(
+            from,
+            to,
+            json!({"count": 2, "sum": sum, "scale": scale, "zeroCount": 0, "positive": buckets}),
+        )
+    };
+    let number = |from, to, value: u64| point(from, to, json!({"asInt": value.to_string()}));
+    let float = |from, to, value: f64| point(from, to, json!({"asDouble": value}));
+
+    // What is a moment's value, or a summary, counts nothing.
+    assert_eq!(counted("gauge", 0, &[number(1, 2, 7)]), 0);
+    let summary =
+        json!({"count": 1, "sum": 7.0, "quantileValues": [{"quantile": 0.5, "value": 7.0}]});
+    assert_eq!(counted("summary", 0, &[point(1, 2, summary)]), 0);
+    // Deltas are added; of what runs up the difference is; the same point again adds nothing.
+    assert_eq!(counted("sum", DELTA, &[number(1, 2, 7), float(2, 3, 2.0)]), 9);
+    assert_eq!(counted("sum", CUMULATIVE, &[number(1, 2, 7), number(1, 3, 9)]), 9);
+    assert_eq!(counted("histogram", DELTA, &[explicit(1, 2, 7.0), explicit(2, 3, 2.0)]), 9);
+    assert_eq!(counted("histogram", CUMULATIVE, &[explicit(1, 2, 7.0), explicit(1, 3, 9.0)]), 9);
+    for scale in [-10, 0, 20] {
+        let at = |from, to, sum| exponential(scale, from, to, sum);
+        let kind = "exponentialHistogram";
+        assert_eq!(counted(kind, DELTA, &[at(1, 2, 7.0), at(2, 3, 2.0)]), 9, "{scale}");
+        assert_eq!(counted(kind, CUMULATIVE, &[at(1, 2, 7.0), at(1, 3, 9.0)]), 9, "{scale}");
+    }
+    // Python sends its last points when it flushes and when it ends.
+    for temporality in [DELTA, CUMULATIVE] {
+        let twice = [explicit(1, 2, 7.0), explicit(1, 2, 7.0)];
+        assert_eq!(counted("histogram", temporality, &twice), 7, "{temporality}");
+    }
+    // A sender that began anew counts from zero, told by its start or by a value that fell.
+    assert_eq!(counted("sum", CUMULATIVE, &[number(1, 2, 7), number(3, 4, 9)]), 16);
+    assert_eq!(counted("sum", CUMULATIVE, &[number(1, 2, 7), number(1, 4, 2)]), 9);
+    // A point whose sender says that it has no value, has none.
+    let none = point(1, 2, json!({"asInt": "7", "flags": 1}));
+    assert_eq!(counted("sum", CUMULATIVE, &[none]), 0);
+    // No sum of a histogram is none of tokens.
+    assert_eq!(counted("histogram", DELTA, &[point(1, 2, json!({"count": 2}))]), 0);
 }
 
 /// Line 12: flags with bits beyond the eight of W3C are read over.

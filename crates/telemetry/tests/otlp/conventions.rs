@@ -405,3 +405,44 @@ fn details_of_a_span_that_is_not_sent_are_a_call_and_of_one_that_is_are_none() {
         assert!(!records[0].llm_calls[0].metadata.contains_key("otlp.usage_from"));
     }
 }
+
+/// The environment of a sender is told by its resource, and its operations can be chosen by it.
+#[test]
+fn the_environment_is_a_tag_under_its_name_of_today() {
+    let environments = |attributes: Value| {
+        let resource = json!({ "attributes": attributes });
+        let span = span_json(TRACE, A, None, &[("gen_ai.operation.name", json!("chat"))]);
+        let point = json!({
+            "timeUnixNano": "2000000000", "sum": 5.0, "count": "1",
+            "attributes": [{"key": "gen_ai.token.type", "value": {"stringValue": "input"}}],
+        });
+        let metric = json!({
+            "name": "gen_ai.client.token.usage",
+            "histogram": {"aggregationTemporality": 1, "dataPoints": [point]},
+        });
+        let spans =
+            json!({"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": [span]}]}]});
+        let points = json!({
+            "resourceMetrics": [{"resource": resource, "scopeMetrics": [{"metrics": [metric]}]}],
+        });
+        [("/v1/traces", spans), ("/v1/metrics", points)].map(|(path, request)| {
+            let receiver = Receiver::new(Settings::default(), before());
+            send(&receiver, path, &request.to_string(), before());
+            let records = receiver.finish();
+            assert_eq!(records.len(), 1, "{path}");
+            let tags = &records[0].tags;
+            assert!(!tags.contains_key("deployment.environment"));
+            tags.get("deployment.environment.name").map(|name| name.as_str().to_owned())
+        })
+    };
+    let attribute = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let now = attribute("deployment.environment.name", "production");
+    let older = attribute("deployment.environment", "staging");
+    assert_eq!(environments(json!([now])), [Some("production".into()), Some("production".into())]);
+    assert_eq!(environments(json!([older])), [Some("staging".into()), Some("staging".into())]);
+    assert_eq!(
+        environments(json!([older, now])),
+        [Some("production".into()), Some("production".into())]
+    );
+    assert_eq!(environments(json!([])), [None, None]);
+}
