@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use taximeter::models::ToolStatus;
 use taximeter::tracing::{Check, check, counts, layer};
-use taximeter::{MemorySink, Meter, TokenUsage, context};
+use taximeter::{ManualClock, MemorySink, Meter, TokenUsage, context};
 use tracing::field::{Empty, Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Span, Subscriber, dispatcher, info_span};
@@ -356,4 +356,50 @@ fn operations_are_spans_too_and_are_not_metered_again() {
     let tool = of("execute_tool", "execute_tool search");
     assert_eq!((tool.parent, &*tool.fields["error.type"]), (Some("operation"), "timeout"));
     assert_eq!(of("component", "ranking").entered, 1);
+}
+
+/// A field that a span does not declare is dropped by `tracing`, whoever records it.
+#[test]
+fn all_that_a_call_tells_stands_on_its_span() {
+    let seen = Seen::default();
+    let clock = Arc::new(ManualClock::at(chrono::DateTime::UNIX_EPOCH));
+    let meter = Meter::builder()
+        .tracing_spans(true)
+        .clock(clock.clone())
+        .build()
+        .expect("the worker starts");
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(seen.clone()), || {
+        let op = meter.operation("qa_response").start();
+        let mut call = op.llm_call("anthropic", "claude-sonnet-4-5").streamed(true).start();
+        clock.advance(Duration::from_millis(250));
+        call.first_token();
+        call.served_model("claude-sonnet-4-5-20250929");
+        call.finish_reason("end_turn");
+        let usage = TokenUsage::inclusive(1_200, 350).cache_read(200);
+        call.usage(usage.cache_write_5m(300).cache_write_1h(100).reasoning(50));
+        call.fail(&std::io::Error::from(std::io::ErrorKind::TimedOut));
+        op.succeed();
+    });
+    let seen = seen.0.lock().unwrap();
+    let chat = seen.values().find(|shown| shown.name == "chat").expect("it is shown");
+    for (field, value) in [
+        ("otel.name", "chat claude-sonnet-4-5"),
+        ("otel.kind", "client"),
+        ("otel.status_code", "ERROR"),
+        ("error.type", "timeout"),
+        ("gen_ai.operation.name", "chat"),
+        ("gen_ai.provider.name", "anthropic"),
+        ("gen_ai.request.model", "claude-sonnet-4-5"),
+        ("gen_ai.request.stream", "true"),
+        ("gen_ai.response.model", "claude-sonnet-4-5-20250929"),
+        ("gen_ai.response.finish_reasons", "end_turn"),
+        ("gen_ai.response.time_to_first_chunk", "0.25"),
+        ("gen_ai.usage.input_tokens", "1200"),
+        ("gen_ai.usage.output_tokens", "350"),
+        ("gen_ai.usage.cache_read.input_tokens", "200"),
+        ("gen_ai.usage.cache_creation.input_tokens", "400"),
+        ("gen_ai.usage.reasoning.output_tokens", "50"),
+    ] {
+        assert_eq!(chat.fields.get(field).map(String::as_str), Some(value), "{field}");
+    }
 }

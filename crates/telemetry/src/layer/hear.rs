@@ -6,7 +6,8 @@ use std::fmt::{self, Write};
 use tracing_core::Event;
 use tracing_core::field::{Field as TracingField, Visit};
 
-use super::heard::{Heard, Said};
+use super::heard::Said;
+use super::open::Held;
 use super::plan::{Kind, Plan, Use};
 use crate::otlp::limits::cut;
 
@@ -14,18 +15,18 @@ use crate::otlp::limits::cut;
 const TEXT: usize = 1_024;
 
 /// Takes in the fields of a span, or of an event within it.
-pub(super) struct Hear<'f> {
-    heard: &'f mut Heard,
+pub(super) struct Hear<'t, W> {
+    held: Held<'t, W>,
     uses: &'static [Use],
     of_event: bool,
     /// What went wrong, as far as this time it was said.
     said: Option<String>,
 }
 
-impl<'f> Hear<'f> {
+impl<'t, W> Hear<'t, W> {
     /// Takes the fields of a place in the program into what was heard of a span.
-    pub(super) fn new(heard: &'f mut Heard, plan: &'static Plan) -> Self {
-        Self { heard, uses: &plan.uses, of_event: plan.kind == Kind::Event, said: None }
+    pub(super) fn new(held: Held<'t, W>, plan: &'static Plan) -> Self {
+        Self { held, uses: &plan.uses, of_event: plan.kind == Kind::Event, said: None }
     }
 
     /// What was said to have gone wrong.
@@ -39,38 +40,45 @@ impl<'f> Hear<'f> {
 
     #[inline]
     fn text(&mut self, to: Use, text: &str) {
+        let text = cut(text, TEXT);
         match to {
             Use::Nothing => {}
-            Use::Known(spoken) => self.heard.say_text(spoken, cut(text, TEXT)),
-            other => self.fact(other, cut(text, TEXT)),
+            Use::Known(spoken) => {
+                if let Some(heard) = self.held.heard() {
+                    heard.say_text(spoken, text);
+                }
+            }
+            // What an event calls an error need not have been the end.
+            Use::Error if self.of_event => self.said = Some(text.to_owned()),
+            other => self.fact(other, text),
         }
     }
 
     fn fact(&mut self, to: Use, text: &str) {
+        let Some(heard) = self.held.heard() else { return };
         match to {
             Use::Nothing | Use::Known(_) => {}
-            Use::Name => {
-                self.heard.facts.name = (!text.is_empty()).then(|| self.heard.keep(text));
-            }
-            Use::Status => self.heard.facts.failed = text.eq_ignore_ascii_case("error"),
-            Use::StatusMessage => self.heard.facts.message = Some(self.heard.keep(text)),
-            // What an event calls an error need not have been the end.
-            Use::Error if self.of_event => self.said = Some(text.to_owned()),
+            Use::Name => heard.facts.name = (!text.is_empty()).then(|| heard.keep(text)),
+            Use::Status => heard.facts.failed = text.eq_ignore_ascii_case("error"),
+            Use::StatusMessage => heard.facts.message = Some(heard.keep(text)),
             Use::Error => {
-                self.heard.facts.failed = true;
-                self.heard.facts.message = Some(self.heard.keep(text));
+                heard.facts.failed = true;
+                heard.facts.message = Some(heard.keep(text));
             }
         }
     }
 
+    #[inline]
     fn number(&mut self, to: Use, value: Said) {
-        if let Use::Known(spoken) = to {
-            self.heard.say(spoken, value);
+        if let Use::Known(spoken) = to
+            && let Some(heard) = self.held.heard()
+        {
+            heard.say(spoken, value);
         }
     }
 }
 
-impl Visit for Hear<'_> {
+impl<W> Visit for Hear<'_, W> {
     fn record_str(&mut self, field: &TracingField, value: &str) {
         self.text(self.of(field), value);
     }
@@ -94,7 +102,11 @@ impl Visit for Hear<'_> {
 
     fn record_bool(&mut self, field: &TracingField, value: bool) {
         match self.of(field) {
-            Use::Error if !self.of_event => self.heard.facts.failed = value,
+            Use::Error if !self.of_event => {
+                if let Some(heard) = self.held.heard() {
+                    heard.facts.failed = value;
+                }
+            }
             to => self.number(to, Said::Bool(value)),
         }
     }
@@ -102,10 +114,8 @@ impl Visit for Hear<'_> {
     fn record_debug(&mut self, field: &TracingField, value: &dyn fmt::Debug) {
         let to = self.of(field);
         if !matches!(to, Use::Nothing) {
-            let mut text = Bounded(String::new());
-            // It ends early where the text is too long.
-            let _ = write!(text, "{value:?}");
-            if let Some(plain) = undebugged(&text.0) {
+            let text = self.held.meanwhile(|| Bounded::of(value));
+            if let Some(plain) = undebugged(&text) {
                 self.text(to, &plain);
             }
         }
@@ -133,6 +143,15 @@ fn undebugged(text: &str) -> Option<Cow<'_, str>> {
 /// A text that grows no further than it is kept.
 struct Bounded(String);
 
+impl Bounded {
+    fn of(value: &dyn fmt::Debug) -> String {
+        let mut text = Self(String::new());
+        // It ends early where the text is too long.
+        let _ = write!(text, "{value:?}");
+        text.0
+    }
+}
+
 impl Write for Bounded {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let kept = cut(text, TEXT.saturating_sub(self.0.len()));
@@ -156,9 +175,7 @@ impl Message {
 impl Visit for Message {
     fn record_debug(&mut self, field: &TracingField, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            let mut text = Bounded(String::new());
-            let _ = write!(text, "{value:?}");
-            self.0 = Some(text.0);
+            self.0 = Some(Bounded::of(value));
         }
     }
 }

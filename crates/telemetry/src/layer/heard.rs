@@ -53,12 +53,14 @@ const LONG: usize = 64 << 10;
 const LARGEST: usize = 4 << 10;
 
 impl Heard {
-    /// Forgets it all; says whether it is worth being used again.
-    pub(super) fn forget(&mut self) -> bool {
+    /// Forgets it all, and keeps the memory for what comes next, unless that is much.
+    pub(super) fn forget(&mut self) {
+        if self.text.capacity() > LARGEST {
+            *self = Self::default();
+        }
         self.said.clear();
         self.text.clear();
         self.facts = Facts::default();
-        self.text.capacity() <= LARGEST
     }
 
     #[inline]
@@ -109,30 +111,6 @@ impl Heard {
 
     pub(super) fn words(&self) -> Words<'_> {
         Words { said: &self.said, text: &self.text, facts: self.facts }
-    }
-
-    /// Takes in what was said elsewhere meanwhile.
-    #[cold]
-    pub(super) fn append(&mut self, more: &Self) {
-        let words = more.words();
-        let facts = words.facts;
-        for (spoken, value) in words.said {
-            match value {
-                Said::Text(place) => self.say_text(*spoken, words.text_at(*place)),
-                value => self.say(*spoken, *value),
-            }
-        }
-        let keep = |heard: &mut Self, place: Place| heard.keep(words.text_at(place));
-        if let Some(name) = facts.name {
-            self.facts.name = Some(keep(self, name));
-        }
-        if let Some(message) = facts.message {
-            self.facts.message = Some(keep(self, message));
-        }
-        let own = &mut self.facts;
-        own.first_token = own.first_token.or(facts.first_token);
-        own.failed |= facts.failed;
-        own.troubled |= facts.troubled;
     }
 
     #[cold]
@@ -215,22 +193,5 @@ mod tests {
         assert_eq!(slots.text(Field::RequestModel), Some("gpt-4o"));
         assert_eq!(slots.get(Field::InputTokens), Some(&Value::Int(99_999)));
         assert_eq!(words.facts.name.map(|name| words.text_at(name)), Some("chat"));
-    }
-
-    #[test]
-    fn what_was_said_elsewhere_comes_after() {
-        let (mut one, mut other) = (Heard::default(), Heard::default());
-        one.say_text(MODEL, "gpt-4o");
-        one.say(INPUT, Said::Int(1));
-        other.say_text(MODEL, "gpt-4o-mini");
-        other.facts.message = Some(other.keep("too slow"));
-        other.facts.failed = true;
-        one.append(&other);
-        let words = one.words();
-        let slots = words.slots();
-        assert_eq!(slots.text(Field::RequestModel), Some("gpt-4o-mini"));
-        assert_eq!(slots.get(Field::InputTokens), Some(&Value::Int(1)));
-        let message = words.facts.message.map(|message| words.text_at(message));
-        assert_eq!((message, words.facts.failed), (Some("too slow"), true));
     }
 }

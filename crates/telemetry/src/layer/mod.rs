@@ -24,7 +24,6 @@ mod plan;
 mod reading;
 mod trace;
 mod unread;
-mod voice;
 
 use std::fmt;
 use std::hash::BuildHasher;
@@ -43,7 +42,7 @@ use self::check::Seen;
 pub use self::check::{Check, Counts, Watch};
 use self::hear::{Hear, Message};
 use self::heard::Heard;
-use self::open::{Open, OpenSpans, Spoken};
+use self::open::{Ambient, Open, OpenSpans, Spoken};
 use self::plan::{Kind, is_first_token, is_wanted, plan};
 use self::reading::Frame;
 use self::trace::Trace;
@@ -58,7 +57,8 @@ pub trait Recorder: Send + Sync + 'static {
     /// The operation of the guard in force where a span begins, if there is one.
     fn current(&self) -> Option<Self::Within>;
 
-    /// Of the guards of LLM calls in an operation: how many have begun, and how many of those run.
+    /// Of the guards of LLM calls in an operation: how many have begun, and how many of those run. It is asked under a lock:
+    /// it must neither block nor panic, nor make spans.
     fn llm_guards(&self, within: &Self::Within) -> (u64, u64);
 
     /// The time since some fixed moment, which never goes back.
@@ -214,24 +214,26 @@ where
         if plan.kind != Kind::Spoken {
             self.seen.other();
             if around(attributes, id, &context).is_none() {
-                let began = self.recorder.monotonic();
-                self.open.insert(id.into_u64(), Open::Ambient(began, None));
+                let (name, start) = (plan.name, self.now());
+                self.open
+                    .insert(id.into_u64(), Open::Ambient(Ambient { name, start, trace: None }));
             }
             return;
         }
         self.seen.span();
-        let start = self.recorder.monotonic();
+        let start = self.now();
         let (trace, parent) = self.place(attributes, id, start, &context);
         let guards = trace.within.as_ref().map(|within| self.recorder.llm_guards(within));
         let guards = guards.unwrap_or_default();
-        let hear = |heard: &mut Heard| attributes.record(&mut Hear::new(heard, plan));
-        let voice = self.open.new_voice(id.into_u64(), plan, hear);
-        let span = Spoken { plan, trace, parent, start, guards, claimed: false, voice };
-        self.open.insert(id.into_u64(), Open::Spoken(span));
+        let span = Spoken { plan, trace, parent, start, guards, claimed: false };
+        let held = self.open.insert(id.into_u64(), Open::Spoken(span));
+        attributes.record(&mut Hear::new(held, plan));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        self.open.hear(id.into_u64(), |heard, plan| values.record(&mut Hear::new(heard, plan)));
+        if let Some((held, plan)) = self.open.hold(id.into_u64()) {
+            values.record(&mut Hear::new(held, plan));
+        }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
@@ -242,34 +244,35 @@ where
         }
         let Some(span) = context.event_span(event) else { return };
         let id = span.id().into_u64();
-        let first_token = is_first_token(metadata.name()).then(|| self.recorder.monotonic());
-        let first_token =
-            first_token.and_then(|now| self.open.spoken(id, |span| span.trace.nanos(now)));
-        self.open.hear(id, |heard, _| {
-            let mut hear = Hear::new(heard, plan);
-            event.record(&mut hear);
-            let said = hear.said();
-            if let Some(at) = first_token {
-                heard.first_token(at);
+        let now = is_first_token(metadata.name()).then(|| self.now());
+        let Some((held, _)) = self.open.hold(id) else { return };
+        let mut hear = Hear::new(held, plan);
+        event.record(&mut hear);
+        let said = hear.said();
+        let trouble = *metadata.level() == tracing_core::Level::ERROR;
+        let message = trouble.then(|| said.or_else(|| Message::of(event))).flatten();
+        self.open.hear(id, |span, heard| {
+            if let Some(now) = now {
+                heard.first_token(span.trace.at(now));
             }
-            if *metadata.level() == tracing_core::Level::ERROR {
-                heard.trouble(said.or_else(|| Message::of(event)).as_deref());
+            if trouble {
+                heard.trouble(message.as_deref());
             }
         });
     }
 
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let id = id.into_u64();
-        match self.open.remove(id) {
-            Some(Open::Spoken(span)) => self.close(span, id),
-            Some(Open::Ambient(_, Some(trace))) => {
-                let now = self.recorder.monotonic();
-                let name = context.span(&Id::from_u64(id)).map_or("", |span| span.name());
-                if let Some(unread) = trace.end_ambient(name, now, &self.seen) {
-                    self.give(unread, &trace);
-                }
+    fn on_close(&self, id: Id, _: Context<'_, S>) {
+        let (id, now) = (id.into_u64(), self.now());
+        // A trace is let go when nothing is locked any more: a guard's operation may go with it.
+        let closed = self.open.remove(id, |span, heard| match span {
+            Open::Spoken(span) => (self.close(&span, id, now, heard), Some(span.trace)),
+            Open::Ambient(Ambient { name, trace, .. }) => {
+                let within = trace.as_ref();
+                (within.and_then(|trace| trace.end_ambient(name, now, &self.seen)), trace)
             }
-            Some(Open::Ambient(_, None)) | None => {}
+        });
+        if let Some((Some(unread), Some(trace))) = closed {
+            self.give(unread, &trace);
         }
     }
 }
@@ -298,7 +301,7 @@ impl<R: Recorder> TaximeterLayer<R> {
         &self,
         attributes: &Attributes<'_>,
         id: &Id,
-        now: Duration,
+        now: u64,
         context: &Context<'_, S>,
     ) -> (Arc<Trace<R::Within>>, u64)
     where
@@ -321,57 +324,56 @@ impl<R: Recorder> TaximeterLayer<R> {
             next = around.parent();
             outermost = Some(id);
         }
-        let within = self.recorder.current();
-        let Some(top) = outermost.filter(|_| within.is_none()) else {
-            let top = (id.into_u64(), false);
-            return (Arc::new(self.trace(top, (now, now), within)), 0);
-        };
-        let made = |began| Arc::new(self.trace((top, true), (began, now), None));
+        let (within, wall) = (self.recorder.current(), self.recorder.wall());
+        let alone =
+            |within| (Arc::new(self.trace((id.into_u64(), false), wall, now, now, within)), 0);
+        let Some(top) = outermost.filter(|_| within.is_none()) else { return alone(within) };
         let trace = self.open.with(top, |span| match span {
             Open::Spoken(span) => Arc::clone(&span.trace),
-            Open::Ambient(began, trace) => Arc::clone(trace.get_or_insert_with(|| made(*began))),
+            Open::Ambient(Ambient { start, trace, .. }) => {
+                let made = || Arc::new(self.trace((top, true), wall, *start, now, None));
+                Arc::clone(trace.get_or_insert_with(made))
+            }
         });
         // An outermost span that was open before the layer was there is none that it could wait for.
-        match trace {
-            Some(trace) => (trace, top),
-            None => (Arc::new(self.trace((id.into_u64(), false), (now, now), None)), 0),
-        }
+        trace.map_or_else(|| alone(None), |trace| (trace, top))
     }
 
+    /// A trace that began at one moment of the monotonic clock, seen at another, when the wall clock showed this.
     fn trace(
         &self,
         top: (u64, bool),
-        (began, now): (Duration, Duration),
+        wall: u64,
+        began: u64,
+        now: u64,
         within: Option<R::Within>,
     ) -> Trace<R::Within> {
-        let since = u64::try_from(now.saturating_sub(began).as_nanos()).unwrap_or(u64::MAX);
-        let wall = self.recorder.wall().saturating_sub(since);
+        let wall = wall.saturating_sub(now.saturating_sub(began));
         // An id is used again when its span is gone; the time is not.
         let [high, low] = self.random.each_ref().map(|random| random.hash_one((top, wall, now)));
         let bits = (u128::from(high) << 64 | u128::from(low)).max(1);
         Trace::new(bits, top, (wall, began), within)
     }
 
-    fn close(&self, span: Spoken<R::Within>, id: u64) {
-        let Spoken { plan, trace, parent, start, guards, claimed, voice } = span;
-        let now = self.recorder.monotonic();
-        let frame = Frame { id, parent, start: trace.nanos(start), end: trace.nanos(now) };
+    /// Nanoseconds of the monotonic clock.
+    fn now(&self) -> u64 {
+        u64::try_from(self.recorder.monotonic().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn close(&self, span: &Spoken<R::Within>, id: u64, now: u64, heard: &Heard) -> Option<Unread> {
+        let Spoken { plan, ref trace, parent, start, guards, claimed } = *span;
+        let frame = Frame { id, parent, start: trace.at(start), end: trace.at(now) };
         // A guard around it, or one that began within it, counts the same call.
         let guarded = trace.within.as_ref().is_some_and(|within| {
             let (begun, open) = guards;
             open > 0 || self.recorder.llm_guards(within).0 > begun
         });
         let guarded = guarded || claimed;
-        let unread = voice.end(|heard| {
-            let closed = Closed { plan, frame, guarded, words: heard.words() };
-            if id == trace.top {
-                Some(trace.end(closed, &self.seen))
-            } else {
-                trace.hold(closed, now, &self.seen)
-            }
-        });
-        if let Some(unread) = unread {
-            self.give(unread, &trace);
+        let closed = Closed { plan, frame, guarded, words: heard.words() };
+        if id == trace.top {
+            Some(trace.end(closed, &self.seen))
+        } else {
+            trace.hold(closed, now, &self.seen)
         }
     }
 

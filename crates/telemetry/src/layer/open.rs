@@ -2,24 +2,20 @@
 //! registry costs several times as much.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use foldhash::fast::FixedState;
 
 use super::heard::Heard;
 use super::plan::Plan;
 use super::trace::Trace;
-use super::voice::Voice;
 
 /// What is kept of a span while it is open.
 pub(super) enum Open<W> {
     /// It speaks of LLMs.
     Spoken(Spoken<W>),
-    /// It is an outermost one that does not: when it began, and its trace once there is a span within it that does.
-    Ambient(Duration, Option<Arc<Trace<W>>>),
+    /// It is an outermost one that does not.
+    Ambient(Ambient<W>),
 }
 
 /// What is kept of a span that speaks of LLMs.
@@ -28,89 +24,152 @@ pub(super) struct Spoken<W> {
     pub(super) trace: Arc<Trace<W>>,
     /// The nearest span around it that is known; zero for none.
     pub(super) parent: u64,
-    pub(super) start: Duration,
+    /// In nanoseconds of the monotonic clock.
+    pub(super) start: u64,
     /// The guards of LLM calls when it began.
     pub(super) guards: (u64, u64),
     /// Whether a guard has said that it counts the call that runs here.
     pub(super) claimed: bool,
-    pub(super) voice: Arc<Voice>,
 }
 
-type Shard<W> = HashMap<u64, Open<W>, FixedState>;
+/// What is kept of an outermost span that does not speak of LLMs.
+pub(super) struct Ambient<W> {
+    pub(super) name: &'static str,
+    /// In nanoseconds of the monotonic clock.
+    pub(super) start: u64,
+    /// Its trace, once there is a span within it that speaks of LLMs.
+    pub(super) trace: Option<Arc<Trace<W>>>,
+}
 
 /// The open spans. Threads that have to do with different spans seldom meet.
-pub(super) struct OpenSpans<W> {
-    /// Another one for every table: the ids of two registries are the same numbers.
-    number: u64,
-    shards: [Mutex<Shard<W>>; SHARDS],
-    hasher: FixedState,
+pub(super) struct OpenSpans<W>(Box<[Mutex<Shard<W>>]>);
+
+const SHARDS: usize = 128;
+
+/// Mostly there is one span in a shard, and it lies where the one before it lay, with the memory for what is said of it.
+struct Shard<W> {
+    first: Place<W>,
+    more: HashMap<u64, Place<W>, FixedState>,
 }
 
-const SHARDS: usize = 32;
+struct Place<W> {
+    /// Zero where it is free.
+    id: u64,
+    open: Option<Open<W>>,
+    heard: Heard,
+}
+
+/// An open span that speaks of LLMs, held to hear what is said of it.
+pub(super) struct Held<'t, W> {
+    id: u64,
+    shard: &'t Mutex<Shard<W>>,
+    /// None for as long as the program's own code runs.
+    locked: Option<MutexGuard<'t, Shard<W>>>,
+}
 
 impl<W> OpenSpans<W> {
     pub(super) fn new() -> Self {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let shards = std::array::from_fn(|_| Mutex::default());
-        Self { number, shards, hasher: FixedState::default() }
+        Self((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 
-    pub(super) fn insert(&self, id: u64, span: Open<W>) {
-        self.shard(id).insert(id, span);
+    pub(super) fn insert(&self, id: u64, open: Open<W>) -> Held<'_, W> {
+        let shard = self.shard(id);
+        let mut locked = lock(shard);
+        let is_free = locked.first.id == 0;
+        let Shard { first, more } = &mut *locked;
+        let place = if is_free { first } else { more.entry(id).or_default() };
+        (place.id, place.open) = (id, Some(open));
+        Held { id, shard, locked: Some(locked) }
     }
 
-    pub(super) fn remove(&self, id: u64) -> Option<Open<W>> {
-        self.shard(id).remove(&id)
+    /// Gives a span that has closed, and what was said of it, and keeps neither.
+    pub(super) fn remove<R>(&self, id: u64, end: impl FnOnce(Open<W>, &Heard) -> R) -> Option<R> {
+        let mut locked = lock(self.shard(id));
+        let place = locked.place(id)?;
+        let ended = place.open.take().map(|open| end(open, &place.heard));
+        if locked.first.id == id {
+            locked.first.id = 0;
+            locked.first.heard.forget();
+        } else {
+            locked.more.remove(&id);
+        }
+        ended
     }
 
     /// Looks at a span. Nothing of the program may run meanwhile: it might come back here.
     pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&mut Open<W>) -> R) -> Option<R> {
-        self.shard(id).get_mut(&id).map(look)
+        lock(self.shard(id)).place(id)?.open.as_mut().map(look)
     }
 
     /// Looks at a span that speaks of LLMs.
     pub(super) fn spoken<R>(&self, id: u64, look: impl FnOnce(&mut Spoken<W>) -> R) -> Option<R> {
         self.with(id, |span| match span {
             Open::Spoken(span) => Some(look(span)),
-            Open::Ambient(..) => None,
+            Open::Ambient(_) => None,
         })?
     }
 
-    /// Hears what is said of a span.
-    #[inline]
-    pub(super) fn hear<R>(
-        &self,
-        id: u64,
-        hear: impl FnOnce(&mut Heard, &'static Plan) -> R,
-    ) -> Option<R> {
-        let mut hear = Some(hear);
-        if let Some(said) = Voice::lately((self.number, id), &mut hear) {
-            return Some(said);
+    /// Holds a span that speaks of LLMs, to hear what is said of it; gives what its fields mean too.
+    pub(super) fn hold(&self, id: u64) -> Option<(Held<'_, W>, &'static Plan)> {
+        let shard = self.shard(id);
+        let mut locked = lock(shard);
+        let Some(Open::Spoken(Spoken { plan, .. })) = locked.place(id)?.open else { return None };
+        Some((Held { id, shard, locked: Some(locked) }, plan))
+    }
+
+    /// Hears more of a span that speaks of LLMs. Nothing of the program may run meanwhile.
+    pub(super) fn hear(&self, id: u64, hear: impl FnOnce(&Spoken<W>, &mut Heard)) {
+        if let Some(Place { open: Some(Open::Spoken(span)), heard, .. }) =
+            lock(self.shard(id)).place(id)
+        {
+            hear(span, heard);
         }
-        let voice = self.voice(id)?;
-        Voice::remember(&voice);
-        Some(voice.hear(hear?))
     }
 
-    /// Where it is to be put down what is said of a new span.
-    pub(super) fn new_voice(
-        &self,
-        id: u64,
-        plan: &'static Plan,
-        hear: impl FnOnce(&mut Heard),
-    ) -> Arc<Voice> {
-        Voice::new((self.number, id), plan, hear)
+    fn shard(&self, id: u64) -> &Mutex<Shard<W>> {
+        // The registry counts the spans of a thread by the 38 lowest bits of their ids and the threads by the next 13.
+        // Where it should count otherwise, spans meet in one shard more often.
+        let at = id.wrapping_add((id >> 38).wrapping_mul(8)) % SHARDS as u64;
+        &self.0[usize::try_from(at).unwrap_or(0)]
+    }
+}
+
+impl<W> Held<'_, W> {
+    /// What was heard of it; none where it has closed meanwhile.
+    #[inline]
+    pub(super) fn heard(&mut self) -> Option<&mut Heard> {
+        Some(&mut self.locked.as_mut()?.place(self.id)?.heard)
     }
 
-    fn voice(&self, id: u64) -> Option<Arc<Voice>> {
-        self.spoken(id, |span| Arc::clone(&span.voice))
+    /// Runs code of the program, which may do whatever it likes, and so is not waited for by anybody who speaks.
+    pub(super) fn meanwhile<R>(&mut self, run: impl FnOnce() -> R) -> R {
+        self.locked = None;
+        let given = run();
+        self.locked = Some(lock(self.shard));
+        given
     }
+}
 
-    fn shard(&self, id: u64) -> MutexGuard<'_, Shard<W>> {
-        // The table itself goes by the highest and the lowest bits.
-        let at = (self.hasher.hash_one(id) >> 32) % SHARDS as u64;
-        // Nothing that is done under the lock can leave the table in halves.
-        self.shards[usize::try_from(at).unwrap_or(0)].lock().unwrap_or_else(PoisonError::into_inner)
+impl<W> Shard<W> {
+    #[inline]
+    fn place(&mut self, id: u64) -> Option<&mut Place<W>> {
+        if self.first.id == id { Some(&mut self.first) } else { self.more.get_mut(&id) }
     }
+}
+
+impl<W> Default for Shard<W> {
+    fn default() -> Self {
+        Self { first: Place::default(), more: HashMap::default() }
+    }
+}
+
+impl<W> Default for Place<W> {
+    fn default() -> Self {
+        Self { id: 0, open: None, heard: Heard::default() }
+    }
+}
+
+/// Nothing that is done under the lock can leave the table in halves.
+fn lock<W>(shard: &Mutex<Shard<W>>) -> MutexGuard<'_, Shard<W>> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

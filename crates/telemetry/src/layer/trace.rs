@@ -1,7 +1,6 @@
 //! The spans of one trace that have closed, held unread until the outermost of them has.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::check::Seen;
 use super::reading::Frame;
@@ -16,26 +15,27 @@ pub(super) struct Trace<W> {
     pub(super) top: u64,
     /// Whether that span has nothing to do with LLMs itself. It may be open as long as the process.
     pub(super) is_ambient: bool,
-    /// When it began, in nanoseconds since 1970, and by the monotonic clock.
+    /// When it began, in nanoseconds since 1970, and of the monotonic clock.
     pub(super) wall: u64,
-    pub(super) began: Duration,
+    pub(super) began: u64,
     /// The operation of a guard within which it runs.
     pub(super) within: Option<W>,
     held: Mutex<Held>,
-    /// What became records already, to place what lies around it. Who reads has it, and nobody else.
-    ghosts: Arc<Mutex<Ghosts>>,
+    /// What became records already, to place what lies around it, where something could not wait. Who reads has it, and
+    /// nobody else.
+    ghosts: OnceLock<Arc<Mutex<Ghosts>>>,
 }
 
 #[derive(Debug)]
 struct Held {
     pile: Pile,
-    /// When the oldest of the spans closed.
-    since: Duration,
+    /// When the oldest of the spans closed, in nanoseconds of the monotonic clock.
+    since: u64,
 }
 
-/// So many spans, so long, are held for an outermost span that has nothing to do with LLMs itself.
+/// So many spans, for so many nanoseconds, are held for an outermost span that has nothing to do with LLMs itself.
 const MOST_WITHIN_AMBIENT: usize = 256;
-const LONGEST_WITHIN_AMBIENT: Duration = Duration::from_secs(60);
+const LONGEST_WITHIN_AMBIENT: u64 = 60_000_000_000;
 
 /// So many spans of one trace, and so many bytes of what they say, are held in any case.
 const MOST: usize = 4_096;
@@ -45,22 +45,20 @@ impl<W> Trace<W> {
     pub(super) fn new(
         bits: u128,
         (top, is_ambient): (u64, bool),
-        (wall, began): (u64, Duration),
+        (wall, began): (u64, u64),
         within: Option<W>,
     ) -> Self {
-        let held = Mutex::new(Held { pile: Pile::spare(), since: Duration::ZERO });
-        let ghosts = Arc::default();
-        Self { bits, top, is_ambient, wall, began, within, held, ghosts }
+        let held = Mutex::new(Held { pile: Pile::spare(), since: 0 });
+        Self { bits, top, is_ambient, wall, began, within, held, ghosts: OnceLock::new() }
     }
 
-    /// An instant by the monotonic clock, in nanoseconds since 1970.
-    pub(super) fn nanos(&self, now: Duration) -> u64 {
-        let since = now.saturating_sub(self.began).as_nanos();
-        self.wall.saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    /// A moment of the monotonic clock, in nanoseconds since 1970.
+    pub(super) fn at(&self, now: u64) -> u64 {
+        self.wall.saturating_add(now.saturating_sub(self.began))
     }
 
     /// Takes in a span that has closed; gives what can wait no longer.
-    pub(super) fn hold(&self, span: Closed<'_>, now: Duration, seen: &Arc<Seen>) -> Option<Unread> {
+    pub(super) fn hold(&self, span: Closed<'_>, now: u64, seen: &Arc<Seen>) -> Option<Unread> {
         let is_outer = span.frame.parent == self.top;
         let mut held = self.lock();
         if held.pile.len() == 0 {
@@ -93,21 +91,24 @@ impl<W> Trace<W> {
     pub(super) fn end_ambient(
         &self,
         name: &'static str,
-        now: Duration,
+        now: u64,
         seen: &Arc<Seen>,
     ) -> Option<Unread> {
         let pile = std::mem::take(&mut self.lock().pile);
         if pile.len() == 0 {
             return None;
         }
-        let frame = Frame { id: self.top, parent: 0, start: self.wall, end: self.nanos(now) };
+        let frame = Frame { id: self.top, parent: 0, start: self.wall, end: self.at(now) };
         let mut unread = self.unread(pile, false, seen);
         unread.around = Some((name, frame));
         Some(unread)
     }
 
     fn unread(&self, pile: Pile, early: bool, seen: &Arc<Seen>) -> Unread {
-        let (ghosts, seen) = (Arc::clone(&self.ghosts), Arc::clone(seen));
+        // It comes into being with what could not wait, and before anything that comes later.
+        let ghosts =
+            if early { Some(self.ghosts.get_or_init(Arc::default)) } else { self.ghosts.get() };
+        let (ghosts, seen) = (ghosts.cloned(), Arc::clone(seen));
         Unread { trace: self.bits, pile, around: None, early, ghosts, seen }
     }
 

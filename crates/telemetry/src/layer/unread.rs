@@ -24,7 +24,8 @@ pub struct Unread {
     pub(super) around: Option<(&'static str, Frame)>,
     /// Whether they could not wait for the outermost span.
     pub(super) early: bool,
-    pub(super) ghosts: Arc<Mutex<Ghosts>>,
+    /// What was read of its trace before; none where this is all of it.
+    pub(super) ghosts: Option<Arc<Mutex<Ghosts>>>,
     pub(super) seen: Arc<Seen>,
 }
 
@@ -111,13 +112,15 @@ impl Unread {
             return Vec::new();
         }
         spans.extend(around.and_then(|(name, frame)| ambient(name, trace, frame)));
-        let mut ghosts = ghosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ghosts =
+            ghosts.as_ref().map(|ghosts| ghosts.lock().unwrap_or_else(PoisonError::into_inner));
+        let before = ghosts.as_deref().map(|ghosts| ghosts.as_slice()).unwrap_or_default();
         let mut records = Vec::new();
         let is_guarded = |span: &Span| guarded.contains(&span.id);
-        let closed = close(spans, &ghosts, is_guarded, &mut records, early);
+        let closed = close(spans, before, is_guarded, &mut records, early);
         add(&counts.nested, closed.nested);
-        if early {
-            *ghosts = closed.ghosts;
+        if let Some(ghosts) = ghosts.as_mut().filter(|_| early) {
+            **ghosts = closed.ghosts;
             let beyond = ghosts.len().saturating_sub(MOST_GHOSTS);
             ghosts.drain(..beyond);
             add(&counts.forgotten, beyond as u64);

@@ -344,6 +344,19 @@ mod tests {
     }
 
     #[test]
+    fn who_reads_and_does_not_get_on_holds_up_nobody_who_records() {
+        let registry = Registry::default();
+        let counter = registry.counter("app.steps", "{step}", "Steps.").unwrap();
+        let reading = lock(&counter.0.gathered);
+        // It would wait forever here.
+        counter.add(1, [("a", "b")]);
+        drop(reading);
+        let families = registry.families();
+        let (_, point) = families[0].series().next().unwrap();
+        assert_eq!(*point, Point::Value { amount: Amount::whole(1), exemplar: None });
+    }
+
+    #[test]
     fn label_sets_values_and_metrics_are_bounded() {
         let registry = Registry::default();
         let gauge = registry.gauge("app.load", "1", "Load.").unwrap();

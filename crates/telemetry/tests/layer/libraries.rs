@@ -133,6 +133,20 @@ fn tools_of_rig_say_how_they_ended() {
     }
 }
 
+/// Where a span of the program's own is around it, rig speaks of its call there, whatever that span has declared.
+#[test]
+fn what_a_span_does_not_declare_is_unknown_and_neither_free_nor_failed() {
+    let records = metered(|_| {
+        let span =
+            info_span!("answer", gen_ai.operation.name = "chat", gen_ai.request.model = "gpt-4o");
+        span.record("gen_ai.response.model", "gpt-4o-2024-08-06");
+        span.record("gen_ai.usage.input_tokens", 100_u64);
+    });
+    let call = only_call(&records);
+    assert_eq!((call.model(), call.response_model.as_deref()), ("gpt-4o", None));
+    assert_eq!((call.usage.as_ref(), call.error.as_ref()), (None, None));
+}
+
 /// As genai 0.7 declares the span of a chat.
 fn genai_chat(stream: bool) -> Span {
     info_span!(
@@ -235,6 +249,37 @@ fn langchain_speaks_words_of_its_own() {
     let error = only_call(&records).error.clone().expect("it failed");
     assert_eq!(error.category, ErrorCategory::RateLimit);
     assert_eq!(error.message, "429 Too Many Requests");
+}
+
+#[test]
+fn an_agent_of_langchain_counts_its_calls_and_not_their_sum_again() {
+    let records = metered(|_| {
+        let agent = info_span!(
+            target: "langchain_rust::agent",
+            "agent.run",
+            max_iterations = 5_u64,
+            total_tokens = Empty,
+            error = Empty
+        );
+        agent.in_scope(|| {
+            info_span!(target: "langchain_rust::agent", "agent.plan", step = 1_u64)
+                .in_scope(|| langchain(None));
+            let model = "text-embedding-3-small";
+            drop(info_span!(
+                target: "langchain_rust::observability",
+                "embed.query",
+                provider = "openai",
+                model,
+                error = Empty
+            ));
+        });
+        agent.record("total_tokens", 10_u64);
+    });
+    let [agent] = records.as_slice() else { panic!("{records:#?}") };
+    assert_eq!((&*agent.name, tokens(&records)), ("agent.run", (7, 3)));
+    let calls: Vec<_> = agent.llm_calls.iter().map(|call| (call.model(), &call.error)).collect();
+    assert_eq!(calls, [("gpt-4o-mini", &None), ("text-embedding-3-small", &None)]);
+    assert_eq!(agent.llm_calls[1].usage, None);
 }
 
 #[test]

@@ -109,6 +109,23 @@ fn spans_of_many_threads_meet_in_their_operation() {
     assert_eq!((records.len(), tokens(&records)), (1, (400, 400)));
 }
 
+/// More of them than the table has places side by side.
+#[test]
+fn many_spans_are_open_at_a_time() {
+    let records = metered(|_| {
+        let open: Vec<_> = (0..2_000).map(|at| (at, agent(0), call(at))).collect();
+        for (at, _, call) in open.iter().rev() {
+            call.record("gen_ai.usage.output_tokens", 2 * at);
+        }
+    });
+    let mut seen: Vec<_> = records.iter().map(|record| record.usage()).collect();
+    seen.retain(|usage| usage.output_tokens() > 0);
+    seen.sort_by_key(|usage| usage.output_tokens());
+    let told: Vec<_> =
+        seen.iter().map(|usage| (usage.input_tokens(), usage.output_tokens())).collect();
+    assert_eq!(told, (1..2_000).map(|at| (at, 2 * at)).collect::<Vec<_>>());
+}
+
 /// A span around all that a process does would hold everything until its end.
 #[test]
 fn an_outermost_span_that_does_not_end_holds_no_more_than_is_bounded() {

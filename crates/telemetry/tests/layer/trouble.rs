@@ -1,9 +1,13 @@
 //! Values that are none, errors that are only logged, filters, and the layer's own account of what it sees.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
 use taximeter_models::{ErrorCategory, ToolStatus};
 use taximeter_telemetry::layer::{Check, TaximeterLayer, layer};
 use tracing::field::Empty;
-use tracing::{Level, error, event, info_span, warn};
+use tracing::{Level, Span, error, event, info_span, warn};
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::prelude::*;
 
@@ -25,7 +29,7 @@ macro_rules! plain {
 
 #[test]
 fn numbers_that_are_no_counts_are_left_out_and_said_so() {
-    let read = |record: &dyn Fn(&tracing::Span)| {
+    let read = |record: &dyn Fn(&Span)| {
         let records = metered(|_| {
             let span = plain!("chat");
             span.record("gen_ai.usage.output_tokens", 5_i64);
@@ -53,6 +57,49 @@ fn long_texts_are_cut() {
         drop(info_span!("chat", gen_ai.operation.name = "chat", gen_ai.request.model = long));
     });
     assert!(only_call(&records).model().len() <= 1_024);
+}
+
+/// A value whose text is written by code that speaks of the same span, from here and from elsewhere, and makes others.
+struct Meddles<'s>(&'s Span);
+
+impl fmt::Debug for Meddles<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.record("gen_ai.usage.input_tokens", 7_u64);
+        thread::scope(|scope| {
+            scope.spawn(|| _ = self.0.record("gen_ai.usage.output_tokens", 5_u64));
+        });
+        self.0.in_scope(|| drop(plain!("execute_tool")));
+        f.write_str("gpt-4o-mini")
+    }
+}
+
+#[test]
+fn a_value_may_do_what_it_likes_while_it_is_heard() {
+    let records = metered(|_| {
+        let span = plain!("chat");
+        span.record("gen_ai.request.model", tracing::field::debug(Meddles(&span)));
+    });
+    assert_eq!((only_call(&records).model(), tokens(&records)), ("gpt-4o-mini", (7, 5)));
+    assert_eq!(only_tool(&records).name, "fetch");
+}
+
+struct Panics;
+
+impl fmt::Debug for Panics {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn a_value_that_panics_spoils_nothing_but_itself() {
+    let records = metered(|_| {
+        let span = plain!("chat");
+        let spoil = || _ = span.record("gen_ai.request.model", tracing::field::debug(Panics));
+        catch_unwind(AssertUnwindSafe(spoil)).expect_err("it panics");
+        span.record("gen_ai.usage.output_tokens", 5_u64);
+    });
+    assert_eq!((only_call(&records).model(), tokens(&records)), ("gpt-4o", (0, 5)));
 }
 
 #[test]
@@ -99,6 +146,33 @@ fn an_event_marks_the_first_token() {
     });
     let first = only_call(&records).time_to_first_token;
     assert_eq!(first.map(|first| first.as_millis()), Some(40));
+}
+
+#[test]
+fn content_is_never_read() {
+    let records = metered(|_| {
+        let agent = info_span!(
+            "invoke_agent",
+            gen_ai.operation.name = "invoke_agent",
+            gen_ai.prompt = "a secret",
+            gen_ai.completion = "a secret",
+            gen_ai.system_instructions = "a secret"
+        );
+        agent.in_scope(|| {
+            let call = plain!("chat");
+            call.in_scope(|| tracing::info!(gen_ai.input.messages = "a secret", "a secret"));
+            drop(info_span!(
+                "execute_tool",
+                gen_ai.operation.name = "execute_tool",
+                gen_ai.tool.name = "fetch",
+                gen_ai.tool.call.arguments = "a secret",
+                gen_ai.tool.call.result = ?["a secret"]
+            ));
+        });
+    });
+    assert_eq!((records[0].llm_calls.len(), records[0].tool_calls.len()), (1, 1));
+    let shown = format!("{records:?}");
+    assert!(!shown.contains("secret"), "{shown}");
 }
 
 #[test]
