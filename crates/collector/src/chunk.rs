@@ -19,6 +19,8 @@ pub(crate) const CHUNK: usize = 64 << 10;
 pub(crate) struct Chunk {
     pub(crate) bytes: Buffer,
     pub(crate) records: usize,
+    /// The slot that fills it, and has it back.
+    pub(crate) home: usize,
 }
 
 impl Chunk {

@@ -25,8 +25,8 @@ pub(crate) struct Intake {
     slots: Box<[Brief<Slot>]>,
     bytes: Budget,
     records: Budget,
-    /// Empty chunks to be filled again; they stay within the budget of bytes.
-    spares: Mutex<Vec<Buffer>>,
+    /// How many empty chunks all slots may keep.
+    spares: Budget,
     /// How long a chunk is, and how many records a slot draws from the budget at once.
     chunk: usize,
     portion: usize,
@@ -46,6 +46,9 @@ pub(crate) struct Intake {
 struct Slot {
     chunk: Chunk,
     full: VecDeque<Chunk>,
+    /// Empty chunks to be filled again; they stay within the budget of bytes. A slot has its own back: to write where another
+    /// thread wrote last costs twice as much, for its processor holds the memory.
+    spares: Vec<Buffer>,
     /// How many records may still be queued before the budget is asked again.
     allowance: usize,
     ledger: Ledger,
@@ -112,17 +115,22 @@ pub(crate) enum Taken {
 /// So many operations are kept in a slot to be used again.
 const POOL: usize = 64;
 
-/// So many empty chunks are kept; the memory of more goes back to the system.
-const SPARES: usize = 64;
+/// So many empty chunks are kept in a slot; the memory of more goes back to the system.
+const SPARES: usize = 32;
+
+/// So many full chunks of a slot are much. Those that wait, and those that are filled until the worker comes, are then no more
+/// than are kept: memory that is fresh from the system costs an operation as much as all else that is done for it.
+const MANY: usize = SPARES / 2;
 
 impl Intake {
     pub(crate) fn new(limits: Limits, redaction: Redaction, shown: bool) -> Self {
+        let chunk = CHUNK.min((limits.queued_bytes / 16).max(1_024));
         Self {
             slots: (0..SLOTS).map(|_| Brief::default()).collect(),
             bytes: Budget::new(limits.queued_bytes),
             records: Budget::new(limits.queued_records),
-            spares: Mutex::default(),
-            chunk: CHUNK.min((limits.queued_bytes / 16).max(1_024)),
+            spares: Budget::new(limits.queued_bytes / chunk / 8),
+            chunk,
             portion: (limits.queued_records / 256).clamp(1, 256),
             closed: AtomicBool::new(false),
             process: std::process::id(),
@@ -246,52 +254,57 @@ impl Intake {
 
     #[cold]
     fn next_chunk(&self, slot: &mut Slot, length: usize) -> Option<Taken> {
-        let next = Chunk { bytes: self.empty(length)?, records: 0 };
+        let bytes = self.empty(slot, length)?;
+        let next = Chunk { bytes, records: 0, home: of_thread() % SLOTS };
         // Asked of the system only here, once for each chunk: nobody would ever take what waits in a child.
         if self.in_child() {
             self.forked.store(true, Ordering::Release);
-            self.recycle(next.bytes);
+            self.recycle(slot, next.bytes);
             return None;
         }
         let full = std::mem::replace(&mut slot.chunk, next);
         if full.records == 0 {
-            self.recycle(full.bytes);
+            self.recycle(slot, full.bytes);
             return Some(Taken::Queued);
         }
         slot.full.push_back(full);
         // Waking the worker costs more than ten operations: it looks by itself often enough for little.
-        let much = self.bytes.used() > self.limits.queued_bytes / 4
+        let much = slot.full.len() >= MANY
+            || self.bytes.used() > self.limits.queued_bytes / 4
             || self.records.used() > self.limits.queued_records / 4;
         Some(if much { Taken::Pressing } else { Taken::Queued })
     }
 
     /// Memory for so many bytes, out of the budget.
-    fn empty(&self, length: usize) -> Option<Buffer> {
-        // In a forked child the lock may never come; and without it there is memory too.
+    fn empty(&self, slot: &mut Slot, length: usize) -> Option<Buffer> {
         if length <= self.chunk
-            && let Ok(mut spares) = self.spares.try_lock()
-            && let Some(spare) = spares.pop()
+            && let Some(spare) = slot.spares.pop()
         {
+            self.spares.give_back(1);
             return Some(spare);
         }
         let size = length.max(self.chunk);
         self.bytes.take(size).then(|| Buffer::of(size))
     }
 
-    fn recycle(&self, mut bytes: Buffer) {
+    /// Keeps an empty chunk, or gives its memory back.
+    fn recycle(&self, slot: &mut Slot, bytes: Buffer) {
+        self.let_go(self.keep(slot, bytes));
+    }
+
+    /// Keeps an empty chunk to be filled again; gives it back where there are enough.
+    fn keep(&self, slot: &mut Slot, mut bytes: Buffer) -> Option<Buffer> {
         bytes.clear();
-        let size = bytes.memory();
-        if size == self.chunk {
-            let most = SPARES.min(self.limits.queued_bytes / self.chunk / 8);
-            if let Ok(mut spares) = self.spares.try_lock()
-                && spares.len() < most
-            {
-                spares.push(bytes);
-                return;
-            }
+        let room = bytes.memory() == self.chunk && slot.spares.len() < SPARES;
+        if !(room && self.spares.take(1)) {
+            return Some(bytes);
         }
-        drop(bytes);
-        self.bytes.give_back(size);
+        slot.spares.push(bytes);
+        None
+    }
+
+    fn let_go(&self, bytes: Option<Buffer>) {
+        self.bytes.give_back(bytes.as_ref().map_or(0, Buffer::memory));
     }
 
     /// Throws away the oldest chunk that it can reach without waiting, to make room; says whether there was one.
@@ -351,7 +364,12 @@ impl Intake {
 
     /// Gives the memory of a chunk back that has been handed over.
     pub(crate) fn done_with(&self, chunk: Chunk) {
-        self.recycle(chunk.bytes);
+        // The system takes memory back when the lock is let go; in a forked child it may never come.
+        let unused = match self.lock_slot(&self.slots[chunk.home % SLOTS]) {
+            Some(mut slot) => self.keep(&mut slot, chunk.bytes),
+            None => Some(chunk.bytes),
+        };
+        self.let_go(unused);
     }
 
     /// Counts what became of a batch.
