@@ -192,7 +192,9 @@ impl Span {
     /// Says in its call what was held beside it.
     pub(crate) fn complete(&mut self) {
         if let (Some(id), Some(call)) = (self.reply.take(), self.calls.first_mut()) {
-            call.metadata.entry(keys::RESPONSE_ID.into()).or_insert_with(|| id.into_string().into());
+            call.metadata
+                .entry(keys::RESPONSE_ID.into())
+                .or_insert_with(|| id.into_string().into());
         }
     }
 
@@ -216,9 +218,8 @@ impl Span {
             let map = if call.metadata.is_empty() { 0 } else { MAP + beyond };
             size_of::<LlmCall>() + map
         });
-        let error = self.error.as_ref().map_or(0, |error| {
-            size_of::<ErrorRecord>() + error.message.len()
-        });
+        let error =
+            self.error.as_ref().map_or(0, |error| size_of::<ErrorRecord>() + error.message.len());
         let own = self
             .own
             .as_ref()

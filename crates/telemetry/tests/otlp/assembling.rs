@@ -9,8 +9,8 @@ use taximeter_models::{OperationRecord, Outcome, Totals};
 use taximeter_telemetry::otlp::{Address, Receiver, Settings, Signal};
 
 use super::support::{
-    Capture, TRACE, before, chat, json_request, post, records_of, request_of, send, span_json, sums,
-    with_trace,
+    Capture, TRACE, before, chat, json_request, post, records_of, request_of, send, span_json,
+    sums, with_trace,
 };
 
 const A: &str = "000000000000000a";
@@ -275,7 +275,10 @@ fn records_are_given_a_few_at_a_time_and_each_once() {
         let first = 1_000 - receiver.held().spans + 1;
         assert_eq!(marked.oldest, (first <= 1_000).then_some(first));
         let count = marked.records.len();
-        assert_eq!(marked.records.into_iter().filter(|record| ids.insert(record.id)).count(), count);
+        assert_eq!(
+            marked.records.into_iter().filter(|record| ids.insert(record.id)).count(),
+            count
+        );
         lots += 1;
         if !marked.more && receiver.held().spans == 0 {
             break;
@@ -302,7 +305,10 @@ fn a_call_that_waits_takes_no_more_memory_than_it_says() {
     let each = receiver.held().bytes / 1_000;
     assert!((800..1_500).contains(&each), "{each} bytes for each call that waits");
     let records = receiver.finish();
-    assert_eq!(records[0].llm_calls[0].metadata["gen_ai.response.id"], format!("chatcmpl-{:029}", 1));
+    assert_eq!(
+        records[0].llm_calls[0].metadata["gen_ai.response.id"],
+        format!("chatcmpl-{:029}", 1)
+    );
 }
 
 #[test]
