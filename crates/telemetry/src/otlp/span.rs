@@ -214,7 +214,7 @@ impl Span {
     /// About how many bytes it holds.
     pub(crate) fn size(&self) -> usize {
         let call = self.calls.first().map_or(0, |call| {
-            let beyond = call.metadata.iter().map(|(key, _)| 2 * key.len() + 32).sum::<usize>();
+            let beyond = call.metadata.keys().map(|key| 2 * key.len() + 32).sum::<usize>();
             let map = if call.metadata.is_empty() { 0 } else { MAP + beyond };
             size_of::<LlmCall>() + map
         });

@@ -251,6 +251,9 @@ fn too_many_spans_close_the_oldest_traces_early() {
         body: json_request(&[with_trace(chat(A, None), 1_001)]).into_bytes(),
     };
     assert_eq!((post(&receiver, &further, at(0)).status, receiver.held().spans), (503, 1_000));
+    // Who reads its journal again is not refused: what it says was acknowledged.
+    let address = Address::of_http(Signal::Traces, Some("application/json"), None).unwrap();
+    assert!(receiver.decode(address, &further.body).is_ok());
     let records = receiver.take(at(0));
     assert_eq!((records.len(), receiver.has_room()), (900, true));
     assert_eq!((receiver.counts().spans, receiver.counts().closed_early), (1_000, 900));

@@ -24,7 +24,8 @@ struct Held {
     refused: u64,
 }
 
-const HEAD: &[u8] = b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+const HEAD: &[u8] =
+    b"POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
     Content-Length: 100000\r\n\r\n";
 
 impl Crowd {

@@ -120,7 +120,8 @@ impl Load<'_> {
             (before, spans_before, cpu_before) = (Instant::now(), spans, look.cpu);
             let second = begun.elapsed().as_secs_f64();
             samples.push(Sample { seconds: second, spans, rss: look.rss });
-            let (store, journal) = (served.bytes("taximeter.db"), served.bytes("taximeter.journal.db"));
+            let (store, journal) =
+                (served.bytes("taximeter.db"), served.bytes("taximeter.journal.db"));
             say(
                 self.options.json,
                 &serde_json::json!({

@@ -45,9 +45,9 @@ fn tenths(samples: &[Sample]) -> Vec<Tenth> {
     for number in 1..=10 {
         // The clock is not looked at to the millisecond.
         let end = whole * f64::from(number) / 10.0 + 0.05;
-        let within = samples.iter().filter(|sample| {
-            sample.seconds > before.seconds && sample.seconds <= end
-        });
+        let within = samples
+            .iter()
+            .filter(|sample| sample.seconds > before.seconds && sample.seconds <= end);
         let Some(last) = within.clone().last() else { continue };
         tenths.push(Tenth {
             spans_per_second: (last.spans - before.spans) as f64 / (last.seconds - before.seconds),
