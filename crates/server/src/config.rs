@@ -56,8 +56,11 @@ pub struct Limits {
     pub header_time: Duration,
     /// How long a client may take for a body. Default 30 s.
     pub body_time: Duration,
-    /// Bytes of bodies that are held at one time; further ones are refused, to be sent again. Default 256 MiB.
+    /// Bytes of bodies that are held at one time; further ones are refused, to be sent again. Default 64 MiB.
     pub bodies: usize,
+    /// How long a request of telemetry waits for room where the store is slower than its clients; then it is refused, to be
+    /// sent again. Default 5 s: clients give up after 10.
+    pub room_time: Duration,
     /// How long a question may take to be answered. Default 30 s.
     pub answer_time: Duration,
     /// Questions that are answered at one time; further ones wait. Default 4.
@@ -70,7 +73,8 @@ impl Default for Limits {
             connections: 4_096,
             header_time: Duration::from_secs(10),
             body_time: Duration::from_secs(30),
-            bodies: 256 << 20,
+            bodies: 64 << 20,
+            room_time: Duration::from_secs(5),
             answer_time: Duration::from_secs(30),
             questions: 4,
         }

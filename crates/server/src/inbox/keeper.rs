@@ -9,39 +9,71 @@ use taximeter::{OperationRecord, StoreError};
 
 use super::{Shared, lock};
 
-/// What waits to be stored, and what of the journal goes once it is.
+/// So many operations are stored at a time: enough that a transaction costs little beside them, and few enough to hold, for
+/// a record takes some four thousand bytes.
+const AT_ONCE: usize = 8_192;
+
+/// What waits to be stored, and what of the journal goes once it is. There is one such lot at most: until it is stored, all
+/// else stays with the receiver, which takes so much and no more.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     records: Vec<OperationRecord>,
     closed: Vec<Closed>,
+    /// Below this mark the journal is needed no longer, once all of it is stored.
+    below: u64,
     /// Whether it was said that nothing can be stored now.
     told: bool,
 }
 
+/// What came of a step.
+pub(super) enum Step {
+    /// There is more that can be stored now.
+    More,
+    Done,
+    /// Nothing can be stored now.
+    Failed,
+}
+
 impl Keeper {
-    pub(super) fn step(&mut self, shared: &Shared, now: DateTime<Utc>) {
-        let floor = shared.floor();
-        let mut marked = shared.receiver.take_marked(now);
-        shared.history.price(&mut marked.records);
-        self.records.append(&mut marked.records);
-        self.closed.append(&mut marked.closed);
-        shared.pending.store(self.records.len() as u64, Ordering::Relaxed);
-        if self.records.is_empty() && self.closed.is_empty() {
-            return;
+    /// Stores a lot of what is whole.
+    pub(super) fn step(&mut self, shared: &Shared, now: DateTime<Utc>) -> Step {
+        // What could not be stored goes first; there may be more behind it.
+        let mut more = true;
+        if self.is_empty() {
+            more = self.fill(shared, now);
         }
-        let below = marked.oldest.map_or(floor, |oldest| oldest.min(floor));
-        match self.try_step(shared, below) {
-            Ok(()) => self.told = false,
-            Err(error) if !self.told => {
-                self.told = true;
-                say(&error);
+        let stored = if self.is_empty() { Ok(()) } else { self.store(shared) };
+        shared.pending.store(self.records.len() as u64, Ordering::Relaxed);
+        match stored {
+            Ok(()) => {
+                self.told = false;
+                if more { Step::More } else { Step::Done }
             }
-            Err(_) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut self.told, true) {
+                    say(&error);
+                }
+                Step::Failed
+            }
         }
-        shared.pending.store(self.records.len() as u64, Ordering::Relaxed);
     }
 
-    fn try_step(&mut self, shared: &Shared, below: u64) -> Result<(), StoreError> {
+    fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.closed.is_empty()
+    }
+
+    fn fill(&mut self, shared: &Shared, now: DateTime<Utc>) -> bool {
+        let floor = shared.floor();
+        let mut marked = shared.receiver.take_marked(now, AT_ONCE);
+        shared.taken.notify_waiters();
+        shared.history.price(&mut marked.records);
+        shared.pending.store(marked.records.len() as u64, Ordering::Relaxed);
+        self.below = marked.oldest.map_or(floor, |oldest| oldest.min(floor));
+        (self.records, self.closed) = (marked.records, marked.closed);
+        marked.more
+    }
+
+    fn store(&mut self, shared: &Shared) -> Result<(), StoreError> {
         shared.journal.closing(self.closed.iter().map(|closed| (closed.trace, closed.mark)))?;
         if !self.records.is_empty() {
             let lost = append(&shared.history, &self.records)?;
@@ -54,7 +86,7 @@ impl Keeper {
             shared.changed.send_modify(|times| *times += 1);
         }
         self.closed.clear();
-        shared.journal.stored(below)
+        shared.journal.stored(self.below)
     }
 }
 

@@ -1,7 +1,8 @@
 //! From a request to the store: read, written down, acknowledged; held until its traces are whole; stored.
 //!
 //! One thread writes requests down, as many at once as wait; another stores what is whole; a third looks after the store.
-//! All end with the inbox.
+//! All end with the inbox. Where the store is slower than the clients, these wait: all that is between the socket and the
+//! store is bounded in bytes.
 
 mod keeper;
 mod receiving;
@@ -10,7 +11,7 @@ mod replay;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,9 +21,10 @@ use taximeter::history::History;
 use taximeter::metrics::Instruments;
 use taximeter::otlp_in::{Address, Decoded, Receiver, Refusal, Taken};
 use taximeter::store::{Journal, JournalEntry};
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc, oneshot, watch};
+use tokio::time::timeout;
 
-use self::keeper::Keeper;
+use self::keeper::{Keeper, Step};
 pub(crate) use self::receiving::Receiving;
 use self::receiving::Requests;
 use self::replay::{kind, replayed};
@@ -38,8 +40,10 @@ const MUCH: u64 = 32_768;
 const AT_ONCE: usize = 8 << 20;
 /// So many requests wait to be written down; further clients wait with theirs.
 const WAITING: usize = 256;
-/// Above so many records that could not be stored yet, nothing more is taken.
-const MOST_PENDING: u64 = 200_000;
+/// So many bytes of requests, unpacked, are between being read and being held; further requests wait for these.
+const MOST_UNDER_WAY: u32 = 16 << 20;
+/// How many times as large a compressed body is taken to be when it is unpacked.
+const UNPACKED: usize = 8;
 
 /// A request that waits to be written down.
 struct Waiting {
@@ -70,6 +74,10 @@ pub(crate) struct Inbox {
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     /// Who may read a body.
     reading: Arc<Semaphore>,
+    /// A permit for each byte that may be between being read and being held.
+    under_way: Semaphore,
+    /// How long a request waits for room.
+    room_time: Duration,
 }
 
 #[derive(Debug)]
@@ -82,6 +90,10 @@ struct Shared {
     /// When it began.
     since: DateTime<Utc>,
     requests: Requests,
+    /// Told whenever there is more room with the receiver.
+    taken: Notify,
+    /// The thread that stores.
+    keeper: OnceLock<thread::Thread>,
     /// The metrics of all operations that were stored.
     instruments: Mutex<Instruments>,
     /// Records that could not be stored yet.
@@ -119,6 +131,7 @@ impl Inbox {
     ) -> Result<Arc<Self>, ServerError> {
         let journal = Journal::open(path, config.durability).map_err(ServerError::Journal)?;
         let (receiver, next) = replayed(&journal, &config)?;
+        let room_time = config.limits.room_time;
         let shared = Arc::new(Shared {
             receiver,
             journal,
@@ -127,6 +140,8 @@ impl Inbox {
             changed,
             since: Utc::now(),
             requests: Requests::default(),
+            taken: Notify::new(),
+            keeper: OnceLock::new(),
             instruments: Mutex::default(),
             pending: AtomicU64::new(0),
             unstorable: AtomicU64::new(0),
@@ -141,6 +156,8 @@ impl Inbox {
             reading: Arc::new(Semaphore::new(
                 thread::available_parallelism().map_or(2, usize::from),
             )),
+            under_way: Semaphore::new(MOST_UNDER_WAY as usize),
+            room_time,
         };
         let writer = Arc::clone(&shared);
         inbox.spawn("taximeter-journal", move || writer.write(requests))?;
@@ -184,9 +201,9 @@ impl Inbox {
 
     async fn try_take(&self, address: Address, body: Vec<u8>) -> Result<Taken, Refusal> {
         let not_now = |why: &str| Err(self.receiver().not_now(why));
-        if self.shared.pending.load(Ordering::Relaxed) > MOST_PENDING {
-            return not_now("the store takes nothing now; send it again later");
-        }
+        let Ok(_room) = timeout(self.room_time, self.room(address, body.len())).await else {
+            return not_now("the store is busy; send it again later");
+        };
         let (decoded, body) = self.read(address, body).await?;
         let now = Utc::now();
         // What says nothing of LLMs need not outlive anything.
@@ -207,6 +224,22 @@ impl Inbox {
         }
     }
 
+    /// Waits for room for a request, which it has until what is given here is dropped.
+    async fn room(&self, address: Address, body: usize) -> Option<SemaphorePermit<'_>> {
+        let packed = address.encoding() != "identity";
+        let bytes = if packed { body.saturating_mul(UNPACKED) } else { body };
+        let bytes = u32::try_from(bytes).map_or(MOST_UNDER_WAY, |bytes| bytes.min(MOST_UNDER_WAY));
+        let room = self.under_way.acquire_many(bytes).await.ok();
+        loop {
+            let taken = self.shared.taken.notified();
+            if self.receiver().has_room() {
+                return room;
+            }
+            self.shared.wake_keeper();
+            taken.await;
+        }
+    }
+
     /// Reads a body where it holds nobody up.
     async fn read(&self, address: Address, body: Vec<u8>) -> Result<(Decoded, Vec<u8>), Refusal> {
         let shared = Arc::clone(&self.shared);
@@ -224,6 +257,7 @@ impl Inbox {
     pub(crate) async fn finish(&self) {
         drop(lock(&self.letters).take());
         self.shared.ending.store(true, Ordering::Release);
+        self.shared.wake_keeper();
         let threads = std::mem::take(&mut *lock(&self.threads));
         let joined = tokio::task::spawn_blocking(move || {
             for thread in threads {
@@ -281,14 +315,25 @@ impl Shared {
 
     /// Stores what is whole, again and again, until the inbox ends.
     fn store(&self) {
+        let _ = self.keeper.set(thread::current());
         let mut keeper = Keeper::default();
         while !self.ending.load(Ordering::Acquire) {
             let begun = Instant::now();
-            keeper.step(self, Utc::now());
-            thread::sleep(EVERY.saturating_sub(begun.elapsed()));
+            match keeper.step(self, Utc::now()) {
+                Step::More => {}
+                Step::Done => thread::park_timeout(EVERY.saturating_sub(begun.elapsed())),
+                // Who waits for room does not make it come sooner.
+                Step::Failed => thread::sleep(EVERY),
+            }
         }
         // All that is held is whole by then.
-        keeper.step(self, Utc::now() + TimeDelta::hours(1));
+        while matches!(keeper.step(self, Utc::now() + TimeDelta::hours(1)), Step::More) {}
+    }
+
+    fn wake_keeper(&self) {
+        if let Some(keeper) = self.keeper.get() {
+            keeper.unpark();
+        }
     }
 
     /// Looks after the store, again and again, until the inbox ends. Blocks are sealed beside what is stored meanwhile.

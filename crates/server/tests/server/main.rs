@@ -5,6 +5,8 @@
 mod alerts;
 // Telemetry over HTTP and gRPC, into the store and onto the page.
 mod taking;
+// A store that is slower than its clients.
+mod busy;
 // Killed in the middle: what was acknowledged is there, once.
 mod killed;
 // Who may ask.

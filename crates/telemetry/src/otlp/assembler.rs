@@ -21,7 +21,8 @@ use super::usage_metrics::{Increment, UsageMetrics};
 /// When a trace is whole enough, and how much is held until then.
 ///
 /// A trace whose root has come is closed `settle` after its last span; one whose root has not, `wait` after it; every
-/// trace `most_age` after its first span. Beyond the bounds the oldest traces are closed early, which is counted.
+/// trace `most_age` after its first span. Beyond the bounds the oldest traces are closed early, which is counted, when
+/// records are taken the next time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Window {
@@ -35,8 +36,8 @@ pub struct Window {
     pub most_spans: usize,
     /// About how many bytes the held spans take at most. Default 128 MiB.
     pub most_bytes: usize,
-    /// How many spans of closed traces are remembered, to know duplicates and late ones. Each takes 48 bytes. Default
-    /// 500,000.
+    /// How many spans of closed traces are remembered at most, and half as many at least, to know duplicates and late ones.
+    /// Each takes about a hundred bytes. Default 400,000.
     pub remembered: usize,
     /// How long metrics are held to see whether their sender sends spans too. Default 30 s.
     pub metrics: Duration,
@@ -50,7 +51,7 @@ impl Default for Window {
             most_age: Duration::from_secs(600),
             most_spans: 100_000,
             most_bytes: 128 << 20,
-            remembered: 500_000,
+            remembered: 400_000,
             metrics: Duration::from_secs(30),
         }
     }
@@ -113,9 +114,11 @@ const MOST_SENDERS: usize = 100_000;
 #[derive(Debug)]
 pub(crate) struct Assembler {
     window: Window,
-    open: HashMap<u128, Held, RandomState>,
-    /// The traces in the order in which they were opened, with that time.
-    by_age: VecDeque<(DateTime<Utc>, u128)>,
+    /// A table out of which as many go as come is much larger than what is in it, so what is in it is small.
+    open: HashMap<u128, Box<Held>, RandomState>,
+    /// The traces in the order in which they were opened. What is asked of all that are open is asked of these first: they
+    /// lie side by side.
+    by_age: VecDeque<Opened>,
     spans: usize,
     bytes: usize,
     closed: Memory,
@@ -129,11 +132,20 @@ pub(crate) struct Assembler {
     done: Done,
     /// The only traces that are taken in, where not all are.
     only: Option<Done>,
-    /// Records of traces that were closed early.
+    /// Records of traces that were closed, on their way out.
     ready: Vec<OperationRecord>,
     /// The traces that were closed since the last time that somebody asked.
     ended: Vec<Closed>,
     counts: Counts,
+}
+
+/// A trace that was opened, and may be closed by now.
+#[derive(Debug, Clone, Copy)]
+struct Opened {
+    trace: u128,
+    at: DateTime<Utc>,
+    /// The mark of the request that had its first span.
+    mark: u64,
 }
 
 impl Assembler {
@@ -171,9 +183,11 @@ impl Assembler {
         Waiting { traces, spans, bytes: count(self.bytes) }
     }
 
-    /// How many records wait to be taken.
-    pub(crate) const fn ready(&self) -> usize {
-        self.ready.len()
+    /// About how many spans are held beyond the bounds: they wait to be taken as records, which are several times as large.
+    pub(crate) fn beyond(&self) -> usize {
+        let bytes = self.bytes.saturating_sub(self.window.most_bytes);
+        let each = self.bytes.checked_div(self.spans).unwrap_or(0).max(1);
+        self.spans.saturating_sub(self.window.most_spans).max(bytes / each)
     }
 
     /// What is pushed from now on came with the request of this mark.
@@ -223,12 +237,13 @@ impl Assembler {
             return;
         }
         let (trace, mark) = (span.trace, self.mark);
-        let (size, by_age) = (span.size(), &mut self.by_age);
+        let (size, by_age, bytes) = (span.size(), &mut self.by_age, &mut self.bytes);
         let held = self.open.entry(trace).or_insert_with(|| {
-            by_age.push_back((now, trace));
-            Held::new(now, mark)
+            by_age.push_back(Opened { trace, at: now, mark });
+            *bytes += Held::BYTES;
+            Box::new(Held::new(now, mark))
         });
-        held.marks.1 = held.marks.1.max(mark);
+        held.mark = held.mark.max(mark);
         match held.insert(span, size, now) {
             Insert::New(span) => {
                 self.spans += 1;
@@ -243,7 +258,7 @@ impl Assembler {
             }
             Insert::Duplicate => self.duplicate(is_span),
         }
-        self.keep_within_bounds();
+        self.forget_order_of_closed();
     }
 
     fn duplicate(&mut self, is_span: bool) {
@@ -264,27 +279,63 @@ impl Assembler {
 
     /// The records of all traces that are whole enough by now.
     pub(crate) fn take(&mut self, now: DateTime<Utc>) -> Vec<OperationRecord> {
-        let mut whole: Vec<_> = self
-            .open
-            .iter()
-            .filter(|(_, held)| held.is_whole(&self.window, now))
-            .map(|(trace, _)| *trace)
-            .collect();
-        whole.sort_unstable();
-        for trace in whole {
+        self.close_some(now, usize::MAX);
+        self.with_metrics(now)
+    }
+
+    /// The records of about so many spans at most, with the traces that were closed and from where on a journal is still
+    /// needed.
+    pub(crate) fn take_marked(&mut self, now: DateTime<Utc>, most: usize) -> Marked {
+        let more = self.close_some(now, most);
+        let records = self.with_metrics(now);
+        // The first of these is open. One that is closed and not the first may keep a request a little longer.
+        let open = self.by_age.iter().map(|opened| opened.mark);
+        let oldest = open.chain(self.metrics.oldest_mark()).min();
+        Marked { records, closed: std::mem::take(&mut self.ended), oldest, more }
+    }
+
+    /// Closes the traces that are whole by now, and then the oldest while there are too many, until so many spans are
+    /// closed; whether there is more to close.
+    fn close_some(&mut self, now: DateTime<Utc>, most: usize) -> bool {
+        let enough = self.spans.saturating_sub(most);
+        for trace in self.whole(now) {
+            if self.spans <= enough {
+                return true;
+            }
             self.close(trace);
         }
+        while self.spans > self.window.most_spans || self.bytes > self.window.most_bytes {
+            if self.spans <= enough {
+                return true;
+            }
+            let Some(oldest) = self.by_age.pop_front() else { return false };
+            if is_open(&self.open, &oldest) {
+                self.counts.closed_early += 1;
+                self.close(oldest.trace);
+            }
+        }
+        false
+    }
+
+    /// The traces that are whole by now, in the order of their ids.
+    fn whole(&self, now: DateTime<Utc>) -> Vec<u128> {
+        let Window { settle, wait, most_age, .. } = self.window;
+        // None is that was opened later.
+        let latest = before(now, settle.min(wait).min(most_age));
+        let may_be = self.by_age.iter().filter(|opened| opened.at <= latest);
+        let is_whole = |opened: &&Opened| {
+            let held = self.open.get(&opened.trace);
+            held.is_some_and(|held| held.is_whole(&self.window, now))
+        };
+        let mut whole: Vec<_> = may_be.filter(is_whole).map(|opened| opened.trace).collect();
+        whole.sort_unstable();
+        whole
+    }
+
+    fn with_metrics(&mut self, now: DateTime<Utc>) -> Vec<OperationRecord> {
         let held_since = before(now, self.window.metrics);
         let metrics = self.metrics.take(held_since, &mut self.counts);
         self.give_away(metrics)
-    }
-
-    /// The same, with the traces that were closed and from where on a journal is still needed.
-    pub(crate) fn take_marked(&mut self, now: DateTime<Utc>) -> Marked {
-        let records = self.take(now);
-        let open = self.open.values().map(|held| held.marks.0);
-        let oldest = open.chain(self.metrics.oldest_mark()).min();
-        Marked { records, closed: std::mem::take(&mut self.ended), oldest }
     }
 
     /// The records of all that is held, whole or not.
@@ -301,7 +352,7 @@ impl Assembler {
     fn give_away(&mut self, metrics: Vec<OperationRecord>) -> Vec<OperationRecord> {
         self.counts.records += metrics.len() as u64;
         // Of what is closed and gone, the order still has an entry; those in front go now.
-        while self.by_age.front().is_some_and(|(opened, trace)| !self.is_open(*trace, *opened)) {
+        while self.by_age.front().is_some_and(|opened| !is_open(&self.open, opened)) {
             self.by_age.pop_front();
         }
         let mut records = std::mem::take(&mut self.ready);
@@ -309,32 +360,18 @@ impl Assembler {
         records
     }
 
-    fn is_open(&self, trace: u128, opened: DateTime<Utc>) -> bool {
-        self.open.get(&trace).is_some_and(|held| held.opened == opened)
-    }
-
-    fn keep_within_bounds(&mut self) {
-        while self.spans > self.window.most_spans || self.bytes > self.window.most_bytes {
-            let Some((opened, trace)) = self.by_age.pop_front() else { return };
-            if self.is_open(trace, opened) {
-                self.counts.closed_early += 1;
-                self.close(trace);
-            }
-        }
-        // Traces that were closed in time leave entries behind; they go before they outgrow those that are open.
+    /// Traces that were closed in time leave entries behind; they go before they outgrow those that are open.
+    fn forget_order_of_closed(&mut self) {
         if self.by_age.len() > 2 * self.open.len() + 1_024 {
-            let open = &self.open;
-            self.by_age.retain(|(opened, trace)| {
-                open.get(trace).is_some_and(|held| held.opened == *opened)
-            });
+            self.by_age.retain(|opened| is_open(&self.open, opened));
         }
     }
 
     fn close(&mut self, trace: u128) {
         let Some(mut held) = self.open.remove(&trace) else { return };
         // Without a journal nobody asks for it.
-        if held.marks.1 > 0 {
-            self.ended.push(Closed { trace, mark: held.marks.1 });
+        if held.mark > 0 {
+            self.ended.push(Closed { trace, mark: held.mark });
         }
         self.spans -= held.spans.len();
         self.bytes -= held.bytes.min(self.bytes);
@@ -367,6 +404,11 @@ impl Assembler {
     }
 }
 
+/// Whether a trace is open since then: it may have been closed, and come again.
+fn is_open(open: &HashMap<u128, Box<Held>, RandomState>, opened: &Opened) -> bool {
+    open.get(&opened.trace).is_some_and(|held| held.opened == opened.at)
+}
+
 /// The instant so long before another.
 fn before(now: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(duration)
@@ -375,38 +417,90 @@ fn before(now: DateTime<Utc>, duration: Duration) -> DateTime<Utc> {
         .unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
-/// The spans of closed traces; the oldest traces are forgotten first.
+/// The spans of closed traces, in two generations: when the younger one is full, the older one is forgotten.
 #[derive(Debug, Default)]
 struct Memory {
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
     traces: HashMap<u128, Ghosts, RandomState>,
-    by_age: VecDeque<u128>,
-    ghosts: usize,
+    /// How many spans they have; a trace of which none is told counts as one.
+    spans: usize,
 }
 
 impl Memory {
+    fn of(&self, trace: u128) -> Option<&Ghosts> {
+        self.young.traces.get(&trace).or_else(|| self.old.traces.get(&trace))
+    }
+
     fn knows(&self, trace: u128) -> bool {
-        self.traces.contains_key(&trace)
+        self.of(trace).is_some()
     }
 
     fn has(&self, trace: u128, span: u64) -> bool {
-        let ghosts = self.traces.get(&trace);
+        let ghosts = self.of(trace);
         ghosts.is_some_and(|ghosts| ghosts.binary_search_by_key(&span, |ghost| ghost.id).is_ok())
     }
 
     fn take(&mut self, trace: u128) -> Ghosts {
-        let ghosts = self.traces.remove(&trace).unwrap_or_default();
-        self.ghosts -= ghosts.len();
-        ghosts
+        self.young.take(trace).or_else(|| self.old.take(trace)).unwrap_or_default()
     }
 
     fn remember(&mut self, trace: u128, mut ghosts: Ghosts, most: usize) {
-        ghosts.sort_unstable_by_key(|ghost| ghost.id);
-        self.ghosts += ghosts.len();
-        self.traces.insert(trace, ghosts);
-        self.by_age.push_back(trace);
-        while self.ghosts > most || self.by_age.len() > most {
-            let Some(oldest) = self.by_age.pop_front() else { return };
-            self.take(oldest);
+        let (spans, most) = (ghosts.len().max(1), most / 2);
+        if spans > most {
+            return;
         }
+        if self.young.spans + spans > most {
+            self.old = std::mem::take(&mut self.young);
+        }
+        ghosts.sort_unstable_by_key(|ghost| ghost.id);
+        self.take(trace);
+        self.young.spans += spans;
+        self.young.traces.insert(trace, ghosts);
+    }
+}
+
+impl Generation {
+    fn take(&mut self, trace: u128) -> Option<Ghosts> {
+        let ghosts = self.traces.remove(&trace)?;
+        self.spans -= ghosts.len().max(1);
+        Some(ghosts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::otlp::role::Role;
+    use crate::otlp::trace::Ghost;
+    use taximeter_models::OperationId;
+
+    #[test]
+    fn what_is_remembered_of_closed_traces_is_bounded_and_its_tables_do_not_grow() {
+        let ghost = |id| Ghost {
+            id,
+            parent: 0,
+            role: Role::Call,
+            counted: true,
+            operation: OperationId::from_bits(u128::from(id)),
+        };
+        let mut memory = Memory::default();
+        for trace in 1..=20_000_u64 {
+            memory.remember(u128::from(trace), Ghosts::from([ghost(trace)]), 1_000);
+            let kept = memory.young.traces.len() + memory.old.traces.len();
+            assert!(kept <= 1_000 && (kept >= 500 || trace < 500), "{kept} of {trace}");
+        }
+        let room = memory.young.traces.capacity() + memory.old.traces.capacity();
+        assert!(room <= 2 * 1_000, "{room}");
+        assert!(memory.has(20_000, 20_000) && memory.knows(19_501) && !memory.knows(19_000));
+        // One that comes again is there once; one that is larger than all there may be is not kept.
+        memory.remember(20_000, Ghosts::from([ghost(1), ghost(2)].as_slice()), 1_000);
+        assert!(memory.has(20_000, 2) && !memory.has(20_000, 20_000));
+        memory.remember(7, (0..501).map(ghost).collect(), 1_000);
+        assert!(!memory.knows(7));
     }
 }

@@ -55,9 +55,6 @@ pub(crate) fn call(span: &Span, slots: &Slots<'_>, reader: &mut Reader<'_>) -> O
     {
         call.metadata.insert(keys::OPERATION.into(), cut(asked, 64).into());
     }
-    if let Some(id) = slots.text(Field::ResponseId) {
-        call.metadata.insert(keys::RESPONSE_ID.into(), cut(id, reader.limits.text).into());
-    }
     Some(call)
 }
 

@@ -20,6 +20,8 @@ pub struct Marked {
     pub closed: Vec<Closed>,
     /// The mark of the earliest request of which something is still held; none where nothing is.
     pub oldest: Option<u64>,
+    /// Whether more is whole by now than was asked for.
+    pub more: bool,
 }
 
 /// A trace that was closed.

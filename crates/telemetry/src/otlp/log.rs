@@ -61,6 +61,7 @@ pub(crate) fn read(
         calls: Vec::new(),
         tool: None,
         response: 0,
+        reply: None,
         user: None,
         session: None,
         notes: Notes {

@@ -21,7 +21,8 @@ pub struct Settings {
     pub window: Window,
     /// What may stand before `/v1/traces`. Default: nothing, and `/api/public/otel`, to which the SDKs of Langfuse send.
     pub base_paths: Vec<String>,
-    /// How many records may wait to be taken away; above, requests are refused with 503. Default 100,000.
+    /// How many spans may be held beyond the bounds of the window until records are taken away; above, requests are refused
+    /// with 503. Default 32,768.
     pub most_ready: usize,
     /// After how many seconds a refused client is asked to come again. Default 5.
     pub retry_after: u32,
@@ -33,7 +34,7 @@ impl Default for Settings {
             limits: Limits::default(),
             window: Window::default(),
             base_paths: vec![String::new(), "/api/public/otel".to_owned()],
-            most_ready: 100_000,
+            most_ready: 32_768,
             retry_after: 5,
         }
     }
@@ -110,8 +111,8 @@ impl Receiver {
             Ok(address) => address,
             Err(response) => return response,
         };
-        let taken = self.decode(address, request.body).map(|decoded| self.hold(decoded, 0, now));
-        Response::of(address, &taken)
+        let decoded = self.room().and_then(|()| self.decode(address, request.body));
+        Response::of(address, &decoded.map(|decoded| self.hold(decoded, 0, now)))
     }
 
     /// Which telemetry a request over HTTP brings, and how it is written.
@@ -157,19 +158,30 @@ impl Receiver {
         message: &[u8],
         now: DateTime<Utc>,
     ) -> Result<Taken, Refusal> {
-        let decoded = self.decode(Address::of_grpc(signal, encoding)?, message)?;
+        let address = Address::of_grpc(signal, encoding)?;
+        self.room()?;
+        let decoded = self.decode(address, message)?;
         Ok(self.hold(decoded, 0, now))
     }
 
-    /// Reads a body, and holds nothing of it yet: whoever keeps a journal writes the body down before [`hold`](Self::hold).
+    /// Whether there is room for more: what is beyond the bounds waits to be taken away, and may not be too much.
+    pub fn has_room(&self) -> bool {
+        self.lock().beyond() < self.settings.most_ready
+    }
+
+    fn room(&self) -> Result<(), Refusal> {
+        if self.has_room() {
+            return Ok(());
+        }
+        Err(self.not_now("too much waits to be stored; send it again later"))
+    }
+
+    /// Reads a body, and holds nothing of it yet: whoever keeps a journal writes the body down before [`hold`](Self::hold),
+    /// and asks before all that whether there is [room](Self::has_room).
     ///
     /// # Errors
-    /// As for [`grpc`](Self::grpc).
+    /// Where the body cannot be read, or is too large.
     pub fn decode(&self, address: Address, body: &[u8]) -> Result<Decoded, Refusal> {
-        if self.lock().ready() >= self.settings.most_ready {
-            let why = "too much waits to be stored; send it again later";
-            return Err(self.not_now(why));
-        }
         Decoded::read(address, body, &self.settings.limits)
     }
 
@@ -190,7 +202,9 @@ impl Receiver {
         decoded.taken
     }
 
-    /// The records of all that is whole enough by now, with what of a journal is needed no longer.
+    /// The records of what is whole enough by now, of about so many spans at most, with what of a journal is needed no
+    /// longer. A record takes several times the memory of its span, so whoever stores many takes a few at a time, until
+    /// there is no [`more`](Marked::more).
     ///
     /// The caller writes down [`Marked::closed`], stores the records, writes down that it did, and may then forget all
     /// requests with a mark below [`Marked::oldest`], and those closed traces whose mark lies below it too.
@@ -199,8 +213,8 @@ impl Receiver {
     /// were stored, it makes the same records again, with a receiver that takes [`only`](Self::only) these, and stores
     /// them. Another receiver is told that all of them are [`done`](Self::done), is given the whole journal, and goes on.
     /// So every span counts, and counts once.
-    pub fn take_marked(&self, now: DateTime<Utc>) -> Marked {
-        self.lock().take_marked(now)
+    pub fn take_marked(&self, now: DateTime<Utc>, most: usize) -> Marked {
+        self.lock().take_marked(now, most)
     }
 
     /// Takes in nothing but spans of these traces, up to their marks.

@@ -10,6 +10,8 @@ use super::alias::Field;
 use super::call::{attempt, call};
 use super::failure::failure;
 use super::ids::{hash_text, join};
+use super::keys;
+use super::limits::cut;
 use super::names::Names;
 use super::raw::{Id, RawSpan, Resource, Scope};
 use super::role::{Convention, Role, role};
@@ -58,6 +60,9 @@ pub(crate) struct Span {
     pub(crate) tool: Option<Box<Tool>>,
     /// A hash of the provider's id of the reply; zero for none.
     pub(crate) response: u64,
+    /// That id. It goes into the metadata of the call when the trace is closed: a map of one entry takes twelve times the
+    /// memory.
+    pub(crate) reply: Option<Box<str>>,
     pub(crate) user: Option<Name>,
     pub(crate) session: Option<Name>,
     pub(crate) notes: Notes,
@@ -140,6 +145,7 @@ pub(crate) fn read(
         calls: Vec::new(),
         tool: None,
         response: 0,
+        reply: None,
         user: None,
         session: None,
         notes: Notes {
@@ -177,7 +183,18 @@ impl Span {
                 more.put_into(&mut call);
             }
             self.calls = vec![call];
-            self.response = slots.text(Field::ResponseId).map_or(0, hash_text);
+            let reply = slots.text(Field::ResponseId);
+            self.response = reply.map_or(0, hash_text);
+            self.reply = reply.map(|id| cut(id, reader.limits.text).into());
+        }
+    }
+
+    /// Says in its call what was held beside it.
+    pub(crate) fn complete(&mut self) {
+        if let (Some(id), Some(call)) = (self.reply.take(), self.calls.first_mut()) {
+            call.metadata
+                .entry(keys::RESPONSE_ID.into())
+                .or_insert_with(|| id.into_string().into());
         }
     }
 
@@ -196,23 +213,28 @@ impl Span {
 
     /// About how many bytes it holds.
     pub(crate) fn size(&self) -> usize {
-        let call = self
-            .calls
-            .first()
-            .map_or(0, |call| size_of::<LlmCall>() + 128 + 64 * call.metadata.len());
-        let error = self.error.as_ref().map_or(0, |error| error.message.len() + 64);
+        let call = self.calls.first().map_or(0, |call| {
+            let beyond = call.metadata.keys().map(|key| 2 * key.len() + 32).sum::<usize>();
+            let map = if call.metadata.is_empty() { 0 } else { MAP + beyond };
+            size_of::<LlmCall>() + map
+        });
+        let error =
+            self.error.as_ref().map_or(0, |error| size_of::<ErrorRecord>() + error.message.len());
         let own = self
             .own
             .as_ref()
             .map_or(0, |own| size_of::<Own>() + own.more.as_ref().map_or(0, |more| 4 * more.len()));
         size_of::<Self>()
-            + self.name.len()
             + own
             + call
             + error
-            + self.tool.as_ref().map_or(0, |_| 128)
+            + self.reply.as_ref().map_or(0, |reply| reply.len() + 16)
+            + self.tool.as_ref().map_or(0, |_| size_of::<Tool>() + 48)
     }
 }
+
+/// The least that a map of metadata takes: a node has room for eleven entries.
+const MAP: usize = 11 * size_of::<(String, serde_json::Value)>() + 16;
 
 /// Reads what taximeter says of an operation or a tool of its own; of a call it is read at once.
 fn own(slots: &Slots<'_>, reader: &mut Reader<'_>) -> Option<Box<Own>> {

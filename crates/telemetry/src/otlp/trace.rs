@@ -55,6 +55,7 @@ pub(crate) fn close(
     records: &mut Vec<OperationRecord>,
     may_go_on: bool,
 ) -> Closed {
+    spans.iter_mut().for_each(Span::complete);
     // Most clients without an agent send traces of one span, which has no tree.
     if let ([span], []) = (spans.as_slice(), before) {
         let elsewhere = span.role == Role::Call && is_elsewhere(span);

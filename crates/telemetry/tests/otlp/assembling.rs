@@ -1,13 +1,16 @@
 //! Spans in any order, late ones, duplicates, two traces of one call, bounds.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use taximeter_models::{OperationRecord, Outcome, Totals};
-use taximeter_telemetry::otlp::{Receiver, Settings, Window};
+use taximeter_telemetry::otlp::{Address, Receiver, Settings, Signal};
 
 use super::support::{
-    TRACE, before, chat, json_request, records_of, request_of, send, span_json, sums, with_trace,
+    Capture, TRACE, before, chat, json_request, post, records_of, request_of, send, span_json,
+    sums, with_trace,
 };
 
 const A: &str = "000000000000000a";
@@ -232,17 +235,83 @@ fn an_error_of_a_step_is_the_operations_and_an_error_of_the_root_its_failure() {
 #[test]
 fn too_many_spans_close_the_oldest_traces_early() {
     let mut settings = Settings::default();
-    settings.window = Window::default();
     settings.window.most_spans = 100;
+    settings.most_ready = 900;
     let receiver = Receiver::new(settings, at(0));
     for trace in 1..=1_000 {
+        assert!(receiver.has_room());
         send(&receiver, "/v1/traces", &json_request(&[with_trace(chat(A, None), trace)]), at(0));
     }
-    let counts = receiver.counts();
-    assert_eq!((counts.spans, counts.closed_early), (1_000, 900));
+    // What is beyond the bounds waits as spans, and it may not be too much.
+    assert!(!receiver.has_room());
+    let further = Capture {
+        path: "/v1/traces",
+        content_type: "application/json",
+        content_encoding: None,
+        body: json_request(&[with_trace(chat(A, None), 1_001)]).into_bytes(),
+    };
+    assert_eq!((post(&receiver, &further, at(0)).status, receiver.held().spans), (503, 1_000));
+    // Who reads its journal again is not refused: what it says was acknowledged.
+    let address = Address::of_http(Signal::Traces, Some("application/json"), None).unwrap();
+    assert!(receiver.decode(address, &further.body).is_ok());
     let records = receiver.take(at(0));
-    assert_eq!(records.len(), 900);
+    assert_eq!((records.len(), receiver.has_room()), (900, true));
+    assert_eq!((receiver.counts().spans, receiver.counts().closed_early), (1_000, 900));
     assert_eq!(Totals::of(&receiver.finish()).operations(), 100);
+}
+
+#[test]
+fn records_are_given_a_few_at_a_time_and_each_once() {
+    let mut settings = Settings::default();
+    settings.window.most_spans = 500;
+    let receiver = Receiver::new(settings, at(0));
+    let address = Address::of_http(Signal::Traces, Some("application/json"), None).unwrap();
+    for trace in 1..=1_000 {
+        let body = json_request(&[with_trace(chat(A, None), trace)]);
+        receiver.hold(receiver.decode(address, body.as_bytes()).unwrap(), trace, at(0));
+    }
+    let (mut ids, mut lots, mut now) = (HashSet::new(), 0, at(0));
+    loop {
+        let marked = receiver.take_marked(now, 64);
+        assert!(marked.records.len() <= 64 && marked.closed.len() == marked.records.len());
+        // What is held yet is still needed of the journal.
+        let first = 1_000 - receiver.held().spans + 1;
+        assert_eq!(marked.oldest, (first <= 1_000).then_some(first));
+        let count = marked.records.len();
+        assert_eq!(
+            marked.records.into_iter().filter(|record| ids.insert(record.id)).count(),
+            count
+        );
+        lots += 1;
+        if !marked.more && receiver.held().spans == 0 {
+            break;
+        }
+        // Half of them are beyond the bounds, and half are whole ten seconds later.
+        if !marked.more {
+            assert_eq!((ids.len(), receiver.held().spans), (500, 500));
+            now = at(20);
+        }
+    }
+    assert_eq!((ids.len(), lots), (1_000, 16));
+}
+
+#[test]
+fn a_call_that_waits_takes_no_more_memory_than_it_says() {
+    let receiver = Receiver::new(Settings::default(), at(0));
+    for trace in 1..=1_000 {
+        let mut span = with_trace(chat(A, None), trace);
+        let reply = json!({"key": "gen_ai.response.id", "value": {"stringValue": format!("chatcmpl-{trace:029}")}});
+        span["attributes"].as_array_mut().unwrap().push(reply);
+        send(&receiver, "/v1/traces", &json_request(&[span]), at(0));
+    }
+    // A map of metadata alone would take as much again.
+    let each = receiver.held().bytes / 1_000;
+    assert!((800..1_500).contains(&each), "{each} bytes for each call that waits");
+    let records = receiver.finish();
+    assert_eq!(
+        records[0].llm_calls[0].metadata["gen_ai.response.id"],
+        format!("chatcmpl-{:029}", 1)
+    );
 }
 
 #[test]

@@ -65,21 +65,27 @@ impl Server {
         self.next += 1;
     }
 
-    /// Stores what is whole, and dies on the way there: before anything is stored, or before the journal is cut.
+    /// Stores what is whole, a few spans at a time, and dies on the way there: before anything is stored, or before the
+    /// journal is cut.
     fn store(&self, disk: &mut Disk, seconds: i64, dies: Option<bool>) {
-        let marked = self.receiver.take_marked(at(seconds));
+        while self.store_some(disk, seconds, dies) {}
+    }
+
+    fn store_some(&self, disk: &mut Disk, seconds: i64, dies: Option<bool>) -> bool {
+        let marked = self.receiver.take_marked(at(seconds), 3);
         disk.closing.extend(marked.closed.iter().map(|closed| (closed.trace, closed.mark)));
         if dies == Some(false) {
-            return;
+            return false;
         }
         disk.keep(marked.records);
         if dies == Some(true) {
-            return;
+            return false;
         }
         disk.stored();
         let cut = marked.oldest.unwrap_or(self.next);
         disk.journal.retain(|mark, _| *mark >= cut);
         disk.done.retain(|_, mark| *mark >= cut);
+        marked.more
     }
 }
 
@@ -173,7 +179,7 @@ fn without_a_journal_nothing_is_kept_for_one() {
         Address::of_http(Signal::Traces, Some("application/json"), None).expect("it is known");
     let body = json_request(&[chat("000000000000000a", None)]);
     receiver.hold(receiver.decode(address, body.as_bytes()).expect("it can be read"), 0, at(0));
-    let marked = receiver.take_marked(at(100));
+    let marked = receiver.take_marked(at(100), usize::MAX);
     assert_eq!((marked.records.len(), marked.closed.len(), marked.oldest), (1, 0, None));
     let refused = Address::of_http(Signal::Traces, Some("text/plain"), None).unwrap_err();
     assert_eq!(refused.status, 415);

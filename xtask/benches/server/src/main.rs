@@ -6,12 +6,17 @@
 //! so it is bounded by what the server takes. Every trace, span, reply and time is a new one. What was acknowledged is
 //! compared with what the store holds in the end.
 //!
-//! Options: `--binary PATH` (told by `cargo xtask bench server`), `--seconds N` of load (60), `--connections N` (4),
-//! `--shape calls|agents` (calls: each span is an operation of its own, the dearest case), `--rate N` spans a second at
+//! Options: `--binary PATH` (told by `cargo xtask bench server`), `--seconds N` of load (60; 0 for none), `--connections N`
+//! (4), `--shape calls|agents` (calls: each span is an operation of its own, the dearest case), `--rate N` spans a second at
 //! most, `--operations N` to go on until so many are stored, `--room FOLDER` for the store (the working directory),
-//! `--json`. It reads `/proc`, and so runs on Linux alone.
+//! `--json`. It looks twenty times and tells of each tenth in the end: `--seconds 600` prints the memory each half minute.
+//!
+//! `--slow N` keeps N connections that send a byte now and then, and N that say nothing, for as long as the load lasts.
+//! `--fill N` first stores N operations, spread over the last `--days N` (30), starts anew and asks for the pages over these
+//! before the load begins. It reads `/proc`, and so runs on Linux alone.
 
 mod client;
+mod crowd;
 #[path = "../../telemetry/src/input.rs"]
 #[allow(dead_code, reason = "the bench of telemetry needs more of it")]
 mod input;
@@ -19,6 +24,7 @@ mod load;
 mod process;
 mod screen;
 mod stamp;
+mod tenths;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -36,13 +42,18 @@ struct Options {
     shape: Shape,
     rate: Option<u64>,
     operations: u64,
+    /// So many slow connections, and as many silent ones.
+    slow: usize,
+    /// So many operations are stored before the load, over so many days.
+    fill: u64,
+    days: u64,
     json: bool,
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
     let folder = tempfile::tempdir_in(&options.room)?;
-    let served = Served::start(&options.binary, folder.path())?;
+    let mut served = Served::start(&options.binary, folder.path())?;
     let page = served.first_page()?;
     std::thread::sleep(Duration::from_secs(2));
     let idle = served.looked_at();
@@ -60,32 +71,50 @@ fn main() -> Result<(), Box<dyn Error>> {
             megabytes(size),
         ),
     );
-    let sent = load::run(&served, &options)?;
+    let mut acknowledged = 0;
+    if options.fill > 0 {
+        acknowledged += load::fill(&served, &options)?;
+        let stored = settled(&served, acknowledged)?;
+        // What it remembers of filling it, one that begins does not.
+        served.end();
+        served = Served::start(&options.binary, folder.path())?;
+        let page = served.first_page()?;
+        say(
+            options.json,
+            &serde_json::json!({"what": "start again", "operations": stored, "first_page_ms": millis(page)}),
+            &format!("start to first page over {stored} operations {:.0} ms", millis(page)),
+        );
+        screen::run(&served, stored, options.days, options.json)?;
+    }
+    if options.seconds > 0 || options.operations > 0 {
+        let crowd = crowd::Crowd::gather(served.otlp, options.slow);
+        acknowledged += load::run(&served, &options)?;
+        crowd.disperse(options.json);
+    }
     let begun = Instant::now();
-    let stored = settled(&served, sent.operations)?;
+    let stored = settled(&served, acknowledged)?;
     std::thread::sleep(Duration::from_secs(15));
     let after = served.looked_at();
-    let lost = sent.operations.saturating_sub(stored);
+    let lost = acknowledged.saturating_sub(stored);
     let seconds = begun.elapsed().as_secs_f64();
     say(
         options.json,
         &serde_json::json!({
-            "what": "after", "acknowledged_operations": sent.operations, "stored_operations": stored,
+            "what": "after", "acknowledged_operations": acknowledged, "stored_operations": stored,
             "lost": lost, "seconds_until_stored": seconds, "rss_mb": megabytes(after.rss),
             "rss_peak_mb": megabytes(after.peak), "store_mb": megabytes(served.bytes("taximeter.db")),
             "journal_mb": megabytes(served.bytes("taximeter.journal.db")),
         }),
         &format!(
-            "acknowledged {} operations, stored {stored}, lost {lost}; idle again at {:.1} MB, at most {:.1} MB; store {:.0} MB, \
+            "acknowledged {acknowledged} operations, stored {stored}, lost {lost}; idle again at {:.1} MB, at most {:.1} MB; store {:.0} MB, \
              journal {:.0} MB",
-            sent.operations,
             megabytes(after.rss),
             megabytes(after.peak),
             megabytes(served.bytes("taximeter.db")),
             megabytes(served.bytes("taximeter.journal.db")),
         ),
     );
-    screen::run(&served, stored, options.json)?;
+    screen::run(&served, stored, 1, options.json)?;
     served.end();
     if !options.json {
         println!(
@@ -132,6 +161,9 @@ fn options() -> Result<Options, Box<dyn Error>> {
         shape,
         rate: number("--rate")?,
         operations: number("--operations")?.unwrap_or(0),
+        slow: usize::try_from(number("--slow")?.unwrap_or(0))?,
+        fill: number("--fill")?.unwrap_or(0),
+        days: number("--days")?.unwrap_or(30).max(1),
         json: std::env::args().any(|one| one == "--json"),
     })
 }

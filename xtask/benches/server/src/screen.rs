@@ -6,24 +6,35 @@ use std::time::Instant;
 use crate::process::Served;
 use crate::{megabytes, millis, say};
 
-/// The pages, from the first screen to a filter by a key of which no sums are kept.
-const PATHS: [&str; 9] = [
-    "/?since=24h",
-    "/?since=30d",
-    "/operations?since=24h",
-    "/operations?since=24h&order=slowest",
-    "/costs?since=24h&by=model",
-    "/costs?since=24h&by=session",
-    "/?since=24h&only=llm=openai/gpt-4o-mini",
-    "/trends?since=24h",
-    "/health?since=24h",
+/// The pages, from the first screen to filters by what sums are kept of, and by keys of which none are.
+const PATHS: [(&str, &str); 13] = [
+    ("first screen", "/?"),
+    ("by sums", "/operations?"),
+    ("by sums", "/operations?order=slowest&"),
+    ("by sums", "/costs?by=model&"),
+    ("by sums", "/costs?by=operation&"),
+    ("by sums", "/llms?"),
+    ("by sums", "/trends?"),
+    ("by sums", "/health?"),
+    ("by sums", "/?only=llm=openai/gpt-4o-mini&"),
+    ("by sums", "/?only=operation=chat%20gpt-4o-mini&"),
+    ("by another key", "/costs?by=session&"),
+    ("by another key", "/?only=session=conv_5j66UpCpwteGg4YS00000007&"),
+    ("by another key", "/?only=metadata:otlp.scope=nothing&"),
 ];
 
 /// Each page is asked for so often; the first time and the median of the others count.
 const TIMES: usize = 5;
 
-pub(crate) fn run(served: &Served, operations: u64, json: bool) -> Result<(), Box<dyn Error>> {
-    for path in PATHS {
+/// Asks for the pages of so many days.
+pub(crate) fn run(
+    served: &Served,
+    operations: u64,
+    days: u64,
+    json: bool,
+) -> Result<(), Box<dyn Error>> {
+    for (what, path) in PATHS {
+        let path = &format!("{path}since={days}d");
         let mut times = Vec::new();
         let mut bytes = 0;
         for _ in 0..TIMES {
@@ -34,13 +45,15 @@ pub(crate) fn run(served: &Served, operations: u64, json: bool) -> Result<(), Bo
         let first = times.remove(0);
         times.sort_by(f64::total_cmp);
         let again = times[times.len() / 2];
+        let rss = megabytes(served.looked_at().rss);
         say(
             json,
             &serde_json::json!({
-                "what": "page", "path": path, "operations": operations, "first_ms": first, "again_ms": again, "bytes": bytes,
+                "what": "page", "kind": what, "path": path, "operations": operations, "first_ms": first, "again_ms": again, "bytes": bytes,
+                "rss_mb": rss,
             }),
             &format!(
-                "{path:<44} {first:>8.0} ms at first, {again:>7.0} ms again, {:.2} MB, over {operations} operations",
+                "{what:<14} {path:<58} {first:>8.0} ms at first, {again:>7.0} ms again, {:.2} MB, over {operations} operations; {rss:.0} MB of memory",
                 megabytes(bytes)
             ),
         );

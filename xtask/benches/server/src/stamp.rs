@@ -18,6 +18,8 @@ pub(crate) struct Stamped {
     times: Vec<(usize, u64)>,
     /// Where the last sixteen digits of the ids of replies are.
     replies: Vec<usize>,
+    /// Where the last eight characters of the ids of conversations are.
+    conversations: Vec<usize>,
     pub(crate) spans: u64,
     /// How many traces, and so operations, it has.
     pub(crate) operations: u64,
@@ -33,6 +35,7 @@ impl Stamped {
             traces: Vec::new(),
             times: Vec::new(),
             replies: Vec::new(),
+            conversations: Vec::new(),
             spans: spans.len() as u64,
             operations: 0,
             body,
@@ -56,6 +59,10 @@ impl Stamped {
                 stamped.replies.push(at + "chatcmpl-".len() + 29 - 16);
             }
         }
+        let conversation = b"conv_5j66UpCpwteGg4YS";
+        stamped.conversations = memmem::find_iter(&stamped.body, conversation)
+            .map(|at| at + conversation.len())
+            .collect();
         stamped
     }
 
@@ -67,12 +74,9 @@ impl Stamped {
         self.body.len() as u64
     }
 
-    /// The request as it was never sent before. `number` is another one each time.
-    pub(crate) fn stamp(&mut self, number: u64) -> &[u8] {
-        let now =
-            SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
-        // The last span ended a second ago.
-        let first = now - 3_000_000_000;
+    /// The request as it was never sent before. `number` is another one each time, and the first span begins at `first`, in
+    /// nanoseconds since 1970.
+    pub(crate) fn stamp(&mut self, number: u64, first: u64) -> &[u8] {
         let salt = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for (at, upper) in &self.traces {
             self.body[*at..at + 8].copy_from_slice(&(upper ^ salt).to_be_bytes());
@@ -84,6 +88,15 @@ impl Stamped {
             let reply = format!("{:016x}", number << 16 | place as u64);
             self.body[*at..at + 16].copy_from_slice(reply.as_bytes());
         }
+        let conversation = format!("{:08x}", number as u32);
+        for at in &self.conversations {
+            self.body[*at..at + 8].copy_from_slice(conversation.as_bytes());
+        }
         &self.body
     }
+}
+
+/// Now, in nanoseconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
 }

@@ -14,10 +14,11 @@ use crate::otlp::span::{Source, Span};
 pub(super) struct Held {
     pub(super) opened: DateTime<Utc>,
     last: DateTime<Utc>,
-    /// The marks of the first and the last request that had a span of it.
-    pub(super) marks: (u64, u64),
+    /// The mark of the last request that had a span of it.
+    pub(super) mark: u64,
     has_root: bool,
     pub(super) spans: Vec<Span>,
+    /// About how many bytes all of it takes.
     pub(super) bytes: usize,
     /// Where each span is, once there are too many to look through.
     places: HashMap<u64, usize, RandomState>,
@@ -35,14 +36,18 @@ pub(super) enum Insert<'a> {
 const FEW: usize = 24;
 
 impl Held {
+    /// About how many bytes a trace takes beside its spans: its places in the tables, which are half full, and what its
+    /// vector takes of the allocator.
+    pub(super) const BYTES: usize = 2 * (size_of::<Self>() + 48);
+
     pub(super) fn new(now: DateTime<Utc>, mark: u64) -> Self {
         Self {
             opened: now,
             last: now,
-            marks: (mark, mark),
+            mark,
             has_root: false,
             spans: Vec::with_capacity(1),
-            bytes: 0,
+            bytes: Self::BYTES,
             places: HashMap::default(),
         }
     }
