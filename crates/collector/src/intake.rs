@@ -303,8 +303,12 @@ impl Intake {
         None
     }
 
-    fn let_go(&self, bytes: Option<Buffer>) {
-        self.bytes.give_back(bytes.as_ref().map_or(0, Buffer::memory));
+    fn let_go(&self, unused: Option<Buffer>) {
+        if let Some(bytes) = unused {
+            let size = bytes.memory();
+            drop(bytes);
+            self.bytes.give_back(size);
+        }
     }
 
     /// Throws away the oldest chunk that it can reach without waiting, to make room; says whether there was one.
@@ -550,6 +554,34 @@ pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
                 std::mem::forget(again);
             }
             None
+        }
+    }
+}
+
+#[cfg(all(test, not(taximeter_model)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_keeps_some_chunks_and_all_slots_an_eighth_of_the_budget() {
+        for (budget, kept) in [(64 << 20, [SPARES, SPARES]), (24 << 20, [SPARES, 48 - SPARES])] {
+            let limits = Limits { queued_bytes: budget, ..Limits::default() };
+            let intake = Intake::new(limits, Redaction::default(), false);
+            let mut slots = [Slot::default(), Slot::default()];
+            for slot in &mut slots {
+                let chunks: Vec<_> = (0..=SPARES).map_while(|_| intake.empty(slot, 1)).collect();
+                assert_eq!(chunks.len(), SPARES + 1);
+                for chunk in chunks {
+                    intake.recycle(slot, chunk);
+                }
+            }
+            assert_eq!(slots.each_ref().map(|slot| slot.spares.len()), kept);
+            let held = kept.iter().sum::<usize>() * CHUNK;
+            assert_eq!(intake.bytes.used(), held);
+            // What is kept is used again, and takes nothing more out of the budget.
+            let [slot, _] = &mut slots;
+            assert!(intake.empty(slot, 1).is_some() && slot.spares.len() == SPARES - 1);
+            assert_eq!(intake.bytes.used(), held);
         }
     }
 }
