@@ -42,7 +42,7 @@ async fn stream(client: &Client, model: &str, options: &ChatOptions) -> usize {
 
 #[test]
 fn whole_and_streamed_replies_sum_up_to_what_was_served() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let client = client(&base_url);
         for _ in 0..3 {
             client.exec_chat("gpt-4o-mini", question(), None).await.expect("it is served");
@@ -68,7 +68,7 @@ fn whole_and_streamed_replies_sum_up_to_what_was_served() {
 
 #[test]
 fn replies_without_a_usage_are_calls_of_which_it_is_not_known() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let client = client(&base_url);
         client.exec_chat("silent", question(), None).await.expect("it is served");
         // Who does not ask for the usage of a stream gets none.
@@ -80,7 +80,7 @@ fn replies_without_a_usage_are_calls_of_which_it_is_not_known() {
 
 #[test]
 fn refusals_are_failures_by_their_category() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let client = client(&base_url);
         client.exec_chat("busy", question(), None).await.expect_err("429");
         client.exec_chat("broken", question(), None).await.expect_err("500");
@@ -96,7 +96,7 @@ fn refusals_are_failures_by_their_category() {
 
 #[test]
 fn a_tool_is_called_once() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let client = client(&base_url);
         let schema = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
         let add = Tool::new("add").with_description("Adds").with_schema(schema);

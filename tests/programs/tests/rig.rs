@@ -67,7 +67,7 @@ fn agent(base_url: &str, model: &str, fails: bool) -> Agent {
 
 #[test]
 fn an_agent_sums_up_to_what_was_served() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let agent = agent(&base_url, "tools", false);
         let answer = agent.prompt("What is 40 + 2?").max_turns(3).await.expect("it is served");
         assert_eq!(answer.output(), "It is 42.");
@@ -83,7 +83,7 @@ fn an_agent_sums_up_to_what_was_served() {
 
 #[test]
 fn an_agent_within_a_request_is_part_of_it() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let agent = agent(&base_url, "tools", false);
         // The agent takes the span in which `prompt` is called as its own.
         async { agent.prompt("What is 40 + 2?").max_turns(3).await.expect("it is served") }
@@ -98,7 +98,7 @@ fn an_agent_within_a_request_is_part_of_it() {
 
 #[test]
 fn a_streamed_agent_sums_up_to_what_was_served() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let agent = agent(&base_url, "tools", false);
         let mut stream = agent.prompt("What is 40 + 2?").max_turns(3).stream();
         while let Some(item) = stream.next().await {
@@ -112,7 +112,7 @@ fn a_streamed_agent_sums_up_to_what_was_served() {
 
 #[test]
 fn a_tool_that_fails_is_an_error_and_the_run_goes_on() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let agent = agent(&base_url, "tools", true);
         agent.prompt("What is 40 + 2?").max_turns(3).await.expect("the model is told");
     });
@@ -123,7 +123,7 @@ fn a_tool_that_fails_is_an_error_and_the_run_goes_on() {
 
 #[test]
 fn refusals_and_servers_that_are_not_there_are_failures() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         for model in ["busy", "broken"] {
             agent(&base_url, model, false).prompt("?").await.expect_err("it is refused");
         }
@@ -131,7 +131,7 @@ fn refusals_and_servers_that_are_not_there_are_failures() {
     assert_eq!((served.requests, served.refused), (2, 2));
     assert_eq!(sums(&meter), served);
 
-    let (meter, _) = run(|_| async {
+    let (meter, _) = run(|_, _| async {
         agent("http://127.0.0.1:1/v1", "gpt-4o", false).prompt("?").await.expect_err("nobody");
     });
     assert_eq!(sums(&meter).refused, 1);
@@ -139,7 +139,7 @@ fn refusals_and_servers_that_are_not_there_are_failures() {
 
 #[test]
 fn a_model_without_an_agent_and_a_reply_without_a_usage() {
-    let (meter, served) = run(|base_url| async move {
+    let (meter, served) = run(|_, base_url| async move {
         let openai = OpenAIConfig::new("sk-stand-in").with_base_url(base_url).client();
         for model in ["gpt-4o-mini", "silent"] {
             openai.chat(model).call(CompletionRequest::new("?")).await.expect("it is served");

@@ -8,7 +8,7 @@ use taximeter_programs::{Served, StandIn};
 use tracing_subscriber::prelude::*;
 
 /// Runs a program against a stand-in, under the layer and nothing else; gives what the meter has and what was served.
-pub fn run<F: Future<Output = ()>>(program: impl FnOnce(String) -> F) -> (Meter, Served) {
+pub fn run<F: Future<Output = ()>>(program: impl FnOnce(Meter, String) -> F) -> (Meter, Served) {
     let meter = Meter::builder().build().expect("the worker starts");
     let subscriber = tracing_subscriber::registry().with(taximeter::tracing::layer(&meter));
     // The runtime has one thread, so that the subscriber of this thread is that of every task.
@@ -16,7 +16,7 @@ pub fn run<F: Future<Output = ()>>(program: impl FnOnce(String) -> F) -> (Meter,
     let served = tracing::subscriber::with_default(subscriber, || {
         let served = runtime.block_on(async {
             let stand_in = StandIn::start().await.expect("there is a port");
-            program(stand_in.base_url()).await;
+            program(meter.clone(), stand_in.base_url()).await;
             stand_in.served()
         });
         // Tasks of the libraries hold spans until they are dropped.
