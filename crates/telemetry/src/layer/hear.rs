@@ -40,17 +40,12 @@ impl<'t, W> Hear<'t, W> {
 
     #[inline]
     fn text(&mut self, to: Use, text: &str) {
-        let text = cut(text, TEXT);
-        match to {
-            Use::Nothing => {}
-            Use::Known(spoken) => {
-                if let Some(heard) = self.held.heard() {
-                    heard.say_text(spoken, text);
-                }
+        if let Use::Known(spoken) = to {
+            if let Some(heard) = self.held.heard() {
+                heard.say_text(spoken, cut(text, TEXT));
             }
-            // What an event calls an error need not have been the end.
-            Use::Error if self.of_event => self.said = Some(text.to_owned()),
-            other => self.fact(other, text),
+        } else {
+            self.fact(to, cut(text, TEXT));
         }
     }
 
@@ -58,6 +53,8 @@ impl<'t, W> Hear<'t, W> {
         let Some(heard) = self.held.heard() else { return };
         match to {
             Use::Nothing | Use::Known(_) => {}
+            // What an event calls an error need not have been the end.
+            Use::Error if self.of_event => self.said = Some(text.to_owned()),
             Use::Name => heard.facts.name = (!text.is_empty()).then(|| heard.keep(text)),
             Use::Status => heard.facts.failed = text.eq_ignore_ascii_case("error"),
             Use::StatusMessage => heard.facts.message = Some(heard.keep(text)),

@@ -15,8 +15,8 @@ use opentelemetry_sdk::trace::{
     BatchSpanProcessor, InMemorySpanExporter, SdkTracerProvider, SpanData, SpanExporter,
     SpanProcessor,
 };
-use taximeter::{Clock, Meter, SystemClock};
 use taximeter::models::{OperationRecord, Unit};
+use taximeter::{Clock, Meter, SystemClock};
 use taximeter_telemetry::layer::{Recorder, Unread, layer};
 use tracing::field::Empty;
 use tracing::subscriber::with_default;

@@ -5,6 +5,8 @@
 //! it happens on the measuring thread, whose CPU time counts. Beside it stands what prost takes to build the same
 //! requests as the structs of `opentelemetry-proto`, and does nothing with them. The cases take turns; the median of
 //! the rounds counts. Nothing is printed before the records were compared with what was sent.
+//!
+//! Allocations are counted with the feature `allocations` alone, since to count them takes time where they are made.
 
 mod input;
 mod layer;
@@ -40,8 +42,8 @@ struct Measured {
     nanos: Vec<f64>,
     /// Of all threads of the process.
     of_all: Vec<f64>,
-    allocations: f64,
-    allocated: f64,
+    /// How many there are for a span, and of how many bytes; none where they are not counted.
+    allocations: Option<(f64, f64)>,
 }
 
 /// What must be reached, and whether it was.
@@ -60,7 +62,10 @@ fn main() {
     if let Some(only) = only.as_deref().filter(|_| env::args().any(|said| said == "--once")) {
         let of_layer = layer::cases().into_iter().find(|case| case.what == only);
         let case = of_layer.or_else(|| cases().into_iter().find(|case| case.what == only));
-        return once(&case.expect("there is a case of that name"));
+        let case = case.expect("there is a case of that name");
+        // As before every measurement: what is made once in a process is there.
+        black_box((case.run)());
+        return once(&case);
     }
     check();
     layer::check();
@@ -199,12 +204,7 @@ fn measure(cases: &[Case], rounds: usize) -> Vec<Measured> {
     }
     let mut measured: Vec<_> = cases
         .iter()
-        .map(|_| Measured {
-            nanos: Vec::new(),
-            of_all: Vec::new(),
-            allocations: 0.0,
-            allocated: 0.0,
-        })
+        .map(|_| Measured { nanos: Vec::new(), of_all: Vec::new(), allocations: None })
         .collect();
     for _ in 0..rounds {
         for (case, measured) in cases.iter().zip(&mut measured) {
@@ -215,15 +215,25 @@ fn measure(cases: &[Case], rounds: usize) -> Vec<Measured> {
         }
     }
     for (case, measured) in cases.iter().zip(&mut measured) {
-        let counted = allocation_counter::measure(|| {
-            black_box((case.run)());
-        });
-        measured.allocations = counted.count_total as f64 / case.spans as f64;
-        measured.allocated = counted.bytes_total as f64 / case.spans as f64;
+        measured.allocations = allocations(case);
         measured.nanos.sort_by(f64::total_cmp);
         measured.of_all.sort_by(f64::total_cmp);
     }
     measured
+}
+
+#[cfg(feature = "allocations")]
+fn allocations(case: &Case) -> Option<(f64, f64)> {
+    let counted = allocation_counter::measure(|| {
+        black_box((case.run)());
+    });
+    let of_span = |count: u64| count as f64 / case.spans as f64;
+    Some((of_span(counted.count_total), of_span(counted.bytes_total)))
+}
+
+#[cfg(not(feature = "allocations"))]
+fn allocations(_: &Case) -> Option<(f64, f64)> {
+    None
 }
 
 /// One case, once: for who counts instructions (`valgrind --tool=callgrind --toggle-collect=bench_telemetry::once`).
@@ -253,8 +263,8 @@ fn print_json(case: &Case, measured: &Measured) {
             "ns_per_span_p90": at(&measured.nanos, 0.9),
             "spans_per_second": 1e9 / median,
             "bound": case.bound,
-            "allocations": measured.allocations,
-            "bytes": measured.allocated,
+            "allocations": measured.allocations.map(|(count, _)| count),
+            "bytes": measured.allocations.map(|(_, bytes)| bytes),
         })
     );
 }
@@ -275,8 +285,12 @@ fn print_table(cases: &[Case], measured: &[Measured]) {
     );
     for (case, measured) in cases.iter().zip(measured) {
         let median = at(&measured.nanos, 0.5);
+        let (allocations, bytes) = measured.allocations.map_or_else(
+            || ("-".to_owned(), "-".to_owned()),
+            |(count, bytes)| (format!("{count:.1}"), format!("{bytes:.0}")),
+        );
         println!(
-            "{:<46} {:>7} {:>9.0} {:>16} {:>11.0} {:>10.0} {:>9} {:>7.1} {:>7.0}",
+            "{:<46} {:>7} {:>9.0} {:>16} {:>11.0} {:>10.0} {:>9} {:>7} {:>7}",
             case.what,
             case.bytes_per_span,
             median,
@@ -284,8 +298,8 @@ fn print_table(cases: &[Case], measured: &[Measured]) {
             at(&measured.of_all, 0.5),
             1e9 / median,
             case.bound.map_or_else(String::new, |bound| format!("{bound:.0}")),
-            measured.allocations,
-            measured.allocated,
+            allocations,
+            bytes,
         );
     }
 }
