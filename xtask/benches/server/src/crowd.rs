@@ -58,12 +58,13 @@ fn hold(address: SocketAddr, each: usize, over: &AtomicBool) -> Held {
     while !over.load(Ordering::Relaxed) {
         for (place, one) in all.iter_mut().enumerate() {
             let is_slow = place < each;
-            match one.as_mut() {
-                Some(stream) if !goes_on(stream, is_slow) => {
+            match one.as_mut().map(|stream| goes_on(stream, is_slow)) {
+                Some(true) => {}
+                Some(false) => {
                     *one = None;
                     held.let_go += 1;
+                    continue;
                 }
-                Some(_) => {}
                 None => *one = open(address, is_slow),
             }
             held.refused += u64::from(one.is_none());

@@ -76,6 +76,10 @@ impl Load<'_> {
         Ok(counts.operations.load(Ordering::Relaxed))
     }
 
+    fn is_enough(&self, counts: &Counts) -> bool {
+        counts.operations.load(Ordering::Relaxed) >= self.operations
+    }
+
     fn tell(&self, what: &str, counts: &Counts, took: Duration, cpu: Duration) {
         let get = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (spans, bytes) = (get(&counts.spans), get(&counts.bytes));
@@ -98,18 +102,17 @@ impl Load<'_> {
         );
     }
 
-    /// Prints what is so twenty times, or every ten seconds where the end is not known, until it is over.
+    /// Prints what is so twenty times, or every few seconds where the end is not known, until it is over.
     fn watch(&self, served: &Served, begun: Instant, first: Look, counts: &Counts) -> Vec<Sample> {
         let every = match self.seconds {
-            0 => Duration::from_secs(10),
+            0 => Duration::from_secs(5),
             seconds => Duration::from_secs_f64(seconds as f64 / 20.0),
         };
         let (mut before, mut spans_before, mut cpu_before) = (Instant::now(), 0, first.cpu);
         let mut samples = Vec::new();
         loop {
             let left = Duration::from_secs(self.seconds).saturating_sub(begun.elapsed());
-            let enough = counts.operations.load(Ordering::Relaxed) >= self.operations;
-            if left.is_zero() && enough {
+            if left.is_zero() && self.is_enough(counts) {
                 return samples;
             }
             std::thread::sleep(if left.is_zero() { every } else { left.min(every) });
@@ -144,7 +147,8 @@ impl Load<'_> {
             (0..4).map(|at| Stamped::new(self.options.shape, number * 4 + at)).collect();
         let mut connection = None;
         let mut turn = 0;
-        while !counts.over.load(Ordering::Relaxed) {
+        while !counts.over.load(Ordering::Relaxed) && !(self.seconds == 0 && self.is_enough(counts))
+        {
             if let Some(rate) = self.options.rate {
                 let due = counts.spans.load(Ordering::Relaxed) as f64 / rate as f64;
                 let early = Duration::from_secs_f64(due).saturating_sub(begun.elapsed());

@@ -84,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &serde_json::json!({"what": "start again", "operations": stored, "first_page_ms": millis(page)}),
             &format!("start to first page over {stored} operations {:.0} ms", millis(page)),
         );
-        screen::run(&served, stored, options.days, options.json)?;
+        screen::run(&served, stored, options.days, options.json);
     }
     if options.seconds > 0 || options.operations > 0 {
         let crowd = crowd::Crowd::gather(served.otlp, options.slow);
@@ -114,7 +114,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             megabytes(served.bytes("taximeter.journal.db")),
         ),
     );
-    screen::run(&served, stored, 1, options.json)?;
+    screen::run(&served, stored, 1, options.json);
     served.end();
     if !options.json {
         println!(
