@@ -105,7 +105,7 @@ pub use summary::{
     ComponentSummary, LlmSummary, OperationSummary, SessionSummary, Summarizer, TokenSummary,
     ToolSummary, summarize,
 };
-pub use sums::{Histogram, Sums, SumsError};
+pub use sums::{CountedCall, Histogram, Reply, Sums, SumsError};
 pub use thresholds::{Thresholds, ThresholdsError};
 pub use time::{Part, PartTime, TimeSpent, TimeSplit, WhatIf, time_spent, what_if};
 pub use trend::{measure_trend, trend, trends, value_trend};

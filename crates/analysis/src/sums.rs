@@ -15,8 +15,8 @@ use taximeter_models::{
 };
 
 pub use self::bytes::SumsError;
-pub(crate) use self::call::CountedCall;
 use self::call::nanos;
+pub use self::call::{CountedCall, Reply};
 pub use self::histogram::Histogram;
 use crate::cost::KnownCosts;
 use crate::groups::GroupSummary;
@@ -171,9 +171,16 @@ impl Sums {
     }
 
     fn record(&mut self, at: DateTime<Utc>, success: bool, runs: u64, nanos: Option<u64>) {
+        self.put_period((at, at));
+        self.count_case(success, runs, nanos);
+    }
+
+    /// Counts an operation, a call or the runs of a component, but for when it was: whether it succeeded, how many runs it
+    /// is, and how many nanoseconds it took, if that was told.
+    #[inline]
+    pub fn count_case(&mut self, success: bool, runs: u64, nanos: Option<u64>) {
         self.success.record(success);
         self.runs = self.runs.saturating_add(runs);
-        self.put_period((at, at));
         if let Some(nanos) = nanos {
             self.nanos.add(nanos);
         }
@@ -195,17 +202,12 @@ impl Sums {
     /// Adds all that another has counted. Counts that do not fit stay at the largest.
     pub fn merge(&mut self, other: &Self) {
         self.success += other.success;
-        self.truncated += other.truncated;
         for (ours, theirs) in [
             (&mut self.abandoned, other.abandoned),
             (&mut self.runs, other.runs),
             (&mut self.timeouts, other.timeouts),
-            (&mut self.retries, other.retries),
             (&mut self.errors, other.errors),
             (&mut self.warnings, other.warnings),
-            (&mut self.calls_with_usage, other.calls_with_usage),
-            (&mut self.other_currency_calls, other.other_currency_calls),
-            (&mut self.tool_replies, other.tool_replies),
         ] {
             *ours = ours.saturating_add(theirs);
         }
@@ -214,15 +216,30 @@ impl Sums {
             *own = own.saturating_add(*count);
         }
         self.nanos.merge(&other.nanos);
-        self.usage += &other.usage;
-        self.cost += &other.cost;
         self.failed_usd += other.failed_usd;
-        self.first_token_nanos.merge(&other.first_token_nanos);
-        self.milli_tokens_per_second.merge(&other.milli_tokens_per_second);
+        self.merge_calls(other);
         if let Some(period) = other.period {
             self.put_period(period);
         }
         self.known_costs.merge(&other.known_costs);
+    }
+
+    /// Adds what the LLM calls that another has counted consumed and cost, and how they were replied to; not how many they
+    /// are, how many failed and how long they took. So the sums of operations are put together out of those of their calls.
+    pub fn merge_calls(&mut self, other: &Self) {
+        self.truncated += other.truncated;
+        for (ours, theirs) in [
+            (&mut self.retries, other.retries),
+            (&mut self.calls_with_usage, other.calls_with_usage),
+            (&mut self.other_currency_calls, other.other_currency_calls),
+            (&mut self.tool_replies, other.tool_replies),
+        ] {
+            *ours = ours.saturating_add(theirs);
+        }
+        self.usage += &other.usage;
+        self.cost += &other.cost;
+        self.first_token_nanos.merge(&other.first_token_nanos);
+        self.milli_tokens_per_second.merge(&other.milli_tokens_per_second);
     }
 
     /// How many operations or calls there are.

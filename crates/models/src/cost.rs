@@ -499,6 +499,13 @@ impl Charge {
         }
     }
 
+    /// What is known of the cost in US dollars, whether or not that is all of it.
+    #[inline]
+    pub fn usd(&self) -> Money {
+        let dollars = self.amount.filter(|amount| amount.currency == Currency::USD);
+        dollars.map_or(Money::ZERO, |amount| amount.total)
+    }
+
     /// Whether the whole cost is known, but in another currency than the US dollar.
     #[inline]
     pub fn is_in_another_currency(&self) -> bool {

@@ -48,7 +48,7 @@ mod write;
 
 pub use error::{Action, PersistenceError};
 pub use export::{
-    ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+    ExportError, ExportFormat, ExportMark, ExportOptions, ExportTable, Exporter, UnknownExportTable,
 };
 pub use files::SessionFiles;
 pub use import::{

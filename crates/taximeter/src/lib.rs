@@ -131,7 +131,8 @@ pub use taximeter_persistence::store;
 #[cfg(feature = "store")]
 pub mod export {
     pub use taximeter_persistence::{
-        ExportError, ExportFormat, ExportOptions, ExportTable, Exporter, UnknownExportTable,
+        ExportError, ExportFormat, ExportMark, ExportOptions, ExportTable, Exporter,
+        UnknownExportTable,
     };
 }
 /// Records of files: sessions, JSON lines, logs of other programs.

@@ -7,9 +7,9 @@ use taximeter_models::{Charge, LlmCall, Money, TokenUsage};
 use super::Sums;
 use crate::bottlenecks::is_cut_off;
 
-/// What has to be computed of an LLM call.
+/// What has to be computed of an LLM call, so that sums can count it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CountedCall {
+pub struct CountedCall {
     charge: Charge,
     pub(super) nanos: Option<u64>,
     first_token_nanos: Option<u64>,
@@ -21,20 +21,48 @@ pub(crate) struct CountedCall {
 impl CountedCall {
     #[inline]
     pub(crate) fn of(call: &LlmCall) -> Self {
-        let (time, first_token_nanos) =
-            (call.duration.map(nanos), call.time_to_first_token.map(nanos));
-        let tokens = call.usage.as_ref().map(TokenUsage::output_tokens);
-        let generating = time.and_then(|time| time.checked_sub(first_token_nanos.unwrap_or(0)));
-        let speed = tokens.zip(generating.filter(|nanos| *nanos > 0));
-        let reason = call.finish_reason.as_deref();
+        Self::told(
+            Charge::of(&call.cost, call.usage.as_ref()),
+            [call.duration.map(nanos), call.time_to_first_token.map(nanos)],
+            call.usage.as_ref().map(TokenUsage::output_tokens),
+            call.finish_reason.as_deref().map(Reply::of),
+        )
+    }
+
+    /// A call by its numbers: what it adds to costs, how long it and its first token took in nanoseconds, its output tokens,
+    /// and how its reply ended; none is what was not told.
+    #[inline]
+    pub fn told(
+        charge: Charge,
+        [nanos, first_token_nanos]: [Option<u64>; 2],
+        output_tokens: Option<u64>,
+        reply: Option<Reply>,
+    ) -> Self {
+        let generating = nanos.and_then(|nanos| nanos.checked_sub(first_token_nanos.unwrap_or(0)));
+        let speed = output_tokens.zip(generating.filter(|nanos| *nanos > 0));
         Self {
-            charge: Charge::of(&call.cost, call.usage.as_ref()),
-            nanos: time,
+            charge,
+            nanos,
             first_token_nanos,
             milli_tokens_per_second: speed.map(|(tokens, nanos)| milli_per_second(tokens, nanos)),
-            is_truncated: reason.map(is_cut_off),
-            is_tool_reply: reason.is_some_and(is_tool_reply),
+            is_truncated: reply.map(|reply| reply.is_truncated),
+            is_tool_reply: reply.is_some_and(|reply| reply.is_tool_reply),
         }
+    }
+}
+
+/// How a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    is_truncated: bool,
+    is_tool_reply: bool,
+}
+
+impl Reply {
+    /// By the reason that the provider gave.
+    pub fn of(finish_reason: &str) -> Self {
+        let is_truncated = is_cut_off(finish_reason);
+        Self { is_truncated, is_tool_reply: is_tool_reply(finish_reason) }
     }
 }
 
@@ -85,12 +113,41 @@ impl Sums {
             self.usage += usage;
             self.calls_with_usage += 1;
         }
+        self.retries += u64::from(call.attempt > 1);
+        self.add_numbers(counted, success);
+    }
+
+    /// Counts an LLM call, but for when it was and what it consumed.
+    ///
+    /// ```
+    /// use taximeter_analysis::{CountedCall, Reply, Sums};
+    /// use taximeter_models::{Charge, CostOutcome};
+    ///
+    /// let charge = Charge::of(&CostOutcome::NoUsage, None);
+    /// let call = CountedCall::told(charge, [Some(2_000), None], None, Some(Reply::of("length")));
+    /// let mut sums = Sums::default();
+    /// sums.count_call(&call, false);
+    /// assert_eq!((sums.count(), sums.failed(), sums.truncated.hits), (1, 1, 1));
+    /// ```
+    #[inline]
+    pub fn count_call(&mut self, call: &CountedCall, success: bool) {
+        self.count_case(success, 1, call.nanos);
+        self.add_numbers(call, success);
+        self.count_known_usd(call.charge.known_usd());
+    }
+
+    /// Counts the whole cost of an operation or call; none is one that is not known.
+    pub fn count_known_usd(&mut self, cost: Option<Money>) {
+        self.known_costs.add_known(cost);
+    }
+
+    #[inline]
+    fn add_numbers(&mut self, counted: &CountedCall, success: bool) {
         self.cost.add_charge(&counted.charge);
         self.other_currency_calls += u64::from(counted.charge.is_in_another_currency());
         if !success {
             self.failed_usd += counted.charge.known_usd().unwrap_or_default();
         }
-        self.retries += u64::from(call.attempt > 1);
         if let Some(nanos) = counted.first_token_nanos {
             self.first_token_nanos.add(nanos);
         }

@@ -14,10 +14,13 @@ pub(crate) struct CsvRows<W: Write> {
 }
 
 impl<W: Write> CsvRows<W> {
-    pub(crate) fn new(writer: W, table: ExportTable) -> io::Result<Self> {
+    /// The names of the columns come first in a new file, and not in one that is gone on with.
+    pub(crate) fn new(writer: W, table: ExportTable, is_new: bool) -> io::Result<Self> {
         let mut writer =
             csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(writer);
-        writer.write_record(table.columns())?;
+        if is_new {
+            writer.write_record(table.columns())?;
+        }
         Ok(Self { writer, table })
     }
 
@@ -34,6 +37,10 @@ impl<W: Write> CsvRows<W> {
             writer.write_record(None::<&[u8]>)?;
             Ok(())
         })
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
     }
 
     pub(crate) fn finish(self) -> io::Result<W> {

@@ -17,6 +17,15 @@ pub enum ExportError {
         /// The file.
         path: PathBuf,
     },
+    /// A file of this form cannot be gone on with.
+    #[error(
+        "exporting to {path:?}: Parquet has its index at its end, so that it cannot be gone on with; write it in one go, or as \
+         JSON lines or CSV"
+    )]
+    NotResumable {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("exporting to {}: {doing} failed; see the cause", .path.as_ref().map_or_else(|| "a stream".into(), |path| format!("\"{}\"", path.display())))]
     Io {

@@ -1,6 +1,6 @@
 //! Columns of what is stored: numbers, and keys of texts, for who counts over millions of rows.
 
-use taximeter_models::{Money, Name};
+use taximeter_models::{Charge, Money, Name, Unit};
 
 /// A column that can be asked for. Which table has it is said with each; in the other tables it is empty ([`Block::NONE`],
 /// no money, [`Keys::NONE`]), but for those of the operation, which every table has: there they are those of the row's
@@ -49,6 +49,22 @@ pub enum Column {
     Unpriced,
     /// Which attempt it was. Tool calls and LLM calls.
     Attempt,
+    /// The place of the row's operation among those of the same piece, from 0 on. Every table.
+    Owner,
+    /// How many errors it has, those that were only counted included. Operations.
+    Errors,
+    /// How many warnings it has, likewise. Operations.
+    Warnings,
+    /// 1 where it took too long, else 0. Tool calls.
+    TimedOut,
+    /// How many times it ran. Components.
+    Runs,
+    /// Why the reply ended. LLM calls.
+    FinishReason,
+    /// What it consumed, of each unit; see [`Block::usage`]. LLM calls.
+    Usage,
+    /// What it adds to totals of costs; see [`Block::charges`]. LLM calls.
+    Charge,
 }
 
 /// A piece of a table, column by column: as many values in each as the block has rows.
@@ -64,6 +80,17 @@ pub(crate) enum Values {
     Numbers(Vec<u64>),
     Money(Vec<Money>),
     Keys { keys: Vec<u32>, names: Vec<Name> },
+    Usage { told: Vec<bool>, units: Vec<(Unit, Vec<u64>)> },
+    Charges(Vec<Charge>),
+}
+
+/// What LLM calls consumed.
+#[derive(Debug, Clone, Copy)]
+pub struct Usages<'a> {
+    /// Of each row, whether its reply told what it consumed.
+    pub told: &'a [bool],
+    /// The units that any of them has, each with how much of it each row consumed; 0 where that was not told.
+    pub units: &'a [(Unit, Vec<u64>)],
 }
 
 /// A column of texts: for each row the place of its text in a list.
@@ -114,6 +141,22 @@ impl<'a> Block<'a> {
     pub fn texts(&self, column: &Column) -> Option<Keys<'a>> {
         match self.values(column)? {
             Values::Keys { keys, names } => Some(Keys { keys, names }),
+            _ => None,
+        }
+    }
+
+    /// What the rows consumed; none where [`Column::Usage`] was not asked for.
+    pub fn usage(&self) -> Option<Usages<'a>> {
+        match self.values(&Column::Usage)? {
+            Values::Usage { told, units } => Some(Usages { told, units }),
+            _ => None,
+        }
+    }
+
+    /// What each row adds to totals of costs; none where [`Column::Charge`] was not asked for.
+    pub fn charges(&self) -> Option<&'a [Charge]> {
+        match self.values(&Column::Charge)? {
+            Values::Charges(charges) => Some(charges),
             _ => None,
         }
     }

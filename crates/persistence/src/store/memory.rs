@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use taximeter_models::{Name, OperationId, OperationRecord};
 
-use super::rows::{Best, Gather, Rank, nanos};
+use super::gather::Gather;
+use super::rows::{Best, Rank, nanos};
 use super::{
     Appended, Block, Column, Level, Note, Place, Query, Rollup, RollupQuery, Scanned, Store,
     StoreStats, Summarize, Table, WindowBytes,

@@ -7,6 +7,7 @@
 #[cfg(feature = "sealed")]
 pub mod block;
 mod columns;
+mod gather;
 mod memory;
 mod note;
 mod query;
@@ -21,7 +22,7 @@ use std::ops::ControlFlow;
 use chrono::{DateTime, Utc};
 use taximeter_models::{OperationId, OperationRecord};
 
-pub use columns::{Block, Column, Keys};
+pub use columns::{Block, Column, Keys, Usages};
 pub use memory::MemoryStore;
 pub use note::Note;
 pub use query::{Condition, Order, Query, Table};
@@ -110,6 +111,21 @@ pub trait Store: Send + Sync + fmt::Debug {
         each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
     ) -> Result<Scanned, StoreError>;
 
+    /// Shows columns of several tables at once, piece by piece: the rows of all are those of the same operations, and
+    /// [`Column::Owner`] says of which. Of a piece in which no operation is meant nothing is shown. Else as
+    /// [`columns`](Self::columns); the rows of the first table are counted. Default: out of whole records.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn tables(
+        &self,
+        query: &Query,
+        tables: &[(Table, &[Column])],
+        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        gather::tables(|each| self.scan(&query.clone().anyhow(), each), tables, each)
+    }
+
     /// The sums of whole minutes, hours or days, merged to what the query asks for.
     ///
     /// # Errors
@@ -168,6 +184,17 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// # Errors
     /// Where the store cannot be read.
     fn stats(&self) -> Result<StoreStats, StoreError>;
+
+    /// What of it can be told without counting, however much is there. Default: out of [`stats`](Self::stats).
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn span(&self) -> Result<StoreSpan, StoreError> {
+        let stats = self.stats()?;
+        let operations = stats.hot_operations + stats.sealed_operations;
+        let StoreStats { first_ns, last_ns, bytes, known, .. } = stats;
+        Ok(StoreSpan { operations, first_ns, last_ns, bytes, known })
+    }
 }
 
 /// What is safe when [`append`](Store::append) has returned.
@@ -224,6 +251,22 @@ pub struct Scanned {
     /// Operations that were met and could not be read because their bytes are damaged. They are in no answer; a check
     /// counts all that there are, and a repair says which.
     pub damaged: u64,
+}
+
+/// How many operations a store holds, from when to when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct StoreSpan {
+    /// Operations.
+    pub operations: u64,
+    /// When the first of them began, in nanoseconds since 1970; none where there is none.
+    pub first_ns: Option<i64>,
+    /// When the last of them began, likewise.
+    pub last_ns: Option<i64>,
+    /// Bytes on disk, the log of what is not yet in its place included; 0 in memory.
+    pub bytes: u64,
+    /// Operations that were refused because their id was there already, since the store was made.
+    pub known: u64,
 }
 
 /// What a store holds.

@@ -58,6 +58,12 @@ impl Query {
         self
     }
 
+    /// All of them, in the order in which they come soonest.
+    pub(crate) fn anyhow(mut self) -> Self {
+        (self.order, self.limit) = (Order::OldestFirst, None);
+        self
+    }
+
     /// So many at most.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = Some(limit);
@@ -122,4 +128,6 @@ pub enum Table {
     LlmCalls,
     /// A component of an operation.
     Components,
+    /// An error of an operation itself, as far as it was kept. Its name is the component in which it arose.
+    Errors,
 }

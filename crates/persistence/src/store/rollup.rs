@@ -135,8 +135,8 @@ impl RollupQuery {
         self.each.map_or(self.resolution, |each| each.min(self.resolution))
     }
 
-    /// The first second, and the second after the last.
-    pub(crate) fn seconds(&self) -> (Option<i64>, Option<i64>) {
+    /// The first second, and the second after the last; none is the beginning, or the end.
+    pub fn seconds(&self) -> (Option<i64>, Option<i64>) {
         let down = |instant: DateTime<Utc>| self.resolution.start(instant.timestamp());
         let up = |instant: DateTime<Utc>| {
             let begun = i64::from(instant.timestamp_subsec_nanos() > 0);
@@ -146,12 +146,13 @@ impl RollupQuery {
         (self.since.map(down), self.until.map(up))
     }
 
-    pub(crate) fn means(&self, place: &Place) -> bool {
+    /// Whether the sums of this place are meant.
+    pub fn means(&self, place: &Place) -> bool {
         place.dimension == self.dimension && (self.key.is_none() || place.key == self.key)
     }
 
     /// The second in which the window of the answer begins; none where the answer is over the whole time.
-    pub(crate) fn group(&self, start: i64) -> Option<i64> {
+    pub fn group(&self, start: i64) -> Option<i64> {
         self.each.map(|each| each.start(start))
     }
 }

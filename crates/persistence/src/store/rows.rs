@@ -1,17 +1,11 @@
 //! A record as rows: whether a query means it, where it stands in an order, and what it has in each column.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
-use taximeter_models::{
-    ComponentTiming, ErrorCategory, LlmCall, Money, Name, OperationId, OperationRecord, Outcome,
-    TokenUsage, ToolCall,
-};
+use taximeter_models::{ErrorCategory, LlmCall, Money, OperationId, OperationRecord, Outcome};
 
-use super::columns::Values;
-use super::{Block, Column, Condition, Keys, Order, Query, Table};
+use super::{Block, Condition, Order, Query};
 
 /// An instant in nanoseconds since 1970; one beyond the years 1677 to 2262 is the nearest that fits.
 pub(crate) fn nanos(instant: DateTime<Utc>) -> i64 {
@@ -32,13 +26,30 @@ impl Query {
             && self.until.is_none_or(|until| from_ns <= nanos(until))
     }
 
+    /// Whether this operation may be meant, as far as its components, calls and errors do not matter.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn may_hold(&self, record: &OperationRecord) -> bool {
+        self.is_in_time(record)
+            && self.conditions.iter().all(|condition| match condition {
+                Condition::Tool(_)
+                | Condition::Provider(_)
+                | Condition::Llm(_)
+                | Condition::Component(_)
+                | Condition::Error(_) => true,
+                own => own.holds(record),
+            })
+    }
+
     /// Whether this operation is meant.
     pub(crate) fn holds(&self, record: &OperationRecord) -> bool {
-        // By nanoseconds, as sealed operations are told apart: times that these do not hold are the nearest that fits.
+        self.is_in_time(record) && self.conditions.iter().all(|condition| condition.holds(record))
+    }
+
+    /// By nanoseconds, as sealed operations are told apart: times that these do not hold are the nearest that fits.
+    fn is_in_time(&self, record: &OperationRecord) -> bool {
         let started_ns = nanos(record.started_at);
         self.since.is_none_or(|since| started_ns >= nanos(since))
             && self.until.is_none_or(|until| started_ns < nanos(until))
-            && self.conditions.iter().all(|condition| condition.holds(record))
     }
 }
 
@@ -71,7 +82,7 @@ fn has_error(record: &OperationRecord, category: ErrorCategory) -> bool {
         || record.llm_calls.iter().any(|call| llm_error(call) == Some(category))
 }
 
-fn llm_error(call: &LlmCall) -> Option<ErrorCategory> {
+pub(super) fn llm_error(call: &LlmCall) -> Option<ErrorCategory> {
     call.error.as_ref().map(|error| error.category)
 }
 
@@ -159,231 +170,6 @@ impl<T> Best<T> {
     }
 }
 
-/// Gathers columns of records, row by row.
-#[derive(Debug)]
-pub(crate) struct Gather<'a> {
-    table: Table,
-    rows: usize,
-    columns: Vec<(&'a Column, Gathered)>,
-}
-
-#[derive(Debug)]
-enum Gathered {
-    Numbers(Vec<u64>),
-    Money(Vec<Money>),
-    Keys { keys: Vec<u32>, names: Vec<Name>, places: HashMap<Name, u32> },
-}
-
-impl<'a> Gather<'a> {
-    pub(crate) fn new(table: Table, columns: &'a [Column]) -> Self {
-        let columns = columns.iter().map(|column| (column, Gathered::of(column))).collect();
-        Self { table, rows: 0, columns }
-    }
-
-    /// How many rows are there so far.
-    pub(crate) fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Adds the rows that an operation has in the table.
-    pub(crate) fn add(&mut self, record: &OperationRecord) {
-        let table = self.table;
-        let add = &mut |row| self.row(&Seen { record, row });
-        match table {
-            Table::Operations => add(Row::Operation),
-            Table::ToolCalls => record.tool_calls.iter().map(Row::Tool).for_each(add),
-            Table::LlmCalls => record.llm_calls.iter().map(Row::Llm).for_each(add),
-            Table::Components => record.components.iter().map(Row::Component).for_each(add),
-        }
-    }
-
-    fn row(&mut self, seen: &Seen<'_>) {
-        self.rows += 1;
-        for (column, gathered) in &mut self.columns {
-            match gathered {
-                Gathered::Numbers(numbers) => {
-                    numbers.push(seen.number(column).unwrap_or(Block::NONE));
-                }
-                Gathered::Money(money) => money.push(seen.cost_usd()),
-                Gathered::Keys { keys, names, places } => {
-                    let key = seen.text(column).map_or(Keys::NONE, |name| {
-                        *places.entry(name).or_insert_with_key(|name| {
-                            names.push(name.clone());
-                            u32::try_from(names.len() - 1).unwrap_or(Keys::NONE)
-                        })
-                    });
-                    keys.push(key);
-                }
-            }
-        }
-    }
-
-    /// Takes out what was gathered, for a [`Block`].
-    pub(crate) fn take(&mut self) -> (usize, Vec<(Column, Values)>) {
-        let taken = self.columns.iter_mut().map(|(column, gathered)| {
-            let values = match std::mem::replace(gathered, Gathered::of(column)) {
-                Gathered::Numbers(numbers) => Values::Numbers(numbers),
-                Gathered::Money(money) => Values::Money(money),
-                Gathered::Keys { keys, names, .. } => Values::Keys { keys, names },
-            };
-            (column.clone(), values)
-        });
-        let taken = taken.collect();
-        (std::mem::take(&mut self.rows), taken)
-    }
-}
-
-impl Gathered {
-    fn of(column: &Column) -> Self {
-        match column {
-            Column::CostUsd => Self::Money(Vec::new()),
-            Column::Name
-            | Column::Operation
-            | Column::User
-            | Column::Session
-            | Column::Tag(_)
-            | Column::Metadata(_)
-            | Column::Provider
-            | Column::ErrorCategory => {
-                Self::Keys { keys: Vec::new(), names: Vec::new(), places: HashMap::new() }
-            }
-            _ => Self::Numbers(Vec::new()),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Row<'a> {
-    Operation,
-    Tool(&'a ToolCall),
-    Llm(&'a LlmCall),
-    Component(&'a ComponentTiming),
-}
-
-/// A row of a table, with the operation to which it belongs.
-struct Seen<'a> {
-    record: &'a OperationRecord,
-    row: Row<'a>,
-}
-
-impl Seen<'_> {
-    fn number(&self, column: &Column) -> Option<u64> {
-        match column {
-            Column::StartedAt => Some(self.started_ns().cast_unsigned()),
-            Column::Duration => self.duration().map(duration_nanos),
-            Column::Outcome => Some(self.outcome()),
-            Column::InputTokens => self.tokens(TokenUsage::input_tokens),
-            Column::CacheReadTokens => self.tokens(cache_read_tokens),
-            Column::OutputTokens => self.tokens(TokenUsage::output_tokens),
-            Column::Unpriced => self.unpriced(),
-            Column::FirstToken => match self.row {
-                Row::Llm(call) => call.time_to_first_token.map(duration_nanos),
-                _ => None,
-            },
-            Column::Attempt => match self.row {
-                Row::Tool(call) => Some(call.attempt.into()),
-                Row::Llm(call) => Some(call.attempt.into()),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
-    fn started_ns(&self) -> i64 {
-        let operation = nanos(self.record.started_at);
-        let told = match self.row {
-            Row::Operation => None,
-            Row::Tool(call) => call.started_at.map(nanos),
-            Row::Llm(call) => call.started_at.map(nanos),
-            Row::Component(timing) => timing
-                .offset
-                .map(|offset| operation.saturating_add_unsigned(duration_nanos(offset))),
-        };
-        told.unwrap_or(operation)
-    }
-
-    fn duration(&self) -> Option<Duration> {
-        match self.row {
-            Row::Operation => Some(self.record.duration),
-            Row::Tool(call) => call.duration,
-            Row::Llm(call) => call.duration,
-            Row::Component(timing) => Some(timing.duration),
-        }
-    }
-
-    fn outcome(&self) -> u64 {
-        match self.row {
-            Row::Tool(call) => (!call.is_success()).into(),
-            Row::Llm(call) => (!call.is_success()).into(),
-            Row::Operation | Row::Component(_) => outcome_number(self.record.outcome),
-        }
-    }
-
-    fn tokens(&self, count: impl Fn(&TokenUsage) -> u64) -> Option<u64> {
-        let of = |call: &LlmCall| call.usage.as_ref().map_or(0, &count);
-        match self.row {
-            Row::Operation => {
-                Some(self.record.llm_calls.iter().map(of).fold(0, u64::saturating_add))
-            }
-            Row::Llm(call) => Some(of(call)),
-            _ => None,
-        }
-    }
-
-    fn unpriced(&self) -> Option<u64> {
-        let of = |call: &LlmCall| u64::from(call.cost.known_usd().is_none());
-        match self.row {
-            Row::Operation => Some(self.record.llm_calls.iter().map(of).sum()),
-            Row::Llm(call) => Some(of(call)),
-            _ => None,
-        }
-    }
-
-    fn cost_usd(&self) -> Money {
-        match self.row {
-            Row::Operation => self.record.llm_calls.iter().map(cost_usd).sum(),
-            Row::Llm(call) => cost_usd(call),
-            _ => Money::ZERO,
-        }
-    }
-
-    fn text(&self, column: &Column) -> Option<Name> {
-        let record = self.record;
-        match column {
-            Column::Name => Some(match self.row {
-                Row::Operation => record.name.clone(),
-                Row::Tool(call) => call.name.clone(),
-                Row::Llm(call) => llm_name(call),
-                Row::Component(timing) => timing.name.clone(),
-            }),
-            Column::Operation => Some(record.name.clone()),
-            Column::User => record.user.clone(),
-            Column::Session => record.session.clone(),
-            Column::Tag(key) => record.tags.get(key.as_str()).map(|tag| tag.as_str().into()),
-            Column::Metadata(key) => record.metadata.get(key.as_str()).map(value_text),
-            Column::Provider => match self.row {
-                Row::Llm(call) => call.provider.clone(),
-                _ => None,
-            },
-            Column::ErrorCategory => self.error_category().map(|category| category.as_str().into()),
-            _ => None,
-        }
-    }
-
-    fn error_category(&self) -> Option<ErrorCategory> {
-        match self.row {
-            Row::Operation => self.record.errors.first().map(|error| error.category),
-            Row::Tool(call) => call.error_category(),
-            Row::Llm(call) => llm_error(call),
-            Row::Component(timing) => {
-                let within = |component: &Option<Name>| component.as_ref() == Some(&timing.name);
-                let mut errors = self.record.errors.iter();
-                errors.find(|error| within(&error.component)).map(|error| error.category)
-            }
-        }
-    }
-}
-
 pub(crate) fn outcome_number(outcome: Outcome) -> u64 {
     match outcome {
         Outcome::Success => 0,
@@ -392,34 +178,9 @@ pub(crate) fn outcome_number(outcome: Outcome) -> u64 {
     }
 }
 
-fn cache_read_tokens(usage: &TokenUsage) -> u64 {
-    use taximeter_models::Unit;
-    let units = [
-        Unit::CacheRead,
-        Unit::CacheReadExplicit,
-        Unit::CacheReadAudio,
-        Unit::CacheReadImage,
-        Unit::CacheReadVideo,
-    ];
-    units.into_iter().fold(0, |sum: u64, unit| sum.saturating_add(usage.get(unit)))
-}
-
 /// What is known of the cost of a call in US dollars.
 pub(crate) fn cost_usd(call: &LlmCall) -> Money {
     let dollars =
         call.cost.amount().filter(|(_, currency)| *currency == taximeter_models::Currency::USD);
     dollars.map_or(Money::ZERO, |(amount, _)| amount)
-}
-
-/// The name by which calls of LLMs are grouped, without a copy of its text where that can be.
-fn llm_name(call: &LlmCall) -> Name {
-    let told = call.request_model.as_ref().or(call.response_model.as_ref());
-    told.cloned().unwrap_or_else(|| call.model().into())
-}
-
-fn value_text(value: &Value) -> Name {
-    match value {
-        Value::String(text) => text.as_str().into(),
-        other => other.to_string().into(),
-    }
 }

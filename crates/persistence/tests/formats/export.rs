@@ -41,6 +41,58 @@ fn sample() -> OperationRecord {
     sample
 }
 
+fn later(number: i64) -> OperationRecord {
+    let mut later = sample();
+    later.id = taximeter_models::OperationId::from_bits(number.cast_unsigned().into());
+    later.started_at += chrono::TimeDelta::seconds(number / 2); // two of each second
+    later
+}
+
+#[test]
+fn an_export_that_was_broken_off_goes_on() {
+    let operations: Vec<_> = (0..9).map(later).collect();
+    for format in [ExportFormat::Jsonl, ExportFormat::Csv(ExportTable::ToolCalls)] {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("out");
+        let options = ExportOptions::new(format);
+        let mut killed = options.resume(&path, "all").unwrap();
+        assert_eq!(killed.mark(), None);
+        killed.write_all(&operations[..4]).unwrap();
+        killed.checkpoint().unwrap();
+        killed.write_all(&operations[4..6]).unwrap(); // these were not noted, and come again
+        drop(killed);
+        let mut again = options.resume(&path, "all").unwrap();
+        let mark = again.mark().unwrap();
+        assert_eq!((mark.id, mark.written), (operations[3].id, 4));
+        again.write_all(operations.iter().filter(|one| mark.is_before(one))).unwrap();
+        assert!(!path.exists());
+        assert_eq!(again.finish().unwrap(), 9);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), exported(format, &operations));
+        assert_eq!(std::fs::read_dir(room.path()).unwrap().count(), 1, "nothing else is left");
+        assert!(options.resume(&path, "all").unwrap_err().is_taken());
+    }
+}
+
+#[test]
+fn an_export_of_something_else_begins_anew() {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("out");
+    let begin = |format, of| {
+        let mut exporter = ExportOptions::new(format).resume(&path, of).unwrap();
+        assert_eq!(exporter.mark(), None, "{format:?} {of}");
+        exporter.write(&sample()).unwrap();
+        exporter.checkpoint().unwrap();
+    };
+    begin(ExportFormat::Jsonl, "all");
+    begin(ExportFormat::Jsonl, "of a day");
+    begin(ExportFormat::Csv(ExportTable::Operations), "of a day");
+    // A file that is shorter than what was noted of it was not brought to the disk.
+    std::fs::write(room.path().join("out.partial"), "operation_id").unwrap();
+    begin(ExportFormat::Csv(ExportTable::Operations), "of a day");
+    let refused = ExportOptions::new(ExportFormat::Parquet).resume(&path, "all").unwrap_err();
+    assert!(matches!(refused, ExportError::NotResumable { .. }), "{refused}");
+}
+
 #[test]
 fn tables_are_quoted_and_hold_no_formulas() {
     let operations = exported(ExportFormat::Csv(ExportTable::Operations), &[sample()]);

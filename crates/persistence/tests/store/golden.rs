@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use taximeter_models::OperationRecord;
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::{Keep, RollupQuery, SqliteStore, Store};
+use taximeter_persistence::store::{Keep, RollupQuery, Sql, SqliteStore, Store};
 
 use crate::maintaining::{at, maintain, operations};
 use crate::records::all;
@@ -83,6 +83,9 @@ fn is_read_and_written_on(version: u8) {
     let (sealed, hot) = records();
     let stats = store.stats().unwrap();
     assert_eq!((stats.sealed_operations, stats.hot_operations), (40, 40));
+    // Its views are those of today.
+    let told = store.sql(&Sql::new("SELECT count(*), count(remote_parent_id) FROM hot_operations"));
+    assert_eq!(told.unwrap().rows, [[serde_json::json!(40), serde_json::json!(0)]]);
     let expected: Vec<_> = sealed.iter().chain(&hot).cloned().collect();
     assert_eq!(all(&store), expected);
     assert_eq!(store.append(&expected).unwrap().known, 80);

@@ -28,8 +28,13 @@ enum Action {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    let table =
-        select(vec![Table::Operations, Table::ToolCalls, Table::LlmCalls, Table::Components]);
+    let table = select(vec![
+        Table::Operations,
+        Table::ToolCalls,
+        Table::LlmCalls,
+        Table::Components,
+        Table::Errors,
+    ]);
     prop_oneof![
         4 => vec(record(), 0..5).prop_map(Action::Append),
         1 => Just(Action::Reopen),
@@ -95,6 +100,9 @@ proptest! {
         let (is, should) = (store.stats().unwrap(), twin.stats().unwrap());
         prop_assert_eq!(is.hot_operations + is.sealed_operations, should.hot_operations);
         prop_assert_eq!((is.first_ns, is.last_ns, is.known), (should.first_ns, should.last_ns, should.known));
+        let span = store.span().unwrap();
+        prop_assert_eq!((span.operations, span.first_ns), (should.hot_operations, should.first_ns));
+        prop_assert_eq!((span.last_ns, span.known), (should.last_ns, should.known));
     }
 }
 
@@ -128,6 +136,13 @@ pub(crate) fn rows(store: &dyn Store, table: Table, query: &Query) -> Vec<String
         Column::CostUsd,
         Column::Unpriced,
         Column::Attempt,
+        Column::Errors,
+        Column::Warnings,
+        Column::TimedOut,
+        Column::Runs,
+        Column::FinishReason,
+        Column::Usage,
+        Column::Charge,
     ];
     let mut rows = Vec::new();
     let show = &mut |block: &taximeter_persistence::store::Block<'_>| {
@@ -140,7 +155,16 @@ pub(crate) fn rows(store: &dyn Store, table: Table, query: &Query) -> Vec<String
                     let key = texts.keys[row] as usize;
                     texts.names.get(key).map_or("-".to_owned(), |name| format!("{name:?}"))
                 });
-                cells.push(number.or(money).or(text).unwrap());
+                let usage = || {
+                    let usage = block.usage().filter(|_| *column == Column::Usage)?;
+                    let count = |(unit, counts): &(_, Vec<u64>)| (*unit, counts[row]);
+                    let counts = usage.units.iter().map(count).filter(|(_, count)| *count > 0);
+                    let counts: std::collections::BTreeMap<taximeter_models::Unit, u64> =
+                        counts.collect();
+                    Some(format!("{} {counts:?}", usage.told[row]))
+                };
+                let charge = || block.charges().map(|charges| format!("{:?}", charges[row]));
+                cells.push(number.or(money).or(text).or_else(usage).or_else(charge).unwrap());
             }
             rows.push(cells.join(" | "));
         }

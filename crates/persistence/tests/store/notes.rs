@@ -26,6 +26,8 @@ fn the_later_note_of_a_key_stays_in_every_store() {
         assert_eq!(store.notes("meter/").unwrap(), [later.clone(), other.clone()]);
         assert_eq!(store.notes("meter/2").unwrap(), std::slice::from_ref(&other));
         assert_eq!(store.notes("%").unwrap(), []);
+        assert_eq!(store.notes("meter0").unwrap(), []);
+        assert_eq!(store.notes("meter/\u{10ffff}").unwrap(), []);
         assert_eq!(store.forget_notes("meter/", at(3)).unwrap(), 1);
         assert_eq!(store.notes("").unwrap(), [import, other]);
     }

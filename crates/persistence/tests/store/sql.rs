@@ -30,6 +30,7 @@ pub(crate) fn records() -> Vec<OperationRecord> {
             });
         record.llm_calls.push(call);
     }
+    records[3].remote_parent = Some(taximeter_models::SpanId::from_bits(7));
     records[7].errors.push(ErrorRecord::new(ErrorCategory::Quota, "no money"));
     records[8].llm_calls[0].cost = taximeter_models::CostOutcome::NoUsage;
     records
@@ -82,7 +83,7 @@ fn views_and_tables_say_the_same() {
     for (table, columns) in [
         (
             "operations",
-            "id, name, started_at, started_ns, duration_ns, outcome, trace_id, user, metadata, input_tokens, output_tokens, cost_usd",
+            "id, name, started_at, started_ns, duration_ns, outcome, trace_id, user, metadata, input_tokens, output_tokens, cost_usd, remote_parent_id",
         ),
         ("components", "operation_id, operation, name, started_ns, duration_ns, count"),
         (

@@ -11,6 +11,7 @@ use taximeter_models::{Money, Name, Rate};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Block, Column, Keys, Level, Query, Table};
 
+use super::pieces::Counting;
 use super::windows::{self, unpriced};
 use super::{By, History, Period, Summed};
 
@@ -157,12 +158,16 @@ impl History {
 
     /// The first column is the key.
     fn count(&self, columns: &[Column], query: &Query) -> Result<Vec<Group>, StoreError> {
-        let mut counts = Counts::default();
-        self.store.columns(Table::Operations, query, columns, &mut |block| {
-            counts.add(block, &columns[0]);
-            ControlFlow::Continue(())
-        })?;
-        Ok(counts.groups())
+        let counting = Counting {
+            tables: &[(Table::Operations, columns)],
+            nothing: Counts::default,
+            add: |counts: &mut Counts, blocks: &[Block<'_>]| {
+                blocks.iter().for_each(|block| counts.add(block, &columns[0]));
+            },
+        };
+        let (counts, _) = counting.of(&*self.store, query)?;
+        let together = counts.into_iter().reduce(Counts::merged).unwrap_or_default();
+        Ok(together.groups())
     }
 }
 
@@ -182,6 +187,18 @@ struct Count {
     output: u64,
     usd: Money,
     unpriced: u64,
+}
+
+impl Count {
+    fn merge(&mut self, other: &Self) {
+        self.success += other.success;
+        self.nanos.merge(&other.nanos);
+        self.input += other.input;
+        self.cached += other.cached;
+        self.output += other.output;
+        self.usd += other.usd;
+        self.unpriced += other.unpriced;
+    }
 }
 
 /// The groups by key.
@@ -222,6 +239,14 @@ impl Counts {
         }
     }
 
+    fn merged(mut self, other: Self) -> Self {
+        for (key, place) in other.places {
+            let own = self.place(key);
+            self.counts[own].merge(&other.counts[place]);
+        }
+        self
+    }
+
     fn place(&mut self, key: Option<Name>) -> usize {
         *self.places.entry(key).or_insert_with(|| {
             self.counts.push(Count::default());
@@ -244,7 +269,9 @@ impl Counts {
                 unpriced_calls: count.unpriced,
             }
         };
-        self.places.into_iter().map(group).collect()
+        // A block lists texts too that none of the rows has that are meant.
+        let is_there = |(_, place): &(Option<Name>, usize)| self.counts[*place].success.of > 0;
+        self.places.into_iter().filter(is_there).map(group).collect()
     }
 }
 

@@ -66,16 +66,16 @@ impl History {
         period: Period,
         now: DateTime<Utc>,
     ) -> Result<Health, StoreError> {
-        let stats = self.store.stats()?;
+        let span = self.store.span()?;
         let at = |nanos: Option<i64>| nanos.map(DateTime::from_timestamp_nanos);
         let prices_as_of = self.prices.as_of();
         let days = prices_as_of.map(|day| (now.date_naive() - day).num_days());
         Ok(Health {
-            operations: stats.hot_operations + stats.sealed_operations,
-            first_at: at(stats.first_ns),
-            last_at: at(stats.last_ns),
-            bytes: stats.bytes,
-            known_again: stats.known,
+            operations: span.operations,
+            first_at: at(span.first_ns),
+            last_at: at(span.last_ns),
+            bytes: span.bytes,
+            known_again: span.known,
             damaged: 0,
             unpriced_calls: cost.unpriced_calls,
             calls_without_usage: cost.calls_without_usage,

@@ -69,7 +69,11 @@ impl History {
         each: Option<Level>,
     ) -> Result<Vec<GroupSums>, StoreError> {
         match kept(by) {
-            Some(dimension) if self.reach()?.meets(period, each) => {
+            // Of users no sums are counted of some operations alone.
+            Some(dimension)
+                if self.reach()?.meets(period, each)
+                    && (self.part.is_none() || dimension != windows::USER) =>
+            {
                 let sums = self.sums(dimension, period, each)?;
                 let group = |Summed { start, key, sums }| GroupSums { key, start, sums };
                 Ok(sums.into_iter().map(group).collect())

@@ -23,7 +23,8 @@
 //! | whether a change may go out | [`History::gate`] | [`Gated`] |
 //!
 //! Totals, tables and lines over time come from the sums that the store keeps of every minute, hour and day; what they do
-//! not know is counted over columns, and what needs whole records looks at the newest ones, and says how many.
+//! not know, such as the numbers of some operations alone, is counted over columns, and what needs whole records looks at
+//! the newest ones, and says how many.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -65,7 +66,9 @@ mod numbers;
 mod objective;
 mod over_time;
 pub(crate) mod own;
+mod part;
 mod period;
+mod pieces;
 mod remeasured;
 mod report;
 mod selection;
@@ -88,6 +91,7 @@ use taximeter_persistence::store::{Appended, Level, Query, RollupQuery, Scanned,
 use taximeter_pricing::{BookRef, LiveBook, PriceBook};
 
 use levels::Reach;
+use part::Part;
 use sums::PeriodSums;
 
 pub use advice::{Advised, PerMonth};
@@ -129,6 +133,8 @@ const MOST_RECORDS: usize = 20_000;
 #[derive(Debug, Clone)]
 pub struct History {
     store: Arc<dyn Store>,
+    /// The same as the store, where it is of some operations alone.
+    part: Option<Arc<Part>>,
     prices: BookRef,
     thresholds: Thresholds,
     trends: TrendConfig,
@@ -159,7 +165,7 @@ impl History {
     pub fn new(store: Arc<dyn Store>) -> Self {
         let prices = LiveBook::default().in_force();
         let (thresholds, trends) = (Thresholds::default(), TrendConfig::default());
-        Self { store, prices, thresholds, trends }
+        Self { store, part: None, prices, thresholds, trends }
     }
 
     /// Prices by this book. Default: the embedded one.
@@ -241,7 +247,12 @@ impl History {
         each: Option<Level>,
     ) -> Result<Vec<Summed>, StoreError> {
         let mut all = Vec::new();
-        for (piece, resolution) in self.reach()?.pieces(period, each) {
+        let pieces = match &self.part {
+            // What is counted is counted for just that period.
+            Some(_) => vec![(period, Level::Minute)],
+            None => self.reach()?.pieces(period, each),
+        };
+        for (piece, resolution) in pieces {
             let mut query = RollupQuery::new(dimension);
             (query.since, query.until) = (piece.since, piece.until);
             (query.each, query.resolution) = (each, resolution);

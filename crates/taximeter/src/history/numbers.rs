@@ -170,6 +170,11 @@ impl History {
         budget: Option<Money>,
     ) -> Result<Option<Month>, StoreError> {
         let Some((first, end)) = month_of(now.date_naive()) else { return Ok(None) };
+        // Of some operations alone nothing is known of the time before.
+        let known_since = self.part.as_ref().and_then(|part| part.since());
+        if known_since.is_some_and(|since| since > first) {
+            return Ok(None);
+        }
         let today = midnight(now.date_naive());
         let mut ask = OutlookAsk::new(now);
         ask.steps = usize::try_from((end - today).num_days()).unwrap_or_default();

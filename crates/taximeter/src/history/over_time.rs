@@ -192,11 +192,10 @@ impl History {
         if period.since.is_some() && period.until.is_some() {
             return Ok(period);
         }
-        let stats = self.store.stats()?;
+        let span = self.store.span()?;
         let at = |nanos: Option<i64>| nanos.map(DateTime::from_timestamp_nanos);
-        let last =
-            at(stats.last_ns).and_then(|last| last.checked_add_signed(TimeDelta::seconds(1)));
-        Ok(Period::new(period.since.or(at(stats.first_ns)), period.until.or(last)))
+        let last = at(span.last_ns).and_then(|last| last.checked_add_signed(TimeDelta::seconds(1)));
+        Ok(Period::new(period.since.or(at(span.first_ns)), period.until.or(last)))
     }
 }
 

@@ -7,13 +7,13 @@ use serde::Serialize;
 use taximeter_analysis::{Dimension, TimeSpent};
 use taximeter_models::{Money, Totals};
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::{Column, MemoryStore, Order, Query, Store};
+use taximeter_persistence::store::{Column, Order, Store};
 
 use super::sums::PeriodSums;
 use super::{
     Advised, Attention, By, Group, Health, History, Line, LlmRow, LlmStretch, LookedAt, OverTime,
-    Period, Selection, SixNumbers, Spenders, ToolRow, VERSION, Windows, advice, alerts, tables,
-    windows,
+    Part, Period, Selection, SixNumbers, Spenders, ToolRow, VERSION, advice, alerts, over_time,
+    tables, windows,
 };
 
 /// What a report is asked for.
@@ -57,8 +57,7 @@ pub struct Report {
     /// The operations that it is of, as they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub only: Option<String>,
-    /// How many of these were looked at, of this period and the one before; none where the report is of all operations,
-    /// and every one counts.
+    /// How many of these there are, in this period and the one before; none where the report is of all operations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub looked_at: Option<LookedAt>,
     /// The totals.
@@ -105,8 +104,6 @@ const NAMED: usize = 5;
 pub(super) const RECORDS: usize = 2_000;
 /// Above so many operations sessions are not counted on the first screen; `--by session` counts them.
 const MOST_COUNTED: u64 = 2_000_000;
-/// So many operations are taken out of the store for a report of a selection: the newest ones.
-const MOST_SELECTED: usize = 200_000;
 
 impl History {
     /// The first screen of a period.
@@ -132,7 +129,7 @@ impl History {
         let (records, looked_at) = self.records(period.query(), RECORDS)?;
         let over_time = self.over_time(period)?;
         let mut health = store.health_of(&totals.cost, period, ask.now)?;
-        health.damaged = damaged + looked_at.damaged;
+        health.damaged = damaged.max(looked_at.damaged);
         let savings = self.advice_of(&records, looked_at, period);
         let numbers = self.six_numbers((&sums, before.as_ref()), &over_time, ask)?;
         Ok(Report {
@@ -168,8 +165,15 @@ impl History {
 
     fn all_spenders(&self, period: Period, sums: &PeriodSums) -> Result<Vec<Spenders>, StoreError> {
         let operations = Group::each(&sums.operations);
-        let users = self.kept(windows::USER, period)?;
         let mut all = vec![Spenders::of(Dimension::Operation, operations)];
+        if let Some(part) = &self.part {
+            let [users, sessions] = part.spent(period.since)?;
+            let others = [(Dimension::User, users), (Dimension::Session, sessions)];
+            let told = others.into_iter().filter(|(_, spenders)| !spenders.is_empty());
+            all.extend(told.map(|(by, spenders)| Spenders::of(by, spenders)));
+            return Ok(all);
+        }
+        let users = self.kept(windows::USER, period)?;
         let mut others = vec![Spenders::of(Dimension::User, users)];
         if sums.all.success.of <= MOST_COUNTED {
             let sessions = self.spent_by(Column::Session, &period.query())?;
@@ -185,8 +189,8 @@ impl History {
         Ok(self.operations(&period.query().order(order).limit(NAMED))?.0)
     }
 
-    /// The operations of a selection as a history of their own, from the period before on, and how many of them were looked
-    /// at: up to 200,000, the newest ones. A selection of all is this history itself.
+    /// The operations of a selection as a history of their own, from the period before on, and how many they are. A selection
+    /// of all is this history itself.
     ///
     /// # Errors
     /// Where the store cannot be read.
@@ -198,19 +202,14 @@ impl History {
         if only.conditions.is_empty() {
             return Ok((self.clone(), None));
         }
-        let since = period.previous().map_or(period.since, |before| before.since);
-        let mut query: Query = Period { since, until: period.until }.query();
-        query.conditions.clone_from(&only.conditions);
-        let (records, looked_at) = self.records(query, MOST_SELECTED)?;
-        let store = MemoryStore::summarizing(Arc::new(Windows));
-        store.append(&records)?;
-        let part = Self {
-            store: Arc::new(store),
-            prices: self.prices.clone(),
-            thresholds: self.thresholds.clone(),
-            trends: self.trends.clone(),
-        };
-        Ok((part, Some(looked_at)))
+        let level = over_time::level(self.bounded(period)?);
+        let whole = Arc::clone(&self.store);
+        let part = Arc::new(Part::new(whole, only.conditions.clone(), period, level));
+        let scanned = part.scanned()?;
+        let store = Arc::clone(&part) as Arc<dyn Store>;
+        let history = Self { store, part: Some(part), ..self.clone() };
+        let looked_at = LookedAt { records: scanned.shown, more: false, damaged: scanned.damaged };
+        Ok((history, Some(looked_at)))
     }
 }
 

@@ -55,7 +55,8 @@ impl Summarize for Windows {
     }
 }
 
-fn window(sums: &Sums) -> WindowBytes {
+/// Sums as they are kept.
+pub(super) fn window(sums: &Sums) -> WindowBytes {
     let mut numbers = Numbers::default();
     numbers.count = sums.success.of;
     numbers.failed = sums.success.of - sums.success.hits;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use taximeter_models::{CostOutcome, Money, TokenUsage, Unit};
+use taximeter_models::{Charge, CostOutcome, Money, TokenUsage, Unit};
 
 use super::column::llm;
 
@@ -43,6 +43,16 @@ impl Costs {
     /// What is known of the cost of a row in US dollars.
     pub(super) fn usd(&self, row: usize, count: &impl Fn(Unit) -> u64) -> Option<Money> {
         self.recipe(row).usd(count, &mut self.numbers(row))
+    }
+
+    /// What a row adds to totals; none where the numbers do not fit together.
+    pub(super) fn charge(
+        &self,
+        row: usize,
+        count: &impl Fn(Unit) -> u64,
+        usage: impl FnOnce() -> Option<TokenUsage>,
+    ) -> Option<Charge> {
+        self.recipe(row).charge(count, usage, &mut self.numbers(row))
     }
 
     /// Whether the cost of a row is not known, not known whole, or in another currency.

@@ -46,6 +46,26 @@ impl Rows {
         (0..self.len()).map(row)
     }
 
+    /// Leaves the first ones, so many at most.
+    pub(in crate::store) fn keep_first(&mut self, most: usize) {
+        match self {
+            Self::All(rows) => *rows = (*rows).min(most),
+            Self::Some(rows) => rows.truncate(most),
+        }
+    }
+
+    /// Leaves the last ones, so many at most.
+    pub(in crate::store) fn keep_last(&mut self, most: usize) {
+        match self {
+            Self::All(rows) if *rows > most => {
+                let number = |row| u32::try_from(row).ok();
+                *self = Self::Some((*rows - most..*rows).filter_map(number).collect());
+            }
+            Self::All(_) => {}
+            Self::Some(rows) => drop(rows.drain(..rows.len().saturating_sub(most))),
+        }
+    }
+
     fn of(keep: &[bool]) -> Self {
         let count = keep.iter().filter(|keep| **keep).count();
         if count == keep.len() {

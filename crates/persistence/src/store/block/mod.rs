@@ -36,6 +36,7 @@ mod calls;
 mod column;
 mod cost;
 mod costs;
+mod counted;
 mod error;
 mod faults;
 mod filter;

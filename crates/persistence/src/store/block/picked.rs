@@ -17,6 +17,8 @@ pub(super) struct Picked {
     pub(super) rows: Rows,
     /// The operation of each row that was picked; none where the rows are operations.
     pub(super) owners: Option<Rows>,
+    /// The place of each row's operation among those that are meant, where that was wanted and they are not all.
+    pub(super) places: Option<Vec<u32>>,
 }
 
 impl Picked {
@@ -27,6 +29,15 @@ impl Picked {
             Rows::Some(rows) => rows[at] as usize,
         };
         place(self.owners.as_ref().unwrap_or(&self.rows))
+    }
+
+    /// The place of the operation of a row among those that are meant.
+    pub(super) fn place(&self, at: usize) -> usize {
+        match (&self.places, &self.owners) {
+            (Some(places), _) => places[at] as usize,
+            (None, Some(_)) => self.owner(at),
+            (None, None) => at,
+        }
     }
 
     /// Of each row, by its place among those that were picked and its place in the table.

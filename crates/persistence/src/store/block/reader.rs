@@ -20,7 +20,7 @@ use super::texts::{self, Texts};
 
 /// Reads a sealed block.
 pub struct Reader<'f> {
-    pub(super) meta: Meta,
+    pub(super) meta: Arc<Meta>,
     fetch: Fetch<'f>,
     numbers: HashMap<ColumnId, Arc<Numbers>>,
     texts: HashMap<ColumnId, Arc<Texts>>,
@@ -43,12 +43,12 @@ impl<'f> Reader<'f> {
         meta: &[u8],
         fetch: impl FnMut(ColumnId) -> Result<Vec<u8>, E> + 'f,
     ) -> Result<Self, BlockError> {
-        Meta::read(meta).map(|meta| Self::of(meta, fetch))
+        Meta::read(meta).map(|meta| Self::of(meta.into(), fetch))
     }
 
     /// The same for metadata that were read already.
     pub fn of<E: Into<Box<dyn Error + Send + Sync>>>(
-        meta: Meta,
+        meta: Arc<Meta>,
         mut fetch: impl FnMut(ColumnId) -> Result<Vec<u8>, E> + 'f,
     ) -> Self {
         let fetch = Box::new(move |column| fetch(column).map_err(Into::into));

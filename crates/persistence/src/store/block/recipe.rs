@@ -1,6 +1,8 @@
 //! A form of costs as it is read: what a row of it costs, out of its usage and its numbers.
 
-use taximeter_models::{CostEstimate, CostLine, CostOutcome, Currency, Money, Unit};
+use taximeter_models::{
+    Charge, CostEstimate, CostLine, CostOutcome, Currency, Money, TokenUsage, Unit,
+};
 
 use super::bytes::unzigzag;
 use super::cost::{Billed, PICO, amount, each};
@@ -123,15 +125,49 @@ impl Recipe {
         }
         let mut total = Money::ZERO;
         for (line, each) in cost.lines.iter().zip(&self.each) {
-            let quantity =
-                self.number(line.quantity, numbers, || self.billed.quantity(line.unit, count))?;
-            total += match (line.amount, each) {
-                (Money::ZERO, Some(each)) => Money::from_ticks(each.checked_mul(quantity.into())?),
-                (Money::ZERO, None) => amount(&CostLine { quantity, ..line.clone() })?,
-                (placeholder, _) => written(placeholder, numbers)?,
-            };
+            total += self.amount(line, *each, count, numbers)?;
         }
         Some(total)
+    }
+
+    /// What a row adds to totals.
+    pub(super) fn charge(
+        &self,
+        count: &impl Fn(Unit) -> u64,
+        usage: impl FnOnce() -> Option<TokenUsage>,
+        numbers: &mut impl FnMut() -> Option<u64>,
+    ) -> Option<Charge> {
+        match &self.form {
+            CostOutcome::Priced(cost) if !cost.is_estimate() => {
+                let (mut input, mut output) = (Money::ZERO, Money::ZERO);
+                for (line, each) in cost.lines.iter().zip(&self.each) {
+                    let amount = self.amount(line, *each, count, numbers)?;
+                    *(if line.unit.is_output() { &mut output } else { &mut input }) += amount;
+                }
+                Some(Charge::exact(input, output, cost.currency))
+            }
+            _ => {
+                let usage = usage();
+                let input = usage.as_ref().map_or(0, TokenUsage::input_tokens);
+                Some(Charge::of(&self.fill(count, input, numbers)?, usage.as_ref()))
+            }
+        }
+    }
+
+    fn amount(
+        &self,
+        line: &CostLine,
+        each: Option<i128>,
+        count: &impl Fn(Unit) -> u64,
+        numbers: &mut impl FnMut() -> Option<u64>,
+    ) -> Option<Money> {
+        let quantity =
+            self.number(line.quantity, numbers, || self.billed.quantity(line.unit, count))?;
+        match (line.amount, each) {
+            (Money::ZERO, Some(each)) => each.checked_mul(quantity.into()).map(Money::from_ticks),
+            (Money::ZERO, None) => amount(&CostLine { quantity, ..line.clone() }),
+            (placeholder, _) => written(placeholder, numbers),
+        }
     }
 }
 

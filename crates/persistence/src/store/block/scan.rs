@@ -19,6 +19,7 @@ use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
 use super::spent::is_cache_read;
 use crate::store::columns::Values;
+use crate::store::gather::Gather;
 use crate::store::{Block, Column, Keys, Query, Scanned, Table};
 
 impl Reader<'_> {
@@ -34,17 +35,50 @@ impl Reader<'_> {
         columns: &[Column],
         each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
     ) -> Result<(Scanned, ControlFlow<()>), BlockError> {
+        self.scan_tables(query, &[(table, columns)], &mut |blocks| match blocks {
+            [block] if block.rows() > 0 => each(block),
+            _ => ControlFlow::Continue(()),
+        })
+    }
+
+    /// Shows columns of several tables of what a query asks for, a block of each, where any operation is meant. The rows of
+    /// the first one are counted.
+    ///
+    /// # Errors
+    /// Where a column is damaged or cannot be fetched.
+    pub fn scan_tables(
+        &mut self,
+        query: &Query,
+        tables: &[(Table, &[Column])],
+        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+    ) -> Result<(Scanned, ControlFlow<()>), BlockError> {
+        let mut scanned = Scanned::default();
+        scanned.rows = tables.first().map_or(0, |(table, _)| self.rows_of(*table) as u64);
         let operations = self.matching(query)?;
-        let picked = self.pick(table, operations)?;
-        let mut scanned = Scanned { rows: self.rows_of(table) as u64, ..Scanned::default() };
-        scanned.shown = picked.rows.len() as u64;
-        if picked.rows.is_empty() {
+        if operations.is_empty() {
             return Ok((scanned, ControlFlow::Continue(())));
+        }
+        let shown = tables.iter().map(|(table, columns)| self.show(*table, &operations, columns));
+        let shown = shown.collect::<Result<Vec<_>, BlockError>>()?;
+        let blocks: Vec<_> = shown.iter().map(|(rows, values)| Block::new(*rows, values)).collect();
+        scanned.shown = blocks.first().map_or(0, |block| block.rows() as u64);
+        Ok((scanned, each(&blocks)))
+    }
+
+    /// Columns of the rows of a table that are, or belong to, these operations.
+    fn show(
+        &mut self,
+        table: Table,
+        operations: &Rows,
+        columns: &[Column],
+    ) -> Result<(usize, Vec<(Column, Values)>), BlockError> {
+        let picked = self.pick(table, operations, columns.contains(&Column::Owner))?;
+        if picked.rows.is_empty() {
+            return Ok(Gather::new(table, columns).take());
         }
         let values =
             columns.iter().map(|column| Ok((column.clone(), self.values(&picked, column)?)));
-        let values = values.collect::<Result<Vec<_>, BlockError>>()?;
-        Ok((scanned, each(&Block::new(picked.rows.len(), &values))))
+        Ok((picked.rows.len(), values.collect::<Result<_, BlockError>>()?))
     }
 
     fn rows_of(&self, table: Table) -> usize {
@@ -52,10 +86,14 @@ impl Reader<'_> {
     }
 
     /// The rows of a table that are, or belong to, these operations.
-    fn pick(&mut self, table: Table, operations: Rows) -> Result<Picked, BlockError> {
-        let Some(parts) = parts(table) else {
-            return Ok(Picked { table, rows: operations, owners: None });
-        };
+    fn pick(
+        &mut self,
+        table: Table,
+        operations: &Rows,
+        with_places: bool,
+    ) -> Result<Picked, BlockError> {
+        let mut picked = Picked { table, rows: operations.clone(), owners: None, places: None };
+        let Some(parts) = parts(table) else { return Ok(picked) };
         let rows = self.count(parts.mask);
         let ranges = self.ranges(parts.count, self.meta.rows, rows)?;
         let owned = |row: usize| {
@@ -63,7 +101,12 @@ impl Reader<'_> {
             ranges.get(row).map(move |_| row_number)
         };
         let owners = operations.iter().flat_map(owned).collect();
-        let rows = match &operations {
+        if with_places && matches!(operations, Rows::Some(_)) {
+            let places = operations.iter().zip(0_u32..);
+            let place = |(row, place)| std::iter::repeat_n(place, ranges.get(row).len());
+            picked.places = Some(places.flat_map(place).collect());
+        }
+        picked.rows = match operations {
             Rows::All(_) => Rows::All(rows),
             Rows::Some(_) => Rows::Some(
                 operations
@@ -73,7 +116,8 @@ impl Reader<'_> {
                     .collect(),
             ),
         };
-        Ok(Picked { table, rows, owners: Some(Rows::Some(owners)) })
+        picked.owners = Some(Rows::Some(owners));
+        Ok(picked)
     }
 
     /// The values of a column of the rows that were picked.
@@ -99,6 +143,16 @@ impl Reader<'_> {
             Column::CostUsd => self.costs(picked),
             Column::Unpriced => self.unpriced(picked),
             Column::Attempt => self.attempts(picked),
+            Column::Owner => Ok(picked.numbers(|at, _| picked.place(at) as u64)),
+            Column::Errors => self.faults(picked, operation::ERRORS, operation::UNLISTED_ERRORS),
+            Column::Warnings => {
+                self.faults(picked, operation::WARNINGS, operation::UNLISTED_WARNINGS)
+            }
+            Column::TimedOut => self.timed_out(picked),
+            Column::Runs => self.runs(picked),
+            Column::FinishReason => self.finish_reasons(picked),
+            Column::Usage => self.usage(picked),
+            Column::Charge => self.charges(picked),
         }
     }
 
@@ -107,6 +161,9 @@ impl Reader<'_> {
         let own = match picked.table {
             Table::Operations => {
                 return Ok(Values::Numbers(picked.own(&starts, i64::cast_unsigned)));
+            }
+            Table::Errors => {
+                return Ok(picked.numbers(|at, _| starts[picked.owner(at)].cast_unsigned()));
             }
             Table::ToolCalls => self.child(tool::MASK, tool::START, tool::bit::START)?,
             Table::LlmCalls => self.child(llm::MASK, llm::START, llm::bit::START)?,
@@ -139,6 +196,7 @@ impl Reader<'_> {
             Table::Components => self.child(component::MASK, component::DURATION, EVERY),
             Table::ToolCalls => self.child(tool::MASK, tool::DURATION, tool::bit::DURATION),
             Table::LlmCalls => self.child(llm::MASK, llm::DURATION, llm::bit::DURATION),
+            Table::Errors => return Ok(picked.numbers(|_, _| Block::NONE)),
         }?;
         Ok(picked.told(&durations))
     }
@@ -153,13 +211,15 @@ impl Reader<'_> {
 
     fn outcomes(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let (mask, bits) = match picked.table {
-            Table::Operations | Table::Components => (operation::MASK, operation::bit::OUTCOME),
+            Table::Operations | Table::Components | Table::Errors => {
+                (operation::MASK, operation::bit::OUTCOME)
+            }
             Table::ToolCalls => (tool::MASK, tool::bit::STATUS),
             Table::LlmCalls => (llm::MASK, llm::bit::ERROR),
         };
         let mask = self.numbers_of(mask, self.count(mask))?;
         Ok(match picked.table {
-            Table::Operations | Table::Components => {
+            Table::Operations | Table::Components | Table::Errors => {
                 picked.numbers(|at, _| mask.get(picked.owner(at)) & bits)
             }
             Table::ToolCalls | Table::LlmCalls => {
@@ -174,6 +234,7 @@ impl Reader<'_> {
             Table::Components => component::NAME,
             Table::ToolCalls => tool::NAME,
             Table::LlmCalls => return self.llm_names(picked),
+            Table::Errors => return self.error_components(picked),
         };
         let texts = self.texts_of(column, self.rows_of(picked.table))?;
         Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts) })
@@ -267,6 +328,7 @@ impl Reader<'_> {
         let categories = match picked.table {
             Table::ToolCalls => self.categories(&TOOLS)?,
             Table::LlmCalls => self.categories(&LLMS)?,
+            Table::Errors => self.categories(&ERRORS)?,
             Table::Operations => self.first_errors()?,
             Table::Components => self.component_errors(picked)?,
         };
@@ -312,7 +374,7 @@ impl Reader<'_> {
         let column = match picked.table {
             Table::ToolCalls => tool::ATTEMPT,
             Table::LlmCalls => llm::ATTEMPT,
-            Table::Operations | Table::Components => return Ok(picked.numbers(|_, _| Block::NONE)),
+            _ => return Ok(picked.numbers(|_, _| Block::NONE)),
         };
         let attempts = self.numbers_of(column, self.rows_of(picked.table))?;
         Ok(picked.numbers(|_, row| attempts.get(row)))
@@ -325,5 +387,6 @@ fn parts(table: Table) -> Option<&'static Parts> {
         Table::ToolCalls => Some(&TOOLS),
         Table::LlmCalls => Some(&LLMS),
         Table::Components => Some(&COMPONENTS),
+        Table::Errors => Some(&ERRORS),
     }
 }

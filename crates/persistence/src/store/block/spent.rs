@@ -43,7 +43,10 @@ impl Reader<'_> {
     }
 
     /// Those buckets of usage that count, as far as there are any.
-    fn units(&mut self, counts: fn(Unit) -> bool) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
+    pub(super) fn units(
+        &mut self,
+        counts: fn(Unit) -> bool,
+    ) -> Result<Vec<(Unit, SomeNumbers)>, BlockError> {
         let shapes = Shapes::read(self, Map::Usage, self.count(llm::MASK))?;
         let mut units = Vec::new();
         for place in 0..shapes.columns.len() {

@@ -14,6 +14,9 @@ use taximeter_models::{ErrorCategory, OperationRecord, Outcome};
 use super::{ColumnId, Reader, Rows, Sealed, seal};
 use crate::store::{Column, Condition, Query, Table};
 
+const TABLES: [Table; 5] =
+    [Table::Operations, Table::ToolCalls, Table::LlmCalls, Table::Components, Table::Errors];
+
 /// Opens a block that lies in memory.
 fn open(sealed: &Sealed) -> Reader<'_> {
     let columns: HashMap<ColumnId, &Vec<u8>> =
@@ -118,7 +121,7 @@ fn check_columns(records: &[OperationRecord]) {
     let expected = ordered(records);
     let columns = oracle::columns(records);
     let some = Query::default().and(Condition::Outcome(Outcome::Success));
-    for table in [Table::Operations, Table::ToolCalls, Table::LlmCalls, Table::Components] {
+    for table in TABLES {
         for query in [&Query::default(), &some] {
             let mut reader = open(&sealed);
             let asked: Vec<_> =

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 use taximeter_models::{Money, OperationId, OperationRecord};
@@ -16,8 +17,9 @@ use super::read;
 use super::wants::Wants;
 use crate::StoreError;
 use crate::store::block::{self, BlockError, Rows};
-use crate::store::rows::{Gather, Rank};
-use crate::store::{Block, Column, Order, Query, Scanned, StoreStats, Table};
+use crate::store::gather::GatherAll;
+use crate::store::rows::Rank;
+use crate::store::{Block, Column, Order, Query, Scanned, StoreSpan, StoreStats, Table};
 
 mod best;
 
@@ -58,7 +60,7 @@ pub(super) fn get(
     }
     for sheet in blocks::all(connection, blocks, path)? {
         let Some(meta) = sheet.meta.filter(|meta| meta.may_have_id(id)) else { continue };
-        let mut block = blocks::reader(connection, sheet.id, meta.as_ref().clone());
+        let mut block = blocks::reader(connection, sheet.id, meta);
         let found = block.position(id).and_then(|row| {
             row.map_or_else(|| Ok(Vec::new()), |row| block.records(&Rows::Some(vec![row])))
         });
@@ -119,28 +121,32 @@ fn in_time(
     Ok(scanned)
 }
 
-pub(super) fn columns(
+/// Shows columns of several tables, a block of each from every piece.
+pub(super) fn tables(
     reader: &mut Reader,
-    (table, columns): (Table, &[Column]),
+    tables: &[(Table, &[Column])],
     query: &Query,
-    each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
+    each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
     path: &Path,
 ) -> Result<Scanned, StoreError> {
     let mut scanned = Scanned::default();
+    let wants =
+        tables.iter().fold(Wants::of(query), |wants, (table, columns)| wants.and(*table, columns));
     for piece in pieces(reader, query, path)? {
         let going = match &piece.what {
             What::Hot(_) => {
-                let mut gather = Gather::new(table, columns);
-                let wants = Wants::of(query).and(table, columns);
+                let mut gathered = GatherAll::new(tables);
                 for record in meant(reader, &piece, query, wants, &mut scanned, path)? {
-                    gather.add(&record);
+                    gathered.add(&record);
                 }
-                let (rows, values) = gather.take();
-                scanned.shown += rows as u64;
-                if rows > 0 { each(&Block::new(rows, &values)) } else { ControlFlow::Continue(()) }
+                scanned.shown += gathered.rows() as u64;
+                match gathered.operations() {
+                    0 => ControlFlow::Continue(()),
+                    _ => gathered.show(each),
+                }
             }
             What::Sealed(sheet) => {
-                let ask = |block: &mut block::Reader<'_>| block.scan(table, query, columns, each);
+                let ask = |block: &mut block::Reader<'_>| block.scan_tables(query, tables, each);
                 let answer = sealed(reader, sheet, &mut scanned, ask, path)?;
                 answer.map_or(ControlFlow::Continue(()), |(of_block, going)| {
                     scanned.rows += of_block.rows;
@@ -167,7 +173,7 @@ fn sealed<T>(
     let answer = sheet
         .meta
         .as_ref()
-        .map(|meta| ask(&mut blocks::reader(&reader.connection, sheet.id, meta.as_ref().clone())));
+        .map(|meta| ask(&mut blocks::reader(&reader.connection, sheet.id, Arc::clone(meta))));
     match answer {
         Some(Ok(answer)) => Ok(Some(answer)),
         Some(Err(error)) if !blocks::is_damage(&error) => Err(blocks::refused(error, path)),
@@ -214,8 +220,15 @@ fn meant(
             Ok(read.into_iter().map(|(_, record, _)| record).collect())
         }
         What::Sealed(sheet) => {
+            let is_far = piece.from_ns == i64::MIN || piece.to_ns == i64::MAX;
             let ask = |block: &mut block::Reader<'_>| {
-                let rows = block.matching(query)?;
+                let mut rows = block.matching(query)?;
+                // The rows of a block stand in the order of time, unless nanoseconds do not hold them.
+                match (query.limit.filter(|_| !is_far), query.order) {
+                    (Some(limit), Order::OldestFirst) => rows.keep_first(limit),
+                    (Some(limit), Order::NewestFirst) => rows.keep_last(limit),
+                    _ => {}
+                }
                 let looked_at = block.meta().rows() as u64;
                 Ok((looked_at, block.records(&rows)?))
             };
@@ -237,9 +250,9 @@ fn hot(
     path: &Path,
 ) -> Result<Vec<(i64, OperationRecord, Money)>, StoreError> {
     let Reader { connection, texts, .. } = reader;
-    let read = read::parts_of(connection, texts, extent.numbers(), wants);
-    let read = read.map_err(failed("reading", path))?;
-    scanned.rows += read.len() as u64;
+    let read = read::parts_of(connection, texts, extent.numbers(), wants, query);
+    let (rows, read) = read.map_err(failed("reading", path))?;
+    scanned.rows += rows;
     let mut records = Vec::new();
     for read in read {
         match read.record {
@@ -256,22 +269,43 @@ pub(super) fn stats(
     path: &Path,
 ) -> Result<StoreStats, StoreError> {
     let said = failed("reading", path);
-    let mut stats = StoreStats::default();
+    let span = span(connection, path)?;
     let count = |sql: &str| {
-        connection.query_row(sql, [], |row| row.get::<_, i64>(0)).map(i64::cast_unsigned)
+        let count = connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        count.map(|count| count.max(0).cast_unsigned()).map_err(said)
     };
+    Ok(StoreStats {
+        hot_operations: count("SELECT count(*) FROM operations")?,
+        sealed_operations: count("SELECT coalesce(sum(operations), 0) FROM blocks")?,
+        sealed_bytes: count("SELECT coalesce(sum(length(bytes)), 0) FROM block_columns")?,
+        rollups: count("SELECT count(*) FROM rollups")?,
+        first_ns: span.first_ns,
+        last_ns: span.last_ns,
+        bytes: span.bytes,
+        known: span.known,
+    })
+}
+
+/// By the lists of extents and blocks, which are short.
+pub(super) fn span(
+    connection: &rusqlite::Connection,
+    path: &Path,
+) -> Result<StoreSpan, StoreError> {
+    let said = failed("reading", path);
     let extents = extents::all(connection).map_err(said)?;
-    stats.hot_operations = count("SELECT count(*) FROM operations").map_err(said)?;
-    let (operations, bytes, first_ns, last_ns) = blocks::totals(connection).map_err(said)?;
-    stats.sealed_operations = operations.max(0).cast_unsigned();
-    stats.sealed_bytes = bytes.max(0).cast_unsigned();
-    stats.first_ns = extents.iter().map(|extent| extent.from_ns).chain(first_ns).min();
-    stats.last_ns = extents.iter().map(|extent| extent.to_ns).chain(last_ns).max();
-    stats.rollups = count("SELECT count(*) FROM rollups").map_err(said)?;
-    stats.known = count("SELECT value FROM counters WHERE name = 'known'").map_err(said)?;
+    let hot: i64 = extents.iter().map(|extent| extent.operations).sum();
+    let (sealed, first_ns, last_ns) = blocks::span(connection).map_err(said)?;
+    let known: i64 = connection
+        .query_row("SELECT value FROM counters WHERE name = 'known'", [], |row| row.get(0))
+        .map_err(said)?;
     let size = |suffix: &str| {
         std::fs::metadata(with_suffix(path, suffix)).map_or(0, |metadata| metadata.len())
     };
-    stats.bytes = size("") + size("-wal");
-    Ok(stats)
+    Ok(StoreSpan {
+        operations: hot.saturating_add(sealed).max(0).cast_unsigned(),
+        first_ns: extents.iter().map(|extent| extent.from_ns).chain(first_ns).min(),
+        last_ns: extents.iter().map(|extent| extent.to_ns).chain(last_ns).max(),
+        bytes: size("") + size("-wal"),
+        known: known.cast_unsigned(),
+    })
 }

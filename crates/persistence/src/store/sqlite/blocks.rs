@@ -105,7 +105,7 @@ fn meta(connection: &Connection, id: i64, path: &Path) -> Result<Option<Meta>, S
 }
 
 /// Reads a block; what it needs of it is fetched when it is needed.
-pub(super) fn reader(connection: &Connection, id: i64, meta: Meta) -> Reader<'_> {
+pub(super) fn reader(connection: &Connection, id: i64, meta: Arc<Meta>) -> Reader<'_> {
     let fetch = move |column: ColumnId| {
         let mut select =
             connection.prepare_cached("SELECT bytes FROM block_columns WHERE part = ?1")?;
@@ -179,13 +179,13 @@ fn sorted_ids(
     connection: &Connection,
     known: &mut Known,
     id: i64,
-    meta: &Meta,
+    meta: &Arc<Meta>,
     path: &Path,
 ) -> Result<Arc<[OperationId]>, StoreError> {
     if let Some(ids) = known.ids.get(&id) {
         return Ok(Arc::clone(ids));
     }
-    let mut ids = match reader(connection, id, meta.clone()).ids() {
+    let mut ids = match reader(connection, id, Arc::clone(meta)).ids() {
         Ok(ids) => ids,
         Err(error) if is_damage(&error) => Vec::new(),
         Err(error) => return Err(refused(error, path)),
@@ -244,15 +244,9 @@ pub(super) fn oldest(connection: &Connection) -> rusqlite::Result<Option<(i64, i
         .optional()
 }
 
-/// How many operations and bytes are in blocks, and when the first and the last began.
-pub(super) fn totals(
-    connection: &Connection,
-) -> rusqlite::Result<(i64, i64, Option<i64>, Option<i64>)> {
-    connection.query_row(
-        "SELECT coalesce(sum(operations), 0),
-                (SELECT coalesce(sum(length(bytes)), 0) FROM block_columns),
-                min(from_ns), max(to_ns) FROM blocks",
-        [],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-    )
+/// How many operations are in blocks, and when the first and the last began.
+pub(super) fn span(connection: &Connection) -> rusqlite::Result<(i64, Option<i64>, Option<i64>)> {
+    let sql = "SELECT coalesce(sum(operations), 0), min(from_ns), max(to_ns) FROM blocks";
+    let span = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    connection.prepare_cached(sql)?.query_row([], span)
 }

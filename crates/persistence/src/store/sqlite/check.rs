@@ -142,7 +142,8 @@ impl SqliteStore {
             let wrong = match &sheet.meta {
                 None => Some("its metadata do not fit their checksum".to_owned()),
                 Some(meta) => {
-                    let mut block = blocks::reader(connection, sheet.id, meta.as_ref().clone());
+                    let mut block =
+                        blocks::reader(connection, sheet.id, std::sync::Arc::clone(meta));
                     match block.records(&Rows::All(meta.rows())) {
                         Ok(records) => {
                             checked.operations += records.len() as u64;

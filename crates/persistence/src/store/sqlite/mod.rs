@@ -48,7 +48,7 @@ pub use self::repair::Repaired;
 pub use self::sql::{Answer, Sql};
 use super::{
     Appended, Block, Column, Durability, Maintained, Note, Query, Rollup, RollupQuery, Scanned,
-    Store, StoreStats, Summarize, Table,
+    Store, StoreSpan, StoreStats, Summarize, Table,
 };
 use crate::StoreError;
 
@@ -306,9 +306,19 @@ impl Store for SqliteStore {
         columns: &[Column],
         each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
     ) -> Result<Scanned, StoreError> {
-        self.read("reading", |reader| {
-            ask::columns(reader, (table, columns), query, each, &self.path)
+        self.tables(query, &[(table, columns)], &mut |blocks| match blocks {
+            [block] if block.rows() > 0 => each(block),
+            _ => ControlFlow::Continue(()),
         })
+    }
+
+    fn tables(
+        &self,
+        query: &Query,
+        tables: &[(Table, &[Column])],
+        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        self.read("reading", |reader| ask::tables(reader, tables, query, each, &self.path))
     }
 
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
@@ -336,6 +346,10 @@ impl Store for SqliteStore {
 
     fn stats(&self) -> Result<StoreStats, StoreError> {
         self.read("reading", |reader| ask::stats(&reader.connection, &self.path))
+    }
+
+    fn span(&self) -> Result<StoreSpan, StoreError> {
+        self.read("reading", |reader| ask::span(&reader.connection, &self.path))
     }
 
     fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {

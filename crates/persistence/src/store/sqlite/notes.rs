@@ -47,8 +47,9 @@ impl SqliteStore {
             if !is_there(connection).map_err(said)? {
                 return Ok(0);
             }
-            let sql = "DELETE FROM notes WHERE substr(key, 1, length(?1)) = ?1 AND at_ns < ?2";
-            let gone = connection.execute(sql, (beginning, nanos(before))).map_err(said)?;
+            let sql = format!("DELETE FROM notes WHERE {} AND at_ns < ?3", of_beginning(beginning));
+            let cells = (beginning, behind(beginning), nanos(before));
+            let gone = connection.execute(&sql, cells).map_err(said)?;
             Ok(gone as u64)
         })
     }
@@ -99,14 +100,36 @@ fn rows(connection: &Connection, beginning: &str) -> rusqlite::Result<Vec<Found>
     if !is_there(connection)? {
         return Ok(Vec::new());
     }
-    let sql = "SELECT key, at_ns, value, checked FROM notes
-               WHERE substr(key, 1, length(?1)) = ?1 ORDER BY key";
-    let mut select = connection.prepare_cached(sql)?;
+    let meant = of_beginning(beginning);
+    let sql = format!("SELECT key, at_ns, value, checked FROM notes WHERE {meant} ORDER BY key");
+    let mut select = connection.prepare_cached(&sql)?;
     let row = |row: &rusqlite::Row<'_>| {
         let (key, value) = (lossy(row, 0)?, lossy(row, 2)?);
         Ok(Found { key, at: row.get(1)?, value, checked: row.get(3)? })
     };
-    select.query_map([beginning], row)?.collect()
+    select.query_map((beginning, behind(beginning)), row)?.collect()
+}
+
+/// Keys that begin so: from the least on, to what comes behind all of them. No other key is looked at. Every key begins with
+/// nothing, also one that is no text any more.
+fn of_beginning(beginning: &str) -> &'static str {
+    match beginning {
+        "" => "?1 = '' AND ?2 IS NULL",
+        // A blob comes behind every text.
+        _ => "key >= ?1 AND key < coalesce(?2, x'')",
+    }
+}
+
+/// The least text that comes behind all that begin so; none where every text may.
+fn behind(beginning: &str) -> Option<String> {
+    let mut text = beginning.to_owned();
+    while let Some(last) = text.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
 }
 
 /// What is no text any more does not fit the checksum either.

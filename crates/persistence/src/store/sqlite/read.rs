@@ -19,6 +19,7 @@ use super::parts::{Component, Fault, LlmRow, ToolRow, Values};
 use super::price;
 use super::wants::Wants;
 use super::write::COLUMNS;
+use crate::store::Query;
 
 /// A hot operation as it was read: its record, or what is wrong with it.
 pub(super) struct Read {
@@ -34,22 +35,26 @@ pub(super) fn range(
     texts: &mut Texts,
     range: (i64, i64),
 ) -> rusqlite::Result<Vec<Read>> {
-    parts_of(connection, texts, range, Wants::ALL)
+    let (_, read) = parts_of(connection, texts, range, Wants::ALL, &Query::default())?;
+    Ok(read)
 }
 
-/// The same with some parts alone, since taking parts apart is most of the work.
+/// The same with some parts alone, and without the operations that a query does not mean as far as can be told before their
+/// parts are taken apart, since that is most of the work. Says first how many there are in all.
 pub(super) fn parts_of(
     connection: &Connection,
     texts: &mut Texts,
     range: (i64, i64),
     wants: Wants,
-) -> rusqlite::Result<Vec<Read>> {
+    query: &Query,
+) -> rusqlite::Result<(u64, Vec<Read>)> {
     let mut select = connection
         .prepare_cached("SELECT * FROM operations WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq")?;
     let mut rows = select.query(range)?;
-    let (mut read, mut sum) = (Vec::new(), Sum::default());
-    let mut from = From { connection, texts, wants };
+    let (mut all, mut read, mut sum) = (0, Vec::new(), Sum::default());
+    let mut from = From { connection, texts, wants, query };
     while let Some(row) = rows.next()? {
+        all += 1;
         sum.clear();
         let mut cells = Cells::summed(row, COLUMNS - 1, &mut sum)?;
         let fits = row.get_ref(COLUMNS - 1)?.as_i64() == Ok(sum.checked());
@@ -60,23 +65,27 @@ pub(super) fn parts_of(
         } else {
             Err("it does not fit its checksum".into())
         };
-        read.push(Read { seq, record, cost_usd });
+        if let Some(record) = record.transpose() {
+            read.push(Read { seq, record, cost_usd });
+        }
     }
-    Ok(read)
+    Ok((all, read))
 }
 
 struct From<'c> {
     connection: &'c Connection,
     texts: &'c mut Texts,
     wants: Wants,
+    query: &'c Query,
 }
 
 impl From<'_> {
+    /// None where it is not meant.
     fn record(
         &mut self,
         cells: &mut Cells<'_>,
         cost_usd: &mut Money,
-    ) -> Result<OperationRecord, Wrong> {
+    ) -> Result<Option<OperationRecord>, Wrong> {
         let wants = self.wants;
         let _seq = cells.number()?;
         let mut record = OperationRecord::default();
@@ -102,6 +111,9 @@ impl From<'_> {
         record.remote_parent = more.remote_parent;
         record.unlisted_errors = more.unlisted_errors;
         record.unlisted_warnings = more.unlisted_warnings;
+        if !self.query.may_hold(&record) {
+            return Ok(None);
+        }
         for component in list(cells, wants.components)? {
             record.components.push(self.component(&component)?);
         }
@@ -114,7 +126,7 @@ impl From<'_> {
         for fault in list(cells, wants.faults)? {
             self.put_fault(fault, &mut record)?;
         }
-        Ok(record)
+        Ok(Some(record))
     }
 
     fn name(&mut self, number: i64) -> Result<Name, Wrong> {

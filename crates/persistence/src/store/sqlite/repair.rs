@@ -89,7 +89,7 @@ impl SqliteStore {
         let Reader { connection, blocks: known, .. } = reader;
         for sheet in blocks::all(connection, known, &self.path)? {
             let read = sheet.meta.as_ref().map(|meta| {
-                let mut block = blocks::reader(connection, sheet.id, meta.as_ref().clone());
+                let mut block = blocks::reader(connection, sheet.id, std::sync::Arc::clone(meta));
                 block.records(&Rows::All(meta.rows()))
             });
             match read {

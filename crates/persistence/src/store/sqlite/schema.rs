@@ -23,6 +23,13 @@ pub(super) const BLOCKS: &str = include_str!("schema/blocks.sql");
 /// What people read.
 pub(super) const VIEWS: &str = include_str!("schema/views.sql");
 
+/// Takes all of these away.
+pub(super) const DROP_VIEWS: &str = "
+    DROP VIEW IF EXISTS hot_operations; DROP VIEW IF EXISTS hot_components;
+    DROP VIEW IF EXISTS hot_tool_calls; DROP VIEW IF EXISTS hot_llm_calls;
+    DROP VIEW IF EXISTS hot_faults; DROP VIEW IF EXISTS hot_names;
+    DROP VIEW IF EXISTS rollups_minute; DROP VIEW IF EXISTS rollups_hour; DROP VIEW IF EXISTS rollups_day;";
+
 /// Makes an empty store in an empty file that nobody else has open.
 pub(super) fn create(file: &Path, path: &Path) -> Result<(), StoreError> {
     let said = failed("making", path);
@@ -45,6 +52,8 @@ pub(super) fn create(file: &Path, path: &Path) -> Result<(), StoreError> {
 pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let said = failed("migrating", path);
     if version(connection).map_err(said)? >= VERSION {
+        // Views hold nothing: where these cannot be made anew just now, all else goes on.
+        let _ = renew_views(connection);
         return Ok(());
     }
     connection.execute_batch("BEGIN IMMEDIATE").map_err(said)?;
@@ -53,6 +62,22 @@ pub(super) fn migrate(connection: &Connection, path: &Path) -> Result<(), StoreE
         let _ = connection.execute_batch("ROLLBACK");
         said(error)
     })
+}
+
+/// Makes the views anew where they lack the column that came last.
+fn renew_views(connection: &Connection) -> rusqlite::Result<()> {
+    let lacks = "SELECT NOT EXISTS (SELECT 1 FROM pragma_table_info('hot_operations') WHERE name = 'remote_parent_id')";
+    let lacks = |connection: &Connection| connection.query_row(lacks, [], |row| row.get(0));
+    if !lacks(connection)? {
+        return Ok(());
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let done = lacks(connection).and_then(|lacks: bool| match lacks {
+        true => connection.execute_batch(DROP_VIEWS).and_then(|()| connection.execute_batch(VIEWS)),
+        false => Ok(()),
+    });
+    let done = done.and_then(|()| connection.execute_batch("COMMIT"));
+    done.inspect_err(|_| drop(connection.execute_batch("ROLLBACK")))
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -59,18 +59,17 @@ pub(super) fn merge(
     path: &Path,
 ) -> Result<(), StoreError> {
     let said = failed("summing up in", path);
-    let sum = match read(connection, &at).map_err(said)? {
-        None => window,
-        Some(old) => match old.and_then(|old| together(summarize, &[&old, &window.bytes])) {
-            Ok(sum) => sum,
-            Err(wrong) if at.rolled != OPEN => return Err(damaged("summing up in", path, wrong)),
-            Err(_) => {
-                at.rolled = BESIDE;
-                return merge(connection, at, window, summarize, path);
-            }
-        },
+    let Some(old) = read(connection, &at).map_err(said)? else {
+        return put(connection, INSERT, &at, &window).map_err(said);
     };
-    write(connection, &at, &sum).map_err(said)
+    match old.and_then(|old| together(summarize, &[&old, &window.bytes])) {
+        Ok(sum) => put(connection, UPDATE, &at, &sum).map_err(said),
+        Err(wrong) if at.rolled != OPEN => Err(damaged("summing up in", path, wrong)),
+        Err(_) => {
+            at.rolled = BESIDE;
+            merge(connection, at, window, summarize, path)
+        }
+    }
 }
 
 fn together(summarize: &dyn Summarize, windows: &[&[u8]]) -> Result<WindowBytes, String> {
@@ -98,12 +97,13 @@ fn verified(at: &At, window: Vec<u8>, sum: i64) -> Bytes {
     }
 }
 
-pub(super) fn write(
-    connection: &Connection,
-    at: &At,
-    window: &WindowBytes,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+const INSERT: &str = "INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// Of a row that is there: nothing that its index knows of is written again.
+const UPDATE: &str = "UPDATE rollups SET count = ?6, failed = ?7, duration_ns = ?8, input_tokens = ?9, output_tokens = ?10,
+      cost_usd = ?11, unpriced = ?12, window = ?13, checked = ?14
+    WHERE level = ?1 AND start = ?2 AND dimension = ?3 AND key = ?4 AND rolled = ?5";
+
+fn put(connection: &Connection, sql: &str, at: &At, window: &WindowBytes) -> rusqlite::Result<()> {
     let numbers = &window.numbers;
     let readable = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     connection.prepare_cached(sql)?.execute(rusqlite::params![
@@ -167,6 +167,14 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<(At, Bytes)> {
     Ok((at, window))
 }
 
+/// The windows of a level.
+const OF_LEVEL: &str = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups
+    WHERE level = ?1 AND dimension = ?2 AND start >= ?3 AND start < ?4";
+/// Windows that are in none of the next level yet. Few are: they are found by that, and not among all of their dimension,
+/// of which there are more with each minute.
+const OPEN_BELOW: &str = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups
+    WHERE level = ?1 AND rolled IN (0, 2) AND start >= ?3 AND start < ?4 AND +dimension = ?2";
+
 /// Answers a question about sums.
 pub(super) fn ask(
     connection: &Connection,
@@ -177,15 +185,12 @@ pub(super) fn ask(
     let said = failed("reading", path);
     let (from, to) = query.seconds();
     let level = number(query.level());
-    // The windows of the level, and what is below it and in none of them yet.
-    let sql = "SELECT level, start, dimension, key, rolled, window, checked FROM rollups
-               WHERE level = ?1 AND dimension = ?2 AND start >= ?3 AND start < ?4 AND (?5 OR rolled <> 1)";
-    let mut select = connection.prepare_cached(sql).map_err(said)?;
     let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Vec<Vec<u8>>>::new();
     for below in 0..=level {
         let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
-        let mut rows =
-            select.query((below, &*query.dimension, from, to, below == level)).map_err(said)?;
+        let sql = if below == level { OF_LEVEL } else { OPEN_BELOW };
+        let mut select = connection.prepare_cached(sql).map_err(said)?;
+        let mut rows = select.query((below, &*query.dimension, from, to)).map_err(said)?;
         while let Some(found) = rows.next().map_err(said)? {
             let (at, window) = row(found).map_err(said)?;
             if query.means(&at.place) {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::blocks;
 use super::cells::{Rows, Sum, int};
 use super::parts::List;
-use super::schema::{BLOCKS, OPERATIONS, VIEWS};
+use super::schema::{BLOCKS, DROP_VIEWS, OPERATIONS, VIEWS};
 use super::write::COLUMNS;
 
 /// A table of parts: the places of its columns in the order in which they are cells now, and those that hold JSON.
@@ -41,10 +41,6 @@ const PLACES: i64 = 4_096;
 const HEAD: usize = 15;
 
 const BEFORE: &str = "
-    DROP VIEW IF EXISTS hot_operations; DROP VIEW IF EXISTS hot_components;
-    DROP VIEW IF EXISTS hot_tool_calls; DROP VIEW IF EXISTS hot_llm_calls;
-    DROP VIEW IF EXISTS hot_faults; DROP VIEW IF EXISTS hot_names;
-    DROP VIEW IF EXISTS rollups_minute; DROP VIEW IF EXISTS rollups_hour; DROP VIEW IF EXISTS rollups_day;
     DROP INDEX operations_by_id;
     ALTER TABLE operations RENAME TO operations_1;
     ALTER TABLE blocks RENAME TO blocks_1;
@@ -55,6 +51,7 @@ const AFTER: &str = "
 
 /// Brings a store of version 1 to version 2, within a transaction. What did not fit its checksum does not fit it then.
 pub(super) fn migrate(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(DROP_VIEWS)?;
     connection.execute_batch(BEFORE)?;
     connection.execute_batch(OPERATIONS)?;
     operations(connection)?;

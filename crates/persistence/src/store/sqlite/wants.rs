@@ -62,6 +62,7 @@ impl Wants {
             Table::ToolCalls => self.tool_calls = true,
             Table::LlmCalls => self.llm_calls = true,
             Table::Components => self.components = true,
+            Table::Errors => self.errors(),
         }
         for column in columns {
             match column {
@@ -70,19 +71,26 @@ impl Wants {
                 | Column::Name
                 | Column::Operation
                 | Column::User
+                | Column::Owner
+                | Column::Runs
+                | Column::TimedOut
                 | Column::Session => {}
+                Column::Errors | Column::Warnings => self.errors(),
                 Column::Tag(_) => self.tags = true,
                 Column::Metadata(_) => self.metadata = true,
                 // Whether a call succeeded is told by its error.
-                Column::Outcome if table == Table::Operations => {}
+                Column::Outcome if matches!(table, Table::Operations | Table::Errors) => {}
+                Column::ErrorCategory if table == Table::Errors => {}
                 Column::Outcome | Column::ErrorCategory => self.errors(),
                 Column::Provider
                 | Column::InputTokens
                 | Column::CacheReadTokens
                 | Column::OutputTokens
                 | Column::FirstToken
+                | Column::FinishReason
+                | Column::Usage
                 | Column::Attempt => self.llm_calls = true,
-                Column::CostUsd | Column::Unpriced => {
+                Column::CostUsd | Column::Unpriced | Column::Charge => {
                     (self.llm_calls, self.prices) = (true, true);
                 }
             }

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use taximeter_models::OperationRecord;
 
 use super::super::seal::checksum;
-use super::{arbitrary, oracle};
+use super::{TABLES, arbitrary, oracle};
 use crate::store::block::{BlockError, ColumnId, Meta, Reader, Rows, Sealed, seal};
-use crate::store::{Condition, Query, Table};
+use crate::store::{Condition, Query};
 
 fn small() -> (Vec<OperationRecord>, Sealed) {
     let mut records = vec![arbitrary::full(); 20];
@@ -31,13 +31,15 @@ fn read_all(sealed: &Sealed) -> Result<Vec<OperationRecord>, BlockError> {
     let fetch = |column| columns.get(&column).map(|bytes| (*bytes).clone()).ok_or("no such column");
     let meta = Meta::read(&sealed.meta)?;
     let rows = Rows::All(meta.rows());
-    Reader::of(meta, fetch).records(&rows)
+    Reader::of(meta.into(), fetch).records(&rows)
 }
 
 /// One column, through the one door that all columns come through.
 fn read_column(sealed: &Sealed, meta: &Meta, at: usize) -> Result<(), BlockError> {
     let (column, bytes) = &sealed.columns[at];
-    Reader::of(meta.clone(), |_| Ok::<_, &str>(bytes.clone())).payload(*column).map(|_| ())
+    Reader::of(std::sync::Arc::new(meta.clone()), |_| Ok::<_, &str>(bytes.clone()))
+        .payload(*column)
+        .map(|_| ())
 }
 
 /// The same by its columns; what it answers is not looked at.
@@ -47,12 +49,12 @@ fn ask_all(sealed: &Sealed) {
     let fetch = |column| columns.get(&column).map(|bytes| (*bytes).clone()).ok_or("no such column");
     let Ok(meta) = Meta::read(&sealed.meta) else { return };
     for condition in super::conditions(&[arbitrary::full()]) {
-        let mut reader = Reader::of(meta.clone(), fetch);
+        let mut reader = Reader::of(std::sync::Arc::new(meta.clone()), fetch);
         let _ = reader.matching(&Query::default().and(condition));
     }
-    for table in [Table::Operations, Table::ToolCalls, Table::LlmCalls, Table::Components] {
+    for table in TABLES {
         for column in oracle::columns(&[arbitrary::full()]) {
-            let mut reader = Reader::of(meta.clone(), fetch);
+            let mut reader = Reader::of(std::sync::Arc::new(meta.clone()), fetch);
             let query = Query::default().and(Condition::AtLeastNanos(3));
             let _ = reader.scan(table, &query, &[column], &mut |_| ControlFlow::Continue(()));
         }

@@ -1,10 +1,12 @@
 //! What columns and conditions say, told from whole records in the plainest way.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use taximeter_models::{
-    ComponentTiming, ErrorCategory, LlmCall, Money, OperationRecord, Outcome, TokenUsage, ToolCall,
-    Unit,
+    Charge, ComponentTiming, CostOutcome, ErrorCategory, LlmCall, Money, OperationRecord, Outcome,
+    TokenUsage, ToolCall, ToolStatus, Unit,
 };
 
 use crate::store::{Block, Column, Condition, Keys, Query, Table};
@@ -61,6 +63,14 @@ pub(super) fn columns(records: &[OperationRecord]) -> Vec<Column> {
         Column::CostUsd,
         Column::Unpriced,
         Column::Attempt,
+        Column::Owner,
+        Column::Errors,
+        Column::Warnings,
+        Column::TimedOut,
+        Column::Runs,
+        Column::FinishReason,
+        Column::Usage,
+        Column::Charge,
         Column::Tag("nobody".into()),
     ];
     for record in records {
@@ -76,6 +86,7 @@ pub(super) fn rows(table: Table, record: &OperationRecord) -> usize {
         Table::ToolCalls => record.tool_calls.len(),
         Table::LlmCalls => record.llm_calls.len(),
         Table::Components => record.components.len(),
+        Table::Errors => record.errors.len(),
     }
 }
 
@@ -85,6 +96,8 @@ enum Said {
     Number(u64),
     Money(Money),
     Text(Option<String>),
+    Usage(Option<BTreeMap<Unit, u64>>),
+    Charge(Charge),
 }
 
 pub(super) fn check_block(
@@ -94,10 +107,14 @@ pub(super) fn check_block(
     block: &Block<'_>,
 ) {
     for column in columns {
-        let places =
-            records.iter().flat_map(|record| (0..rows(table, record)).map(move |at| (*record, at)));
-        for (row, (record, at)) in places.enumerate() {
-            let expected = said(table, record, at, column);
+        let places = records.iter().enumerate().flat_map(|(owner, record)| {
+            (0..rows(table, record)).map(move |at| (owner, *record, at))
+        });
+        for (row, (owner, record, at)) in places.enumerate() {
+            let expected = match column {
+                Column::Owner => Said::Number(owner as u64),
+                column => said(table, record, at, column),
+            };
             let found = match expected {
                 Said::Number(_) => Said::Number(block.numbers(column).expect("numbers")[row]),
                 Said::Money(_) => Said::Money(block.money(column).expect("money")[row]),
@@ -106,6 +123,13 @@ pub(super) fn check_block(
                     let key = texts.keys[row];
                     Said::Text((key != Keys::NONE).then(|| texts.names[key as usize].to_string()))
                 }
+                Said::Usage(_) => {
+                    let usage = block.usage().expect("usage");
+                    let counts = usage.units.iter().map(|(unit, counts)| (*unit, counts[row]));
+                    let counts = counts.filter(|(_, count)| *count > 0).collect();
+                    Said::Usage(usage.told[row].then_some(counts))
+                }
+                Said::Charge(_) => Said::Charge(block.charges().expect("charges")[row]),
             };
             assert_eq!(found, expected, "{column:?} of row {row} of {table:?}");
         }
@@ -116,6 +140,7 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
     let tool = (table == Table::ToolCalls).then(|| &record.tool_calls[at]);
     let llm = (table == Table::LlmCalls).then(|| &record.llm_calls[at]);
     let component = (table == Table::Components).then(|| &record.components[at]);
+    let error = (table == Table::Errors).then(|| &record.errors[at]);
     let text = |text: Option<&str>| Said::Text(text.map(str::to_owned));
     let json = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match column {
@@ -135,6 +160,7 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
                 Table::Components => component.map(|timing| timing.duration),
                 Table::ToolCalls => tool.and_then(|call| call.duration),
                 Table::LlmCalls => llm.and_then(|call| call.duration),
+                Table::Errors => None,
             };
             Said::Number(told.map_or(Block::NONE, nanos_of))
         }
@@ -155,7 +181,7 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
             (Some(call), _, _) => text(Some(&call.name)),
             (_, Some(call), _) => text(Some(call.model())),
             (_, _, Some(timing)) => text(Some(&timing.name)),
-            _ => text(Some(&record.name)),
+            _ => text(error.map_or(Some(&*record.name), |error| error.component.as_deref())),
         },
         Column::Operation => text(Some(&record.name)),
         Column::User => text(record.user.as_deref()),
@@ -172,7 +198,7 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
                 (Some(call), _, _) => call.error_category(),
                 (_, Some(call), _) => call.error.as_ref().map(|error| error.category),
                 (_, _, Some(timing)) => within(timing).map(|error| error.category),
-                _ => record.errors.first().map(|error| error.category),
+                _ => error.or(record.errors.first()).map(|error| error.category),
             };
             text(category.map(ErrorCategory::as_str))
         }
@@ -191,20 +217,40 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
         Column::CostUsd => Said::Money(match table {
             Table::Operations => record.llm_calls.iter().map(usd).sum(),
             Table::LlmCalls => usd(&record.llm_calls[at]),
-            Table::ToolCalls | Table::Components => Money::ZERO,
+            _ => Money::ZERO,
         }),
         Column::Unpriced => Said::Number(match table {
             Table::Operations => {
                 record.llm_calls.iter().filter(|call| unpriced(call)).count() as u64
             }
             Table::LlmCalls => unpriced(&record.llm_calls[at]).into(),
-            Table::ToolCalls | Table::Components => Block::NONE,
+            _ => Block::NONE,
         }),
         Column::Attempt => {
             let attempt = tool.map(|call: &ToolCall| call.attempt).or(llm.map(|call| call.attempt));
             Said::Number(attempt.map_or(Block::NONE, u64::from))
         }
+        Column::Owner => unreachable!("it is told by the place of the record"),
+        Column::Errors => of_operation(table, record.error_count()),
+        Column::Warnings => of_operation(table, record.warning_count()),
+        Column::TimedOut => Said::Number(
+            tool.map_or(Block::NONE, |call| u64::from(call.status == ToolStatus::Timeout)),
+        ),
+        Column::Runs => Said::Number(component.map_or(Block::NONE, |timing| timing.count)),
+        Column::FinishReason => text(llm.and_then(|call| call.finish_reason.as_deref())),
+        Column::Usage => {
+            let usage = llm.and_then(|call| call.usage.as_ref());
+            Said::Usage(usage.map(|usage| usage.iter().filter(|(_, count)| *count > 0).collect()))
+        }
+        Column::Charge => Said::Charge(match llm {
+            Some(call) => Charge::of(&call.cost, call.usage.as_ref()),
+            None => Charge::of(&CostOutcome::NoUsage, None),
+        }),
     }
+}
+
+fn of_operation(table: Table, count: u64) -> Said {
+    Said::Number(if table == Table::Operations { count } else { Block::NONE })
 }
 
 fn sum_of(
@@ -219,7 +265,7 @@ fn sum_of(
             record.llm_calls.iter().map(of).fold(0, |sum: u64, count| sum.saturating_add(count))
         }
         Table::LlmCalls => of(&record.llm_calls[at]),
-        Table::ToolCalls | Table::Components => Block::NONE,
+        _ => Block::NONE,
     })
 }
 

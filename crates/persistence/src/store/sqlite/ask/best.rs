@@ -1,6 +1,7 @@
-//! The slowest and the dearest: found out by two columns, and only those that are shown are read whole. A piece in which
+//! The slowest and the dearest: found out by a few columns, and only those that are shown are read whole. A piece in which
 //! none can be among the best is not looked into.
 
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -19,10 +20,28 @@ use crate::store::sqlite::wants::Wants;
 use crate::store::{Block, Column, Order, Query, Scanned, Table};
 
 /// One that may be shown.
+#[derive(Debug, Clone, Copy)]
 enum Found {
     /// In rows, by its number.
     Hot(i64),
-    Sealed(Box<OperationRecord>),
+    /// In a block, by the place of its piece and its row.
+    Sealed(usize, u32),
+}
+
+/// Whether hot operations are ranked by their cells as they stand, or as far as they fit their checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cells {
+    Believed,
+    Checked,
+}
+
+/// What was found, read whole.
+enum Whole {
+    All(Vec<OperationRecord>),
+    /// A row does not fit its checksum, or is gone.
+    NotHot,
+    /// The block of this piece is damaged.
+    NotSealed(usize),
 }
 
 pub(super) fn show(
@@ -35,52 +54,52 @@ pub(super) fn show(
     // The more promising come first, so that the others need not be looked into.
     pieces.sort_by_key(|piece| first_of(piece, query.order));
     // Few of all: by what their cells say, which is believed as soon as those that are shown fit their checksums.
-    if query.conditions.is_empty() && query.limit.is_some() {
+    let believed = query.conditions.is_empty() && query.limit.is_some();
+    let mut cells = if believed { Cells::Believed } else { Cells::Checked };
+    // How many operations are in pieces that turned out to be damaged.
+    let mut damaged = HashMap::<usize, u64>::new();
+    loop {
         let mut scanned = Scanned::default();
-        let best = ranked(reader, &pieces, query, Cells::Believed, &mut scanned, path)?;
-        let records: Option<Vec<_>> =
-            best.map(|found| found.record(reader, path).transpose()).collect();
-        if let Some(records) = records {
-            return shown(records.into_iter(), scanned, each);
+        let found = ranked(reader, (&pieces, &damaged), query, cells, &mut scanned, path)?;
+        scanned.damaged += damaged.values().sum::<u64>();
+        match whole(reader, &pieces, &found, cells, path)? {
+            Whole::All(records) => return Ok(shown(records, scanned, each)),
+            Whole::NotHot => cells = Cells::Checked,
+            Whole::NotSealed(place) => {
+                let operations = match &pieces[place].what {
+                    What::Sealed(sheet) => sheet.operations,
+                    What::Hot(_) => 0,
+                };
+                damaged.insert(place, operations);
+            }
         }
     }
-    let mut scanned = Scanned::default();
-    let best = ranked(reader, &pieces, query, Cells::Checked, &mut scanned, path)?;
-    let records = best.filter_map(|found| found.record(reader, path).transpose());
-    shown(records, scanned, each)
 }
 
 fn shown(
-    records: impl Iterator<Item = Result<OperationRecord, StoreError>>,
+    records: Vec<OperationRecord>,
     mut scanned: Scanned,
     each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
-) -> Result<Scanned, StoreError> {
+) -> Scanned {
     for record in records {
         scanned.shown += 1;
-        if each(record?).is_break() {
+        if each(record).is_break() {
             break;
         }
     }
-    Ok(scanned)
-}
-
-/// Whether hot operations are ranked by their cells as they stand, or as far as they fit their checksums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cells {
-    Believed,
-    Checked,
+    scanned
 }
 
 fn ranked(
     reader: &mut Reader,
-    pieces: &[Piece],
+    (pieces, damaged): (&[Piece], &HashMap<usize, u64>),
     query: &Query,
     cells: Cells,
     scanned: &mut Scanned,
     path: &Path,
-) -> Result<impl Iterator<Item = Found> + use<>, StoreError> {
+) -> Result<Vec<Found>, StoreError> {
     let mut best = Best::new(query.limit);
-    for piece in pieces {
+    for (place, piece) in pieces.iter().enumerate() {
         match &piece.what {
             What::Hot(extent) if cells == Cells::Believed => {
                 by_cells(reader, *extent, query, &mut best, scanned)
@@ -96,17 +115,18 @@ fn ranked(
                 }
             }
             What::Sealed(sheet) => {
-                if first_of(piece, query.order).is_some_and(|first| best.is_beyond(first)) {
+                let is_beyond =
+                    first_of(piece, query.order).is_some_and(|first| best.is_beyond(first));
+                if is_beyond || damaged.contains_key(&place) {
                     continue;
                 }
-                for record in of_block(reader, piece, sheet, query, scanned, path)? {
-                    let rank = Rank::of(&record, query.order);
-                    best.offer(rank, || Found::Sealed(Box::new(record)));
+                for (rank, row) in of_block(reader, sheet, query, scanned, path)? {
+                    best.offer(rank, || Found::Sealed(place, row));
                 }
             }
         }
     }
-    Ok(best.into_sorted())
+    Ok(best.into_sorted().collect())
 }
 
 /// Ranks hot operations by four of their cells. What cannot be read there does not fit its checksum either, and is offered
@@ -152,73 +172,86 @@ fn first_of(piece: &Piece, order: Order) -> Option<Rank> {
     Some(Rank::first_of(order, longest, dearest))
 }
 
-impl Found {
-    /// The whole record; none where it does not fit its checksum, or is gone.
-    fn record(
-        self,
-        reader: &mut Reader,
-        path: &Path,
-    ) -> Result<Option<OperationRecord>, StoreError> {
-        let seq = match self {
-            Self::Sealed(record) => return Ok(Some(*record)),
-            Self::Hot(seq) => seq,
-        };
-        let read = read::range(&reader.connection, &mut reader.texts, (seq, seq));
-        Ok(read.map_err(failed("reading", path))?.pop().and_then(|read| read.record.ok()))
+/// Reads what was found, each block once.
+fn whole(
+    reader: &mut Reader,
+    pieces: &[Piece],
+    found: &[Found],
+    cells: Cells,
+    path: &Path,
+) -> Result<Whole, StoreError> {
+    let mut of_pieces = BTreeMap::<usize, Vec<u32>>::new();
+    for found in found {
+        if let Found::Sealed(place, row) = found {
+            of_pieces.entry(*place).or_default().push(*row);
+        }
     }
+    let mut sealed_ones = HashMap::new();
+    for (place, mut rows) in of_pieces {
+        let What::Sealed(sheet) = &pieces[place].what else { continue };
+        rows.sort_unstable();
+        let asked = Rows::Some(rows.clone());
+        let read = |block: &mut block::Reader<'_>| block.records(&asked);
+        let Some(read) = sealed(reader, sheet, &mut Scanned::default(), read, path)? else {
+            return Ok(Whole::NotSealed(place));
+        };
+        sealed_ones.extend(rows.into_iter().map(|row| (place, row)).zip(read));
+    }
+    let mut all = Vec::with_capacity(found.len());
+    for found in found {
+        match found {
+            Found::Sealed(place, row) => all.extend(sealed_ones.remove(&(*place, *row))),
+            Found::Hot(seq) => {
+                let read = read::range(&reader.connection, &mut reader.texts, (*seq, *seq));
+                let read = read.map_err(failed("reading", path))?.pop();
+                match read.and_then(|read| read.record.ok()) {
+                    None if cells == Cells::Believed => return Ok(Whole::NotHot),
+                    record => all.extend(record),
+                }
+            }
+        }
+    }
+    Ok(Whole::All(all))
 }
 
-/// The best of a block: as many as are shown, and those that are as good as the last of them.
+/// The best of a block, as many as are shown, by the columns of which their order is made.
 fn of_block(
     reader: &Reader,
-    piece: &Piece,
     sheet: &Sheet,
     query: &Query,
     scanned: &mut Scanned,
     path: &Path,
-) -> Result<Vec<OperationRecord>, StoreError> {
-    // Times that nanoseconds do not hold stand in an order of their own.
-    let is_far = piece.from_ns == i64::MIN || piece.to_ns == i64::MAX;
-    let limit = query.limit.filter(|_| !is_far);
-    let ask = |block: &mut block::Reader<'_>| {
-        let looked_at = block.meta().rows() as u64;
-        let rows = block.matching(query)?;
-        let rows = match limit {
-            Some(limit) if limit < rows.len() => first_rows(block, &rows, query, limit)?,
-            _ => rows,
-        };
-        Ok((looked_at, block.records(&rows)?))
-    };
-    let (rows, records) = sealed(reader, sheet, scanned, ask, path)?.unwrap_or_default();
+) -> Result<Vec<(Rank, u32)>, StoreError> {
+    let ask =
+        |block: &mut block::Reader<'_>| Ok((block.meta().rows() as u64, ranks(block, query)?));
+    let (rows, ranks) = sealed(reader, sheet, scanned, ask, path)?.unwrap_or_default();
     scanned.rows += rows;
-    Ok(records)
+    Ok(ranks)
 }
 
-/// Of rows that are meant the best. They stand in the order of time, so that of equals the first come first.
-fn first_rows(
-    block: &mut block::Reader<'_>,
-    rows: &Rows,
-    query: &Query,
-    limit: usize,
-) -> Result<Rows, BlockError> {
+fn ranks(block: &mut block::Reader<'_>, query: &Query) -> Result<Vec<(Rank, u32)>, BlockError> {
+    let rows = block.matching(query)?;
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids = block.ids()?;
     let column = if query.order == Order::Dearest { Column::CostUsd } else { Column::Duration };
-    let mut values: Vec<i128> = Vec::with_capacity(rows.len());
-    let columns = [column.clone()];
+    let columns = [column.clone(), Column::StartedAt];
+    let mut ranks = Vec::with_capacity(rows.len());
     let _ = block.scan(Table::Operations, query, &columns, &mut |block| {
-        let numbers = block.numbers(&column).unwrap_or_default();
-        let money = block.money(&column).unwrap_or_default();
-        values.extend(numbers.iter().map(|number| i128::from(*number)));
-        values.extend(money.iter().map(|money| money.ticks()));
+        let starts = block.numbers(&Column::StartedAt).unwrap_or_default();
+        let (took, cost) = (block.numbers(&column), block.money(&column));
+        for ((at, row), start) in rows.iter().enumerate().zip(starts) {
+            let took = took.map_or(0, |took| took[at]);
+            let cost = cost.map_or(Money::ZERO, |cost| cost[at]);
+            let rank = Rank::new(query.order, start.cast_signed(), took, cost, ids[row]);
+            ranks.extend(u32::try_from(row).ok().map(|row| (rank, row)));
+        }
         ControlFlow::Continue(())
     })?;
-    let mut places: Vec<(i128, usize)> =
-        values.into_iter().map(i128::saturating_neg).zip(rows.iter()).collect();
-    if limit < places.len() && limit > 0 {
-        places.select_nth_unstable(limit - 1);
+    if let Some(limit) = query.limit.filter(|limit| 0 < *limit && *limit < ranks.len()) {
+        ranks.select_nth_unstable_by_key(limit - 1, |(rank, _)| *rank);
+        ranks.truncate(limit);
     }
-    places.truncate(limit);
-    let mut rows: Vec<u32> =
-        places.into_iter().filter_map(|(_, row)| u32::try_from(row).ok()).collect();
-    rows.sort_unstable();
-    Ok(Rows::Some(rows))
+    Ok(ranks)
 }

@@ -35,7 +35,8 @@ SELECT
   (SELECT coalesce(sum((c.value ->> 9)
       + coalesce((SELECT sum(value) FROM json_each(c.value, '$[16]') WHERE key IN ('output_audio', 'output_image', 'output_video')), 0)), 0)
     FROM json_each(o.llm_calls) c) AS output_tokens,
-  coalesce(o.cost_usd, '0') AS cost_usd
+  coalesce(o.cost_usd, '0') AS cost_usd,
+  o.more ->> '$.remote_parent' AS remote_parent_id
 FROM operations o JOIN hot_names h ON h.seq = o.seq;
 
 CREATE VIEW hot_components AS

@@ -1,0 +1,96 @@
+//! Columns of a block that sums are counted from: how many errors, which usage, what a call adds to costs.
+
+use taximeter_models::{Charge, CostOutcome, TokenUsage, Unit};
+
+use super::column::{ColumnId, ErrorColumns, component, llm, tool};
+use super::costs::Costs;
+use super::error::{BlockError, Broken};
+use super::picked::{Picked, Units, names};
+use super::reader::Reader;
+use crate::store::columns::Values;
+use crate::store::{Block, Table};
+
+impl Reader<'_> {
+    /// Those that are listed, and those that were only counted.
+    pub(super) fn faults(
+        &mut self,
+        picked: &Picked,
+        listed: ColumnId,
+        unlisted: ColumnId,
+    ) -> Result<Values, BlockError> {
+        if picked.table != Table::Operations {
+            return Ok(picked.numbers(|_, _| Block::NONE));
+        }
+        let listed = self.numbers_of(listed, self.meta.rows)?;
+        let unlisted = self.numbers_of(unlisted, self.meta.rows)?;
+        Ok(picked.numbers(|_, row| listed.get(row).saturating_add(unlisted.get(row))))
+    }
+
+    pub(super) fn timed_out(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::ToolCalls {
+            return Ok(picked.numbers(|_, _| Block::NONE));
+        }
+        let mask = self.numbers_of(tool::MASK, self.count(tool::MASK))?;
+        Ok(picked.numbers(|_, row| u64::from(mask.get(row) & tool::bit::STATUS == TIMEOUT)))
+    }
+
+    pub(super) fn runs(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::Components {
+            return Ok(picked.numbers(|_, _| Block::NONE));
+        }
+        let counts = self.numbers_of(component::COUNT, self.count(component::MASK))?;
+        Ok(picked.numbers(|_, row| counts.get(row)))
+    }
+
+    pub(super) fn finish_reasons(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::LlmCalls {
+            return Ok(picked.no_keys());
+        }
+        let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
+        let texts = self.some_texts(llm::FINISH, &mask, llm::bit::FINISH)?;
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
+    }
+
+    /// The components in which errors arose.
+    pub(super) fn error_components(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        let columns = ErrorColumns::OPERATIONS;
+        let mask = self.numbers_of(columns.mask(), self.count(columns.mask()))?;
+        let texts = self.some_texts(columns.component(), &mask, ErrorColumns::COMPONENT_BIT)?;
+        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
+    }
+
+    pub(super) fn usage(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::LlmCalls {
+            return Ok(Values::Usage { told: vec![false; picked.rows.len()], units: Vec::new() });
+        }
+        let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
+        let told = picked.map(|_, row| mask.get(row) & llm::bit::USAGE != 0);
+        let own = |(unit, numbers): (Unit, super::presence::SomeNumbers)| {
+            (unit, picked.own(&numbers.each(0), |count| count))
+        };
+        Ok(Values::Usage { told, units: self.units(|_| true)?.into_iter().map(own).collect() })
+    }
+
+    pub(super) fn charges(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::LlmCalls {
+            let none = Charge::of(&CostOutcome::NoUsage, None);
+            return Ok(Values::Charges(vec![none; picked.rows.len()]));
+        }
+        let costs = Costs::read(self, self.count(llm::MASK))?;
+        let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
+        let units = Units::of(self.units(|_| true)?);
+        let charge = |row: usize| {
+            let count = |unit| units.count(unit, row);
+            let told = mask.get(row) & llm::bit::USAGE != 0;
+            let usage = || TokenUsage::of_sum(Unit::ALL.iter().map(|unit| (*unit, count(*unit))));
+            costs.charge(row, &count, || told.then(usage))
+        };
+        let charges: Option<Vec<Charge>> = picked.rows.iter().map(charge).collect();
+        charges
+            .map(Values::Charges)
+            .ok_or_else(|| Broken("a cost cannot be counted").at(Some(llm::COST)))
+    }
+}
+
+/// The status of a call that took too long.
+const TIMEOUT: u64 = 2;

@@ -1,0 +1,205 @@
+//! Some operations as a store of their own: what is asked of it is asked of the whole store with their conditions, and the
+//! sums that it keeps of all of them are counted over its columns.
+
+mod cells;
+mod rows;
+mod sums;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use taximeter_analysis::Sums;
+use taximeter_models::{Name, OperationId, OperationRecord};
+use taximeter_persistence::StoreError;
+use taximeter_persistence::store::{
+    Appended, Block, Column, Condition, Level, Query, Rollup, RollupQuery, Scanned, Store,
+    StoreStats, Table,
+};
+
+use self::rows::{Rows, TABLES};
+use self::sums::Counted;
+use super::pieces::Counting;
+use super::{Group, Period, windows};
+
+/// The operations of a store that began within a period and fulfil every condition.
+#[derive(Debug)]
+pub(super) struct Part {
+    whole: Arc<dyn Store>,
+    conditions: Vec<Condition>,
+    period: Period,
+    /// Moments in seconds at which sums are cut, beside the beginnings of their windows.
+    cuts: Vec<i64>,
+    /// Windows of this level are counted where no shorter ones are asked for.
+    level: Level,
+    /// What was counted so far, by the level of its windows.
+    counted: Mutex<BTreeMap<Level, Arc<Counted>>>,
+}
+
+impl Part {
+    /// Those of a period, and of the one before, which are told apart.
+    pub(super) fn new(
+        whole: Arc<dyn Store>,
+        conditions: Vec<Condition>,
+        asked: Period,
+        level: Level,
+    ) -> Self {
+        let before = asked.previous();
+        let since = before.map_or(asked.since, |before| before.since);
+        let cuts = [since, asked.since, asked.until].into_iter().flatten();
+        let mut cuts: Vec<i64> = cuts.map(|at| at.timestamp()).collect();
+        cuts.sort_unstable();
+        let period = Period { since, until: asked.until };
+        Self { whole, conditions, period, cuts, level, counted: Mutex::default() }
+    }
+
+    /// How many operations there are.
+    pub(super) fn scanned(&self) -> Result<Scanned, StoreError> {
+        Ok(self.counted(self.level)?.scanned)
+    }
+
+    /// What was spent for each user and each conversation from a moment on, where any was told. The rest of the numbers of
+    /// these groups is nothing.
+    pub(super) fn spent(
+        &self,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<[Vec<Group>; 2], StoreError> {
+        Ok(self.counted(self.level)?.spent(since.map(|since| since.timestamp())))
+    }
+
+    /// Since when the operations are looked at.
+    pub(super) fn since(&self) -> Option<DateTime<Utc>> {
+        self.period.since
+    }
+
+    fn counted(&self, level: Level) -> Result<Arc<Counted>, StoreError> {
+        let mut known = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = known.get(&level) {
+            return Ok(Arc::clone(counted));
+        }
+        let query = self.query(&Query::default());
+        let counted = Arc::new(self.count(&query, level)?);
+        known.insert(level, Arc::clone(&counted));
+        Ok(counted)
+    }
+
+    /// One pass over all tables.
+    fn count(&self, query: &Query, level: Level) -> Result<Counted, StoreError> {
+        let counting = Counting {
+            tables: &TABLES,
+            nothing: || Rows::new(&self.cuts, level),
+            add: |rows: &mut Rows<'_>, blocks: &[Block<'_>]| rows.count(blocks),
+        };
+        let (counts, scanned) = counting.of(&*self.whole, query)?;
+        let mut counted = Counted { scanned, ..Counted::default() };
+        counts.into_iter().for_each(|rows| counted.merge(rows.finish()));
+        Ok(counted)
+    }
+
+    /// The same question of the whole store.
+    fn query(&self, asked: &Query) -> Query {
+        let mut query = asked.clone();
+        query.since = self.period.since.max(asked.since);
+        query.until = match (self.period.until, asked.until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        query.conditions.extend(self.conditions.iter().cloned());
+        query
+    }
+
+    /// The longest windows out of which these seconds can be put together.
+    fn level_for(&self, query: &RollupQuery) -> Level {
+        let (from, to) = query.seconds();
+        let fits = |level: &Level| {
+            [from, to].into_iter().flatten().all(|at| {
+                level.start(at) == at || self.cuts.binary_search(&at).is_ok() || self.is_end(at)
+            })
+        };
+        let most = query.each.unwrap_or(self.level).min(self.level);
+        let levels = Level::ALL.into_iter().rev().filter(|level| *level <= most);
+        levels.into_iter().find(fits).unwrap_or(Level::Minute)
+    }
+
+    /// Whether nothing was counted before a second of the first window, or from it on in the last one.
+    fn is_end(&self, second: i64) -> bool {
+        let known = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = known.values().next().and_then(|counted| counted.ends_ns);
+        ends.is_some_and(|(first, last)| {
+            let [first, last] = [first, last].map(|nanos| nanos.div_euclid(1_000_000_000));
+            second <= first || second > last
+        })
+    }
+}
+
+impl Store for Part {
+    fn append(&self, records: &[OperationRecord]) -> Result<Appended, StoreError> {
+        self.whole.append(records)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        self.whole.flush()
+    }
+
+    fn get(&self, id: OperationId) -> Result<Option<OperationRecord>, StoreError> {
+        self.whole.get(id)
+    }
+
+    fn scan(
+        &self,
+        query: &Query,
+        each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        self.whole.scan(&self.query(query), each)
+    }
+
+    fn columns(
+        &self,
+        table: Table,
+        query: &Query,
+        columns: &[Column],
+        each: &mut dyn FnMut(&Block<'_>) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        self.whole.columns(table, &self.query(query), columns, each)
+    }
+
+    fn tables(
+        &self,
+        query: &Query,
+        tables: &[(Table, &[Column])],
+        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        self.whole.tables(&self.query(query), tables, each)
+    }
+
+    fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        let counted = self.counted(self.level_for(query))?;
+        let (from, to) = query.seconds();
+        let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Sums>::new();
+        for window in counted.windows(&query.dimension) {
+            let is_in = from.is_none_or(|from| window.start >= from)
+                && to.is_none_or(|to| window.start < to);
+            if is_in && (query.key.is_none() || window.key == query.key) {
+                let group = (query.group(window.start), window.key.clone());
+                groups.entry(group).or_default().merge(&window.sums);
+            }
+        }
+        let rollup = |((start, key), sums): ((Option<i64>, Option<Name>), Sums)| Rollup {
+            start: start.and_then(|start| DateTime::from_timestamp(start, 0)),
+            key,
+            window: windows::window(&sums),
+        };
+        Ok(groups.into_iter().map(rollup).collect())
+    }
+
+    fn stats(&self) -> Result<StoreStats, StoreError> {
+        let counted = self.counted(self.level)?;
+        let mut stats = StoreStats::default();
+        stats.sealed_operations = counted.scanned.shown;
+        (stats.first_ns, stats.last_ns) = counted.ends_ns.unzip();
+        Ok(stats)
+    }
+}

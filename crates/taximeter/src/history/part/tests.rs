@@ -1,0 +1,220 @@
+//! What is counted over columns, hot and sealed, is what is added up from whole records one by one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use taximeter_models::{
+    CostOutcome, Currency, ErrorCategory, ErrorRecord, FreeReason, LlmCall, OperationId,
+    OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Warning,
+};
+use taximeter_persistence::store::{Keep, MemoryStore, SqliteStore};
+
+use super::super::{Ask, By, History, Period, Report, Selection, Windows};
+
+/// Numbers as if by lot, the same each time.
+struct Lot(u64);
+
+impl Lot {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (self.0 >> 33) % most
+    }
+
+    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    }
+}
+
+fn start() -> DateTime<Utc> {
+    "2026-11-20T10:17:23Z".parse().unwrap()
+}
+
+/// Operations with some of everything, some seconds apart.
+fn records(many: u64) -> Vec<OperationRecord> {
+    let mut lot = Lot(7);
+    (0..many).map(|number| record(number, &mut lot)).collect()
+}
+
+fn record(number: u64, lot: &mut Lot) -> OperationRecord {
+    let mut record = OperationRecord::new(lot.one(&["answer", "index", "chat"]));
+    record.id = OperationId::from_bits(u128::from(number + 1));
+    let millis = number * 90_000 + lot.below(20_000);
+    record.started_at = start() + TimeDelta::milliseconds(millis.cast_signed());
+    record.duration = Duration::from_nanos(lot.below(3_000_000_000));
+    record.outcome =
+        lot.one(&[Outcome::Success, Outcome::Success, Outcome::Failure, Outcome::Abandoned]);
+    record.user = (lot.below(4) > 0).then(|| lot.one(&["ann", "bob", "eve"]).into());
+    record.session = (lot.below(3) == 0).then(|| format!("s{}", lot.below(20)).into());
+    record.tags.insert("team".into(), lot.one(&["search", "web"]).into());
+    record.metadata.insert("plan".into(), lot.one(&["free", "paid"]).into());
+    for _ in 0..lot.below(5) {
+        let name = lot.one(&["retrieval", "rank", "prompt"]);
+        record.add_component(name, Duration::from_nanos(lot.below(900_000_000)));
+    }
+    for _ in 0..lot.below(3) {
+        let component = lot.one(&[None, Some("retrieval"), Some("elsewhere")]);
+        let category = lot.one(&[ErrorCategory::Timeout, ErrorCategory::Quota]);
+        let mut error = ErrorRecord::new(category, "it failed");
+        error.component = component.map(Into::into);
+        record.errors.push(error);
+    }
+    record.unlisted_errors = lot.below(2);
+    record.warnings.extend((0..lot.below(2)).map(|_| warning()));
+    record.tool_calls.extend((0..lot.below(3)).map(|_| tool_call(lot)).collect::<Vec<_>>());
+    record.llm_calls.extend((0..lot.below(4)).map(|_| llm_call(lot)).collect::<Vec<_>>());
+    record
+}
+
+fn warning() -> Warning {
+    Warning { message: "mind this".into(), component: None }
+}
+
+fn tool_call(lot: &mut Lot) -> ToolCall {
+    let status = lot.one(&[
+        ToolStatus::Success,
+        ToolStatus::Failure,
+        ToolStatus::Timeout,
+        ToolStatus::Error,
+    ]);
+    let mut call = ToolCall::new(lot.one(&["web", "sql"]), status);
+    call.duration = (lot.below(4) > 0).then(|| Duration::from_nanos(lot.below(700_000_000)));
+    call.attempt = u32::try_from(lot.below(3) + 1).unwrap();
+    if status != ToolStatus::Success && lot.below(2) == 0 {
+        call = call.failed_with(ErrorCategory::RateLimit, "too much");
+    }
+    call
+}
+
+fn llm_call(lot: &mut Lot) -> LlmCall {
+    let model = lot.one(&["gpt-4o", "claude-sonnet-4-5", "nobody-knows"]);
+    let mut call = LlmCall::new(lot.one(&["openai", "anthropic"]), model);
+    if lot.below(6) == 0 {
+        call.provider = None;
+    }
+    let usage = TokenUsage::inclusive(1_000 + lot.below(9_000), lot.below(900));
+    let usage = usage.cache_read(lot.below(900)).reasoning(0).build().unwrap();
+    call.usage = (lot.below(5) > 0).then_some(usage);
+    call.duration = (lot.below(5) > 0).then(|| Duration::from_nanos(lot.below(5_000_000_000)));
+    call.time_to_first_token =
+        (lot.below(3) > 0).then(|| Duration::from_nanos(lot.below(400_000_000)));
+    call.finish_reason =
+        lot.one(&[None, Some("stop"), Some("length"), Some("tool_calls")]).map(Into::into);
+    call.attempt = u32::try_from(lot.below(2) + 1).unwrap();
+    if lot.below(5) == 0 {
+        call.error = Some(ErrorRecord::new(ErrorCategory::Server, "500"));
+    }
+    let told = |currency| {
+        let total = "0.0125".parse().unwrap();
+        CostOutcome::ProviderReported(ReportedCost { total, input: None, output: None, currency })
+    };
+    match lot.below(8) {
+        0 => call.cost = told(Currency::USD),
+        1 => call.cost = told("EUR".parse().unwrap()),
+        2 => call.cost = CostOutcome::Free { reason: FreeReason::Local },
+        _ => {}
+    }
+    call
+}
+
+/// The same report out of the records alone that are meant.
+fn expected(records: &[OperationRecord], ask: &Ask) -> Report {
+    let whole = History::new(Arc::new(MemoryStore::summarizing(Arc::new(Windows))));
+    whole.append(records.to_vec()).unwrap();
+    let before = ask.period.previous().and_then(|before| before.since);
+    let period = Period::new(before.or(ask.period.since), ask.period.until);
+    let query = ask.only.query(period);
+    let mut meant = Vec::new();
+    let scanned = whole.store().scan(&query, &mut |record| {
+        meant.push(record);
+        std::ops::ControlFlow::Continue(())
+    });
+    scanned.unwrap();
+    let part = History::new(Arc::new(MemoryStore::summarizing(Arc::new(Windows))));
+    part.append(meant).unwrap();
+    part.report(&Ask { only: Selection::default(), ..ask.clone() }).unwrap()
+}
+
+fn as_json(mut report: Report) -> String {
+    // What is told of the whole store, and of the time before.
+    (report.only, report.looked_at, report.numbers.month) = (None, None, None);
+    let mut json = serde_json::to_value(report).unwrap();
+    for told in ["operations", "first_at", "last_at", "bytes"] {
+        json["health"][told] = serde_json::Value::Null;
+    }
+    serde_json::to_string_pretty(&json).unwrap()
+}
+
+fn check(
+    history: &History,
+    records: &[OperationRecord],
+    period: &str,
+    only: &str,
+    by: Option<&str>,
+) {
+    let now = start() + TimeDelta::hours(30);
+    let mut ask = Ask::new(history.whole(Period::read(period, now).unwrap()), now);
+    ask.only = Selection::read(only, now).unwrap();
+    ask.by = by.map(|by| by.parse::<By>().unwrap());
+    let found = history.report(&ask).unwrap();
+    let looked_at = found.looked_at.unwrap();
+    assert!(looked_at.records > 0 && !looked_at.more, "{only}: {looked_at:?}");
+    let expected = expected(records, &ask);
+    pretty(&as_json(found), &as_json(expected), &format!("{only} of {period}"));
+}
+
+/// The first lines that differ say more than two documents.
+fn pretty(found: &str, expected: &str, what: &str) {
+    for (number, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(found, expected, "{what}, line {number}");
+    }
+    assert_eq!(found.lines().count(), expected.lines().count(), "{what}");
+}
+
+const CONDITIONS: [&str; 12] = [
+    "operation=answer",
+    "user=ann",
+    "session=s7",
+    "tag:team=search",
+    "metadata:plan=free",
+    "tool=web",
+    "llm=openai/gpt-4o",
+    "provider=anthropic",
+    "component=rank",
+    "error=timeout",
+    "outcome=failure,longer=500ms",
+    "operation=index,tag:team=web,metadata:plan=paid",
+];
+
+#[test]
+fn some_operations_are_counted_as_their_records_are() {
+    let room = tempfile::tempdir().unwrap();
+    let open = || {
+        let store = SqliteStore::at(room.path()).keep(Keep::default().block_operations(1));
+        History::new(Arc::new(store.summarize(Arc::new(Windows)).open().unwrap()))
+    };
+    let mut history = open();
+    let mut records = records(1_200);
+    history.price(&mut records);
+    // Two blocks, and the last operations in rows.
+    for (number, batch) in records.chunks(400).enumerate() {
+        history.append(batch.to_vec()).unwrap();
+        let later = start() + TimeDelta::days(2);
+        while number < 2 && history.store().maintain(later).unwrap().more {}
+        // What is left in rows stays there as long as the store is open.
+        drop(history);
+        history = open();
+    }
+    let stats = history.store().stats().unwrap();
+    assert_eq!((stats.sealed_operations, stats.hot_operations), (800, 400));
+    for only in CONDITIONS {
+        check(&history, &records, "24h", only, None);
+        check(&history, &records, "all", only, Some("tag:team"));
+    }
+    check(&history, &records, "2h", "user=bob", Some("minute"));
+    check(&history, &records, "7h", "user=bob", Some("minute"));
+    check(&history, &records, "20d", "tag:team=web", Some("hour"));
+    check(&history, &records, "24h", "operation=chat", Some("user"));
+    check(&history, &records, "24h", "operation=chat", Some("session"));
+    check(&history, &records, "24h", "operation=chat", Some("llm"));
+}

@@ -1,0 +1,154 @@
+//! Counting over columns on as many threads as there are cores: time is cut into pieces, and who is done with one takes the
+//! next.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::{DateTime, Utc};
+use taximeter_persistence::StoreError;
+use taximeter_persistence::store::{Block, Column, Query, Scanned, Store, Table};
+
+/// Threads that count at once; the rest of the machine is somebody else's.
+const MOST_THREADS: usize = 4;
+/// Pieces of time for each thread.
+const PIECES: i64 = 8;
+/// Fewer operations are counted before a second thread is there.
+const WORTH_THREADS: u64 = 50_000;
+
+/// What is counted, and how: a count of nothing, and what a piece of the tables adds to it.
+pub(super) struct Counting<'a, N, A> {
+    pub(super) tables: &'a [(Table, &'a [Column])],
+    pub(super) nothing: N,
+    pub(super) add: A,
+}
+
+impl<'a, N, A> Counting<'a, N, A> {
+    /// Counts what a query asks for: a count from each thread, and what was touched by all.
+    pub(super) fn of<C: Send>(
+        &self,
+        store: &dyn Store,
+        query: &Query,
+    ) -> Result<(Vec<C>, Scanned), StoreError>
+    where
+        N: Fn() -> C + Sync,
+        A: Fn(&mut C, &[Block<'_>]) + Sync,
+    {
+        let span = store.span()?;
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let few = span.operations < WORTH_THREADS;
+        let threads = if few { 1 } else { threads.min(MOST_THREADS) };
+        let pieces = match span.first_ns.zip(span.last_ns) {
+            Some(ends) if threads > 1 => pieces(query, ends, threads),
+            _ => vec![query.clone()],
+        };
+        let (counts, scanned) = self.all(store, &pieces, threads)?;
+        if scanned.damaged > 0 && pieces.len() > 1 {
+            // Of what is damaged it is not known when it was, so that every piece met it.
+            return self.all(store, std::slice::from_ref(query), 1);
+        }
+        Ok((counts, scanned))
+    }
+
+    fn all<C: Send>(
+        &self,
+        store: &dyn Store,
+        pieces: &[Query],
+        threads: usize,
+    ) -> Result<(Vec<C>, Scanned), StoreError>
+    where
+        N: Fn() -> C + Sync,
+        A: Fn(&mut C, &[Block<'_>]) + Sync,
+    {
+        let next = AtomicUsize::new(0);
+        let counted = std::thread::scope(|scope| {
+            let count = || self.some(store, pieces, &next);
+            let others: Vec<_> = (1..threads.min(pieces.len()))
+                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, count).ok())
+                .collect();
+            let mut counted = vec![count()];
+            counted.extend(others.into_iter().map(|other| {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            }));
+            counted.into_iter().collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut all = Scanned::default();
+        let counts = counted.into_iter().map(|(count, scanned)| {
+            all.rows += scanned.rows;
+            all.shown += scanned.shown;
+            all.damaged += scanned.damaged;
+            count
+        });
+        let counts = counts.collect();
+        Ok((counts, all))
+    }
+
+    /// Counts piece after piece, as long as there are some that nobody counts.
+    fn some<C>(
+        &self,
+        store: &dyn Store,
+        pieces: &[Query],
+        next: &AtomicUsize,
+    ) -> Result<(C, Scanned), StoreError>
+    where
+        N: Fn() -> C,
+        A: Fn(&mut C, &[Block<'_>]),
+    {
+        let (mut count, mut all) = ((self.nothing)(), Scanned::default());
+        while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let scanned = store.tables(piece, self.tables, &mut |blocks| {
+                (self.add)(&mut count, blocks);
+                ControlFlow::Continue(())
+            })?;
+            all.rows += scanned.rows;
+            all.shown += scanned.shown;
+            all.damaged += scanned.damaged;
+        }
+        Ok((count, all))
+    }
+}
+
+/// The same question of one piece of time after the other.
+fn pieces(query: &Query, (first, last): (i64, i64), threads: usize) -> Vec<Query> {
+    let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt();
+    let first = query.since.and_then(nanos).map_or(first, |since| since.max(first));
+    let last = query.until.and_then(nanos).map_or(last, |until| until.min(last));
+    let many = PIECES * i64::try_from(threads).unwrap_or(1);
+    let step = last.saturating_sub(first) / many;
+    if step <= 0 {
+        return vec![query.clone()];
+    }
+    // The first and the last piece have the ends of the question, whatever came meanwhile.
+    let cut = |number: i64| {
+        let is_within = 0 < number && number < many;
+        is_within.then(|| DateTime::<Utc>::from_timestamp_nanos(first + step * number))
+    };
+    let piece = |number: i64| {
+        let mut piece = query.clone();
+        piece.since = cut(number).or(query.since);
+        piece.until = cut(number + 1).or(query.until);
+        piece
+    };
+    (0..many).map(piece).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_follow_one_another_from_one_end_to_the_other() {
+        let at = |nanos| Some(DateTime::<Utc>::from_timestamp_nanos(nanos));
+        let open = Query::default();
+        let mut bounded = Query::default();
+        (bounded.since, bounded.until) = (at(-500), at(700));
+        for query in [open, bounded] {
+            let pieces = pieces(&query, (-1_000, 1_000), 2);
+            assert_eq!(pieces.len(), 16);
+            assert_eq!((pieces[0].since, pieces[15].until), (query.since, query.until));
+            assert!(pieces.windows(2).all(|two| two[0].until == two[1].since));
+            let cuts: Vec<_> = pieces[1..].iter().map(|piece| piece.since).collect();
+            assert!(cuts.is_sorted() && cuts[0] > query.since);
+        }
+        assert_eq!(pieces(&Query::default(), (7, 7), 2).len(), 1);
+    }
+}
