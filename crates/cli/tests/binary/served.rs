@@ -334,7 +334,7 @@ fn first_screen(room: &Room, served: &Served) {
         }
     }
     let unit = |unit: &str| page.rows("Tokens").into_iter().find(|row| row[0] == unit).unwrap();
-    assert_eq!(unit("input")[1], whole(&report["input_tokens"]), "{report}");
+    assert_eq!(unit("input")[1], whole(&report["total_input_tokens"]), "{report}");
 }
 
 /// Asks both until no minute ended in between, which moves a period: then they are one document.

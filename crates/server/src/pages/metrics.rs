@@ -43,10 +43,12 @@ pub(super) fn ask(
     } else {
         name
     };
-    let one = match all.own.iter().any(|own| *own.name == *name) {
-        _ if name.is_empty() => None,
-        true if !all.metrics.iter().any(|metric| *metric.name == *name) => None,
-        _ => Some(history.metric(name, only, period, by, now)?),
+    let is_own = all.own.iter().any(|own| *own.name == *name)
+        && !all.metrics.iter().any(|metric| *metric.name == *name);
+    let one = if name.is_empty() || is_own {
+        None
+    } else {
+        Some(history.metric(name, only, period, by, now)?)
     };
     Ok(Found { all, one })
 }

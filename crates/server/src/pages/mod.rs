@@ -36,6 +36,7 @@ use axum::routing::get;
 use chrono::{DateTime, Utc};
 use maud::Markup;
 use serde::Deserialize;
+use taximeter::analysis::Dimension;
 use taximeter::history::{By, History, OutlookAsk, Period, Selection};
 
 use self::compare::Sides;
@@ -176,7 +177,8 @@ async fn measured(
     filter: &Filter,
     name: String,
 ) -> Result<Markup, QuestionError> {
-    let by = filter.by_of_metrics()?;
+    // Another page may have told apart by something else.
+    let by = filter.by_of_metrics().unwrap_or(Dimension::Operation);
     let found = asked(questions, filter, move |history, period, only, now| {
         Ok(metrics::ask(history, only, period, &by, name.trim(), now)?)
     });

@@ -110,7 +110,7 @@ async fn put(State(questions): Shared, Form(written): Form<Written>) -> Response
         Ok(_) => there(),
         Err(why) => {
             let trial = Trial { toml, over, ..Trial::default() };
-            not_done(&questions, why, Draft { trial, was, mark, ..Draft::default() }).await
+            not_done(&questions, &why, Draft { trial, was, mark, ..Draft::default() }).await
         }
     }
 }
@@ -119,12 +119,12 @@ async fn remove(State(questions): Shared, Form(written): Form<Written>) -> Respo
     let name = written.was.clone();
     match questions.change(move |alerts| alerts.remove_rule(&name)).await {
         Ok(()) => there(),
-        Err(why) => not_done(&questions, why, Draft::default()).await,
+        Err(why) => not_done(&questions, &why, Draft::default()).await,
     }
 }
 
 /// The page again, with what was written and why it could not be done.
-async fn not_done(questions: &Arc<Questions>, why: QuestionError, mut draft: Draft) -> Response {
+async fn not_done(questions: &Arc<Questions>, why: &QuestionError, mut draft: Draft) -> Response {
     let status = why.status();
     draft.wrong = Some(why.to_string());
     let mut response = with(questions, &Filter::default(), &draft).await;
