@@ -165,7 +165,7 @@ fn cells(values: &Distribution) -> Markup {
 
 fn changes(trend: &MeasureTrend) -> Markup {
     html! {
-        p { "It " (goes(trend.direction, trend.change_percent)) @if let Some(p) = trend.p_value { ", by chance with p " (chance(p)) } "." }
+        p { "Trend: " (goes(trend.direction, trend.change_percent)) @if let Some(p) = trend.p_value { ", by chance with p " (chance(p)) } "." }
         @if !trend.changes.is_empty() {
             ul {
                 @for change in &trend.changes {
