@@ -51,6 +51,7 @@ pub enum Quantity {
 
 /// In what an amount is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "AlertUnit"))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Unit {
@@ -197,6 +198,17 @@ impl PartialOrd for Amount {
             (Self::Number(one), Self::Number(other)) => one.partial_cmp(other),
             _ => None,
         }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Amount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Amount".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["number", "string"], "description": "Money is a text, and exact; all else is a number." })
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{Amount, Kind, Rule, Rules, Unit};
 
 /// What a rule would have done.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "RuleBacktest"))]
 #[non_exhaustive]
 pub struct Backtest {
     /// The version of the document.
@@ -51,6 +52,7 @@ pub struct Backtest {
 
 /// That it would have fired.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Fired {
     /// The group; none where nothing is told apart, or its operations did not tell it.
@@ -77,6 +79,7 @@ pub struct Fired {
 
 /// How often and how long a group would have fired.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct GroupFired {
     /// The group.

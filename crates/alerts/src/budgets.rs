@@ -11,12 +11,14 @@ use taximeter::{BudgetPeriod, BudgetPlan, KnownUsd, Money, Name, StoreError};
 
 /// One budget of one group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct BudgetState {
     /// What it is called.
     pub budget: Name,
     /// By what its groups are told apart: `all`, `user` and so on.
     #[serde(serialize_with = "as_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub by: Dimension,
     /// The group; none where nothing is told apart, or its operations did not tell it.
     pub key: Option<Name>,

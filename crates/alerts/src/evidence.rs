@@ -9,6 +9,7 @@ use taximeter::analysis::Dimension;
 
 /// The operations behind what was seen: as `since` and `only` of the API mean them. Shown, it is the command that lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Evidence {
     /// The first moment.

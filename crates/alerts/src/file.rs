@@ -1,15 +1,14 @@
 //! The file of rules: read as a whole or not at all, with the line of what is wrong.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
+use taximeter::pricing::exact_toml::{Refused, read};
 use taximeter::{BudgetPlan, Name};
 use thiserror::Error;
-use toml::de::{DeTable, DeValue, Deserializer, Error as TomlError};
 
 use crate::written::{WrittenBudget, WrittenReceiver, WrittenRule};
 use crate::{Kind, Receiver, Rule};
@@ -73,6 +72,16 @@ pub enum RulesError {
     },
 }
 
+impl RulesError {
+    /// The same, of the rules in a file.
+    pub(crate) fn of(self, path: &Path) -> Self {
+        match self {
+            Self::Wrong { line, why, .. } => Self::Wrong { path: Some(path.to_owned()), line, why },
+            other @ Self::File { .. } => other,
+        }
+    }
+}
+
 fn named(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| format!(" in {}", path.display()))
 }
@@ -95,6 +104,12 @@ struct Written {
 }
 
 impl Rules {
+    /// No rules yet, where there is no file: the first one that is [put](crate::Alerts::put_rule) among them makes
+    /// `taximeter.alerts.toml` in the working directory.
+    pub fn none_yet() -> Self {
+        Self { path: Some(DEFAULT_FILE.into()), ..Self::default() }
+    }
+
     /// Where the rules are: the file that `TAXIMETER_ALERTS` names, or `taximeter.alerts.toml` in the working directory.
     /// None where there is none.
     pub fn find() -> Option<PathBuf> {
@@ -115,12 +130,7 @@ impl Rules {
             return Err(failed(std::io::Error::other(why)));
         }
         let text = fs::read_to_string(path).map_err(failed)?;
-        let mut rules = text.parse::<Self>().map_err(|error| match error {
-            RulesError::Wrong { line, why, .. } => {
-                RulesError::Wrong { path: Some(path.to_owned()), line, why }
-            }
-            other => other,
-        })?;
+        let mut rules = text.parse::<Self>().map_err(|error| error.of(path))?;
         rules.path = Some(path.to_owned());
         Ok(rules)
     }
@@ -203,13 +213,8 @@ impl Written {
     fn read(
         text: &str,
     ) -> Result<(Self, impl Fn(usize, String) -> RulesError + use<'_>), RulesError> {
-        let refused = |error: TomlError| {
-            let at = error.span().unwrap_or_default().start;
-            wrong(text, at, error.message().to_owned())
-        };
-        let mut document = DeTable::parse(text).map_err(refused)?;
-        document.get_mut().iter_mut().for_each(|(_, value)| keep_text(value.get_mut()));
-        let written = Self::deserialize(Deserializer::from(document)).map_err(refused)?;
+        let refused = |Refused { at, why, .. }| wrong(text, at, why);
+        let written = read::<Self>(text).map_err(refused)?;
         Ok((written, move |at, why| wrong(text, at, why)))
     }
 }
@@ -258,19 +263,4 @@ fn wrong(text: &str, at: usize, why: String) -> RulesError {
 
 fn line(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].split(|byte| *byte == b'\n').count()
-}
-
-/// Turns numbers with a point and dates into their text, so that no amount of money goes through a float and a date is
-/// read the same with quotes and without.
-fn keep_text(value: &mut DeValue<'_>) {
-    match value {
-        DeValue::Float(number) => {
-            let text = number.as_str().trim_start_matches('+').to_owned();
-            *value = DeValue::String(Cow::Owned(text));
-        }
-        DeValue::Datetime(moment) => *value = DeValue::String(Cow::Owned(moment.to_string())),
-        DeValue::Array(items) => items.iter_mut().for_each(|item| keep_text(item.get_mut())),
-        DeValue::Table(table) => table.iter_mut().for_each(|(_, item)| keep_text(item.get_mut())),
-        DeValue::String(_) | DeValue::Integer(_) | DeValue::Boolean(_) => {}
-    }
 }

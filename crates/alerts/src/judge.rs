@@ -10,6 +10,7 @@ use crate::{Amount, Unit};
 
 /// Where a value is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// Beyond the limit.
@@ -24,6 +25,7 @@ pub enum Place {
 
 /// What was seen of one group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Seen {
     /// The group; none where nothing is told apart, or its operations did not tell it.

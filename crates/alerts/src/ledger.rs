@@ -5,8 +5,8 @@
 //! does what a database would, anybody can read it, and no lock is held on the store.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use taximeter::Name;
 use thiserror::Error;
 
+use crate::disk::{Turn, replace};
 use crate::event::{Event, Status};
 use crate::judge::State;
 
@@ -66,6 +67,7 @@ pub(crate) struct Letter {
 
 /// What became of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Fate {
@@ -83,6 +85,7 @@ pub enum Fate {
 
 /// What was told, or could not be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Delivery {
     /// When its fate was known.
@@ -141,6 +144,19 @@ const MOST_LETTERS: usize = 1_000;
 const MOST_DELIVERIES: usize = 200;
 
 impl Kept {
+    fn of(path: &Path, written: &[u8]) -> Result<Self, LedgerError> {
+        if written.is_empty() {
+            return Ok(Self::default());
+        }
+        let damaged = |why: String| LedgerError::Damaged { path: path.to_owned(), why };
+        let kept: Self = serde_json::from_slice(written).map_err(|why| damaged(why.to_string()))?;
+        if kept.document != "alerts_state" || kept.taximeter_version > VERSION {
+            let version = kept.taximeter_version;
+            return Err(damaged(format!("it is of version {version}, and {VERSION} is read")));
+        }
+        Ok(kept)
+    }
+
     /// Puts a letter at the end.
     pub(crate) fn post(&mut self, receiver: Name, event: Event, now: DateTime<Utc>) {
         if self.outbox.len() >= MOST_LETTERS
@@ -215,24 +231,8 @@ impl Ledger {
         let Some(path) = path else {
             return Ok(Self::in_memory());
         };
-        let written = match fs::read(path) {
-            Ok(written) => written,
-            Err(none) if none.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(source) => return Err(failed("reading", path)(source)),
-        };
-        let damaged = |why: String| LedgerError::Damaged { path: path.to_owned(), why };
-        let kept = if written.is_empty() {
-            Kept::default()
-        } else {
-            let kept: Kept =
-                serde_json::from_slice(&written).map_err(|why| damaged(why.to_string()))?;
-            if kept.document != "alerts_state" || kept.taximeter_version > VERSION {
-                let version = kept.taximeter_version;
-                let why = format!("it is of version {version}, and {VERSION} is read");
-                return Err(damaged(why));
-            }
-            kept
-        };
+        let written = read(path)?;
+        let kept = Kept::of(path, &written)?;
         Ok(Self { path: Some(path.to_owned()), written, kept, trouble: None })
     }
 
@@ -246,50 +246,65 @@ impl Ledger {
     /// # Errors
     /// Where it cannot be written; then the next one has the same and more.
     pub(crate) fn save(&mut self) -> Result<(), LedgerError> {
-        let saved = self.write();
+        self.change(|_| ())
+    }
+
+    /// Changes what is kept and writes it, with what other processes have muted meanwhile.
+    ///
+    /// # Errors
+    /// As for [`save`](Self::save).
+    pub(crate) fn change(&mut self, change: impl FnOnce(&mut Kept)) -> Result<(), LedgerError> {
+        let turn = self.path.as_deref().map(|path| Turn::of(path).map_err(failed("writing", path)));
+        self.follow();
+        change(&mut self.kept);
+        let saved = turn.transpose().and_then(|_turn| self.write());
         self.trouble = saved.as_ref().err().map(ToString::to_string);
         saved
     }
 
+    /// Takes over what another process has muted: `taximeter alerts mute` while a server runs. All else in the file is ours.
+    pub(crate) fn follow(&mut self) {
+        let Some(path) = &self.path else { return };
+        // What cannot be read is told when it is opened, and when it is written.
+        let Ok(written) = read(path) else { return };
+        if written == self.written || written.is_empty() {
+            return;
+        }
+        if let Ok(kept) = Kept::of(path, &written) {
+            self.kept.mutes = kept.mutes;
+            self.written = written;
+        }
+    }
+
     fn write(&mut self) -> Result<(), LedgerError> {
         let Some(path) = &self.path else { return Ok(()) };
+        if self.written.is_empty() && self.kept == Kept::default() {
+            return Ok(());
+        }
         let failed = failed("writing", path);
         let written = serde_json::to_vec_pretty(&self.kept).map_err(|why| failed(why.into()))?;
         if written == self.written {
             return Ok(());
         }
-        replace(path, &written).map_err(failed)?;
+        // What alerts hold is for its owner alone.
+        replace(path, &written, None).map_err(failed)?;
         self.written = written;
         Ok(())
+    }
+}
+
+/// What is in the file; nothing where there is none.
+fn read(path: &Path) -> Result<Vec<u8>, LedgerError> {
+    match fs::read(path) {
+        Ok(written) => Ok(written),
+        Err(none) if none.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(source) => Err(failed("reading", path)(source)),
     }
 }
 
 fn failed(doing: &'static str, path: &Path) -> impl Fn(io::Error) -> LedgerError + use<> {
     let path = path.to_owned();
     move |source| LedgerError::File { doing, path: path.clone(), source }
-}
-
-/// Writes beside the file, to the disk, and puts it in its place. What alerts hold is for its owner alone.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder {
-        fs::create_dir_all(folder)?;
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    // That the name is new must be on the disk, too; where folders cannot be opened, it is by and by.
-    if cfg!(unix) {
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -309,6 +324,29 @@ mod tests {
         let newer = Kept { taximeter_version: 2, ..Kept::default() };
         fs::write(&path, serde_json::to_vec(&newer).unwrap()).unwrap();
         assert!(Ledger::open(Some(&path)).unwrap_err().to_string().contains("version 2"));
+    }
+
+    #[test]
+    fn what_another_process_mutes_is_taken_over_and_nothing_else() {
+        let (folder, now) =
+            (tempfile::tempdir().unwrap(), DateTime::from_timestamp(1_800_000_000, 0).unwrap());
+        let path = folder.path().join("state.json");
+        let mut server = Ledger::open(Some(&path)).unwrap();
+        server.save().unwrap();
+        assert!(!path.exists(), "nothing is known, and nothing is written");
+        server.change(|kept| kept.post("one".into(), Event::test(now), now)).unwrap();
+        let mut other = Ledger::open(Some(&path)).unwrap();
+        server.change(|kept| kept.post("two".into(), Event::test(now), now)).unwrap();
+        other
+            .change(|kept| {
+                kept.mutes.insert("slow".into(), now);
+            })
+            .unwrap();
+        server.follow();
+        assert_eq!((server.kept.mutes.len(), server.kept.outbox.len()), (1, 2));
+        server.save().unwrap();
+        let kept = Ledger::open(Some(&path)).unwrap().kept;
+        assert_eq!((kept.mutes["slow"], kept.outbox.len()), (now, 2));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::rule::Severity;
 
 /// What is known of the rules.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Overview {
     /// The version of the document.
@@ -33,6 +34,7 @@ pub struct Overview {
 
 /// Something that fires.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct FiringNow {
     /// The rule.
@@ -57,6 +59,7 @@ pub struct FiringNow {
 
 /// A rule, with what was last seen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct RuleNow {
     /// What it is called.

@@ -182,6 +182,7 @@ pub enum Missing {
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Good to know.
@@ -240,6 +241,11 @@ impl Rule {
     /// Whether the file mutes it at that moment.
     pub fn is_muted(&self, at: DateTime<Utc>) -> bool {
         self.mutes.iter().any(|mute| mute.holds(at))
+    }
+
+    /// Whether it says the same, on whatever line.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        Self { line: 0, ..self.clone() } == Self { line: 0, ..other.clone() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -57,7 +57,7 @@ use crate::{Place, Rules};
 /// ```
 #[derive(Debug)]
 pub struct Alerts {
-    rules: Rules,
+    rules: RwLock<Arc<Rules>>,
     history: History,
     client: Client,
     ledger: Mutex<Ledger>,
@@ -137,7 +137,7 @@ impl Alerts {
 
     fn over(rules: Rules, history: History, ledger: Ledger) -> Self {
         Self {
-            rules,
+            rules: RwLock::new(Arc::new(rules)),
             history,
             client: Client::new(),
             ledger: Mutex::new(ledger),
@@ -146,9 +146,18 @@ impl Alerts {
         }
     }
 
-    /// The rules, budgets and receivers.
-    pub fn rules(&self) -> &Rules {
-        &self.rules
+    /// The rules, budgets and receivers, as they are now.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Goes on with these rules. Those that are others than before are looked at anew.
+    pub(crate) fn go_by(&self, rules: Rules) {
+        let mut now = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        let is_same =
+            |name: &Name| now.rule(name).zip(rules.rule(name)).is_some_and(|(a, b)| a.is_as(b));
+        self.looked().retain(|name, _| is_same(name));
+        *now = Arc::new(rules);
     }
 
     /// Looks at every rule whose time has come, and writes down what has changed with the letters that tell of it. Gives how
@@ -157,9 +166,10 @@ impl Alerts {
     /// # Errors
     /// Where what changed could not be written down, or a rule could not be looked at; all others were.
     pub fn evaluate(&self, now: DateTime<Utc>) -> Result<usize, AlertsError> {
-        let at = minute(now - SETTLES);
-        let (found, first_error) = self.look_at(at);
-        let letters = self.go_on(&found, at, now)?;
+        let (at, rules) = (minute(now - SETTLES), self.rules());
+        self.ledger().follow();
+        let (found, first_error) = self.look_at(&rules, at);
+        let letters = self.go_on(&rules, &found, at, now)?;
         first_error.map_or(Ok(letters), |error| Err(error.into()))
     }
 
@@ -168,16 +178,20 @@ impl Alerts {
     /// # Errors
     /// Where a rule could not be looked at; all others were.
     pub fn look(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        self.look_at(minute(now - SETTLES)).1.map_or(Ok(()), Err)
+        self.look_at(&self.rules(), minute(now - SETTLES)).1.map_or(Ok(()), Err)
     }
 
     /// What each rule sees whose time has come, and the first error.
-    fn look_at(&self, at: DateTime<Utc>) -> (Vec<(&Rule, Vec<Seen>)>, Option<StoreError>) {
+    fn look_at<'r>(
+        &self,
+        rules: &'r Rules,
+        at: DateTime<Utc>,
+    ) -> (Vec<(&'r Rule, Vec<Seen>)>, Option<StoreError>) {
         let source = Source::live(&self.history);
         let (mut first_error, mut found) = (None, Vec::new());
-        for rule in self.rules.rules.iter().filter(|rule| self.is_due(rule, at)) {
+        for rule in rules.rules.iter().filter(|rule| self.is_due(rule, at)) {
             let firing = self.firing_keys(&rule.name);
-            let asked = ask(rule, &self.rules, &source, at, &|key| firing.contains(&key.cloned()));
+            let asked = ask(rule, rules, &source, at, &|key| firing.contains(&key.cloned()));
             let mut looked = self.looked();
             let looked = looked.entry(rule.name.clone()).or_default();
             looked.at = Some(at);
@@ -211,6 +225,7 @@ impl Alerts {
     /// One step of every state, and the letters that follow: all in one write.
     fn go_on(
         &self,
+        rules: &Rules,
         found: &[(&Rule, Vec<Seen>)],
         at: DateTime<Utc>,
         now: DateTime<Utc>,
@@ -235,39 +250,17 @@ impl Alerts {
                     events.push(Event::new(rule, one.key.as_ref(), firing, one, None));
                 }
                 for event in events {
-                    for receiver in self.rules.receivers_of(rule) {
+                    for receiver in rules.receivers_of(rule) {
                         ledger.kept.post(receiver.name.clone(), event.clone(), now);
                     }
                 }
             }
         }
-        self.end_of_rules(&mut ledger, at, now);
+        end_of_rules(rules, &mut ledger, at, now);
         ledger.kept.tidy(now);
         let letters = ledger.kept.outbox.len().saturating_sub(before);
         ledger.save()?;
         Ok(letters)
-    }
-
-    /// What fires of a rule that is in the file no more is over.
-    fn end_of_rules(&self, ledger: &mut Ledger, at: DateTime<Utc>, now: DateTime<Utc>) {
-        let states = std::mem::take(&mut ledger.kept.states);
-        let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            states.into_iter().partition(|(name, _)| self.rules.rule(name).is_some());
-        ledger.kept.states = kept;
-        for (name, groups) in gone {
-            for group in groups {
-                let Some(firing) = group.state.firing.filter(|firing| firing.told) else {
-                    continue;
-                };
-                let rule = taken_out(&name);
-                let mut seen = unknown(group.key.clone());
-                seen.text = "the rule was taken out".into();
-                let event = Event::new(&rule, group.key.as_ref(), &firing, &seen, Some(at));
-                for receiver in &self.rules.receivers {
-                    ledger.kept.post(receiver.name.clone(), event.clone(), now);
-                }
-            }
-        }
     }
 
     /// Tells what is to be told and whose time has come: of each receiver the oldest letter, until one is not taken. Gives
@@ -278,10 +271,10 @@ impl Alerts {
     /// # Errors
     /// Where what came of it could not be written down; then it is told again, with the same id.
     pub fn deliver(&self, now: DateTime<Utc>) -> Result<usize, AlertsError> {
-        let mut taken = 0;
+        let (mut taken, rules) = (0, self.rules());
         let mut done = BTreeSet::new();
         while let Some(letter) = self.next_letter(&done, now) {
-            let receiver = self.rules.receivers.iter().find(|one| one.name == letter.receiver);
+            let receiver = rules.receivers.iter().find(|one| one.name == letter.receiver);
             let came = receiver.map(|receiver| self.client.tell(receiver, &letter.event, now));
             if came != Some(Came::Taken) && came.is_some() {
                 done.insert(letter.receiver.clone());
@@ -289,7 +282,7 @@ impl Alerts {
             taken += usize::from(came == Some(Came::Taken));
             self.note(&letter, came, now)?;
         }
-        self.refresh(now);
+        self.refresh(&rules, now);
         Ok(taken)
     }
 
@@ -333,7 +326,7 @@ impl Alerts {
 
     /// Tells the Alertmanagers again what fires: without that they take it to be over after some minutes, and they forget
     /// it when they are started anew. What fails here comes with the next time.
-    fn refresh(&self, now: DateTime<Utc>) {
+    fn refresh(&self, rules: &Rules, now: DateTime<Utc>) {
         {
             let mut last = self.refreshed.lock().unwrap_or_else(PoisonError::into_inner);
             if last.is_some_and(|last| now >= last && now - last < REFRESH) {
@@ -342,11 +335,11 @@ impl Alerts {
             *last = Some(now);
         }
         let is_one = |kind| kind == ReceiverKind::Alertmanager;
-        for receiver in self.rules.receivers.iter().filter(|receiver| is_one(receiver.kind)) {
+        for receiver in rules.receivers.iter().filter(|receiver| is_one(receiver.kind)) {
             let events: Vec<_> = self
-                .told()
+                .told(rules)
                 .into_iter()
-                .filter(|(rule, _)| self.rules.receivers_of(rule).any(|one| one == receiver))
+                .filter(|(rule, _)| rules.receivers_of(rule).any(|one| one == receiver))
                 .map(|(_, event)| event)
                 .collect();
             if !events.is_empty() {
@@ -356,8 +349,8 @@ impl Alerts {
     }
 
     /// What fires and was told.
-    fn told(&self) -> Vec<(&Rule, Event)> {
-        let firing = self.all_firing().into_iter().filter(|(_, _, firing, _)| firing.told);
+    fn told<'r>(&self, rules: &'r Rules) -> Vec<(&'r Rule, Event)> {
+        let firing = self.all_firing(rules).into_iter().filter(|(_, _, firing, _)| firing.told);
         firing
             .map(|(rule, key, firing, seen)| {
                 (rule, Event::new(rule, key.as_ref(), &firing, &seen, None))
@@ -365,10 +358,10 @@ impl Alerts {
             .collect()
     }
 
-    fn all_firing(&self) -> Vec<(&Rule, Option<Name>, Firing, Seen)> {
+    fn all_firing<'r>(&self, rules: &'r Rules) -> Vec<(&'r Rule, Option<Name>, Firing, Seen)> {
         let (ledger, looked) = (self.ledger(), self.looked());
         let mut all = Vec::new();
-        for rule in &self.rules.rules {
+        for rule in &rules.rules {
             for group in ledger.kept.states.get(&rule.name).into_iter().flatten() {
                 let Some(firing) = group.state.firing.clone() else { continue };
                 let seen = looked.get(&rule.name).into_iter().flat_map(|looked| &looked.seen);
@@ -385,10 +378,10 @@ impl Alerts {
     /// # Errors
     /// Where there is no such rule, or it could not be written down.
     pub fn mute(&self, rule: &str, until: DateTime<Utc>) -> Result<(), AlertsError> {
-        let rule = self.rule(rule)?;
-        let mut ledger = self.ledger();
-        ledger.kept.mutes.insert(rule.name.clone(), until);
-        Ok(ledger.save()?)
+        let name = self.name(rule)?;
+        Ok(self.ledger().change(|kept| {
+            kept.mutes.insert(name, until);
+        })?)
     }
 
     /// Ends what [`mute`](Self::mute) began.
@@ -396,14 +389,15 @@ impl Alerts {
     /// # Errors
     /// As for that.
     pub fn unmute(&self, rule: &str) -> Result<(), AlertsError> {
-        let rule = self.rule(rule)?;
-        let mut ledger = self.ledger();
-        ledger.kept.mutes.remove(&rule.name);
-        Ok(ledger.save()?)
+        let name = self.name(rule)?;
+        Ok(self.ledger().change(|kept| {
+            kept.mutes.remove(&name);
+        })?)
     }
 
-    fn rule(&self, name: &str) -> Result<&Rule, AlertsError> {
-        self.rules.rule(name).ok_or_else(|| AlertsError::NoRule { name: name.into() })
+    fn name(&self, rule: &str) -> Result<Name, AlertsError> {
+        let found = self.rules().rule(rule).map(|rule| rule.name.clone());
+        found.ok_or_else(|| AlertsError::NoRule { name: rule.into() })
     }
 
     /// Tells a receiver that this is a test.
@@ -411,7 +405,8 @@ impl Alerts {
     /// # Errors
     /// Where there is none of this name, or it does not take it; the error says what it said.
     pub fn test(&self, receiver: &str, now: DateTime<Utc>) -> Result<(), AlertsError> {
-        let found = self.rules.receivers.iter().find(|one| *one.name == *receiver);
+        let rules = self.rules();
+        let found = rules.receivers.iter().find(|one| *one.name == *receiver);
         let receiver = found.ok_or_else(|| AlertsError::NoReceiver { name: receiver.into() })?;
         match self.client.tell(receiver, &Event::test(now), now) {
             Came::Taken => Ok(()),
@@ -423,7 +418,8 @@ impl Alerts {
 
     /// All that is known: the rules with what was last seen, what fires, what was told.
     pub fn overview(&self) -> Overview {
-        let firing = self.all_firing().into_iter().map(|(rule, key, firing, seen)| FiringNow {
+        let all = self.rules();
+        let firing = self.all_firing(&all).into_iter().map(|(rule, key, firing, seen)| FiringNow {
             rule: rule.name.clone(),
             severity: rule.severity,
             key,
@@ -437,7 +433,7 @@ impl Alerts {
         let mut firing: Vec<_> = firing.collect();
         firing.sort_by_key(|one| (std::cmp::Reverse(one.severity), one.fired_at));
         let (ledger, looked) = (self.ledger(), self.looked());
-        let rules = self.rules.rules.iter().map(|rule| {
+        let rules = all.rules.iter().map(|rule| {
             let looked = looked.get(&rule.name).cloned().unwrap_or_default();
             let groups = ledger.kept.states.get(&rule.name).map_or(&[][..], Vec::as_slice);
             RuleNow {
@@ -472,6 +468,28 @@ impl Alerts {
 
     fn looked(&self) -> MutexGuard<'_, BTreeMap<Name, Looked>> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What fires of a rule that is in the file no more is over.
+fn end_of_rules(rules: &Rules, ledger: &mut Ledger, at: DateTime<Utc>, now: DateTime<Utc>) {
+    let states = std::mem::take(&mut ledger.kept.states);
+    let (kept, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        states.into_iter().partition(|(name, _)| rules.rule(name).is_some());
+    ledger.kept.states = kept;
+    for (name, groups) in gone {
+        for group in groups {
+            let Some(firing) = group.state.firing.filter(|firing| firing.told) else {
+                continue;
+            };
+            let rule = taken_out(&name);
+            let mut seen = unknown(group.key.clone());
+            seen.text = "the rule was taken out".into();
+            let event = Event::new(&rule, group.key.as_ref(), &firing, &seen, Some(at));
+            for receiver in &rules.receivers {
+                ledger.kept.post(receiver.name.clone(), event.clone(), now);
+            }
+        }
     }
 }
 

@@ -75,6 +75,7 @@ impl Default for AnomalyConfig {
 
 /// A step of a series whose value is out of the ordinary. Values are in the unit of the series.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Anomaly {
     /// When the step begins.
@@ -98,6 +99,7 @@ pub struct Anomaly {
 
 /// The anomalies of a series, and what they were measured by.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Anomalies {
     /// The anomalies in the order of time.

@@ -20,6 +20,7 @@ use thiserror::Error;
 /// # Ok::<(), taximeter_analysis::ObjectiveError>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Objective {
     target: f64,
     within: Option<Duration>,
@@ -112,6 +113,7 @@ impl Objective {
 
 /// How a promise was kept over a period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Kept {
     /// The operations that were as promised, of all in the period.
@@ -134,6 +136,7 @@ impl Kept {
 
 /// How fast a budget goes: 1 is the pace at which it lasts for just the period.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Burn {
     /// The long window, in seconds.

@@ -32,6 +32,17 @@ pub struct Window {
     length: Duration,
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Window {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Window".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "description": "A window of time, such as `24h`." })
+    }
+}
+
 /// A text that is no window.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]

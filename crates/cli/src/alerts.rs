@@ -11,7 +11,7 @@ use serde::Serialize;
 use taximeter::history::{History, Period};
 use taximeter::report::count;
 use taximeter::store::MemoryStore;
-use taximeter_alerts::{Alerts, Backtest, Overview, Place, Rules, backtest};
+use taximeter_alerts::{Alerts, Backtest, Overview, Place, Rules, backtest, muted_until};
 
 use crate::Ended;
 use crate::context::Context;
@@ -22,6 +22,8 @@ use crate::draw::{Column, Grid, Screen, Tone, minute};
     taximeter alerts check\n  \
     taximeter alerts status --json\n  \
     taximeter alerts backtest 'tools fail' --since 30d\n  \
+    taximeter alerts mute 'tools fail' --for 2h\n  \
+    taximeter alerts unmute 'tools fail'\n  \
     taximeter alerts test ops\n\n\
     `taximeter serve` looks at the rules and tells the receivers; these commands tell nobody, but for `test`.")]
 pub(crate) struct Arguments {
@@ -47,6 +49,10 @@ enum Command {
     Status,
     /// Says when a rule would have fired over the past, and for how long
     Backtest(BacktestArguments),
+    /// Has nobody told of a rule for a time; a server that runs takes it over within a second
+    Mute(MuteArguments),
+    /// Ends that
+    Unmute(UnmuteArguments),
     /// Tells a receiver that this is a test
     Test(TestArguments),
 }
@@ -64,6 +70,21 @@ struct BacktestArguments {
 }
 
 #[derive(Args)]
+struct MuteArguments {
+    /// The rule, by its name
+    rule: String,
+    /// For how long (2h, 3d), or until which day or moment, a year at most
+    #[arg(long = "for", value_name = "TIME")]
+    time: String,
+}
+
+#[derive(Args)]
+struct UnmuteArguments {
+    /// The rule, by its name
+    rule: String,
+}
+
+#[derive(Args)]
 struct TestArguments {
     /// The receiver, by its name
     receiver: String,
@@ -78,8 +99,13 @@ impl RulesFile {
         })
     }
 
+    /// The rules; none yet where no file was named and none is here: the first one makes it here.
+    pub(crate) fn load_or_begin(&self) -> Result<Rules, Box<dyn Error>> {
+        Ok(self.load_if_any()?.unwrap_or_else(Rules::none_yet))
+    }
+
     /// The rules; none where no file was named and none is here.
-    pub(crate) fn load_if_any(&self) -> Result<Option<Rules>, Box<dyn Error>> {
+    fn load_if_any(&self) -> Result<Option<Rules>, Box<dyn Error>> {
         let path = self.alerts.clone().or_else(Rules::find);
         Ok(path.map(|path| Rules::load(&path)).transpose()?)
     }
@@ -120,6 +146,17 @@ pub(crate) fn run(
             let period = Period { since, until: Period::moment(until, context.now)? };
             let found = backtest(rule, &rules, &context.history()?, period, context.now)?;
             context.print(output, &found, draw_backtest)?;
+        }
+        Command::Mute(asked) => {
+            let until = muted_until(&asked.time, context.now)?;
+            let path = state(context.sqlite()?.path());
+            Alerts::open(rules, nothing(), Some(&path))?.mute(&asked.rule, until)?;
+            context.print(output, &Muted::of(&asked.rule, Some(until)), draw_muted)?;
+        }
+        Command::Unmute(asked) => {
+            let path = state(context.sqlite()?.path());
+            Alerts::open(rules, nothing(), Some(&path))?.unmute(&asked.rule)?;
+            context.print(output, &Muted::of(&asked.rule, None), draw_muted)?;
         }
         Command::Test(asked) => {
             let alerts = Alerts::open(rules, nothing(), None)?;
@@ -171,6 +208,30 @@ struct CheckedReceiver {
     name: String,
     kind: taximeter_alerts::ReceiverKind,
     host: String,
+}
+
+/// Until when nobody is told of a rule.
+#[derive(Serialize)]
+struct Muted {
+    taximeter_version: u32,
+    document: &'static str,
+    rule: String,
+    muted_until: Option<DateTime<Utc>>,
+}
+
+impl Muted {
+    fn of(rule: &str, muted_until: Option<DateTime<Utc>>) -> Self {
+        Self { taximeter_version: 1, document: "mute", rule: rule.to_owned(), muted_until }
+    }
+}
+
+fn draw_muted(screen: &mut Screen, muted: &Muted) {
+    match muted.muted_until {
+        Some(until) => {
+            screen.say(&format!("{}: nobody is told until {} UTC.", muted.rule, minute(until)));
+        }
+        None => screen.say(&format!("{}: it is told again.", muted.rule)),
+    }
 }
 
 #[derive(Serialize)]

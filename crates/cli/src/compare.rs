@@ -7,12 +7,11 @@ use clap::Args;
 use taximeter::Measure;
 use taximeter::analysis::{Comparison, Verdict};
 use taximeter::history::{Compared, MetricCompared, Selection};
-use taximeter::report::seconds;
+use taximeter::report::{number, seconds};
 
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Column, Grid, NONE, Screen, Tone};
-use crate::metrics::number;
 use crate::select::{Filters, PeriodArguments};
 use crate::trend::{why_cost, why_duration};
 

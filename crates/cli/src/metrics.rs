@@ -4,11 +4,11 @@ use std::error::Error;
 use std::io::Write;
 
 use clap::Args;
+use taximeter::MeasureTrend;
 use taximeter::analysis::statistics::Distribution;
 use taximeter::analysis::{Anomalies, Dimension, Forecast};
 use taximeter::history::{Metric, MetricValue, Metrics, OwnMetric, OwnSeries};
-use taximeter::report::{count, counted};
-use taximeter::{MeasureTrend, TrendDirection};
+use taximeter::report::{count, counted, goes, number};
 
 use crate::Ended;
 use crate::context::Context;
@@ -246,40 +246,4 @@ fn groups(screen: &mut Screen, metric: &Metric, all: &Distribution) {
         row("all".into(), all);
     }
     screen.grid(&grid);
-}
-
-fn goes(direction: TrendDirection, percent: Option<f64>) -> String {
-    let word = match direction {
-        TrendDirection::Declining => "rises",
-        TrendDirection::Improving => "falls",
-        TrendDirection::Stable => return "stable".to_owned(),
-        TrendDirection::InsufficientData => return "too few to say".to_owned(),
-    };
-    percent.map_or_else(|| word.to_owned(), |percent| format!("{word} {percent:+.1} %"))
-}
-
-/// Four digits that say something.
-pub(crate) fn number(value: f64) -> String {
-    match value.abs() {
-        0.0 => "0".to_owned(),
-        size if size.is_finite() && (1e-3..1e6).contains(&size) => {
-            let places = if size >= 1_000.0 {
-                0
-            } else if size >= 100.0 {
-                1
-            } else if size >= 10.0 {
-                2
-            } else {
-                4
-            };
-            let text = format!("{value:.places$}");
-            if text.contains('.') {
-                text.trim_end_matches('0').trim_end_matches('.').to_owned()
-            } else {
-                text
-            }
-        }
-        size if size.is_finite() => format!("{value:.3e}"),
-        _ => NONE.to_owned(),
-    }
 }

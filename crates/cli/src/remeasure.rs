@@ -4,9 +4,9 @@ use std::error::Error;
 use std::io::Write;
 
 use clap::Args;
-use taximeter::analysis::{Effect, Remeasured, Saved};
+use taximeter::analysis::{Effect, Remeasured};
 use taximeter::history::{AdviceRemeasured, Period};
-use taximeter::report::{count, money, seconds};
+use taximeter::report::{count, effect, saved};
 
 use crate::Ended;
 use crate::context::Context;
@@ -64,33 +64,19 @@ fn draw(screen: &mut Screen, found: &AdviceRemeasured) {
 }
 
 fn came_of(screen: &mut Screen, remeasured: &Remeasured) {
-    let (word, tone) = match remeasured.effect {
-        Effect::Helped => ("helped", Tone::Good),
-        Effect::Worse => ("it got worse", Tone::Bad),
-        Effect::Inconclusive => ("not sure", Tone::Plain),
+    let tone = match remeasured.effect {
+        Effect::Helped => Tone::Good,
+        Effect::Worse => Tone::Bad,
+        Effect::Inconclusive => Tone::Plain,
     };
-    let saved = match remeasured.saved {
-        Saved::Seconds(saved) => range([saved.likely, saved.low, saved.high].map(time)),
-        Saved::Usd(saved) => range([saved.likely, saved.low, saved.high].map(money)),
-        Saved::Share(saved) => range(
-            [saved.likely, saved.low, saved.high].map(|share| format!("{:.1} %", share * 100.0)),
-        ),
-        _ => return,
-    };
+    let Some(saved) = saved(&remeasured.saved) else { return };
     screen.say_so(
         &format!(
-            "   {word}: saves {saved} of an operation, by {} before and {} after",
+            "   {}: saved of an operation {saved}, by {} before and {} after",
+            effect(remeasured.effect),
             count(remeasured.operations_before),
             count(remeasured.operations_after)
         ),
         tone,
     );
-}
-
-fn time(value: f64) -> String {
-    format!("{}{}", if value < 0.0 { "-" } else { "" }, seconds(value.abs()))
-}
-
-fn range([likely, low, high]: [String; 3]) -> String {
-    format!("{likely} (95 %: {low} to {high})")
 }

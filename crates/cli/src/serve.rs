@@ -93,12 +93,10 @@ fn of_store(arguments: &Arguments, context: &Context) -> Result<Config, Box<dyn 
     let mut config = Config::new(history);
     config.journal = (!arguments.read_only).then(|| path.with_extension("journal.db"));
     config.sqlite = Some(Arc::new(context.sqlite()?));
-    config.alerts = arguments.rules.load_if_any()?.map(|rules| {
-        let mut alerts = AlertsConfig::new(rules);
-        alerts.state = Some(state(&path));
-        alerts.watch = !arguments.read_only;
-        alerts
-    });
+    let mut alerts = AlertsConfig::new(arguments.rules.load_or_begin()?);
+    alerts.state = Some(state(&path));
+    alerts.watch = !arguments.read_only;
+    config.alerts = Some(alerts);
     Ok(config)
 }
 

@@ -43,6 +43,8 @@ mod book;
 mod card;
 mod charges;
 mod error;
+#[cfg(feature = "toml")]
+pub mod exact_toml;
 pub mod form;
 mod grammar;
 mod index;

@@ -1,35 +1,29 @@
-//! Alerts and budgets: the loops that keep the watch going, and what is asked and told of it.
+//! Alerts and budgets: the loops that keep the watch going, and what is asked of it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use axum::extract::{Form, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use chrono::{DateTime, Utc};
-use http::{StatusCode, Uri};
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use taximeter::BudgetPlan;
-use taximeter::history::Period;
-use taximeter_alerts::{Alerts, Backtest, BudgetState, Overview, Rules, backtest, budgets};
+use taximeter::history::{History, Period};
+use taximeter_alerts::{Alerts, Backtest, BudgetState, ChangeError, Rules, backtest, budgets};
 
-use crate::pages::{self, Page};
-use crate::questions::{Filter, QuestionError, Questions};
+use crate::questions::{QuestionError, Questions};
 use crate::{Config, ServerError};
 
 /// Rules over the history of a server.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct AlertsConfig {
-    /// Rules, budgets and receivers.
+    /// Rules, budgets and receivers. Where they are of a file, they can be changed there from the page.
     pub rules: Rules,
     /// The file that keeps what fires and what is to be told. Default: none, and a server that starts anew tells anew.
     pub state: Option<PathBuf>,
-    /// Whether rules are looked at and receivers told. Else they are only shown, nothing can be muted, and the file is only
-    /// read. Default: yes.
+    /// Whether rules are looked at and receivers told. Else they are only shown, nothing can be muted or changed, and the
+    /// files are only read. Default: yes.
     pub watch: bool,
 }
 
@@ -40,12 +34,12 @@ impl AlertsConfig {
     }
 }
 
-/// What the pages and the API of alerts need.
-#[derive(Clone)]
-pub(crate) struct Watched {
-    questions: Arc<Questions>,
-    alerts: Arc<Alerts>,
-    watch: bool,
+/// The watch of a server.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    pub(crate) alerts: Arc<Alerts>,
+    /// Whether rules are looked at, and something may be changed.
+    pub(crate) may_change: bool,
 }
 
 /// The threads of the watch. They end when this is dropped, each after what it is at.
@@ -59,34 +53,36 @@ const LOOK: Duration = Duration::from_secs(1);
 /// So many groups of a budget are shown.
 const MOST_GROUPS: usize = 20;
 /// What a back-test is of where nothing else is said.
-const PAST: &str = "7d";
-/// A mute is no longer than this.
-const LONGEST_MUTE: chrono::TimeDelta = chrono::TimeDelta::days(366);
+pub(crate) const PAST: &str = "7d";
+
+impl Watch {
+    /// No rules.
+    pub(crate) fn idle(history: History) -> Self {
+        Self { alerts: Arc::new(Alerts::idle(history)), may_change: false }
+    }
+}
 
 /// The watch, with what was known before; with no rules, it is empty.
 ///
 /// # Errors
 /// Where the file of what was known cannot be read.
-pub(crate) fn open(config: &Config) -> Result<Arc<Alerts>, ServerError> {
+pub(crate) fn open(config: &Config) -> Result<Watch, ServerError> {
     let history = config.history.clone();
-    let alerts = match &config.alerts {
-        None => Ok(Alerts::idle(history)),
-        Some(alerts) => Alerts::open(alerts.rules.clone(), history, alerts.state.as_deref()),
-    };
-    alerts.map(Arc::new).map_err(ServerError::Alerts)
+    let Some(set) = &config.alerts else { return Ok(Watch::idle(history)) };
+    let alerts = Alerts::open(set.rules.clone(), history, set.state.as_deref());
+    let alerts = alerts.map_err(ServerError::Alerts)?;
+    Ok(Watch { alerts: Arc::new(alerts), may_change: set.watch })
 }
 
 /// Begins to look and to tell, each on a thread of its own: a receiver that hangs holds up no look.
 ///
 /// # Errors
 /// Where there is no thread.
-pub(crate) fn start(
-    config: &Config,
-    alerts: &Arc<Alerts>,
-) -> Result<Option<Watching>, ServerError> {
-    if !config.alerts.as_ref().is_some_and(|alerts| alerts.watch) {
+pub(crate) fn start(watch: &Watch) -> Result<Option<Watching>, ServerError> {
+    if !watch.may_change {
         return Ok(None);
     }
+    let alerts = &watch.alerts;
     // What could not be done is shown on the page, and tried again.
     let looks = thread("taximeter-alerts", alerts, |alerts| drop(alerts.evaluate(Utc::now())))?;
     let tells = thread("taximeter-tells", alerts, |alerts| drop(alerts.deliver(Utc::now())))?;
@@ -113,19 +109,9 @@ fn thread(
     thread.map(|_| stop).map_err(ServerError::Thread)
 }
 
-pub(crate) fn routes(watched: Watched) -> Router {
-    Router::new()
-        .route("/alerts", get(page))
-        .route("/alerts/mute", post(mute))
-        .route("/alerts/unmute", post(unmute))
-        .route("/api/v1/alerts", get(overview))
-        .route("/api/v1/alerts/backtest", get(past))
-        .route("/api/v1/budgets", get(all_budgets))
-        .with_state(watched)
-}
-
 /// Which rule is to be tried, over which past.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct Trial {
     /// The name of a rule of the file.
@@ -138,6 +124,7 @@ pub(crate) struct Trial {
 
 /// The budgets.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Budgets {
     taximeter_version: u32,
     document: &'static str,
@@ -147,26 +134,10 @@ pub(crate) struct Budgets {
     pub(crate) more: usize,
 }
 
-impl Watched {
-    /// These alerts of what is asked, and whether they are looked at.
-    pub(crate) fn new(questions: Arc<Questions>, alerts: Arc<Alerts>, watch: bool) -> Self {
-        Self { questions, alerts, watch }
-    }
-
-    /// No rules.
-    pub(crate) fn idle(questions: Arc<Questions>) -> Self {
-        let alerts = Arc::new(Alerts::idle(questions.history().clone()));
-        Self::new(questions, alerts, false)
-    }
-
-    pub(crate) fn questions(&self) -> &Arc<Questions> {
-        &self.questions
-    }
-
-    async fn budgets(&self) -> Result<Budgets, QuestionError> {
-        let plans = self.alerts.rules().budgets.clone();
-        let found =
-            self.questions.ask(move |history| budgets(&plans, history, Utc::now(), MOST_GROUPS));
+impl Questions {
+    pub(crate) async fn budgets(self: &Arc<Self>) -> Result<Budgets, QuestionError> {
+        let plans = self.watch.alerts.rules().budgets.clone();
+        let found = self.ask(move |history| budgets(&plans, history, Utc::now(), MOST_GROUPS));
         let mut all =
             Budgets { taximeter_version: 1, document: "budgets", states: Vec::new(), more: 0 };
         let found: Vec<(BudgetPlan, Vec<BudgetState>, usize)> = found.await?;
@@ -177,141 +148,58 @@ impl Watched {
         Ok(all)
     }
 
-    async fn backtest(&self, trial: &Trial) -> Result<Backtest, QuestionError> {
+    pub(crate) async fn backtest(
+        self: &Arc<Self>,
+        trial: &Trial,
+    ) -> Result<Backtest, QuestionError> {
         let now = Utc::now();
         let over = if trial.over.is_empty() { PAST } else { &trial.over };
         let period = Period::read(over, now)?;
         let asked = |why: String| QuestionError::Asked(why);
-        let rules = if trial.toml.trim().is_empty() {
-            self.alerts.rules().clone()
+        let rules = self.watch.alerts.rules();
+        let (rules, name) = if trial.toml.trim().is_empty() {
+            ((*rules).clone(), trial.rule.as_str())
         } else {
-            self.tried(&trial.toml)?
+            (tried(&rules, &trial.toml)?, "")
         };
-        let name = if trial.toml.trim().is_empty() { trial.rule.as_str() } else { "" };
         let rule = match name {
             "" => rules.rules.first(),
             name => rules.rule(name),
         };
-        let rule = rule
-            .cloned()
-            .ok_or_else(|| asked(format!("rule={}: there is none of this name", trial.rule)))?;
-        self.questions.ask(move |history| backtest(&rule, &rules, history, period, now)).await
+        let none = || asked(format!("rule={}: there is none of this name", trial.rule));
+        let rule = rule.cloned().ok_or_else(none)?;
+        self.ask(move |history| backtest(&rule, &rules, history, period, now)).await
     }
 
-    /// A rule that is tried: with the budgets of the file.
-    fn tried(&self, toml: &str) -> Result<Rules, QuestionError> {
-        let tried = self.alerts.rules().and_of(toml);
-        let tried = tried.map_err(|why| QuestionError::Asked(why.to_string()))?;
-        if tried.rules.len() != 1 {
-            let why =
-                format!("toml: one [[rule]] is expected, and there are {}", tried.rules.len());
-            return Err(QuestionError::Asked(why));
+    /// Changes something of the watch, where it may be: on a thread that may wait for the disk.
+    pub(crate) async fn change<A, E>(
+        &self,
+        change: impl FnOnce(&Alerts) -> Result<A, E> + Send + 'static,
+    ) -> Result<A, QuestionError>
+    where
+        A: Send + 'static,
+        E: Into<QuestionError> + Send + 'static,
+    {
+        if !self.watch.may_change {
+            return Err(QuestionError::OnlyReads);
         }
-        Ok(tried)
+        let alerts = Arc::clone(&self.watch.alerts);
+        let changed = tokio::task::spawn_blocking(move || change(&alerts)).await;
+        changed.map_err(|_| QuestionError::Panicked)?.map_err(Into::into)
+    }
+
+    /// Whether rules can be made and changed here: they are of a file, and more than read.
+    pub(crate) fn may_write_rules(&self) -> bool {
+        self.watch.may_change && self.watch.alerts.rules().path.is_some()
     }
 }
 
-async fn overview(State(watched): State<Watched>) -> Json<Overview> {
-    Json(watched.alerts.overview())
-}
-
-async fn past(
-    State(watched): State<Watched>,
-    Query(trial): Query<Trial>,
-) -> Result<Json<Backtest>, QuestionError> {
-    Ok(Json(watched.backtest(&trial).await?))
-}
-
-async fn all_budgets(State(watched): State<Watched>) -> Result<Json<Budgets>, QuestionError> {
-    Ok(Json(watched.budgets().await?))
-}
-
-async fn page(
-    State(watched): State<Watched>,
-    Query(filter): Query<Filter>,
-    Query(trial): Query<Trial>,
-) -> Response {
-    let tried = if trial == Trial::default() {
-        None
-    } else {
-        Some(watched.backtest(&trial).await.map_err(|why| why.to_string()))
-    };
-    let made = watched.budgets().await.map(|budgets| {
-        pages::alerts::page(&pages::alerts::Shown {
-            overview: &watched.alerts.overview(),
-            rules: watched.alerts.rules(),
-            budgets: &budgets,
-            trial: &trial,
-            tried: tried.as_ref(),
-            may_change: watched.watch,
-            now: Utc::now(),
-        })
-    });
-    pages::shown(&watched.questions, Page::Alerts, &filter, made)
-}
-
-/// What is to be muted, and for how long.
-#[derive(Debug, Deserialize)]
-struct Muting {
-    rule: String,
-    #[serde(default)]
-    until: String,
-}
-
-async fn mute(State(watched): State<Watched>, Form(muting): Form<Muting>) -> Response {
-    let until = match until(&muting.until, Utc::now()) {
-        Ok(until) => until,
-        Err(why) => return QuestionError::Asked(why).into_response(),
-    };
-    change(&watched, move |alerts| alerts.mute(&muting.rule, until)).await
-}
-
-async fn unmute(State(watched): State<Watched>, Form(muting): Form<Muting>) -> Response {
-    change(&watched, move |alerts| alerts.unmute(&muting.rule)).await
-}
-
-async fn change(
-    watched: &Watched,
-    change: impl FnOnce(&Alerts) -> Result<(), taximeter_alerts::AlertsError> + Send + 'static,
-) -> Response {
-    if !watched.watch {
-        let why = "this server only reads; nothing can be changed here\n";
-        return (StatusCode::FORBIDDEN, why).into_response();
+/// A rule that is tried: with the budgets of the file.
+fn tried(rules: &Rules, toml: &str) -> Result<Rules, QuestionError> {
+    let tried = rules.and_of(toml).map_err(|why| QuestionError::Change(why.into()))?;
+    if tried.rules.len() != 1 {
+        let (found, budgets) = (tried.rules.len(), tried.budgets.len() - rules.budgets.len());
+        return Err(ChangeError::NotOne { found, budgets }.into());
     }
-    let alerts = Arc::clone(&watched.alerts);
-    // The file is written to the disk, which may take its time.
-    match tokio::task::spawn_blocking(move || change(&alerts)).await {
-        Ok(Ok(())) => Redirect::to(&Uri::from_static("/alerts").to_string()).into_response(),
-        Ok(Err(why)) => QuestionError::Asked(why.to_string()).into_response(),
-        Err(_) => QuestionError::Panicked.into_response(),
-    }
-}
-
-/// A time from now on (`2h`), a day or a moment.
-fn until(text: &str, now: DateTime<Utc>) -> Result<DateTime<Utc>, String> {
-    let wrong = || format!("until={text}: expected a time such as 2h or 1d, a day or a moment");
-    let until = match text.parse::<taximeter::Window>() {
-        Ok(window) => chrono::TimeDelta::from_std(window.length())
-            .ok()
-            .and_then(|length| now.checked_add_signed(length)),
-        Err(_) if text == "now" => None,
-        Err(_) => Period::moment(text, now).ok().flatten(),
-    };
-    until.filter(|until| *until > now && *until - now <= LONGEST_MUTE).ok_or_else(wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mute_ends_some_time_from_now() {
-        let now = "2026-11-26T12:00:00Z".parse().unwrap();
-        let read = |text: &str| until(text, now).map(|until| until.to_rfc3339());
-        assert_eq!(read("2h").unwrap(), "2026-11-26T14:00:00+00:00");
-        assert_eq!(read("2026-11-27").unwrap(), "2026-11-27T00:00:00+00:00");
-        for text in ["", "all", "2026-11-25", "400d", "soon", "now"] {
-            assert!(read(text).is_err(), "{text}");
-        }
-    }
+    Ok(tried)
 }

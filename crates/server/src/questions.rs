@@ -8,18 +8,20 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Deserialize;
 use taximeter::StoreError;
+use taximeter::analysis::Dimension;
 use taximeter::history::{
     Ask, By, History, HistoryError, Line, LookedAt, Period, PeriodError, Report, Selection,
     SelectionError, UnknownBy,
 };
 use taximeter::store::{Condition, Order, Query, SqliteStore};
 use taximeter::{Money, Outcome};
-use taximeter_alerts::BacktestError;
+use taximeter_alerts::{AlertsError, BacktestError, ChangeError};
 use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::Config;
+use crate::alerts::Watch;
 use crate::demo::Demo;
 use crate::inbox::{Inbox, Receiving};
 
@@ -37,6 +39,10 @@ pub(crate) struct Questions {
     pub(crate) sqlite: Option<Arc<SqliteStore>>,
     /// Where telemetry goes; none where none is taken.
     pub(crate) inbox: Option<Arc<Inbox>>,
+    /// Where programs send their telemetry, as their setting has it; none where none is taken.
+    pub(crate) endpoint: Option<String>,
+    /// The rules, budgets and what fires.
+    pub(crate) watch: Watch,
 }
 
 /// What a page or an answer is of, as its address says it.
@@ -62,6 +68,10 @@ pub(crate) struct Filter {
     pub(crate) live: String,
     /// So many lines are left out before the first.
     pub(crate) skip: Option<usize>,
+    /// What the chart of spending shows: nothing for the cost by LLM, `tokens` by LLM, or `kinds` of tokens.
+    pub(crate) spend: String,
+    /// What the chart of latency shows: nothing for percentiles, or by LLM `calls`, `first` token or `speed`.
+    pub(crate) latency: String,
 }
 
 /// The period where none is named.
@@ -89,6 +99,12 @@ pub(crate) enum QuestionError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Backtest(#[from] BacktestError),
+    #[error(transparent)]
+    Alerts(#[from] AlertsError),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    #[error("this server only reads; nothing can be changed here")]
+    OnlyReads,
     #[error("the answer took longer than {} s; ask for a shorter period, or less", .0.as_secs())]
     TooLong(Duration),
     #[error("there is no such page; the navigation names those that there are")]
@@ -109,6 +125,7 @@ impl QuestionError {
             | Self::By(_)
             | Self::Asked(_)
             | Self::Backtest(BacktestError::Period { .. })
+            | Self::Alerts(AlertsError::NoRule { .. })
             | Self::History(HistoryError::NoId { .. } | HistoryError::SeveralOperations { .. }) => {
                 StatusCode::BAD_REQUEST
             }
@@ -116,6 +133,10 @@ impl QuestionError {
                 StatusCode::NOT_FOUND
             }
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::OnlyReads => StatusCode::FORBIDDEN,
+            Self::Change(ChangeError::File { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Change(ChangeError::Meanwhile { .. }) => StatusCode::CONFLICT,
+            Self::Change(_) => StatusCode::BAD_REQUEST,
             Self::TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -127,6 +148,8 @@ impl Questions {
         config: &Config,
         changed: watch::Sender<u64>,
         inbox: Option<Arc<Inbox>>,
+        endpoint: Option<String>,
+        watch: Watch,
     ) -> Arc<Self> {
         Arc::new(Self {
             history: config.history.clone(),
@@ -136,6 +159,8 @@ impl Questions {
             changed,
             sqlite: config.sqlite.clone(),
             inbox,
+            endpoint,
+            watch,
         })
     }
 
@@ -218,6 +243,22 @@ impl Filter {
         let wrong = |why| QuestionError::Asked(format!("budget={}: {why}", self.budget));
         let read = |text: &str| text.parse::<Money>().map_err(|why| wrong(why.to_string()));
         Some(self.budget.trim()).filter(|text| !text.is_empty()).map(read).transpose()
+    }
+
+    /// By what the metrics of operations are told apart: these alone tell it.
+    pub(crate) fn by_of_metrics(&self) -> Result<Dimension, QuestionError> {
+        match if self.by.is_empty() { "operation" } else { &self.by }.parse() {
+            Ok(
+                by @ (Dimension::Operation
+                | Dimension::User
+                | Dimension::Session
+                | Dimension::Tag(_)),
+            ) => Ok(by),
+            _ => {
+                let known = "operation, user, session or tag:NAME";
+                Err(QuestionError::Asked(format!("by={}: expected {known}", self.by)))
+            }
+        }
     }
 
     fn query(&self, now: DateTime<Utc>) -> Result<Query, QuestionError> {

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::alerts::{self, Watched, Watching};
+use crate::alerts::{self, Watching};
 use crate::demo::{self, Demo};
 use crate::guard::{self, Guard};
 use crate::inbox::Inbox;
@@ -50,10 +50,10 @@ impl Server {
             Some(journal) => Some(Inbox::start(journal, &config, changed.clone()).await?),
             None => None,
         };
-        let questions = Questions::new(&config, changed, inbox.clone());
         let watch = alerts::open(&config)?;
-        let watching = alerts::start(&config, &watch)?;
-        let is_watched = watching.is_some();
+        let watching = alerts::start(&watch)?;
+        let endpoint = otlp.last().map(|(_, address)| endpoint(*address, &config));
+        let questions = Questions::new(&config, changed, inbox.clone(), endpoint, watch);
         let guard = Guard::new(&config);
         let (stop, stopped) = watch::channel(false);
         let mut server = Self {
@@ -67,8 +67,7 @@ impl Server {
         if config.demo == Demo::Only {
             demo::play(&questions);
         }
-        let watched = Watched::new(questions, watch, is_watched);
-        let shown = guarded(demo::beside(shown(watched), &config, shown), &guard);
+        let shown = guarded(demo::beside(shown(questions), &config, shown), &guard);
         server.listeners.spawn(listen::serve(page.0, shown, config.limits, stopped.clone()));
         for (listener, _) in otlp {
             if let Some(inbox) = &server.inbox {
@@ -106,12 +105,18 @@ impl Server {
 }
 
 /// What is shown of a history: its pages, its API and its alerts.
-fn shown(watched: Watched) -> Router {
-    let questions = Arc::clone(watched.questions());
-    pages::routes(Arc::clone(&questions))
-        .merge(api::routes(questions))
-        .merge(alerts::routes(watched))
-        .merge(assets::routes())
+fn shown(questions: Arc<Questions>) -> Router {
+    pages::routes(Arc::clone(&questions)).merge(api::routes(questions)).merge(assets::routes())
+}
+
+/// Where programs send their telemetry: by the name of the server, where its address is that of all.
+fn endpoint(address: SocketAddr, config: &Config) -> String {
+    let port = address.port();
+    match config.hosts.first() {
+        Some(host) if address.ip().is_unspecified() => format!("http://{host}:{port}"),
+        None if address.ip().is_unspecified() => format!("http://127.0.0.1:{port}"),
+        _ => format!("http://{address}"),
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {

@@ -13,15 +13,17 @@
 //! ```
 
 mod cells;
+mod remeasured;
 mod session;
 mod style;
 mod tables;
 mod words;
 
 pub use cells::{NONE, change, each, part, part_name, share, signed, spend, took, unpriced};
+pub use remeasured::{effect, saved};
 pub use session::{Detail, session};
 pub use style::{Align, Style};
 pub use tables::{
     advice, components, costs, errors, findings, llms, operations, overview, time_spent, tools,
 };
-pub use words::{at_least, count, counted, duration, money, percent, seconds};
+pub use words::{at_least, count, counted, duration, goes, money, number, percent, seconds};

@@ -14,6 +14,7 @@ use crate::{Thresholds, bottlenecks};
 
 /// Whether it helped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// It is sure that there is less of it.
@@ -26,6 +27,7 @@ pub enum Effect {
 
 /// How much less there is of what an advice was about.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "of", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Saved {
@@ -39,6 +41,7 @@ pub enum Saved {
 
 /// An advice, measured again.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Remeasured {
     /// The operations before.

@@ -159,3 +159,42 @@ fn a_server_that_is_killed_while_it_tells_leaves_nobody_out_and_says_nothing_und
     assert_eq!((status["waiting"].clone(), status["lost"].clone()), (0.into(), 0.into()));
     assert_eq!(status["firing"].as_array().unwrap().len(), users);
 }
+
+#[test]
+fn a_rule_is_muted_from_the_command_line_while_a_server_runs() {
+    let (url, got) = hook();
+    let toml = format!(
+        "[[receiver]]\nname = 'hook'\nkind = 'webhook'\nurl = '{url}'\n\
+         [[rule]]\nname = 'they come'\nkind = 'threshold'\nquantity = 'count'\nabove = 0\nwindow = '6h'"
+    );
+    let room = room(&toml);
+    let muted = room.json(&["alerts", "mute", "they come", "--for", "2h"]);
+    assert!(muted["document"] == "mute" && muted["muted_until"].is_string(), "{muted}");
+    assert_eq!(room.json(&["alerts", "status"])["rules"][0]["muted_until"], muted["muted_until"]);
+    for wrong in [["mute", "they go", "--for", "2h"], ["mute", "they come", "--for", "ever"]] {
+        let said = room.run(&[&["alerts"], &wrong[..]].concat());
+        assert_eq!(said.code, 1, "{}", said.errors);
+    }
+    let mut child = serve(&room);
+    let firing = || room.json(&["alerts", "status"])["firing"][0].clone();
+    let until = |what: &str, is_so: &dyn Fn() -> bool| {
+        for _ in 0..600 {
+            if is_so() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{what}");
+    };
+    until("it fires and nobody is told", &|| firing()["told"] == false);
+    assert!(got.lock().unwrap().is_empty());
+    let said = room.run(&["alerts", "unmute", "they come"]).well();
+    assert!(said.contains("they come: it is told again."), "{said}");
+    // The server takes it over, and what it knew of the alert is still there. A rule is looked at once a minute.
+    until("the server does not bring the mute back", &|| {
+        room.json(&["alerts", "status"])["rules"][0]["muted_until"].is_null()
+    });
+    assert_eq!(firing()["rule"], "they come");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

@@ -116,7 +116,11 @@ fn advice_that_was_followed_has_helped_and_one_that_was_not_has_not() {
     assert!(!all.is_empty(), "{found}");
     assert!(all.iter().all(|one| one["remeasured"]["effect"] == "helped"), "{found}");
     let said = room.run(&["remeasure", &at, "--since", "3d"]).well();
-    assert!(said.contains("helped: saves 4") || said.contains("helped: saves 3"), "{said}");
+    assert!(
+        said.contains("it helped: saved of an operation +4")
+            || said.contains("it helped: saved of an operation +3"),
+        "{said}"
+    );
 
     // How large a change must be is for the one who asks to say.
     let changes = |ask: &[&str]| {

@@ -33,7 +33,7 @@ fn every_command_prints_one_document_whose_names_are_documented() {
         "[[budget]]\nname = 'b'\namount = 1\nper = 'month'\n\
          [[rule]]\nname = 'r'\nkind = 'threshold'\nquantity = 'count'\nwindow = '1h'\nabove = 0",
     );
-    let commands: [(&str, &[&str]); 31] = [
+    let commands: [(&str, &[&str]); 33] = [
         ("report", &["report", "--since", "all", "--by", "day", "--budget", "1"]),
         ("operations", &["ops"]),
         ("operation", &["show", id]),
@@ -63,6 +63,8 @@ fn every_command_prints_one_document_whose_names_are_documented() {
         ("rules", &["alerts", "check"]),
         ("alerts", &["alerts", "status"]),
         ("backtest", &["alerts", "backtest", "r", "--since", "2d"]),
+        ("mute", &["alerts", "mute", "r", "--for", "2h"]),
+        ("mute", &["alerts", "unmute", "r"]),
         ("budgets", &["budget"]),
         ("doctor", &["doctor"]),
     ];

@@ -6,6 +6,8 @@ use std::process::{Child, Stdio};
 
 use chrono::TimeDelta;
 use serde_json::Value;
+use taximeter::report::{NONE, count, counted, money, number, seconds, share, took};
+use taximeter::{Money, Rate};
 
 use super::room::{Room, questions};
 
@@ -67,7 +69,18 @@ fn page_and_api_say_what_the_command_line_says() {
             "/api/v1/trend/qa_response?since=30d".to_owned(),
         ),
         (vec!["advise", "--since", "30d"], "/api/v1/advice?since=30d".to_owned()),
+        (vec!["bottlenecks", "--since", "30d"], "/api/v1/advice?since=30d".to_owned()),
         (vec!["forecast"], "/api/v1/forecast".to_owned()),
+        (vec!["forecast", "--budget", "1"], "/api/v1/forecast?budget=1".to_owned()),
+        (
+            vec!["slo", "--target", "95", "--within", "1500ms", "--user", "user-1"],
+            "/api/v1/slo?target=95&within=1500ms&only=user=user-1".to_owned(),
+        ),
+        (vec!["metrics", "--since", "30d"], "/api/v1/metrics?since=30d".to_owned()),
+        (
+            vec!["metrics", "retrieved_documents", "--since", "30d", "--by", "user"],
+            "/api/v1/metrics/retrieved_documents?since=30d&by=user".to_owned(),
+        ),
         (
             vec!["compare", "user=user-1", "user=user-2", "--since", "30d"],
             "/api/v1/compare?a=user=user-1&b=user=user-2&since=30d".to_owned(),
@@ -75,11 +88,253 @@ fn page_and_api_say_what_the_command_line_says() {
     ] {
         same(|| room.json(&command), || served.json(&path), &path);
     }
-    let report = room.json(&["report", "--since", "30d"]);
-    let page = served.get("/?since=30d");
-    let operations = taximeter::report::count(report["total_operations"].as_u64().unwrap());
-    let number = format!("{operations} operations");
-    assert!(page.contains(&number), "{number} is not on the page");
+}
+
+/// A page by its tables: of each row what stands in its cells.
+struct Page(String);
+
+impl Page {
+    /// The rows of the table of that name, without its head.
+    fn rows(&self, label: &str) -> Vec<Vec<String>> {
+        let region = self.0.split(&format!("aria-label=\"{label}\"")).nth(1);
+        let region = region.unwrap_or_else(|| panic!("there is no table {label}: {}", self.0));
+        let body = region.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap();
+        let cell = |cell: &str| {
+            let inner = cell.split_once('>').map_or("", |(_, inner)| inner);
+            plain(inner.split("</t").next().unwrap_or_default())
+        };
+        let cells = |row: &str| {
+            row.replace("<th", "<td").split("<td").skip(1).map(cell).collect::<Vec<_>>()
+        };
+        body.split("<tr").skip(1).map(cells).collect()
+    }
+
+    fn holds(&self, text: &str) {
+        assert!(plain(&self.0).contains(text), "{text:?} is not on the page: {}", self.0);
+    }
+}
+
+/// What is read: without tags, each run of spaces as one.
+fn plain(html: &str) -> String {
+    let mut text = String::new();
+    let mut tags = 0;
+    for letter in html.chars() {
+        match letter {
+            '<' => tags += 1,
+            '>' => tags -= 1,
+            letter if tags == 0 => text.push(letter),
+            _ => {}
+        }
+    }
+    let text = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&amp;", "&");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn rate(value: &Value) -> String {
+    share(Rate { hits: value["hits"].as_u64().unwrap(), of: value["of"].as_u64().unwrap() })
+}
+
+fn errors(success: &Value) -> String {
+    let (hits, of) = (success["hits"].as_u64().unwrap(), success["of"].as_u64().unwrap());
+    share(Rate { hits: of - hits, of })
+}
+
+fn usd(value: &Value) -> Money {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+fn whole(value: &Value) -> String {
+    count(value.as_u64().unwrap())
+}
+
+/// Asks the command line, the page and the command line, until both say the same and no minute ended in between.
+fn both(command: impl Fn() -> Value, page: impl Fn() -> String) -> (Value, Page) {
+    let mut before = command();
+    for _ in 0..20 {
+        let page = page();
+        let after = command();
+        if timeless(before.clone()) == timeless(after.clone()) {
+            return (after, Page(page));
+        }
+        before = after;
+    }
+    panic!("the command line never says the same twice");
+}
+
+#[test]
+fn the_page_shows_the_numbers_of_the_command_line() {
+    let mut records = questions(60, TimeDelta::days(20));
+    for (at, record) in (0_u32..).zip(&mut records) {
+        record.session = Some(format!("session-{}", at / 4).into());
+        record.metadata.insert("answer_relevance".into(), (0.5 + f64::from(at % 9) / 20.0).into());
+    }
+    let room = Room::of(&records);
+    room.write(
+        "taximeter.alerts.toml",
+        "[[budget]]\nname = 'month'\namount = 1\nper = 'month'\nby = 'user'",
+    );
+    let served = Served::over(&room);
+    first_screen(&room, &served);
+
+    let (trend, page) = both(
+        || room.json(&["trend", "qa_response", "--window", "30d"]),
+        || served.get("/trends?since=30d"),
+    );
+    let rows = page.rows("qa_response, measures");
+    let percent = |value: &Value| {
+        value.as_f64().map_or_else(|| NONE.into(), |value| format!("{value:+.1} %"))
+    };
+    assert_eq!(rows[0][2], percent(&trend["change_percent"]), "{trend}");
+    assert_eq!(rows[0][4], counted(trend["data_points"].as_u64().unwrap(), "operation"));
+    let measures = trend["measures"].as_object().unwrap();
+    assert_eq!(rows.len(), measures.len() + 1);
+    for (name, measure) in measures {
+        let row = rows.iter().find(|row| row[0] == name.replace('_', " ").replace("llm", "LLM"));
+        let row = row.unwrap_or_else(|| panic!("{name} is not among {rows:?}"));
+        let points =
+            format!("{} of {}", whole(&measure["data_points"]), whole(&measure["operations"]));
+        assert_eq!((&row[2], &row[4]), (&percent(&measure["change_percent"]), &points), "{name}");
+    }
+
+    let (forecast, page) = both(|| room.json(&["forecast"]), || served.get("/costs?since=30d"));
+    let rows = page.rows("Forecast of all operations, numbers");
+    let points = forecast["forecast"]["points"].as_array().unwrap();
+    assert_eq!((rows.len(), points.len()), (30, 30));
+    for (row, point) in rows.iter().zip(points) {
+        let names = ["value", "low_80", "high_80", "low_95", "high_95"];
+        let told = names.map(|name| format!("${:.4}", point[name].as_f64().unwrap()));
+        assert_eq!(row[1..], told, "{point}");
+    }
+    let by_llm = room.json(&["report", "--since", "30d", "--by", "llm"]);
+    for (row, group) in page.rows("By LLM").iter().zip(by_llm["groups"].as_array().unwrap()) {
+        let took = |name: &str| took(group["duration_seconds"][name].as_f64());
+        let told = [
+            group["key"].as_str().unwrap().to_owned(),
+            whole(&group["success"]["of"]),
+            errors(&group["success"]),
+            took("p50"),
+            took("p95"),
+            whole(&group["input_tokens"]),
+            whole(&group["output_tokens"]),
+            rate(&group["cache_read"]),
+        ];
+        assert_eq!(row[..8], told, "{group}");
+        assert_eq!(row[9], money(usd(&group["total_cost"])));
+    }
+    for state in room.json(&["budget"])["budgets"].as_array().unwrap() {
+        page.holds(&format!(
+            "{} of $1.0000 spent in this month",
+            money(usd(&state["spent"]["usd"]))
+        ));
+    }
+
+    let (advice, page) =
+        both(|| room.json(&["advise", "--since", "30d"]), || served.get("/advice?since=30d"));
+    let findings = room.json(&["bottlenecks", "--since", "30d"]);
+    assert_eq!(timeless(findings), timeless(advice.clone()));
+    let advised = advice["optimization_suggestions"].as_array().unwrap();
+    assert!(!advised.is_empty(), "{advice}");
+    for (one, per_month) in advised.iter().zip(advice["per_month"].as_array().unwrap()) {
+        page.holds(one["text"].as_str().unwrap());
+        if per_month["usd"].is_string() {
+            page.holds(&format!("{} a month", money(usd(&per_month["usd"]))));
+        }
+        if let Some(time) = per_month["seconds"].as_f64() {
+            page.holds(&format!("{} of waiting a month", seconds(time)));
+        }
+    }
+    let (metrics, page) =
+        both(|| room.json(&["metrics", "--since", "30d"]), || served.get("/own-metrics?since=30d"));
+    for (row, metric) in
+        page.rows("Numbers of operations").iter().zip(metrics["metrics"].as_array().unwrap())
+    {
+        let told = ["mean", "p50", "p95", "min", "max"]
+            .map(|name| number(metric["values"][name].as_f64().unwrap()));
+        assert_eq!(row[2..7], told, "{metric}");
+    }
+}
+
+fn first_screen(room: &Room, served: &Served) {
+    let (report, page) =
+        both(|| room.json(&["report", "--since", "30d"]), || served.get("/?since=30d"));
+    let numbers = &report["numbers"];
+    page.holds(&counted(report["total_operations"].as_u64().unwrap(), "operation"));
+    page.holds(&money(usd(&numbers["spend"]["now"])));
+    page.holds(&rate(&numbers["errors"]["now"]));
+    page.holds(&took(numbers["p95_seconds"]["now"].as_f64()));
+    page.holds(&format!(
+        "first token {}",
+        took(numbers["first_token_p95_seconds"]["now"].as_f64())
+    ));
+    page.holds(&counted(numbers["llm_calls"]["now"].as_u64().unwrap(), "LLM call"));
+    page.holds(&rate(&numbers["cache"]["read"]["now"]));
+    let llms = report["by_llm"].as_array().unwrap();
+    let rows = page.rows("LLMs");
+    assert!(rows.len() == llms.len() && llms.len() == 2, "{rows:?}");
+    for (row, llm) in rows.iter().zip(llms) {
+        let took = |name: &str| took(llm[name].as_f64());
+        let speed = llm["output_tokens_per_second"].as_f64();
+        let told = [
+            format!("{}/{}", llm["provider"].as_str().unwrap(), llm["model"].as_str().unwrap()),
+            whole(&llm["success"]["of"]),
+            errors(&llm["success"]),
+            rate(&llm["retries"]),
+            took("p50_seconds"),
+            took("p95_seconds"),
+            took("first_token_p95_seconds"),
+            speed.map_or_else(|| NONE.into(), |speed| format!("{speed:.0}")),
+            whole(&llm["input_tokens"]),
+            whole(&llm["output_tokens"]),
+            rate(&llm["cache_read"]),
+            rate(&llm["reasoning"]),
+            rate(&llm["truncated"]),
+            rate(&llm["tool_replies"]),
+            money(usd(&llm["mean_cost"])),
+            money(usd(&llm["total_cost"])),
+        ];
+        assert_eq!(row[..], told, "{llm}");
+    }
+    let tool = &report["by_tool"][0];
+    let row = &page.rows("Tools")[0];
+    assert_eq!((&row[0], &row[1]), (&"web_search".to_owned(), &whole(&tool["success"]["of"])));
+    assert!(row[2].starts_with(&rate(&tool["success"])), "{row:?}");
+    assert_eq!(
+        row[5..8],
+        [
+            rate(&tool["retries"]),
+            took(tool["p50_seconds"].as_f64()),
+            took(tool["p95_seconds"].as_f64())
+        ]
+    );
+    for spenders in report["spenders"].as_array().unwrap() {
+        let rows = page.rows(&format!("Top spenders by {}", spenders["by"].as_str().unwrap()));
+        for (row, spender) in rows.iter().zip(spenders["top"].as_array().unwrap()) {
+            assert_eq!(
+                (&row[1], &row[3]),
+                (&whole(&spender["operations"]), &money(usd(&spender["total_cost"])))
+            );
+        }
+    }
+    for (order, label) in
+        [("dearest", "The dearest operations"), ("slowest", "The slowest operations")]
+    {
+        for (row, line) in page.rows(label).iter().zip(report[order].as_array().unwrap()) {
+            let told = [
+                seconds(line["total_duration"].as_f64().unwrap()),
+                money(usd(&line["total_cost"])),
+            ];
+            assert_eq!(
+                (&row[2], &row[7], &row[6]),
+                (&told[0], &told[1], &whole(&line["total_tokens"]))
+            );
+        }
+    }
+    let unit = |unit: &str| page.rows("Tokens").into_iter().find(|row| row[0] == unit).unwrap();
+    assert_eq!(unit("input")[1], whole(&report["total_input_tokens"]), "{report}");
 }
 
 /// Asks both until no minute ended in between, which moves a period: then they are one document.

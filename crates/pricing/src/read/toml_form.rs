@@ -1,11 +1,6 @@
 //! The written form of a price book in TOML.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
-use serde::Deserialize;
-use toml::de::{DeTable, DeValue, Deserializer, Error};
-
+use crate::exact_toml::{Refused, read};
 use crate::form::BookForm;
 use crate::{BookError, PriceBook};
 
@@ -38,36 +33,19 @@ impl PriceBook {
     /// # Ok::<(), taximeter_pricing::BookError>(())
     /// ```
     pub fn from_toml(text: &str) -> Result<Self, BookError> {
-        let refused = |error: Error| refused(text, &error);
-        let mut document = DeTable::parse(text).map_err(refused)?;
-        document.get_mut().iter_mut().for_each(|(_, value)| keep_text(value.get_mut()));
-        BookForm::deserialize(Deserializer::from(document)).map_err(refused)?.try_into()
+        let form: BookForm = read(text).map_err(|refused| told(text, refused))?;
+        form.try_into()
     }
 }
 
-/// Turns numbers with a point and dates into their text, so that no price goes through a float and a date is read the
-/// same with quotes and without.
-fn keep_text(value: &mut DeValue<'_>) {
-    match value {
-        DeValue::Float(number) => {
-            let text = number.as_str().trim_start_matches('+').to_owned();
-            *value = DeValue::String(Cow::Owned(text));
-        }
-        DeValue::Datetime(moment) => *value = DeValue::String(Cow::Owned(moment.to_string())),
-        DeValue::Array(items) => items.iter_mut().for_each(|item| keep_text(item.get_mut())),
-        DeValue::Table(table) => table.iter_mut().for_each(|(_, item)| keep_text(item.get_mut())),
-        DeValue::String(_) | DeValue::Integer(_) | DeValue::Boolean(_) => {}
-    }
+fn told(text: &str, Refused { at, why }: Refused) -> BookError {
+    let (line, column) = position(text, at);
+    BookError::Toml { line, column, why }
 }
 
-fn refused(text: &str, error: &Error) -> BookError {
-    let (line, column) = position(text, &error.span().unwrap_or_default());
-    BookError::Toml { line, column, why: error.message().to_owned() }
-}
-
-/// The line and the character at which a piece of text begins, both from 1.
-fn position(text: &str, span: &Range<usize>) -> (usize, usize) {
-    let before = &text.as_bytes()[..span.start.min(text.len())];
+/// The line and the character at which a byte of a text is, both from 1.
+fn position(text: &str, at: usize) -> (usize, usize) {
+    let before = &text.as_bytes()[..at.min(text.len())];
     let line =
         String::from_utf8_lossy(before.rsplit(|byte| *byte == b'\n').next().unwrap_or(before));
     (before.split(|byte| *byte == b'\n').count(), line.chars().count() + 1)
@@ -131,8 +109,8 @@ mod tests {
 
     #[test]
     fn a_position_counts_characters_from_one() {
-        assert_eq!(position("", &(0..0)), (1, 1));
-        assert_eq!(position("a\näö=", &(6..7)), (2, 3));
-        assert_eq!(position("a\n", &(2..9)), (2, 1));
+        assert_eq!(position("", 0), (1, 1));
+        assert_eq!(position("a\näö=", 6), (2, 3));
+        assert_eq!(position("a\n", 2), (2, 1));
     }
 }

@@ -1,6 +1,7 @@
 //! Questions that have one document as their answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -9,12 +10,14 @@ use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use taximeter::Window;
+use taximeter::analysis::Objective;
 use taximeter::history::{
-    Advised, Compared, Health, Outlook, OutlookAsk, Report, Selection, Shown, Trend,
+    Advised, Compared, Health, ObjectiveKept, Outlook, OutlookAsk, Report, Selection, Shown, Trend,
 };
+use taximeter::{StoreError, Window};
 
 use crate::inbox::Receiving;
+use crate::pages::outlook;
 use crate::questions::{Filter, QuestionError, Questions};
 
 pub(super) type Answer<D> = Result<Json<D>, QuestionError>;
@@ -53,9 +56,59 @@ pub(super) async fn advice(State(questions): Shared, query: Asked<Filter>) -> An
     Ok(Json(questions.ask(move |history| history.advice(&only, period)).await?))
 }
 
-pub(super) async fn forecast(State(questions): Shared) -> Answer<Outlook> {
-    let ask = OutlookAsk::new(Utc::now());
-    Ok(Json(questions.ask(move |history| history.forecast(&ask)).await?))
+pub(super) async fn forecast(State(questions): Shared, query: Asked<Filter>) -> Answer<Outlook> {
+    let (filter, now) = (asked(query)?, Utc::now());
+    let only = filter.selection(now)?;
+    let mut ask = OutlookAsk::new(now);
+    ask.budget = filter.budget()?;
+    Ok(Json(
+        questions.ask(move |history| Ok::<_, StoreError>(outlook(history, &only, &ask)?.0)).await?,
+    ))
+}
+
+/// A promise.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub(super) struct Promise {
+    /// How many percent of the operations are to be good, such as 99.5.
+    target: f64,
+    /// They are good where they succeed within this time, such as `800ms`. Default: however long they take.
+    #[serde(default)]
+    within: String,
+    /// Over how long. Default: `30d`.
+    #[serde(default)]
+    window: String,
+}
+
+pub(super) async fn slo(
+    State(questions): Shared,
+    promise: Asked<Promise>,
+    query: Asked<Filter>,
+) -> Answer<ObjectiveKept> {
+    let (promise, filter, now) = (asked(promise)?, asked(query)?, Utc::now());
+    let wrong = |why: String| QuestionError::Asked(why);
+    let objective = Objective::new(promise.target / 100.0);
+    let mut objective = objective.map_err(|why| wrong(format!("target: {why}")))?;
+    if !promise.within.is_empty() {
+        objective = objective.within(time(&promise.within)?);
+    }
+    let window = if promise.window.is_empty() { "30d" } else { &promise.window };
+    let window: Window = window.parse().map_err(|why| wrong(format!("window: {why}")))?;
+    let only = filter.selection(now)?;
+    Ok(Json(
+        questions.ask(move |history| history.objective(&objective, &only, &window, now)).await?,
+    ))
+}
+
+/// A time of milliseconds or longer: `800ms`, `3s`, `5m`.
+fn time(text: &str) -> Result<Duration, QuestionError> {
+    if let Some(millis) = text.strip_suffix("ms").and_then(|number| number.parse().ok()) {
+        return Ok(Duration::from_millis(millis));
+    }
+    let window = text.parse::<Window>();
+    let wrong =
+        |_| QuestionError::Asked(format!("within={text}: expected such as 800ms, 3s or 5m"));
+    window.map(|window| window.length()).map_err(wrong)
 }
 
 /// The two sides of a comparison.

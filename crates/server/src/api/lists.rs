@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
+use taximeter::StoreError;
 use taximeter::history::{By, Group, Line, LookedAt, VERSION};
 use taximeter::models::{Money, Name};
 
@@ -23,7 +24,7 @@ pub(super) struct Format {
 }
 
 impl Format {
-    fn is_csv(&self, headers: &HeaderMap) -> Result<bool, QuestionError> {
+    pub(super) fn is_csv(&self, headers: &HeaderMap) -> Result<bool, QuestionError> {
         match self.format.as_str() {
             "csv" => Ok(true),
             "json" => Ok(false),
@@ -71,6 +72,9 @@ pub(super) struct Groups {
     taximeter_version: u32,
     document: &'static str,
     by: By,
+    /// Of how many operations, where conditions were named; else every one counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    looked_at: Option<LookedAt>,
     #[serde(rename = "groups")]
     rows: Vec<Group>,
 }
@@ -120,18 +124,24 @@ pub(super) async fn groups(
 ) -> Result<Response, QuestionError> {
     let (filter, is_csv) = (asked(query)?, asked(format)?.is_csv(&headers)?);
     let by: By = if filter.by.is_empty() { "operation" } else { &filter.by }.parse()?;
-    let period = filter.period(Utc::now())?;
+    let now = Utc::now();
+    let (period, only) = (filter.period(now)?, filter.selection(now)?);
     let of = by.clone();
-    let rows = questions.ask(move |history| history.groups(&of, period)).await?;
+    let found = questions.ask(move |history| {
+        let period = history.whole(only.period.unwrap_or(period));
+        let (part, looked_at) = history.selected(&only, period)?;
+        Ok::<_, StoreError>((part.groups(&of, period)?, looked_at))
+    });
+    let (rows, looked_at) = found.await?;
     if is_csv {
         return csv("groups", &rows.iter().map(GroupRow::of).collect::<Vec<_>>());
     }
-    let document = "groups";
-    Ok(Json(Groups { taximeter_version: VERSION, document, by, rows }).into_response())
+    let (taximeter_version, document) = (VERSION, "groups");
+    Ok(Json(Groups { taximeter_version, document, by, looked_at, rows }).into_response())
 }
 
 /// Rows as CSV by RFC 4180, with the names of the columns first where there is a row.
-fn csv(name: &'static str, rows: &[impl Serialize]) -> Result<Response, QuestionError> {
+pub(super) fn csv(name: &'static str, rows: &[impl Serialize]) -> Result<Response, QuestionError> {
     let failed = |why: String| QuestionError::Asked(format!("writing {name} as CSV: {why}"));
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in rows {

@@ -7,6 +7,9 @@
 //! | `/api/v1/groups?by=` | the numbers of each operation, LLM, tool, user, tag, day and so on |
 //! | `/api/v1/trend/{operation}` | how an operation did, since when it is another, and why |
 //! | `/api/v1/advice`, `/api/v1/forecast`, `/api/v1/compare?a=&b=` | what to do, what comes, two sides |
+//! | `/api/v1/slo?target=` | whether a promise is kept |
+//! | `/api/v1/metrics`, `/api/v1/metrics/{name}?by=` | numbers of operations' and of programs' own, and one of them over time |
+//! | `/api/v1/alerts`, `/api/v1/alerts/backtest`, `/api/v1/budgets` | what fires, what a rule would have done, what is left of budgets |
 //! | `/api/v1/health` | how far the numbers can be trusted, and what was done with what came |
 //! | `/api/v1/sql`, by POST | one question in SQL that reads |
 //! | `/api/v1/openapi.json` | all of this as `OpenAPI` 3.1 |
@@ -17,12 +20,14 @@
 //! `since`, `only`, `by`, `order`, `limit` and `budget` mean the same as on the command line. Lists are CSV where
 //! `format=csv` or `Accept: text/csv` asks for it. What cannot be answered is a problem by RFC 9457.
 
+mod alerts;
 mod answers;
 mod events;
 mod lists;
 mod metrics;
 #[cfg(test)]
 mod openapi;
+mod own;
 mod problem;
 mod sql;
 
@@ -60,6 +65,12 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Questions>>)> {
         ("/api/v1/advice", get(answers::advice)),
         ("/api/v1/forecast", get(answers::forecast)),
         ("/api/v1/compare", get(answers::compare)),
+        ("/api/v1/slo", get(answers::slo)),
+        ("/api/v1/metrics", get(own::all)),
+        ("/api/v1/metrics/{name}", get(own::one)),
+        ("/api/v1/alerts", get(alerts::overview)),
+        ("/api/v1/alerts/backtest", get(alerts::backtest)),
+        ("/api/v1/budgets", get(alerts::budgets)),
         ("/api/v1/health", get(answers::health)),
         ("/api/v1/sql", post(sql::ask)),
         ("/api/v1/openapi.json", get(openapi)),

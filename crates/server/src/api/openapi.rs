@@ -8,12 +8,17 @@ use std::path::Path;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
-use taximeter::history::{Advised, Compared, Outlook, Report, Shown, Trend};
+use taximeter::history::{
+    Advised, Compared, Metrics, ObjectiveKept, Outlook, Report, Shown, Trend,
+};
+use taximeter_alerts::{Backtest, Overview};
 
-use super::answers::{Healthy, Sides};
+use super::answers::{Healthy, Promise, Sides};
 use super::lists::{Format, Groups, Operations};
+use super::own::OneMetric;
 use super::sql::{Question, Table};
 use super::{OPENAPI, Problem, table};
+use crate::alerts::{Budgets, Trial};
 use crate::questions::Filter;
 
 /// What an answer is.
@@ -47,7 +52,7 @@ fn told(path: &str) -> Told {
         "/api/v1/operations/{id}" => ("One operation taken apart.", &["id"], Json(of::<Shown>)),
         "/api/v1/groups" => (
             "The numbers of each operation, LLM, tool, user, tag, day and so on.",
-            &["since", "by", "format"],
+            &["since", "only", "by", "format"],
             List(of::<Groups>),
         ),
         "/api/v1/trend/{operation}" => (
@@ -58,7 +63,27 @@ fn told(path: &str) -> Told {
         "/api/v1/advice" => {
             ("What stands out, and what to do.", &["since", "only"], Json(of::<Advised>))
         }
-        "/api/v1/forecast" => ("What comes.", &[], Json(of::<Outlook>)),
+        "/api/v1/forecast" => ("What comes.", &["only", "budget"], Json(of::<Outlook>)),
+        "/api/v1/slo" => (
+            "Whether a promise is kept, and how fast the rest of it goes.",
+            &["target", "within", "window", "only"],
+            Json(of::<ObjectiveKept>),
+        ),
+        "/api/v1/metrics" => (
+            "The numbers of operations' own, and the metrics of programs' own.",
+            &["since", "only", "format"],
+            List(of::<Metrics>),
+        ),
+        "/api/v1/metrics/{name}" => {
+            ("One of these over time.", &["name", "since", "only", "by"], Json(of::<OneMetric>))
+        }
+        "/api/v1/alerts" => {
+            ("The rules, what fires, and what was told.", &[], Json(of::<Overview>))
+        }
+        "/api/v1/alerts/backtest" => {
+            ("What a rule would have done.", &["rule", "toml", "over"], Json(of::<Backtest>))
+        }
+        "/api/v1/budgets" => ("What is left of each budget.", &[], Json(of::<Budgets>)),
         "/api/v1/compare" => ("Two sides of a period.", &["a", "b", "since"], Json(of::<Compared>)),
         "/api/v1/health" => (
             "How far the numbers can be trusted, and what was done with what came.",
@@ -157,6 +182,7 @@ fn parameter(path: &str, name: &str) -> Value {
     if path.contains(&format!("{{{name}}}")) {
         let description = match name {
             "id" => "The id of an operation, or its first characters where no other has them.",
+            "name" => "The name of a metric.",
             _ => "The name of an operation.",
         };
         let schema = json!({ "type": "string" });
@@ -166,15 +192,17 @@ fn parameter(path: &str, name: &str) -> Value {
         schemars::schema_for!(Filter),
         schemars::schema_for!(Format),
         schemars::schema_for!(Sides),
+        schemars::schema_for!(Promise),
+        schemars::schema_for!(Trial),
     ];
     let found = types.iter().find_map(|one| Some((one, one.get("properties")?.get(name)?)));
     let (of, told) = found.unwrap_or_else(|| panic!("{name} is read by nothing"));
     let required = of.get("required").and_then(Value::as_array);
     let required = required.is_some_and(|required| required.iter().any(|one| one == name));
-    let kind = if name == "limit" {
-        json!({ "type": "integer", "minimum": 0 })
-    } else {
-        json!({ "type": "string" })
+    let kind = match name {
+        "limit" => json!({ "type": "integer", "minimum": 0 }),
+        "target" => json!({ "type": "number" }),
+        _ => json!({ "type": "string" }),
     };
     json!({
         "name": name, "in": "query", "required": required, "description": told["description"], "schema": kind,

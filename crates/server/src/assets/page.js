@@ -87,7 +87,63 @@ function save(figure) {
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".save");
   if (button) save(button.closest("figure"));
+  const drawn = event.target.closest(".picture");
+  if (drawn) picture(drawn.closest(".card").querySelector("svg"));
+  const kind = event.target.closest("[data-take]")?.dataset.take;
+  if (kind) take(event.target.closest(".taken").nextElementSibling, kind);
 });
+
+// What a table shows is taken along as it is shown, also where the API has no list of it.
+function takeable() {
+  for (const region of document.querySelectorAll("main .scroll")) {
+    const listed = region.closest("figure") ? null : region.closest(".card")?.querySelector('.exports a[aria-label$="as CSV"]');
+    if (listed || region.previousElementSibling?.classList.contains("taken")) continue;
+    const what = region.getAttribute("aria-label");
+    const buttons = ["CSV", "JSON"].map((kind) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", innerText: kind });
+      button.dataset.take = kind;
+      button.setAttribute("aria-label", `${what}, as shown, as ${kind}`);
+      return button;
+    });
+    const line = document.createElement("p");
+    line.className = "exports taken";
+    line.append(...buttons);
+    region.before(line);
+  }
+}
+
+function take(region, kind) {
+  const text = (cell) => cell.querySelector("time")?.dateTime ?? cell.innerText.replace(/\s+/g, " ").trim();
+  const rows = [...region.querySelectorAll("tr")].map((row) => [...row.cells].map(text));
+  const [names, ...cells] = rows;
+  const quoted = (cell) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+  const written = kind === "CSV"
+    ? rows.map((row) => row.map(quoted).join(",") + "\r\n").join("")
+    : JSON.stringify(cells.map((row) => Object.fromEntries(row.map((cell, at) => [names[at] || `column ${at + 1}`, cell]))), null, 2);
+  const type = kind === "CSV" ? "text/csv" : "application/json";
+  keep(written, type, `${region.getAttribute("aria-label")}.${kind.toLowerCase()}`);
+}
+
+// A picture that is not drawn by the library: its colours stand in the sheet of styles, and go along with it.
+function picture(svg) {
+  const copy = svg.cloneNode(true);
+  const parts = [...copy.querySelectorAll("*")];
+  for (const [at, part] of [...svg.querySelectorAll("*")].entries()) {
+    const style = getComputedStyle(part);
+    for (const name of ["fill", "stroke", "font-size", "font-family"]) parts[at].setAttribute(name, style.getPropertyValue(name));
+  }
+  copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  copy.setAttribute("width", svg.clientWidth);
+  keep(new XMLSerializer().serializeToString(copy), "image/svg+xml", `${svg.getAttribute("aria-label")}.svg`);
+}
+
+function keep(written, type, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([written], { type }));
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+}
 
 // What is known of a field is asked for when somebody writes into it, and not before.
 document.addEventListener("focusin", async (event) => {
@@ -146,10 +202,12 @@ async function renew() {
     [place.scrollLeft, place.scrollTop] = scrolled[at] ?? [0, 0];
   }
   draw();
+  takeable();
 }
 
 document.addEventListener("DOMContentLoaded", () => {
   draw();
+  takeable();
   dark.addEventListener("change", draw);
   if (document.querySelector("[data-live]")?.dataset.live !== "on") return;
   new EventSource("/events").addEventListener("stored", again);

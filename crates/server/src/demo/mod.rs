@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use crate::Config;
-use crate::alerts::Watched;
+use crate::alerts::Watch;
 use crate::questions::Questions;
 
 /// How a server is concerned with the demo.
@@ -49,7 +49,7 @@ pub(crate) fn play(questions: &Arc<Questions>) {
 struct Aside {
     config: Config,
     pages: OnceLock<Router>,
-    made: fn(Watched) -> Router,
+    made: fn(Arc<Questions>) -> Router,
 }
 
 impl Aside {
@@ -57,15 +57,20 @@ impl Aside {
         self.pages.get_or_init(|| {
             let mut config = self.config.clone();
             (config.history, config.sqlite, config.demo) = (history(), None, Demo::Asked);
-            let questions = Questions::new(&config, watch::channel(0).0, None);
+            let (changed, idle) = (watch::channel(0).0, Watch::idle(config.history.clone()));
+            let questions = Questions::new(&config, changed, None, None, idle);
             play(&questions);
-            (self.made)(Watched::idle(questions))
+            (self.made)(questions)
         })
     }
 }
 
 /// The same routes, with the demo beside them.
-pub(crate) fn beside(routes: Router, config: &Config, made: fn(Watched) -> Router) -> Router {
+pub(crate) fn beside(
+    routes: Router,
+    config: &Config,
+    made: fn(Arc<Questions>) -> Router,
+) -> Router {
     if config.demo == Demo::Only {
         return routes;
     }

@@ -70,11 +70,7 @@ impl Script {
         let place = if self.dice.u32(..10) == 0 { "staging" } else { "production" };
         let operation = self.meter.operation(name).user(user);
         let operation = operation.session(format!("{user}-{}", self.played / 12));
-        operation
-            .tag("version", scene.version)
-            .tag("deployment.environment.name", place)
-            .tag("demo", "yes")
-            .start()
+        operation.tag("version", scene.version).tag("environment", place).tag("demo", "yes").start()
     }
 
     /// A question about documents.

@@ -1,26 +1,14 @@
 //! What stands out, what to do about it, what that would save, the operations that prove it, and whether it helped before.
 
 use maud::{Markup, html};
-use taximeter::StoreError;
-use taximeter::analysis::{Effect, Remeasured, Saved};
-use taximeter::history::{AdviceRemeasured, Advised, History, PerMonth, Period, Selection};
-use taximeter::report::{counted, money, seconds, signed};
+use taximeter::analysis::{Effect, Remeasured};
+use taximeter::history::{AdviceRemeasured, Advised, PerMonth};
+use taximeter::report::{self, counted, money, seconds};
 use taximeter::{Advice, Estimate, Finding, FindingKind, Money, Saving};
 
 use super::frame::heading;
 use super::words::{link, one, ordered};
 use crate::questions::Filter;
-
-/// The advice of the period before, measured again in this one; none where there is no period before.
-pub(super) fn remeasured(
-    history: &History,
-    only: &Selection,
-    period: Period,
-) -> Result<Option<AdviceRemeasured>, StoreError> {
-    let (Some(before), Some(since)) = (period.previous(), period.since) else { return Ok(None) };
-    let both = Period { since: before.since, ..period };
-    history.remeasure(only, both, since).map(Some)
-}
 
 pub(super) fn page(advised: &Advised, again: Option<&AdviceRemeasured>, filter: &Filter) -> Markup {
     let all = advised.optimization_suggestions.iter().zip(&advised.per_month);
@@ -133,7 +121,7 @@ fn helped(again: Option<&AdviceRemeasured>) -> Markup {
                     li {
                         p { (one.advice.text) }
                         @match &one.remeasured {
-                            Some(remeasured) => (effect(remeasured)),
+                            Some(remeasured) => (came_of(remeasured)),
                             None => p.note { "Too few operations " (one.advice.because.operation) " to measure it again." },
                         }
                     }
@@ -143,34 +131,19 @@ fn helped(again: Option<&AdviceRemeasured>) -> Markup {
     }
 }
 
-fn effect(remeasured: &Remeasured) -> Markup {
-    let (class, word) = match remeasured.effect {
-        Effect::Helped => ("good", "It helped: there is less of it."),
-        Effect::Worse => ("failure", "It got worse."),
-        Effect::Inconclusive => ("note", "The data do not say."),
-    };
-    let percent = |of: f64| format!("{:+.1} points", of * 100.0);
-    let time = |of: f64| format!("{}{}", if of < 0.0 { "-" } else { "+" }, seconds(of.abs()));
-    let saved = match remeasured.saved {
-        Saved::Usd(of) => format!(
-            "{} of an operation ({} to {})",
-            signed(of.likely),
-            signed(of.low),
-            signed(of.high)
-        ),
-        Saved::Seconds(of) => {
-            format!("{} of an operation ({} to {})", time(of.likely), time(of.low), time(of.high))
-        }
-        Saved::Share(of) => {
-            format!("{} ({} to {})", percent(of.likely), percent(of.low), percent(of.high))
-        }
-        _ => return html! {},
+fn came_of(remeasured: &Remeasured) -> Markup {
+    let class = match remeasured.effect {
+        Effect::Helped => "good",
+        Effect::Worse => "failure",
+        Effect::Inconclusive => "note",
     };
     html! {
-        p class=(class) { (word) }
-        p.note {
-            "Saved: " (saved) ", by " (counted(remeasured.operations_before, "operation")) " before and "
-            (counted(remeasured.operations_after, "operation")) " after."
+        @if let Some(saved) = report::saved(&remeasured.saved) {
+            p class=(class) { (report::effect(remeasured.effect)) }
+            p.note {
+                "Saved of an operation: " (saved) ", by " (counted(remeasured.operations_before, "operation")) " before and "
+                (counted(remeasured.operations_after, "operation")) " after."
+            }
         }
     }
 }

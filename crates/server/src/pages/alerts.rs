@@ -4,40 +4,41 @@ use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use taximeter::report::{count, counted};
 use taximeter_alerts::{
-    Backtest, BudgetState, Delivery, Evidence, Fate, FiringNow, Overview, Rule, RuleNow, Rules,
-    Status,
+    BudgetState, Delivery, Evidence, Fate, FiringNow, Overview, Rule, RuleNow, Rules, Status,
 };
 
-use super::frame::missing;
+use super::frame::{heading, missing, scroll};
+use super::rule::{self, Draft};
 use super::words::{NONE, encoded, instant};
-use crate::alerts::{Budgets, Trial};
+use crate::alerts::Budgets;
 
 /// All that the page shows.
-pub(crate) struct Shown<'a> {
-    pub(crate) overview: &'a Overview,
-    pub(crate) rules: &'a Rules,
-    pub(crate) budgets: &'a Budgets,
-    pub(crate) trial: &'a Trial,
-    /// What the rule that is tried would have done, or why that cannot be said.
-    pub(crate) tried: Option<&'a Result<Backtest, String>>,
-    /// Whether something may be changed here.
-    pub(crate) may_change: bool,
-    pub(crate) now: DateTime<Utc>,
+pub(super) struct Shown<'a> {
+    pub(super) overview: &'a Overview,
+    pub(super) rules: &'a Rules,
+    pub(super) budgets: &'a Budgets,
+    /// The rule that is being written or tried.
+    pub(super) draft: &'a Draft,
+    /// Whether something may be muted here.
+    pub(super) may_mute: bool,
+    /// Whether rules may be made and changed here.
+    pub(super) may_write: bool,
+    pub(super) now: DateTime<Utc>,
 }
 
-pub(crate) fn page(shown: &Shown<'_>) -> Markup {
+pub(super) fn page(shown: &Shown<'_>) -> Markup {
     html! {
         h1 { "Alerts" }
         @if let Some(error) = &shown.overview.error { p.failure role="alert" { (error) } }
         (firing(&shown.overview.firing, shown.now))
         (budgets(shown.budgets))
         (all_rules(shown))
-        (past(shown))
+        (rule::form(shown.draft, shown.rules, shown.may_write))
         (log(shown.overview))
     }
 }
 
-fn firing(all: &[FiringNow], now: DateTime<Utc>) -> Markup {
+pub(super) fn firing(all: &[FiringNow], now: DateTime<Utc>) -> Markup {
     html! {
         section.card aria-labelledby="firing" {
             h2 #firing { "Firing now" }
@@ -73,7 +74,7 @@ fn proof(evidence: Option<&Evidence>, look: &str) -> Markup {
     }
 }
 
-fn operations(evidence: &Evidence) -> String {
+pub(super) fn operations(evidence: &Evidence) -> String {
     let (since, only) = (encoded(&evidence.period()), encoded(&evidence.only()));
     if only.is_empty() {
         return format!("/operations?since={since}");
@@ -81,10 +82,10 @@ fn operations(evidence: &Evidence) -> String {
     format!("/operations?since={since}&only={only}")
 }
 
-fn budgets(all: &Budgets) -> Markup {
+pub(super) fn budgets(all: &Budgets) -> Markup {
     html! {
-        section.card aria-labelledby="budgets" {
-            h2 #budgets { "Budgets" }
+        section.card #budgets aria-label="Budgets" {
+            (heading("Budgets", &[("JSON", "/api/v1/budgets".to_owned())]))
             @if all.states.is_empty() {
                 (missing("there is no budget", "[[budget]]\nname = \"month\"\namount = 500\nper = \"month\""))
             }
@@ -116,16 +117,16 @@ fn budget(state: &BudgetState) -> Markup {
 fn all_rules(shown: &Shown<'_>) -> Markup {
     let all = &shown.overview.rules;
     html! {
-        section.card aria-labelledby="rules" {
-            h2 #rules { "Rules" }
+        section.card #rules aria-label="Rules" {
+            (heading("Rules", &[("JSON", "/api/v1/alerts".to_owned())]))
             @if let Some(path) = &shown.rules.path { p.note { "of " code { (path.display()) } } }
             @if all.is_empty() {
                 (missing(
-                    "there is no rule; put some into taximeter.alerts.toml",
+                    "there is no rule; make one below, or write it into taximeter.alerts.toml",
                     "[[rule]]\nname = \"answers fail\"\nkind = \"threshold\"\nquantity = \"error_rate\"\nabove = 0.1\nwindow = \"15m\"",
                 ))
             } @else {
-                div.scroll tabindex="0" role="region" aria-label="Rules" {
+                (scroll("Rules", &html! {
                     table.words {
                         thead { tr {
                             th scope="col" { "Rule" } th scope="col" { "Says" } th scope="col" { "State" }
@@ -133,7 +134,7 @@ fn all_rules(shown: &Shown<'_>) -> Markup {
                         } }
                         tbody { @for (now, rule) in all.iter().zip(&shown.rules.rules) { (row(now, rule, shown)) } }
                     }
-                }
+                }))
             }
             @if !shown.rules.receivers.is_empty() {
                 p.note {
@@ -151,7 +152,10 @@ fn all_rules(shown: &Shown<'_>) -> Markup {
 fn row(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
     html! {
         tr {
-            th scope="row" { (now.name) " [" (now.severity) "]" }
+            th scope="row" {
+                (now.name) " [" (now.severity) "]"
+                @if shown.may_write { br; a href=(format!("/alerts?edit={}#rule", encoded(&now.name))) aria-label=(format!("Change {}", now.name)) { "Change" } }
+            }
             td { (now.says) }
             td { (state(now)) }
             td {
@@ -163,7 +167,7 @@ fn row(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
                 @if let Some(error) = &now.error { br; small.failure { (error) } }
             }
             td { (mute(now, rule, shown)) }
-            td { a href=(format!("/alerts?rule={}&over=7d", encoded(&now.name))) { "7 days" } }
+            td { a href=(format!("/alerts?rule={}&over=7d#rule", encoded(&now.name))) aria-label=(format!("What {} would have done in 7 days", now.name)) { "7 days" } }
         }
     }
 }
@@ -186,14 +190,14 @@ fn mute(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
         @match now.muted_until {
             Some(until) => {
                 "until " (instant(until))
-                @if shown.may_change {
+                @if shown.may_mute {
                     form method="post" action="/alerts/unmute" {
                         input type="hidden" name="rule" value=(now.name);
                         button { "End it" }
                     }
                 }
             }
-            None => @if shown.may_change {
+            None => @if shown.may_mute {
                 form method="post" action="/alerts/mute" {
                     input type="hidden" name="rule" value=(now.name);
                     label {
@@ -208,83 +212,7 @@ fn mute(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
                 }
             },
         }
-        @if !shown.may_change && now.muted_until.is_none() && !by_file { (NONE) }
-    }
-}
-
-/// What a rule would have done; a rule can be tried before it is in the file.
-fn past(shown: &Shown<'_>) -> Markup {
-    let over = if shown.trial.over.is_empty() { "7d" } else { &shown.trial.over };
-    html! {
-        section.card aria-labelledby="past" data-still[shown.tried.is_some()] {
-            h2 #past { "What a rule would have done" }
-            form method="get" action="/alerts" {
-                @if !shown.rules.rules.is_empty() {
-                    label {
-                        "Rule "
-                        select name="rule" {
-                            @for rule in &shown.rules.rules {
-                                option value=(rule.name) selected[*rule.name == *shown.trial.rule] { (rule.name) }
-                            }
-                        }
-                    }
-                }
-                label { " Over the last " input name="over" value=(over) size="10"; }
-                p {
-                    label for="toml" { "Or another one, as it would stand in the file:" }
-                    br;
-                    textarea #toml name="toml" rows="8" cols="60" spellcheck="false"
-                        placeholder="[[rule]]\nname = \"slow\"\nkind = \"threshold\"\nquantity = \"latency_p95\"\nabove = 3\nwindow = \"15m\"" {
-                        (shown.trial.toml)
-                    }
-                }
-                button { "Try it" }
-            }
-            @match shown.tried {
-                None => {},
-                Some(Err(why)) => p.failure role="alert" { (why) },
-                Some(Ok(found)) => (would_have(found)),
-            }
-        }
-    }
-}
-
-fn would_have(found: &Backtest) -> Markup {
-    html! {
-        h3 { (found.rule) " would have fired " (times(found.would_have_fired)) }
-        p.note {
-            (found.says) "; looked at " (counted(found.looks, "time")) " from " (instant(found.since)) " to "
-            (instant(found.until)) ", every " (lasting(TimeDelta::seconds(found.step_seconds)))
-            @if found.looks_without_data > 0 { "; at " (count(found.looks_without_data)) " of these too little was known" }
-            @if found.overflow > 0 { "; up to " (counted(found.overflow as u64, "group")) " without room" }
-        }
-        @if !found.fired.is_empty() {
-            div.scroll tabindex="0" role="region" aria-label="When it would have fired" {
-                table.words {
-                    thead { tr {
-                        th scope="col" { "Fired" } th scope="col" { "Group" } th scope="col" { "For" } th scope="col" { "Why" }
-                    } }
-                    tbody {
-                        @for one in found.fired.iter().take(100) {
-                            tr {
-                                th scope="row" { (instant(one.fired_at)) @if one.muted { " (muted)" } }
-                                td { (one.key.as_deref().unwrap_or(NONE)) }
-                                td {
-                                    (lasting(one.resolved_at.unwrap_or(found.until) - one.fired_at))
-                                    @if one.resolved_at.is_none() { ", and still" }
-                                }
-                                td {
-                                    (one.text)
-                                    @if let Some(evidence) = &one.evidence {
-                                        br; a href=(operations(evidence)) { "The operations behind it" }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        @if !shown.may_mute && now.muted_until.is_none() && !by_file { (NONE) }
     }
 }
 
@@ -296,7 +224,7 @@ fn log(overview: &Overview) -> Markup {
                 (counted(overview.waiting as u64, "letter")) " waiting; " (count(overview.lost)) " not delivered"
             }
             @if overview.log.is_empty() { p { "Nobody was told anything yet." } } @else {
-                div.scroll tabindex="0" role="region" aria-label="What was told" {
+                (scroll("What was told", &html! {
                     table.words {
                         thead { tr {
                             th scope="col" { "When" } th scope="col" { "To" } th scope="col" { "About" }
@@ -304,7 +232,7 @@ fn log(overview: &Overview) -> Markup {
                         } }
                         tbody { @for one in &overview.log { (delivery(one)) } }
                     }
-                }
+                }))
             }
         }
     }
@@ -330,16 +258,8 @@ fn delivery(one: &Delivery) -> Markup {
     }
 }
 
-fn times(number: usize) -> String {
-    match number {
-        0 => "never".into(),
-        1 => "once".into(),
-        number => format!("{number} times"),
-    }
-}
-
 /// How long something lasts, in its two largest units.
-fn lasting(time: TimeDelta) -> String {
+pub(super) fn lasting(time: TimeDelta) -> String {
     let minutes = time.num_minutes().max(0);
     match (minutes / 1_440, minutes / 60 % 24, minutes % 60) {
         (0, 0, minutes) => format!("{minutes} min"),
@@ -357,9 +277,5 @@ mod tests {
         assert_eq!(lasting(TimeDelta::seconds(59)), "0 min");
         assert_eq!(lasting(TimeDelta::minutes(125)), "2 h 5 min");
         assert_eq!(lasting(TimeDelta::hours(49)), "2 d 1 h");
-        assert_eq!(
-            (times(0), times(1), times(3)),
-            ("never".into(), "once".into(), "3 times".into())
-        );
     }
 }

@@ -30,8 +30,8 @@ const fn choice(
     Choice { field, label, key, by }
 }
 
-/// The tag that tells where a program runs, by the conventions of OpenTelemetry.
-pub(super) const ENVIRONMENT: &str = "tag:deployment.environment.name";
+/// The tag that tells where a program runs.
+pub(super) const ENVIRONMENT: &str = "tag:environment";
 
 pub(super) const CHOICES: [Choice; 8] = [
     choice("environment", "Environment", ENVIRONMENT, ENVIRONMENT),

@@ -26,6 +26,7 @@ pub(super) fn bar(path: &str, filter: &Filter, now: DateTime<Utc>) -> Markup {
                     }
                 }
                 (moves(path, filter, period, now))
+                (compared(path, filter))
                 a.live href=(link(path, filter, &[("live", turned)])) data-live=(if is_live { "on" } else { "off" })
                     title="Whether the page follows what is stored" {
                     "Live: " (if is_live { "on" } else { "off" })
@@ -36,6 +37,17 @@ pub(super) fn bar(path: &str, filter: &Filter, now: DateTime<Utc>) -> Markup {
                 summary { "Filter and compare" }
                 (form(path, filter, since))
             }
+        }
+    }
+}
+
+/// Whether the page is compared with the period before, by one click.
+fn compared(path: &str, filter: &Filter) -> Markup {
+    let is_on = filter.compare != "off";
+    let turned = if is_on { "off" } else { "" };
+    html! {
+        a.compared href=(link(path, filter, &[("compare", turned)])) title="Whether the numbers stand against those of before" {
+            "Compare: " (if is_on { "on" } else { "off" })
         }
     }
 }
@@ -103,7 +115,10 @@ fn form(path: &str, filter: &Filter, since: &str) -> Markup {
             }
             datalist #comparisons { option value="off" {} option value="tag:version=1" {} option value="llm=openai/gpt-4o" {} }
             label { "Further conditions" input name="only" value=(fields.others) placeholder="longer=2s,error=timeout"; }
-            @for (name, value) in [("by", &filter.by), ("order", &filter.order), ("budget", &filter.budget), ("live", &filter.live)] {
+            @for (name, value) in [
+                ("by", &filter.by), ("order", &filter.order), ("budget", &filter.budget), ("live", &filter.live),
+                ("spend", &filter.spend), ("latency", &filter.latency),
+            ] {
                 @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
             }
             div.buttons { button { "Show" } a href=(path) { "Clear all" } }

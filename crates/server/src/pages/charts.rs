@@ -11,6 +11,7 @@ use plotly::layout::{Axis, AxisType, BarMode, Margin, Shape, ShapeLine, ShapeTyp
 use plotly::{Bar, Layout, Plot, Scatter};
 use taximeter::history::{By, OverTime, Selection};
 
+use super::frame::scroll;
 use super::words::during;
 use crate::questions::Filter;
 
@@ -67,6 +68,8 @@ pub(super) struct Chart<'a> {
     pub(super) step: TimeDelta,
     pub(super) series: Vec<Series>,
     pub(super) exports: Vec<(&'static str, String)>,
+    /// What else could be shown in its place.
+    pub(super) choice: Markup,
 }
 
 impl<'a> Chart<'a> {
@@ -79,6 +82,7 @@ impl<'a> Chart<'a> {
             step: length(&over_time.step),
             series: Vec::new(),
             exports: Vec::new(),
+            choice: Markup::default(),
         }
     }
 
@@ -92,6 +96,11 @@ impl<'a> Chart<'a> {
         exports: impl IntoIterator<Item = (&'static str, String)>,
     ) -> Self {
         self.exports.extend(exports);
+        self
+    }
+
+    pub(super) fn instead_of(mut self, choice: Markup) -> Self {
+        self.choice = choice;
         self
     }
 
@@ -114,7 +123,8 @@ impl<'a> Chart<'a> {
         plot.set_layout(
             Layout::new().bar_mode(BarMode::Stack).x_axis(Axis::new().type_(AxisType::Date)),
         );
-        figure(&self.title, self.unit, plot, &self.exports, &self.numbers(filter))
+        let numbers = self.numbers(filter);
+        one_of(&self.title, self.unit, plot, &self.exports, &self.choice, &numbers)
     }
 
     /// How large a point of a line is: where there are many, they must not hide it.
@@ -191,8 +201,20 @@ pub(super) fn level(
 pub(super) fn figure(
     title: &str,
     unit: &str,
+    plot: Plot,
+    exports: &[(&'static str, String)],
+    numbers: &Markup,
+) -> Markup {
+    one_of(title, unit, plot, exports, &Markup::default(), numbers)
+}
+
+/// The same, with links to what else could be shown there.
+fn one_of(
+    title: &str,
+    unit: &str,
     mut plot: Plot,
     exports: &[(&'static str, String)],
+    choice: &Markup,
     numbers: &Markup,
 ) -> Markup {
     let axis = Axis::new().title(Title::with_text(unit)).side(AxisSide::Left);
@@ -208,10 +230,11 @@ pub(super) fn figure(
                     @for (kind, address) in exports { a href=(address) download aria-label=(format!("{title} as {kind}")) { (kind) } }
                 }
             }
+            (choice)
             div.plot data-plot=(plot.to_json()) role="img" aria-label=(format!("{title}; the numbers stand below")) {}
             details {
                 summary { "The numbers" }
-                div.scroll tabindex="0" role="region" aria-label=(format!("{title}, numbers")) { table { (numbers) } }
+                (scroll(&format!("{title}, numbers"), &html! { table { (numbers) } }))
             }
         }
     }

@@ -7,7 +7,7 @@ use taximeter::history::{Compared, History, HistoryError, Period, Selection};
 use taximeter::report::{NONE, count, counted, money, part, part_name, seconds, signed};
 use taximeter::{Measure, StoreError};
 
-use super::frame::heading;
+use super::frame::{heading, scroll};
 use super::words::{encoded, narrowed, spaced, stretch};
 use crate::questions::{Filter, QuestionError};
 
@@ -60,7 +60,7 @@ pub(super) fn measures(sides: &Sides) -> Markup {
         section.card {
             (heading(&format!("Compared with {other}"), &[("JSON", at.clone())]))
             p.note { (other) ": " (compared.looked_at_a) "; this page: " (compared.looked_at_b) "." }
-            div.scroll tabindex="0" role="region" aria-label="Comparison" {
+            (scroll("Comparison", &html! {
                 table {
                     thead { tr {
                         th scope="col" { "Of an operation" } th scope="col" { "p50 there" } th scope="col" { "p50 here" }
@@ -69,7 +69,7 @@ pub(super) fn measures(sides: &Sides) -> Markup {
                     } }
                     tbody { @for one in &compared.measures { (measure(one.measure, one.comparison.as_ref())) } }
                 }
-            }
+            }))
             @for why in compared.why_duration.iter().filter(|why| why.parts.iter().any(|part| part.change_seconds.abs() > 1e-3)).take(3) { (why_duration(why)) }
         }
     }
@@ -136,15 +136,17 @@ pub(super) fn cost(why: &CostChange, filter: &Filter) -> Markup {
     let left_out = why.left_out_before.hits + why.left_out_after.hits;
     html! {
         p { "It cost " strong { (money(why.after)) } " and not " (money(why.before)) ": " strong { (signed(why.after - why.before)) } }
-        table.small {
-            thead { tr { th scope="col" { "Cause" } th scope="col" { "Change" } } }
-            tbody {
-                @for (cause, usd) in why.parts.iter().filter(|(_, usd)| !usd.is_zero()) {
-                    tr { th scope="row" { (spaced(cause.as_str())) } td { (signed(*usd)) } }
+        (scroll("Why it costs another amount", &html! {
+            table.small {
+                thead { tr { th scope="col" { "Cause" } th scope="col" { "Change" } } }
+                tbody {
+                    @for (cause, usd) in why.parts.iter().filter(|(_, usd)| !usd.is_zero()) {
+                        tr { th scope="row" { (spaced(cause.as_str())) } td { (signed(*usd)) } }
+                    }
+                    tr { th scope="row" { strong { "all" } } td { strong { (signed(why.after - why.before)) } } }
                 }
-                tr { th scope="row" { strong { "all" } } td { strong { (signed(why.after - why.before)) } } }
             }
-        }
+        }))
         @if left_out > 0 { p.note { (counted(left_out, "call")) " without a known cost in dollars are in no part." } }
         (driven(&why.drivers, filter))
     }
@@ -180,7 +182,7 @@ pub(super) fn why_duration(why: &DurationChange) -> Markup {
     html! {
         h3 { "Why " (why.operation) " takes " (seconds(why.after_seconds)) " and not " (seconds(why.before_seconds)) }
         p.note { "In the mean of " (counted(why.operations_after, "operation")) " after and " (count(why.operations_before)) " before." }
-        div.scroll tabindex="0" role="region" aria-label="Why it takes another time" {
+        (scroll("Why it takes another time", &html! {
             table.small {
                 thead { tr {
                     th scope="col" { "Part of the critical path" } th scope="col" { "Before" } th scope="col" { "After" } th scope="col" { "Change" }
@@ -195,6 +197,6 @@ pub(super) fn why_duration(why: &DurationChange) -> Markup {
                     }
                 }
             }
-        }
+        }))
     }
 }

@@ -6,10 +6,11 @@ use taximeter::history::{By, Group, LookedAt, Outlook, OverTime, Period};
 use taximeter::report::{NONE, count, each, money, share, spend, took};
 
 use super::compare::{self, Sides};
-use super::frame::{groups as exports, heading, looked, no_operation};
+use super::frame::{groups as exports, heading, looked, no_operation, scroll};
 use super::what_if::{self, Elsewhere};
 use super::words::{during, link, narrowed};
-use super::{charts, outlook, over_time};
+use super::{alerts, charts, outlook, over_time};
+use crate::alerts::Budgets;
 use crate::questions::Filter;
 
 const ALL: [&str; 12] = [
@@ -36,10 +37,17 @@ pub(super) struct Costs {
     pub(super) over_time: OverTime,
     pub(super) sides: Sides,
     pub(super) outlook: Outlook,
+    /// Of how many operations the outlook is, where it is not of all.
+    pub(super) outlook_of: Option<LookedAt>,
     pub(super) elsewhere: Elsewhere,
 }
 
-pub(super) fn page(costs: &Costs, filter: &Filter) -> Markup {
+pub(super) fn page(
+    costs: &Costs,
+    budgets: &Budgets,
+    endpoint: Option<&str>,
+    filter: &Filter,
+) -> Markup {
     let key = costs.by.to_string();
     let shown = if key == "llm" { "model" } else { &key };
     html! {
@@ -51,12 +59,13 @@ pub(super) fn page(costs: &Costs, filter: &Filter) -> Markup {
                 a href=(link("/costs", filter, &[("by", one)])) aria-current=[(one == shown).then_some("true")] { (name(one)) }
             }
         }
-        @if costs.groups.is_empty() { (no_operation()) } @else {
+        @if costs.groups.is_empty() { (no_operation(endpoint)) } @else {
             (table(&costs.groups, &costs.by, &key, filter))
             (over_time::spend(&costs.over_time, filter))
         }
         (compare::why_cost(&costs.sides, filter))
-        (outlook::page(&costs.outlook, filter))
+        (outlook::page(&costs.outlook, costs.outlook_of, filter))
+        (alerts::budgets(budgets))
         (what_if::page(&costs.elsewhere, filter))
     }
 }
@@ -92,7 +101,7 @@ fn table(groups: &[Group], by: &By, key: &str, filter: &Filter) -> Markup {
         @if let (false, Some((what, line))) = (is_told, unnamed(key)) { (super::frame::missing(&what, &line)) }
         section.card {
             (heading(&title, &exports(filter, key)))
-            div.scroll tabindex="0" role="region" aria-label=(title) {
+            (scroll(&title, &html! {
                 table {
                     thead { tr {
                         th scope="col" { (name(key)) } th scope="col" { "Count" } th scope="col" { "Errors" }
@@ -102,7 +111,7 @@ fn table(groups: &[Group], by: &By, key: &str, filter: &Filter) -> Markup {
                     } }
                     tbody { @for group in groups { (row(group, key, step, filter)) } }
                 }
-            }
+            }))
             p.note {
                 (money(groups.iter().map(|group| group.total_cost).sum())) " in all, of " (count(groups.iter().map(Group::count).sum()))
                 @if key == "tool" || key == "component" { "; a tool or component has no cost of its own" }

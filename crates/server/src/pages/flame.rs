@@ -27,7 +27,10 @@ pub(super) fn view(name: &str, lines: &[Waterfall], whole: f64) -> Markup {
     let percent = |at: f64| format!("{:.3}%", (at / whole).clamp(0.0, 1.0) * 100.0);
     html! {
         section.card {
-            h2 { "Flame view" }
+            div.heading {
+                h2 { "Flame view" }
+                span.exports { button.picture type="button" aria-label="Flame view as SVG" { "SVG" } }
+            }
             p.note { "What stands below a bar ran within it; what stands beside it ran at the same time. The waterfall says the same in words." }
             svg.flame role="img" aria-label=(format!("Flame view of {name}, {} rows", rows)) width="100%" height=(rows * ROW) {
                 (bar("flame-operation", "0%", "100%", 0, name, &format!("{name}: {}", seconds(whole))))

@@ -8,7 +8,7 @@ use taximeter::report::counted;
 use super::bar::bar;
 use super::words::link;
 use crate::demo::Demo;
-use crate::questions::{Filter, QuestionError};
+use crate::questions::{Filter, QuestionError, Questions};
 
 /// The pages that stand in the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,13 +20,14 @@ pub(crate) enum Page {
     Costs,
     Trends,
     Advice,
+    Metrics,
     Alerts,
     Health,
     Prices,
 }
 
 impl Page {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Overview,
         Self::Operations,
         Self::Tools,
@@ -34,6 +35,7 @@ impl Page {
         Self::Costs,
         Self::Trends,
         Self::Advice,
+        Self::Metrics,
         Self::Alerts,
         Self::Health,
         Self::Prices,
@@ -48,6 +50,7 @@ impl Page {
             Self::Costs => "Costs",
             Self::Trends => "Trends",
             Self::Advice => "Advice",
+            Self::Metrics => "Metrics",
             Self::Alerts => "Alerts",
             Self::Health => "Data health",
             Self::Prices => "Prices",
@@ -63,6 +66,7 @@ impl Page {
             Self::Costs => "/costs",
             Self::Trends => "/trends",
             Self::Advice => "/advice",
+            Self::Metrics => "/own-metrics",
             Self::Alerts => "/alerts",
             Self::Health => "/health",
             Self::Prices => "/prices",
@@ -80,8 +84,8 @@ pub(super) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    pub(super) fn new(page: Page, filter: &'a Filter, demo: Demo) -> Self {
-        Self { page, filter, demo, has_bar: true }
+    pub(super) fn new(page: Page, filter: &'a Filter, questions: &Questions) -> Self {
+        Self { page, filter, demo: questions.demo, has_bar: true }
     }
 
     pub(super) fn without_bar(self) -> Self {
@@ -161,12 +165,20 @@ pub(super) fn missing(what: &str, line: &str) -> Markup {
     }
 }
 
-/// That nothing is known of any operation, and how to change that.
-pub(super) fn no_operation() -> Markup {
+/// A table that may be wider or longer than there is room: it is moved by keys too, and says what it is.
+pub(super) fn scroll(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll tabindex="0" role="region" aria-label=(label) { (table) } }
+}
+
+/// That nothing is known of any operation, and how to change that; where telemetry is taken, if anywhere.
+pub(super) fn no_operation(endpoint: Option<&str>) -> Markup {
     html! {
         (missing("no operation was recorded in this period, or none that fulfils the conditions",
             "let op = taximeter::operation(\"qa_response\").start();"))
-        p { "Or send OTLP, from any language: " code { "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318" } }
+        @match endpoint {
+            Some(endpoint) => p { "Or send OTLP, from any language: " code { "OTEL_EXPORTER_OTLP_ENDPOINT=" (endpoint) } },
+            None => p { "This server takes no telemetry: it shows what is stored." },
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use taximeter::history::{LlmRow, LookedAt, OverTime, Period};
 use taximeter::report::{NONE, count, each, money, share, spend, took};
 
-use super::frame::{groups, heading, looked, missing};
+use super::frame::{groups, heading, looked, missing, scroll};
 use super::over_time;
 use super::words::{narrowed, ordered};
 use crate::questions::Filter;
@@ -70,7 +70,7 @@ pub(super) fn table(rows: &[LlmRow], filter: &Filter) -> Markup {
     html! {
         section.card {
             (heading("Every LLM, the dearest first", &groups(filter, "llm")))
-            div.scroll tabindex="0" role="region" aria-label="LLMs" {
+            (scroll("LLMs", &html! {
                 table.dense {
                     thead { tr {
                         th scope="col" { "LLM" } th scope="col" { "Calls" } th scope="col" { "Errors" } th scope="col" { "Retries" }
@@ -81,7 +81,7 @@ pub(super) fn table(rows: &[LlmRow], filter: &Filter) -> Markup {
                     } }
                     tbody { @for llm in rows { (row(llm, filter)) } }
                 }
-            }
+            }))
             @if rows.iter().all(|llm| llm.first_token_p95_seconds.is_none()) {
                 p.note { "No call told when its first token came: " code { "call.first_token()" } ", or the attribute " code { "gen_ai.response.time_to_first_chunk" } "." }
             }

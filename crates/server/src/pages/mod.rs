@@ -1,7 +1,7 @@
 //! The pages: HTML made here, with live updates; what a chart shows stands below it as a table too.
 
 mod advice;
-pub(crate) mod alerts;
+mod alerts;
 mod asked;
 mod bar;
 mod charts;
@@ -11,15 +11,18 @@ mod flame;
 mod frame;
 mod health;
 mod llms;
+mod metrics;
 mod operation;
 mod operations;
 mod outlook;
 mod over_time;
 mod overview;
 mod prices;
+mod rule;
 mod tables;
 mod tools;
 mod trends;
+mod watch;
 mod what_if;
 mod words;
 
@@ -33,12 +36,14 @@ use axum::routing::get;
 use chrono::{DateTime, Utc};
 use maud::Markup;
 use serde::Deserialize;
+use taximeter::analysis::Dimension;
 use taximeter::history::{By, History, OutlookAsk, Period, Selection};
 
 use self::compare::Sides;
 use self::costs::Costs;
 use self::frame::Frame;
-pub(crate) use self::frame::Page;
+use self::frame::Page;
+pub(crate) use self::outlook::ask as outlook;
 use crate::questions::{Filter, QuestionError, Questions};
 
 type Shared = State<Arc<Questions>>;
@@ -53,21 +58,23 @@ pub(crate) fn routes(questions: Arc<Questions>) -> Router {
         .route("/costs", get(costs))
         .route("/trends", get(trends))
         .route("/advice", get(advice))
+        .route("/own-metrics", get(metrics))
         .route("/health", get(health))
         .route("/prices", get(prices))
+        .merge(watch::routes())
         .fallback(nothing)
         .layer(middleware::from_fn(asked::sent_on))
         .with_state(questions)
 }
 
 /// A page within its frame, or why there is none, within the same.
-pub(crate) fn shown(
+fn shown(
     questions: &Questions,
     page: Page,
     filter: &Filter,
     made: Result<Markup, QuestionError>,
 ) -> Response {
-    answered(&Frame::new(page, filter, questions.demo), made)
+    answered(&Frame::new(page, filter, questions), made)
 }
 
 fn answered(frame: &Frame<'_>, made: Result<Markup, QuestionError>) -> Response {
@@ -105,7 +112,8 @@ async fn whole(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, Qu
         // What the numbers are against already needs no table of its own.
         if of.compare.is_empty() { Ok(Sides::Off) } else { compare::ask(history, &of, period, now) }
     });
-    Ok(overview::page(&report, &sides.await?, questions.demo, filter))
+    let firing = questions.watch.alerts.overview().firing;
+    Ok(overview::page(&report, &sides.await?, &firing, questions, filter))
 }
 
 async fn operations(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
@@ -123,7 +131,7 @@ async fn listed(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, Q
 async fn operation(State(questions): Shared, Path(id): Path<String>) -> Response {
     let made = questions.ask(move |history| history.show(&id)).await;
     let filter = Filter::default();
-    let frame = Frame::new(Page::Operations, &filter, questions.demo).without_bar();
+    let frame = Frame::new(Page::Operations, &filter, &questions).without_bar();
     answered(&frame, made.map(|shown| operation::page(&shown)))
 }
 
@@ -146,6 +154,35 @@ async fn llms(State(questions): Shared, Query(filter): Query<Filter>) -> Respons
     let made = made
         .map(|(rows, over_time, period, at)| llms::page(&rows, &over_time, period, at, &filter));
     shown(&questions, Page::Llms, &filter, made)
+}
+
+/// The metric that is shown over time.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    name: String,
+}
+
+async fn metrics(
+    State(questions): Shared,
+    Query(filter): Query<Filter>,
+    Query(named): Query<Named>,
+) -> Response {
+    let made = measured(&questions, &filter, named.name).await;
+    shown(&questions, Page::Metrics, &filter, made)
+}
+
+async fn measured(
+    questions: &Arc<Questions>,
+    filter: &Filter,
+    name: String,
+) -> Result<Markup, QuestionError> {
+    // Another page may have told apart by something else.
+    let by = filter.by_of_metrics().unwrap_or(Dimension::Operation);
+    let found = asked(questions, filter, move |history, period, only, now| {
+        Ok(metrics::ask(history, only, period, &by, name.trim(), now)?)
+    });
+    Ok(metrics::page(&found.await?, filter))
 }
 
 async fn prices(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
@@ -183,18 +220,21 @@ async fn spent(
         let (part, looked_at) = history.selected(only, period)?;
         let mut ask = OutlookAsk::new(now);
         ask.budget = budget;
+        let (outlook, outlook_of) = outlook::ask(history, only, &ask)?;
         Ok(Costs {
             period,
             looked_at,
             groups: part.groups(&by, period)?,
             over_time: part.over_time(period)?,
             sides: compare::ask(history, &of, period, now)?,
-            outlook: history.forecast(&ask)?,
+            outlook,
+            outlook_of,
             elsewhere: what_if::ask(history, only, period, now, target.trim())?,
             by,
         })
     });
-    Ok(costs::page(&costs.await?, filter))
+    let budgets = questions.budgets().await?;
+    Ok(costs::page(&costs.await?, &budgets, questions.endpoint.as_deref(), filter))
 }
 
 async fn trends(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
@@ -206,12 +246,12 @@ async fn all_trends(questions: &Arc<Questions>, filter: &Filter) -> Result<Marku
         Ok((trends::ask(history, period, only, now)?, period))
     });
     let (found, period) = found.await?;
-    Ok(trends::page(&found, period, filter))
+    Ok(trends::page(&found, period, questions.endpoint.as_deref(), filter))
 }
 
 async fn advice(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
     let made = asked(&questions, &filter, |history, period, only, _| {
-        Ok((history.advice(only, period)?, advice::remeasured(history, only, period)?))
+        Ok(history.advice_and_effect(only, period)?)
     });
     let made = made.await.map(|(advised, again)| advice::page(&advised, again.as_ref(), &filter));
     shown(&questions, Page::Advice, &filter, made)

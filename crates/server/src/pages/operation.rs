@@ -6,7 +6,7 @@ use taximeter::report::{NONE, count, counted, duration, money, part, part_name, 
 use taximeter::{CostEstimate, CostOutcome, LlmCall, OperationRecord};
 
 use super::flame;
-use super::frame::heading;
+use super::frame::{heading, scroll};
 use super::words::{encoded, instant, narrowed, one};
 use crate::questions::Filter;
 
@@ -82,7 +82,7 @@ fn waterfall(shown: &Shown) -> Markup {
         section.card {
             h2 { "Waterfall" }
             p.note { "Filled: on the critical path. Outlined: beside it." }
-            div.scroll tabindex="0" role="region" aria-label="Waterfall" {
+            (scroll("Waterfall", &html! {
                 table.waterfall {
                     thead { tr {
                         th scope="col" { "What" } th scope="col" { "When" } th scope="col" { "Began" }
@@ -92,7 +92,8 @@ fn waterfall(shown: &Shown) -> Markup {
                         @for line in &shown.waterfall {
                             tr class=[line.error.as_ref().map(|_| "failure")] {
                                 th scope="row" {
-                                    (kind(line.kind)) (line.name)
+                                    (kind(line.kind))
+                                    @match line.id { Some(id) => a href=(one(id)) { (line.name) }, None => (line.name) }
                                     @if let Some(error) = &line.error { br; small { (error) } }
                                 }
                                 td { (stretch(line, whole)) }
@@ -104,7 +105,7 @@ fn waterfall(shown: &Shown) -> Markup {
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -143,7 +144,7 @@ fn path(shown: &Shown) -> Markup {
     html! {
         section.card {
             h2 { "The critical path" }
-            div.scroll tabindex="0" role="region" aria-label="The critical path" {
+            (scroll("The critical path", &html! {
                 table {
                     thead { tr {
                         th scope="col" { "Part" } th scope="col" { "Seconds" } th scope="col" { "Share" }
@@ -160,7 +161,7 @@ fn path(shown: &Shown) -> Markup {
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -202,7 +203,7 @@ fn cost(cost: &CostOutcome) -> Markup {
 fn lines(estimate: &CostEstimate) -> Markup {
     let card = &estimate.card;
     html! {
-        div.scroll tabindex="0" role="region" aria-label="What it costs, and why" {
+        (scroll("What it costs, and why", &html! {
             table {
                 caption { "By the card of " (card.provider) "/" (card.model) }
                 thead { tr {
@@ -222,6 +223,6 @@ fn lines(estimate: &CostEstimate) -> Markup {
                     }
                 }
             }
-        }
+        }))
     }
 }

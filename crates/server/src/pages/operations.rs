@@ -7,7 +7,7 @@ use taximeter::history::{Line, LookedAt, Spread};
 use taximeter::report::{count, counted, seconds, spend};
 
 use super::charts::figure;
-use super::frame::heading;
+use super::frame::{heading, scroll};
 use super::over_time::float;
 use super::words::{instant, link, narrowed, one};
 use crate::questions::{Filter, LINES};
@@ -119,7 +119,7 @@ fn longer(seconds: f64) -> String {
 
 pub(super) fn table(lines: &[Line], label: &str, filter: &Filter) -> Markup {
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(label) {
+        (scroll(label, &html! {
             table {
                 thead { tr {
                     th scope="col" { "Operation" } th scope="col" { "Began (UTC)" } th scope="col" { "Took" }
@@ -146,6 +146,6 @@ pub(super) fn table(lines: &[Line], label: &str, filter: &Filter) -> Markup {
                     }
                 }
             }
-        }
+        }))
     }
 }

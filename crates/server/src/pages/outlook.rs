@@ -1,25 +1,42 @@
 //! What comes: the cost of the next days with its range, and when a budget is gone.
 
+use chrono::TimeDelta;
 use maud::{Markup, html};
 use plotly::common::{Fill, Line, Mode};
 use plotly::layout::{Axis, AxisType};
 use plotly::{Layout, Plot, Scatter};
+use taximeter::StoreError;
 use taximeter::analysis::{Exhaustion, When};
-use taximeter::history::Outlook;
+use taximeter::history::{History, LookedAt, Outlook, OutlookAsk, Period, Selection};
 use taximeter::report::money;
 
 use super::charts::figure;
 use super::words::link;
 use crate::questions::Filter;
 
-pub(super) fn page(outlook: &Outlook, filter: &Filter) -> Markup {
-    let json = ("JSON", "/api/v1/forecast".to_owned());
+/// So far back the operations of a selection are looked at: more is not taken by a forecast.
+const PAST: TimeDelta = TimeDelta::days(84);
+
+/// What comes of the operations of a selection, and of how many that was told; of all of them it is told by their sums.
+pub(crate) fn ask(
+    history: &History,
+    only: &Selection,
+    ask: &OutlookAsk,
+) -> Result<(Outlook, Option<LookedAt>), StoreError> {
+    let period = Period::new(ask.now.checked_sub_signed(PAST), None);
+    let (part, looked_at) = history.selected(only, period)?;
+    Ok((part.forecast(ask)?, looked_at))
+}
+
+pub(super) fn page(outlook: &Outlook, of: Option<LookedAt>, filter: &Filter) -> Markup {
+    let json = ("JSON", link("/api/v1/forecast", filter, &ONLY));
+    let whose = of.map_or_else(|| "all operations".to_owned(), |of| of.to_string());
     let Some(forecast) = &outlook.forecast else {
         return html! {
             section.card {
                 h2 { "Forecast" }
                 p {
-                    "No forecast of all operations: "
+                    "No forecast of " (whose) ": "
                     @match &outlook.not_enough { Some(why) => (why), None => "too few days" }
                     ". It comes with more recorded days."
                 }
@@ -70,15 +87,19 @@ pub(super) fn page(outlook: &Outlook, filter: &Filter) -> Markup {
         }
     };
     html! {
-        (figure("Forecast of all operations", "US dollars a day", plot, &[json], &numbers))
+        (figure(&format!("Forecast of {whose}"), "US dollars a day", plot, &[json], &numbers))
         (budget(outlook, filter))
     }
 }
 
+/// What of a page's address a forecast is not asked for.
+const ONLY: [(&str, &str); 5] =
+    [("since", ""), ("by", ""), ("order", ""), ("compare", ""), ("live", "")];
+
 fn budget(outlook: &Outlook, filter: &Filter) -> Markup {
     html! {
         section.card {
-            h2 { "Budget" }
+            h2 { "Budget of this month" }
             @match (outlook.budget, outlook.spent_of_budget, &outlook.exhaustion) {
                 (Some(budget), Some(spent), Some(gone)) => p { (money(spent)) " of " (money(budget)) " spent this month; " (exhausted(gone)) "." },
                 (Some(budget), _, _) => p { "A budget of " (money(budget)) ", and no forecast of when it is gone." },

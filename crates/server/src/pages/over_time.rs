@@ -6,15 +6,55 @@ use maud::{Markup, html};
 use plotly::layout::BarMode;
 use plotly::{Bar, Layout, Plot};
 use taximeter::history::{LlmMoment, Moment, OverTime, Report};
-use taximeter::report::{count, money, part, part_name, seconds, took};
+use taximeter::report::{NONE, count, money, part, part_name, seconds, took};
 use taximeter::{Money, Name};
 
 use super::charts::{Chart, Look, SERIES, Series, figure, plain};
 use super::frame::groups;
-use super::words::narrowed;
+use super::words::{link, narrowed};
 use crate::questions::Filter;
 
+/// What a chart shows, by the value of its field in the address.
+type Choice = (&'static str, &'static str);
+
+const SPEND: [Choice; 3] =
+    [("", "Cost by LLM"), ("tokens", "Tokens by LLM"), ("kinds", "Tokens by kind")];
+const LATENCY: [Choice; 4] = [
+    ("", "Operations"),
+    ("calls", "Calls by LLM"),
+    ("first", "First token by LLM"),
+    ("speed", "Tokens/s by LLM"),
+];
+
+/// Links to what a chart shows, and what else it could.
+fn choice(label: &str, field: &str, all: &[Choice], now: &str, filter: &Filter) -> Markup {
+    html! {
+        div.periods role="group" aria-label=(label) {
+            @for (value, name) in all {
+                a href=(link("/", filter, &[(field, value)])) aria-current=[(*value == now).then_some("true")] { (name) }
+            }
+        }
+    }
+}
+
+/// Money or tokens over time, as the address says.
+pub(super) fn spending(over_time: &OverTime, filter: &Filter) -> Markup {
+    let chart = match filter.spend.as_str() {
+        "tokens" => tokens_by_llm(over_time),
+        "kinds" => tokens_by_kind(over_time),
+        _ => cost_by_llm(over_time),
+    };
+    chart
+        .exported(groups(filter, &over_time.step.to_string()))
+        .instead_of(choice("What is spent", "spend", &SPEND, &filter.spend, filter))
+        .draw(filter)
+}
+
 pub(super) fn spend(over_time: &OverTime, filter: &Filter) -> Markup {
+    cost_by_llm(over_time).exported(groups(filter, &over_time.step.to_string())).draw(filter)
+}
+
+fn cost_by_llm(over_time: &OverTime) -> Chart<'static> {
     let named = dearest(over_time);
     let of = |at: &Moment, llm: &Name| at.cost_by_llm.get(llm).copied().unwrap_or_default();
     let usd = |amount: Money| Some(amount.to_f64_lossy());
@@ -34,8 +74,41 @@ pub(super) fn spend(over_time: &OverTime, filter: &Filter) -> Markup {
     Chart::new("Spend", "US dollars", Look::Stack, over_time)
         .with(llms)
         .with(has_others.then_some(others))
-        .exported(groups(filter, &over_time.step.to_string()))
-        .draw(filter)
+}
+
+fn tokens_by_llm(over_time: &OverTime) -> Chart<'static> {
+    let named = busiest(over_time, |at| at.input_tokens + at.output_tokens);
+    let of = |at: &Moment, llm: &Name| {
+        at.by_llm.get(llm).map_or(0, |calls| calls.input_tokens + calls.output_tokens)
+    };
+    let all = |at: &Moment| at.input_tokens + at.output_tokens;
+    let llms = named
+        .iter()
+        .map(|llm| counts(llm.as_str(), over_time, &|at| of(at, llm)).only("llm", llm.as_str()));
+    let rest =
+        |at: &Moment| all(at).saturating_sub(named.iter().map(|llm| of(at, llm)).sum::<u64>());
+    let has_others = over_time.moments.iter().any(|at| rest(at) > 0);
+    Chart::new("Tokens of each LLM", "tokens", Look::Stack, over_time)
+        .with(llms)
+        .with(has_others.then(|| counts("others", over_time, &rest)))
+}
+
+fn tokens_by_kind(over_time: &OverTime) -> Chart<'static> {
+    let written =
+        |at: &Moment| at.by_llm.values().map(|calls| calls.cache_write_tokens).sum::<u64>();
+    let plain = |at: &Moment| at.input_tokens.saturating_sub(at.cache_read_tokens + written(at));
+    let kinds = [
+        counts("input, not cached", over_time, &plain),
+        counts("input from a cache", over_time, &|at| at.cache_read_tokens),
+        counts("input into a cache", over_time, &written),
+        counts("output", over_time, &|at| at.output_tokens),
+    ];
+    Chart::new("Tokens of each kind", "tokens", Look::Stack, over_time).with(kinds)
+}
+
+/// What is counted in each step.
+fn counts(name: &str, over_time: &OverTime, of: &dyn Fn(&Moment) -> u64) -> Series {
+    Series::new(name, &over_time.moments, |at| Some(float(of(at))), |at| count(of(at)))
 }
 
 /// The LLMs on which the most was spent.
@@ -52,7 +125,31 @@ fn dearest(over_time: &OverTime) -> Vec<&Name> {
 /// What a line is called, and what it reads of a step.
 type Read = (&'static str, fn(&Moment) -> Option<f64>);
 
+/// How long operations or calls took over time, as the address says.
 pub(super) fn latency(over_time: &OverTime, filter: &Filter) -> Markup {
+    let speed =
+        |value: Option<f64>| value.map_or_else(|| NONE.into(), |speed| format!("{speed:.0}"));
+    let chart = match filter.latency.as_str() {
+        "calls" => llms("p95 of a call", "seconds", over_time, |at| at.p95_seconds, took),
+        "first" => {
+            llms("First token, p95", "seconds", over_time, |at| at.first_token_p95_seconds, took)
+        }
+        "speed" => llms(
+            "Output after the first token",
+            "tokens/s",
+            over_time,
+            |at| at.output_tokens_per_second,
+            speed,
+        ),
+        _ => percentiles(over_time),
+    };
+    chart
+        .exported(groups(filter, &over_time.step.to_string()))
+        .instead_of(choice("How long what takes", "latency", &LATENCY, &filter.latency, filter))
+        .draw(filter)
+}
+
+fn percentiles(over_time: &OverTime) -> Chart<'static> {
     let lines: [Read; 5] = [
         ("p50", |at| at.p50_seconds),
         ("p90", |at| at.p90_seconds),
@@ -62,54 +159,60 @@ pub(super) fn latency(over_time: &OverTime, filter: &Filter) -> Markup {
     ];
     let lines = lines
         .map(|(name, of)| Series::new(name, &over_time.moments, |at| of(at), |at| took(of(at))));
-    Chart::new("Latency", "seconds", Look::Lines, over_time)
-        .with(lines)
-        .exported(groups(filter, &over_time.step.to_string()))
-        .draw(filter)
+    Chart::new("Latency", "seconds", Look::Lines, over_time).with(lines)
 }
 
 pub(super) fn errors(report: &Report, filter: &Filter) -> Markup {
-    let moments = &report.over_time.moments;
+    let over_time = &report.over_time;
     let good = |at: &Moment| at.operations - at.failed.min(at.operations);
-    let counts = |name: &str, of: &dyn Fn(&Moment) -> u64| {
-        Series::new(name, moments, |at| Some(float(of(at))), |at| count(of(at)))
-    };
-    let succeeded = counts("succeeded", &good).only("outcome", "success");
+    let succeeded = counts("succeeded", over_time, &good).only("outcome", "success");
     let categories = report.totals.errors_by_category.keys().map(|category| {
         let of = |at: &Moment| at.errors_by_category.get(category).copied().unwrap_or(0);
-        counts(category.as_str(), &of).only("error", category.as_str())
+        counts(category.as_str(), over_time, &of).only("error", category.as_str())
     });
-    Chart::new("Operations and errors", "count", Look::Stack, &report.over_time)
+    Chart::new("Operations and errors", "count", Look::Stack, over_time)
         .with([succeeded])
         .with(categories)
-        .exported(groups(filter, &report.over_time.step.to_string()))
+        .exported(groups(filter, &over_time.step.to_string()))
         .draw(filter)
 }
 
 /// What the calls of each LLM did, the LLMs with the most calls first.
 pub(super) fn by_llm(
     title: &str,
-    unit: &str,
+    unit: &'static str,
     over_time: &OverTime,
     filter: &Filter,
     value: fn(&LlmMoment) -> Option<f64>,
     cell: fn(Option<f64>) -> String,
 ) -> Markup {
-    let mut calls = BTreeMap::<&Name, u64>::new();
-    for (llm, at) in over_time.moments.iter().flat_map(|at| &at.by_llm) {
-        *calls.entry(llm).or_default() += at.calls;
-    }
-    let mut llms: Vec<_> = calls.into_iter().collect();
-    llms.sort_by_key(|(llm, calls)| (std::cmp::Reverse(*calls), *llm));
-    let lines = llms.into_iter().take(SERIES).map(|(llm, _)| {
+    llms(title, unit, over_time, value, cell).exported(groups(filter, "llm")).draw(filter)
+}
+
+fn llms(
+    title: &str,
+    unit: &'static str,
+    over_time: &OverTime,
+    value: fn(&LlmMoment) -> Option<f64>,
+    cell: fn(Option<f64>) -> String,
+) -> Chart<'static> {
+    let lines = busiest(over_time, |at| at.calls).into_iter().map(|llm| {
         let of = |at: &&Moment| at.by_llm.get(llm).and_then(value);
         Series::new(llm.as_str(), &over_time.moments, of, |at| cell(of(at)))
             .only("llm", llm.as_str())
     });
-    Chart::new(title, unit, Look::Lines, over_time)
-        .with(lines)
-        .exported(groups(filter, "llm"))
-        .draw(filter)
+    Chart::new(title, unit, Look::Lines, over_time).with(lines)
+}
+
+/// The LLMs of which something is the most.
+fn busiest(over_time: &OverTime, size: fn(&LlmMoment) -> u64) -> Vec<&Name> {
+    let mut sizes = BTreeMap::<&Name, u64>::new();
+    for (llm, at) in over_time.moments.iter().flat_map(|at| &at.by_llm) {
+        *sizes.entry(llm).or_default() += size(at);
+    }
+    let mut llms: Vec<_> = sizes.into_iter().collect();
+    llms.sort_by_key(|(llm, size)| (std::cmp::Reverse(*size), *llm));
+    llms.into_iter().take(SERIES).map(|(llm, _)| llm).collect()
 }
 
 /// Where the time goes: a bar for each operation, of the parts of its critical path.

@@ -1,33 +1,42 @@
 //! The first screen: what needs attention, six numbers, money, time and errors over time, who and what.
 
+use chrono::Utc;
 use maud::{Markup, html};
-use taximeter::analysis::When;
+use taximeter::analysis::{Dimension, When};
 use taximeter::history::{Attention, Change, Concern, Report};
 use taximeter::report::{count, counted, money, share, spend, took};
 use taximeter::{Money, Rate};
+use taximeter_alerts::FiringNow;
 
 use super::compare::{self, Sides};
 use super::frame::{looked, no_operation};
 use super::over_time::float;
 use super::words::{self, change, instant, link};
-use super::{advice, charts, llms, operations, over_time, tables, tools};
+use super::{advice, alerts, charts, llms, operations, over_time, tables, tools};
 use crate::demo::Demo;
-use crate::questions::Filter;
+use crate::questions::{Filter, Questions};
 
-pub(super) fn page(report: &Report, sides: &Sides, demo: Demo, filter: &Filter) -> Markup {
+pub(super) fn page(
+    report: &Report,
+    sides: &Sides,
+    firing: &[FiringNow],
+    questions: &Questions,
+    filter: &Filter,
+) -> Markup {
     if report.totals.operations() == 0 {
-        return empty(report, demo);
+        return empty(report, questions);
     }
     html! {
         h1 { "Overview" }
         p.period { (report.period) " · " (counted(report.totals.operations(), "operation")) " · " (health(report, filter)) }
         (looked(report.looked_at))
+        @if !firing.is_empty() { (alerts::firing(firing, Utc::now())) }
         @if !report.alerts.is_empty() { (attention("Alerts", &report.alerts, filter)) }
         (attention("Needs attention", &report.attention, filter))
         (numbers(report, filter))
         @if !filter.compare.is_empty() { (compare::measures(sides)) }
         div.two {
-            (over_time::spend(&report.over_time, filter))
+            (over_time::spending(&report.over_time, filter))
             (over_time::latency(&report.over_time, filter))
             (over_time::errors(report, filter))
             (over_time::time(report, filter))
@@ -46,15 +55,15 @@ pub(super) fn page(report: &Report, sides: &Sides, demo: Demo, filter: &Filter) 
 }
 
 /// What a newcomer sees, and a store of which nothing is in the period.
-fn empty(report: &Report, demo: Demo) -> Markup {
+fn empty(report: &Report, questions: &Questions) -> Markup {
     html! {
         h1 { "Overview" }
         p.period { (report.period) }
-        (no_operation())
+        (no_operation(questions.endpoint.as_deref()))
         @if report.health.operations > 0 {
             p { (counted(report.health.operations, "operation")) " of other times are stored: " a href="/?since=all" { "show all of them" } "." }
         }
-        @if demo == Demo::Off {
+        @if questions.demo == Demo::Off {
             form.inline method="post" action="/demo" { button { "See it alive, with demo data" } }
             p.note { "The operations of a RAG application are played into a store in memory, beside yours; " code { "taximeter serve --demo" } " does the same." }
         } @else { p { "The curtain rises in a moment." } }
@@ -133,7 +142,7 @@ fn numbers(report: &Report, filter: &Filter) -> Markup {
         section.numbers aria-label="Six numbers" {
             (number("Spend", against, &link("/costs", filter, &[("order", "")]), &spend(numbers.spend.now, unknown), &unpriced(report), &numbers.spend, usd))
             (month(report, filter))
-            (number("Operations", against, &link("/operations", filter, &[("order", "")]), &count(numbers.operations.now), &counted(numbers.llm_calls.now, "LLM call"),
+            (number("Operations", against, &link("/operations", filter, &[("order", "")]), &count(numbers.operations.now), &calls(report),
                 &numbers.operations, |many| Some(float(*many))))
             (number("Errors", against, &link("/operations", filter, &[("order", "failed")]), &share(errors), &interval, &numbers.errors, |rate: &Rate| rate.fraction()))
             (number("95 % took at most", against, &link("/operations", filter, &[("order", "slowest")]), &took(numbers.p95_seconds.now), &format!("first token {first}"),
@@ -163,6 +172,13 @@ fn number<V>(
             (charts::spark(&of.over_time))
         }
     }
+}
+
+/// The calls, and the conversations where there are any and they were counted.
+fn calls(report: &Report) -> String {
+    let calls = counted(report.numbers.llm_calls.now, "LLM call");
+    let of = report.spenders.iter().find(|spenders| spenders.by == Dimension::Session);
+    of.map_or(calls.clone(), |of| format!("{calls}, {}", counted(of.named, "session")))
 }
 
 fn unpriced(report: &Report) -> String {

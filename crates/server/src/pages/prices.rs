@@ -10,7 +10,7 @@ use taximeter::pricing::{Model, Query, RateCard, Selectors};
 use taximeter::report::{NONE, count, counted};
 use taximeter::{CostOutcome, Money, Name, StoreError, TokenUsage, Unit};
 
-use super::frame::heading;
+use super::frame::{heading, scroll};
 use super::words::{narrowed, spaced};
 use crate::questions::Filter;
 
@@ -158,7 +158,7 @@ fn rules<'p>(
         section.card {
             (heading(title, &[]))
             p.note { "For a million tokens. A dash is no published price, which is not zero." }
-            div.scroll tabindex="0" role="region" aria-label=(title) {
+            (scroll(title, &html! {
                 table {
                     thead { tr {
                         th scope="col" { "LLM" } th scope="col" { "Calls" } th scope="col" { "Rule" } th scope="col" { "Input" }
@@ -185,7 +185,7 @@ fn rules<'p>(
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }

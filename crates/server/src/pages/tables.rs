@@ -5,7 +5,7 @@ use taximeter::history::{Report, Spenders};
 use taximeter::report::{count, counted, money, part, share, spend};
 use taximeter::{Rate, Unit};
 
-use super::frame::{groups, heading, missing};
+use super::frame::{groups, heading, missing, scroll};
 use super::words::{link, narrowed};
 use crate::questions::Filter;
 
@@ -15,7 +15,7 @@ pub(super) fn spenders(spenders: &Spenders, report: &Report, filter: &Filter) ->
     html! {
         section.card {
             (heading(&format!("Top spenders by {key}"), &groups(filter, &key)))
-            div.scroll tabindex="0" role="region" aria-label=(format!("Top spenders by {key}")) {
+            (scroll(&format!("Top spenders by {key}"), &html! {
                 table {
                     thead { tr {
                         th scope="col" { (key) } th scope="col" { "Operations" } th scope="col" { "Share" }
@@ -44,7 +44,7 @@ pub(super) fn spenders(spenders: &Spenders, report: &Report, filter: &Filter) ->
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -65,19 +65,21 @@ pub(super) fn tokens(report: &Report) -> Markup {
     html! {
         section.card {
             h2 { "Tokens" }
-            table {
-                thead { tr { th scope="col" { "Of" } th scope="col" { "Tokens" } th scope="col" { "Share" } } }
-                tbody {
-                    (row("input", input, of(input, input.saturating_add(output))))
-                    @for (unit, tokens) in usage.iter().filter(|(unit, _)| unit.is_input_tokens()) {
-                        (row(&if unit == Unit::Input { "· not cached".into() } else { format!("· {unit}") }, tokens, of(tokens, input)))
-                    }
-                    (row("output", output, of(output, input.saturating_add(output))))
-                    @for (unit, tokens) in usage.iter().filter(|(unit, _)| !unit.is_input_tokens() && *unit != Unit::Output) {
-                        (row(&format!("· {unit}"), tokens, of(tokens, output)))
+            (scroll("Tokens", &html! {
+                table {
+                    thead { tr { th scope="col" { "Of" } th scope="col" { "Tokens" } th scope="col" { "Share" } } }
+                    tbody {
+                        (row("input", input, of(input, input.saturating_add(output))))
+                        @for (unit, tokens) in usage.iter().filter(|(unit, _)| unit.is_input_tokens()) {
+                            (row(&if unit == Unit::Input { "· not cached".into() } else { format!("· {unit}") }, tokens, of(tokens, input)))
+                        }
+                        (row("output", output, of(output, input.saturating_add(output))))
+                        @for (unit, tokens) in usage.iter().filter(|(unit, _)| !unit.is_input_tokens() && *unit != Unit::Output) {
+                            (row(&format!("· {unit}"), tokens, of(tokens, output)))
+                        }
                     }
                 }
-            }
+            }))
         }
     }
 }

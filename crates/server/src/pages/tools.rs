@@ -8,7 +8,7 @@ use taximeter::history::{Failures, LookedAt, OverTime, ToolRow, ToolStretch, Too
 use taximeter::report::{NONE, count, part, seconds, share, spend, took};
 
 use super::charts::{Chart, Look, SERIES, Series, spark};
-use super::frame::{groups, heading, looked, missing};
+use super::frame::{groups, heading, looked, missing, scroll};
 use super::over_time::float;
 use super::words::{narrowed, ordered};
 use crate::questions::Filter;
@@ -88,7 +88,7 @@ fn table(rows: &[ToolRow], lines: &Lines<'_>, filter: &Filter) -> Markup {
     html! {
         section.card {
             (heading("Every tool, the one that takes the most time first", &groups(filter, "tool")))
-            div.scroll tabindex="0" role="region" aria-label="Tools" {
+            (scroll("Tools", &html! {
                 table.dense {
                     thead { tr {
                         th scope="col" { "Tool" } th scope="col" { "Calls" } th scope="col" { "Success (95 %)" }
@@ -127,7 +127,7 @@ fn table(rows: &[ToolRow], lines: &Lines<'_>, filter: &Filter) -> Markup {
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -156,7 +156,7 @@ fn errors(rows: &[ToolRow], filter: &Filter) -> Markup {
         section.card {
             (heading("Errors by category", &[]))
             @if categories.is_empty() { p.good { "No tool call failed." } } @else {
-                div.scroll tabindex="0" role="region" aria-label="Errors by category" {
+                (scroll("Errors by category", &html! {
                     table {
                         thead { tr { th scope="col" { "Tool" } @for category in &categories { th scope="col" { (category) } } th scope="col" { "Calls" } } }
                         tbody {
@@ -169,7 +169,7 @@ fn errors(rows: &[ToolRow], filter: &Filter) -> Markup {
                             }
                         }
                     }
-                }
+                }))
             }
         }
     }

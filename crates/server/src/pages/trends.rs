@@ -12,7 +12,7 @@ use taximeter::{LevelChange, Measure, MeasureTrend, StoreError, TrendDirection, 
 
 use super::charts::{figure, level, mark};
 use super::compare::{self, chance, words};
-use super::frame::{heading, no_operation};
+use super::frame::{heading, no_operation, scroll};
 use super::words::{encoded, instant, link, spaced, stretch};
 use crate::questions::Filter;
 
@@ -34,11 +34,16 @@ pub(super) fn ask(
     names.map(|name| part.trend(&name, &window, &Selection::default(), until)).collect()
 }
 
-pub(super) fn page(trends: &[Trend], period: Period, filter: &Filter) -> Markup {
+pub(super) fn page(
+    trends: &[Trend],
+    period: Period,
+    endpoint: Option<&str>,
+    filter: &Filter,
+) -> Markup {
     html! {
         h1 { "Trends" }
         p.period { (period) }
-        @if trends.is_empty() { (no_operation()) }
+        @if trends.is_empty() { (no_operation(endpoint)) }
         @for one in trends { (trend(one, period, filter)) }
     }
 }
@@ -114,7 +119,7 @@ fn chart(found: &Trend, period: Period, filter: &Filter) -> Markup {
 fn table(found: &Trend) -> Markup {
     let trend = &found.trend;
     html! {
-        div.scroll tabindex="0" role="region" aria-label=(format!("{}, measures", trend.operation_type)) {
+        (scroll(&format!("{}, measures", trend.operation_type), &html! {
             table {
                 thead { tr {
                     th scope="col" { "Of" } th scope="col" { "Is" } th scope="col" { "Over this period" }
@@ -131,7 +136,7 @@ fn table(found: &Trend) -> Markup {
                     @for (measure, one) in &trend.measures { (row(*measure, one)) }
                 }
             }
-        }
+        }))
     }
 }
 

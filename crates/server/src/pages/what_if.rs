@@ -10,7 +10,7 @@ use taximeter::report::{NONE, count, counted, money, signed};
 use taximeter::store::Order;
 use taximeter::{Money, StoreError};
 
-use super::frame::heading;
+use super::frame::{heading, scroll};
 use super::words::narrowed;
 use crate::questions::Filter;
 
@@ -79,7 +79,7 @@ pub(super) fn page(elsewhere: &Elsewhere, filter: &Filter) -> Markup {
                 @if elsewhere.operations >= MOST as u64 { ", the newest ones" }
                 "; nothing is written."
             }
-            div.scroll tabindex="0" role="region" aria-label=(title) {
+            (scroll(&title, &html! {
                 table {
                     thead { tr { th scope="col" { "LLM" } th scope="col" { "Calls" } th scope="col" { "Cost" } th scope="col" { "Then" } th scope="col" { "Difference" } } }
                     tbody {
@@ -90,7 +90,7 @@ pub(super) fn page(elsewhere: &Elsewhere, filter: &Filter) -> Markup {
                         tr { th scope="row" { strong { "all" } } (cells(&report.total)) }
                     }
                 }
-            }
+            }))
             (notes(report))
         }
     }

@@ -109,6 +109,63 @@ async function clickedThrough(browser, look) {
   return names.length + visited;
 }
 
+// What the API of alerts says, once it is so.
+async function alerts(what, isSo) {
+  for (let tries = 0; tries < 900; tries++) {
+    const said = await (await fetch(page + "/api/v1/alerts")).json();
+    if (isSo(said)) return said;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+  say(`alerts: never so: ${what}`);
+}
+
+// A rule is made, tried, changed, muted and taken out by the forms of the page, and what fires and was told is there.
+async function ruled(browser) {
+  await alerts("two rules fire, and one is told", ({ firing, log }) =>
+    new Set(firing.map((one) => one.rule)).size >= 2 && log.some((one) => one.status === "firing"));
+  const { context, tab, at } = await listened(browser, { ...LOOKS[0], name: "rules" });
+  const holds = async (...texts) => {
+    const main = await tab.locator("main").innerText();
+    for (const text of texts) if (!main.includes(text)) say(`${at()}: it does not say: ${text}`);
+  };
+  await tab.goto(page + "/alerts");
+  await holds("answers come", "(muted)", "500", "delivered", "each user");
+  await looked(tab, at);
+  await tab.getByRole("link", { name: "No data", exact: true }).click();
+  const toml = tab.locator("#toml");
+  await toml.fill((await toml.inputValue()).replace("nothing comes", "nothing at all"));
+  await tab.getByRole("button", { name: "Try it over the past" }).click();
+  await holds("nothing at all would have fired");
+  await looked(tab, at);
+  await tab.getByRole("button", { name: "Put it into the file" }).click();
+  await alerts("the new rule is one of them", ({ rules }) => rules.some((rule) => rule.name === "nothing at all"));
+  await tab.getByRole("link", { name: "Change nothing at all" }).click();
+  await toml.fill((await toml.inputValue()).replace('"1h"', '"3h"'));
+  await tab.getByRole("button", { name: "Save the change" }).click();
+  await alerts("it was changed", ({ rules }) => rules.some((rule) => rule.says === "nothing for 3h"));
+  const row = tab.locator("tr", { has: tab.getByRole("link", { name: "Change nothing at all" }) });
+  await row.getByRole("button", { name: "Mute" }).click();
+  await alerts("it is muted", ({ rules }) => rules.some((rule) => rule.name === "nothing at all" && rule.muted_until));
+  // What fires of a rule that goes is over, and that is told too.
+  await tab.getByRole("link", { name: "Change answers come" }).click();
+  await tab.getByRole("button", { name: "Take it out of the file" }).click();
+  await alerts("what fired is over", ({ log }) => log.some((one) => one.status === "resolved" && one.fate === "delivered"));
+  await tab.goto(page + "/alerts");
+  await holds("End it", "over", "nothing at all");
+  // What a table shows can be taken along.
+  const [taken] = await Promise.all([
+    tab.waitForEvent("download"),
+    tab.getByRole("button", { name: "What was told, as shown, as CSV" }).click(),
+  ]);
+  const csv = readFileSync(await taken.path(), "utf8");
+  if (!csv.startsWith("When,To,About,") || !csv.includes("delivered")) say(`${at()}: the table as CSV is ${csv.slice(0, 200)}`);
+  await tab.goto(page + "/costs?since=7d");
+  await holds("each user", "month", "spent in this");
+  await tab.goto(page + "/?since=7d&spend=kinds&latency=calls");
+  await holds("Tokens of each kind", "p95 of a call", "Firing now");
+  await context.close();
+}
+
 // What arrives is on the page that is open, without anybody asking for it.
 async function live(browser) {
   const { context, tab, at } = await listened(browser, { ...LOOKS[0], name: "live" });
@@ -135,6 +192,7 @@ const { chromium: engine } = modules("playwright-core");
 const browser = await engine.launch({ executablePath: chromium, args: ["--no-sandbox", "--disable-gpu"] });
 let pages = 0;
 try {
+  await ruled(browser);
   for (const look of LOOKS) pages += await clickedThrough(browser, look);
   await live(browser);
 } finally {

@@ -9,11 +9,17 @@
 #[allow(dead_code, reason = "other tests need more of it")]
 mod support;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Running, config, until};
+use taximeter::{OperationId, OperationRecord};
+use taximeter_alerts::Rules;
+use taximeter_server::{AlertsConfig, Config};
 use tempfile::tempdir;
 
 /// Where a program is, if it is anywhere.
@@ -50,6 +56,8 @@ fn every_page_in_a_real_browser() {
     let folder = tempdir().unwrap();
     let server = Running::start(config(folder.path()));
     fill(&server);
+    server.shutdown();
+    let server = Running::start(watched(folder.path()));
     let mut drive = Command::new(node);
     drive.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/drive.mjs"));
     drive
@@ -66,6 +74,68 @@ fn every_page_in_a_real_browser() {
         (String::from_utf8_lossy(&seen.stdout), String::from_utf8_lossy(&seen.stderr));
     assert!(seen.status.success(), "{out}{errors}");
     server.shutdown();
+}
+
+/// The same store with operations of another kind, and rules over all of them: two that fire, one of which is muted, and a
+/// budget.
+fn watched(folder: &Path) -> Config {
+    let mut config = config(folder);
+    config.history.append((0..240).flat_map(answers).collect()).unwrap();
+    let path = folder.join("taximeter.alerts.toml");
+    let toml = format!(
+        "# Who is told.\n[[receiver]]\nname = 'hook'\nkind = 'webhook'\nurl = '{}'\n\n\
+         [[budget]]\nname = 'month'\namount = 500\nper = 'month'\n\n\
+         [[budget]]\nname = 'each user'\namount = 0.5\nper = 'week'\nby = 'user'\n\n\
+         # They come in, day and night.\n[[rule]]\nname = 'answers come'\nkind = 'threshold'\nquantity = 'count'\n\
+         by = 'operation'\nabove = 3\nwindow = '24h'\n\n\
+         [[rule]]\nname = 'the budget goes'\nkind = 'forecast'\nbudget = 'each user'\n\n\
+         [[rule]]\nname = 'tools fail'\nkind = 'threshold'\nquantity = 'tool_error_rate'\nby = 'tool'\nabove = 0.01\n\
+         window = '7d'\nmute = [{{ from = '00:00', to = '00:00' }}]\n",
+        hook()
+    );
+    std::fs::write(&path, toml).unwrap();
+    let mut alerts = AlertsConfig::new(Rules::load(&path).unwrap());
+    alerts.state = Some(folder.join("taximeter.alerts.json"));
+    config.alerts = Some(alerts);
+    config
+}
+
+/// A question that is answered within another operation, with numbers and tags of its own.
+fn answers(number: u32) -> [OperationRecord; 2] {
+    let begun = chrono::Utc::now() - chrono::TimeDelta::minutes(i64::from(number) * 42 + 3);
+    let mut asked = OperationRecord::new("session_turn");
+    asked.id = OperationId::from_bits(u128::from(number) * 2 + 1);
+    (asked.started_at, asked.duration) = (begun, Duration::from_millis(900));
+    let mut answered = OperationRecord::new("qa_response");
+    answered.id = OperationId::from_bits(u128::from(number) * 2 + 2);
+    (answered.started_at, answered.parent) = (begun, Some(asked.id));
+    answered.duration = Duration::from_millis(700 + u64::from(number % 7) * 20);
+    let relevance = if number < 80 { 0.6 } else { 0.9 } + f64::from(number % 5) / 100.0;
+    answered.metadata.insert("answer_relevance".into(), relevance.into());
+    answered.metadata.insert("retrieved_documents".into(), (4 + number % 9).into());
+    let place = if number.is_multiple_of(9) { "staging" } else { "production" };
+    for operation in [&mut asked, &mut answered] {
+        operation.tags.insert("environment".into(), place.into());
+        operation.tags.insert("version".into(), if number < 80 { "2" } else { "1" }.into());
+    }
+    [asked, answered]
+}
+
+/// A receiver that takes everything; where it is.
+fn hook() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
+            let mut piece = [0; 8_192];
+            while stream.read(&mut piece).is_ok_and(|length| length > 0) {}
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    url
 }
 
 /// Three weeks of an assistant that gets slower and dearer in the last of them, and fails with its tool now and then.

@@ -147,6 +147,125 @@ fn a_rule_is_muted_by_post_from_here_alone() {
     server.shutdown();
 }
 
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"))
+}
+
+/// A server whose rules are of a file, with comments.
+fn of_file(folder: &Path) -> (Config, std::path::PathBuf) {
+    let path = folder.join("rules.toml");
+    let toml = "# Ours: ask before you change them.\n\n# Failing answers.\n[[rule]]\nname = 'fails' # since May\nkind = 'threshold'\n\
+        quantity = 'error_rate'\nby = 'user'\nabove = 0.5\nwindow = '1h'\nminimum = 1\n\n# The month.\n[[budget]]\n\
+        name = 'month'\namount = 5\nper = 'month'\n";
+    std::fs::write(&path, toml).unwrap();
+    let mut config = with_rules(folder, "http://127.0.0.1:9/none");
+    config.alerts.as_mut().unwrap().rules = Rules::load(&path).unwrap();
+    (config, path)
+}
+
+/// What stands in a hidden field of a page.
+fn hidden<'p>(page: &'p str, name: &str) -> &'p str {
+    let field = page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap();
+    field.split('"').next().unwrap()
+}
+
+#[test]
+fn a_rule_is_made_changed_and_taken_out_from_the_page_and_every_comment_stays() {
+    let folder = tempdir().unwrap();
+    let (config, path) = of_file(folder.path());
+    let server = Running::start(config);
+    let text = || std::fs::read_to_string(&path).unwrap();
+    let names = || {
+        let alerts = server.json("/api/v1/alerts");
+        let rules = alerts["rules"].as_array().unwrap();
+        rules.iter().map(|rule| rule["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let save = |origin: &str, was: &str, mark: &str, toml: &str| {
+        let body = format!("was={}&mark={mark}&over=7d&toml={}", encoded(was), encoded(toml));
+        post(&server, "/alerts/rule", origin, &body)
+    };
+    let new =
+        "[[rule]]\r\nname = 'quiet'\r\nkind = 'no_data' # nothing at all\r\nwindow = '2h'\r\n";
+    let before = text();
+    for (origin, toml, status) in [
+        ("https://evil.example", new, "403"),
+        ("null", new, "403"),
+        ("", "[[rule]]\nname = 'fails'\nkind = 'no_data'\nwindow = '2h'", "400"),
+        ("", "[[rule]]\nname = 'x'\nkind = 'no_date'", "400"),
+        ("", "[[receiver]]\nname = 'r'\nkind = 'slack'\nurl = 'http://127.0.0.1/'", "400"),
+        ("", "[[budget]]\nname = 'b'\namount = 1\nper = 'day'", "400"),
+        ("", "", "400"),
+    ] {
+        assert_eq!(save(origin, "", "", toml), status, "{toml}");
+    }
+    let asked = agent().get(format!("http://{}/alerts/rule?toml=x", server.page)).call().unwrap();
+    assert_eq!((asked.status().as_u16(), text()), (405, before.clone()));
+
+    assert_eq!(save("http://localhost", "", "", new), "303");
+    assert_eq!(names(), ["fails", "quiet"]);
+    assert_eq!(text(), format!("{before}\n{}", new.replace("\r\n", "\n")));
+
+    // It is tried before it is saved, and what it would have done is said.
+    let page = server.get("/alerts?edit=fails");
+    let mark = hidden(&page, "mark").to_owned();
+    assert!(page.contains("Change the rule fails") && page.contains("since May"), "{page}");
+    let changed = "[[rule]]\nname = 'fails'\nkind = 'threshold'\nquantity = 'count'\nabove = 30\nwindow = '10m'";
+    let tried =
+        server.get(&format!("/alerts?over=1h&was=fails&mark={mark}&toml={}", encoded(changed)));
+    assert!(tried.contains("fails would have fired once"), "{tried}");
+    assert_eq!((hidden(&tried, "was"), hidden(&tried, "mark")), ("fails", mark.as_str()));
+    assert_eq!(save("", "fails", &mark, changed), "303");
+    until("it is looked at by what it says now", || {
+        let rule = &server.json("/api/v1/alerts")["rules"][0];
+        rule["says"] == "count over 10m above 30" && rule["firing"] == 1
+    });
+    for comment in
+        ["# Ours: ask before", "# Failing answers.\n[[rule]]", "# The month.", "# nothing at all"]
+    {
+        assert!(text().contains(comment), "{comment} in {}", text());
+    }
+    // Who opened it before that does not undo it.
+    assert_eq!(
+        save("", "fails", &mark, "[[rule]]\nname = 'fails'\nkind = 'no_data'\nwindow = '9h'"),
+        "409"
+    );
+
+    assert_eq!(
+        post(&server, "/alerts/rule/remove", "https://evil.example", "was=fails&toml="),
+        "403"
+    );
+    assert_eq!(post(&server, "/alerts/rule/remove", "", "was=falls&toml="), "400");
+    assert_eq!(post(&server, "/alerts/rule/remove", "", "was=fails&toml="), "303");
+    assert_eq!(names(), ["quiet"]);
+    assert!(
+        text().starts_with("# Ours: ask before you change them.\n\n# The month.\n"),
+        "{}",
+        text()
+    );
+    until("what fired is over", || {
+        server.json("/api/v1/alerts")["firing"] == serde_json::json!([])
+    });
+    server.shutdown();
+}
+
+#[test]
+fn where_nothing_may_be_changed_no_rule_is() {
+    let folder = tempdir().unwrap();
+    let (mut config, path) = of_file(folder.path());
+    (config.journal, config.alerts.as_mut().unwrap().watch) = (None, false);
+    let before = std::fs::read_to_string(&path).unwrap();
+    let server = Running::start(config);
+    let body = format!("toml={}", encoded("[[rule]]\nname = 'q'\nkind = 'no_data'\nwindow = '2h'"));
+    assert_eq!(post(&server, "/alerts/rule", "", &body), "403");
+    assert_eq!(post(&server, "/alerts/rule/remove", "", "was=fails&toml="), "403");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
+    server.shutdown();
+    // Rules that are of no file are not made into one.
+    let server = Running::start(with_rules(tempdir().unwrap().path(), "http://127.0.0.1:9/none"));
+    assert_eq!(post(&server, "/alerts/rule", "", &body), "400");
+    server.shutdown();
+}
+
 #[test]
 fn a_server_that_only_reads_shows_all_of_it_and_changes_nothing() {
     let ((url, got), folder) = (hook(), tempdir().unwrap());

@@ -85,11 +85,17 @@ fn every_path_answers_as_the_document_says() {
         };
         let address = path
             .replace("{id}", id.as_str().unwrap())
+            .replace("{name}", "top_k")
             .replace("{operation}", &operation.as_str().unwrap().replace(' ', "%20"));
         let asked = match path.as_str() {
             "/api/v1/report" => format!("{address}?since=1h&by=hour&budget=10"),
             "/api/v1/compare" => format!("{address}?a=user=ann&b=user=bob"),
-            "/api/v1/groups" => format!("{address}?by=user"),
+            "/api/v1/groups" => format!("{address}?by=user&only=user=ann"),
+            "/api/v1/slo" => format!("{address}?target=99&within=800ms"),
+            "/api/v1/alerts/backtest" => {
+                let rule = "[[rule]]%0Aname='r'%0Akind='no_data'%0Awindow='1h'";
+                format!("{address}?over=1h&toml={rule}")
+            }
             _ => address,
         };
         let (status, kind, body) = ask(&server, &asked);

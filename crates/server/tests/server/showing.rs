@@ -136,7 +136,7 @@ fn a_server_of_nothing_but_the_demo_takes_nothing_and_has_thirty_days() {
         ("/prices?since=7d", "acme/support-7b"),
         ("/costs?since=30d&by=tag:version", "Forecast of all operations"),
         ("/trends?since=7d", "The tokens changed"),
-        ("/operations?only=tag:deployment.environment.name%3Dstaging", "qa_response"),
+        ("/operations?only=tag:environment%3Dstaging", "qa_response"),
     ] {
         let shown = server.get(page);
         assert!(shown.contains("Demo data") && shown.contains(holds), "{page}: {shown}");

@@ -10,6 +10,7 @@ use thiserror::Error;
 
 /// How long a budget lasts. Days, weeks and months are those of UTC; a week begins on Monday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetPeriod {
     /// A day.

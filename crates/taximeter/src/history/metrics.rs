@@ -19,6 +19,7 @@ use super::{History, LookedAt, OwnMetric, Period, Selection, VERSION};
 
 /// The metrics that the operations of a period have.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Metrics {
     /// The version of the document.
@@ -38,6 +39,7 @@ pub struct Metrics {
 
 /// One metric of some operations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MetricSummary {
     /// The key of the metadata.
@@ -52,6 +54,7 @@ pub struct MetricSummary {
 
 /// One metric over a period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Metric {
     /// The version of the document.
@@ -87,6 +90,7 @@ pub struct Metric {
 
 /// The values of one group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct MetricGroup {
     /// What the operations have in common; none for those that did not tell it.

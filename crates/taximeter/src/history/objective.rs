@@ -13,6 +13,7 @@ use super::{History, Period, Selection, VERSION};
 
 /// How a promise is kept.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ObjectiveKept {
     /// The version of the document.

@@ -47,6 +47,7 @@ pub(crate) struct NotedPoint {
 
 /// What a metric came to over a stretch of time, in its own unit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum MetricValue {
@@ -140,6 +141,7 @@ impl MetricValue {
 
 /// A metric of programs' own over a period.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OwnMetric {
     /// The version of the document.
@@ -177,6 +179,7 @@ pub struct OwnMetric {
 
 /// One label set of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct OwnSeries {
     /// The labels.

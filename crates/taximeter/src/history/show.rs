@@ -53,6 +53,9 @@ pub struct Waterfall {
     pub kind: WaterfallKind,
     /// Its name.
     pub name: Name,
+    /// The id of an operation within it; none of what is no operation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<OperationId>,
     /// How long after the operation it began, in seconds; none where that was not told.
     pub start_seconds: Option<f64>,
     /// How long it took, in seconds; none where that was not told.
@@ -233,6 +236,7 @@ fn waterfall(
     }
     for child in children {
         lines.push(Waterfall {
+            id: Some(child.id),
             start_seconds: since(Some(child.started_at)),
             seconds: Some(seconds(child.duration)),
             critical_seconds: critical(&Part::Operation(child.name.clone())),
@@ -271,6 +275,7 @@ impl Waterfall {
         Self {
             kind,
             name,
+            id: None,
             start_seconds: None,
             seconds: None,
             critical_seconds: 0.0,

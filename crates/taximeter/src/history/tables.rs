@@ -137,6 +137,8 @@ pub struct Spenders {
     pub by: Dimension,
     /// Those that spend the most, the first one first.
     pub top: Vec<Spender>,
+    /// How many of all of them have a name: those that did not tell theirs are together, and are none of these.
+    pub named: u64,
     /// How many others there are.
     pub others: u64,
     /// What the others cost together.
@@ -183,10 +185,12 @@ pub(super) fn tool_rows(tools: &[Summed], all: &Sums, records: &[OperationRecord
 impl Spenders {
     pub(super) fn of(by: Dimension, mut groups: Vec<Group>) -> Self {
         super::groups::sort(&mut groups);
+        let named = groups.iter().filter(|group| group.key.is_some()).count() as u64;
         let others = groups.split_off(groups.len().min(NAMED));
         Self {
             by,
             top: groups.iter().map(spender).collect(),
+            named,
             others: others.len() as u64,
             others_cost: others.iter().map(|other| other.total_cost).sum(),
         }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use taximeter_models::{Money, Rate};
+use taximeter_models::{Money, Rate, TrendDirection};
+
+use super::cells::NONE;
 
 /// A duration with the unit that suits it: `1.23 s`, `45.6 ms`, `2 min 3 s`.
 #[expect(
@@ -69,12 +71,55 @@ pub fn percent(rate: Rate) -> String {
     )
 }
 
+/// A number without a unit, by four digits that say something: `0.625`, `12.5`, `1.2e7`.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        size if size.is_finite() && (1e-3..1e6).contains(&size) => {
+            let places = if size >= 1_000.0 {
+                0
+            } else if size >= 100.0 {
+                1
+            } else if size >= 10.0 {
+                2
+            } else {
+                4
+            };
+            let text = format!("{value:.places$}");
+            if text.contains('.') {
+                text.trim_end_matches('0').trim_end_matches('.').to_owned()
+            } else {
+                text
+            }
+        }
+        size if size.is_finite() => format!("{value:.3e}"),
+        _ => NONE.to_owned(),
+    }
+}
+
+/// Where values go of which nobody said whether more is better: `rises +12.0 %`.
+pub fn goes(direction: TrendDirection, percent: Option<f64>) -> String {
+    let word = match direction {
+        TrendDirection::Declining => "rises",
+        TrendDirection::Improving => "falls",
+        TrendDirection::Stable => return "stable".to_owned(),
+        TrendDirection::InsufficientData => return "too few to say".to_owned(),
+    };
+    percent.map_or_else(|| word.to_owned(), |percent| format!("{word} {percent:+.1} %"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_are_easy_to_read() {
+        let numbers = [0.0, 0.000_12, 0.625, 12.5, 123.45, 1_234.5, 12e6, f64::NAN];
+        assert_eq!(
+            numbers.map(number),
+            ["0", "1.200e-4", "0.625", "12.5", "123.5", "1234", "1.200e7", "–"]
+        );
+        assert_eq!(goes(TrendDirection::Declining, Some(12.0)), "rises +12.0 %");
         assert_eq!(count(0), "0");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(seconds(0.0), "0.00 s");
