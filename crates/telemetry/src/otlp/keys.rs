@@ -28,5 +28,6 @@ pub const LATE: &str = "otlp.late";
 pub const TOOL_CALL_ID: &str = "gen_ai.tool.call.id";
 /// Tag of an operation: the service that sent it.
 pub const SERVICE: &str = "service.name";
-/// Tag of an operation: the environment in which its sender runs, such as `production`.
-pub const ENVIRONMENT: &str = "deployment.environment.name";
+/// Tag of an operation: the environment in which its sender runs, such as `production`, by the name that programs give it
+/// which tag their operations themselves.
+pub const ENVIRONMENT: &str = "environment";

@@ -155,11 +155,13 @@ impl Resource {
 
     /// Puts on an operation who sent it.
     pub(crate) fn put_on(&self, record: &mut OperationRecord) {
-        for (key, told) in [(keys::SERVICE, &self.service), (keys::ENVIRONMENT, &self.environment)]
-        {
-            if let Some(told) = told {
-                record.tags.insert(key.into(), told.as_str().into());
-            }
+        if let Some(service) = &self.service {
+            record.tags.insert(keys::SERVICE.into(), service.as_str().into());
+        }
+        if let Some(environment) = &self.environment {
+            // What the operation says of itself is closer to it.
+            let told = || environment.as_str().into();
+            record.tags.entry(keys::ENVIRONMENT.into()).or_insert_with(told);
         }
     }
 }
