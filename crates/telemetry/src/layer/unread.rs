@@ -114,7 +114,7 @@ impl Unread {
         spans.extend(around.and_then(|(name, frame)| ambient(name, trace, frame)));
         let mut ghosts =
             ghosts.as_ref().map(|ghosts| ghosts.lock().unwrap_or_else(PoisonError::into_inner));
-        let before = ghosts.as_deref().map(|ghosts| ghosts.as_slice()).unwrap_or_default();
+        let before = ghosts.as_deref().map(Ghosts::as_slice).unwrap_or_default();
         let mut records = Vec::new();
         let is_guarded = |span: &Span| guarded.contains(&span.id);
         let closed = close(spans, before, is_guarded, &mut records, early);

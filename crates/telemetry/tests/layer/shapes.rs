@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use taximeter_models::{OperationRecord, TokenUsage};
 use tracing::field::Empty;
 use tracing::{Span, dispatcher, info_span, trace_span};
 use tracing_subscriber::prelude::*;
@@ -118,9 +119,9 @@ fn many_spans_are_open_at_a_time() {
             call.record("gen_ai.usage.output_tokens", 2 * at);
         }
     });
-    let mut seen: Vec<_> = records.iter().map(|record| record.usage()).collect();
+    let mut seen: Vec<_> = records.iter().map(OperationRecord::usage).collect();
     seen.retain(|usage| usage.output_tokens() > 0);
-    seen.sort_by_key(|usage| usage.output_tokens());
+    seen.sort_by_key(TokenUsage::output_tokens);
     let told: Vec<_> =
         seen.iter().map(|usage| (usage.input_tokens(), usage.output_tokens())).collect();
     assert_eq!(told, (1..2_000).map(|at| (at, 2 * at)).collect::<Vec<_>>());
