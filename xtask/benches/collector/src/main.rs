@@ -7,6 +7,8 @@
 //!
 //! `--only CASE TIMES` records one case so many times and nothing else, for a profiler to look at.
 
+mod aims;
+mod facts;
 mod ours;
 mod peers;
 
@@ -101,13 +103,13 @@ pub(crate) struct Case {
     pub(crate) kept: &'static str,
 }
 
-struct Measured {
-    what: &'static str,
-    kept: &'static str,
-    caller: Vec<f64>,
-    total: Vec<f64>,
-    allocations: f64,
-    bytes: f64,
+pub(crate) struct Measured {
+    pub(crate) what: &'static str,
+    pub(crate) kept: &'static str,
+    pub(crate) caller: Vec<f64>,
+    pub(crate) total: Vec<f64>,
+    pub(crate) allocations: f64,
+    pub(crate) bytes: f64,
 }
 
 fn main() {
@@ -126,7 +128,7 @@ fn main() {
         measured.iter().for_each(print_json);
     } else {
         print_table(&measured);
-        ours::print_facts(&inputs());
+        aims::print(&measured, &facts::find(&inputs()));
     }
 }
 
@@ -186,7 +188,7 @@ fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64 / CHUNK as f64
 }
 
-fn at(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn at(sorted: &[f64], share: f64) -> f64 {
     sorted[((sorted.len() - 1) as f64 * share) as usize]
 }
 

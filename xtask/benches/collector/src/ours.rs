@@ -1,21 +1,22 @@
-//! taximeter: the forms of the standard operation, what is kept of it, and what is lost under pressure.
+//! taximeter: the forms of the standard operation, and that nothing of it is lost.
 
 use std::hint::black_box;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use cpu_time::ThreadTime;
-use taximeter::{
-    Batch, Collector, Handle, Limits, Meter, OperationRecord, Settings, Sink, SinkError, TokenUsage,
-    ToolStatus,
-};
+use taximeter::{Collector, Handle, Meter, OperationRecord, Settings, TokenUsage, ToolStatus};
 
-use crate::{CHUNK, Case, Input};
+use crate::{Case, Input};
 
-const PATIENCE: Duration = Duration::from_secs(30);
-const TOOK: Duration = Duration::from_millis(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const TOOK: Duration = Duration::from_millis(3);
+
+pub(crate) const RUN_TIME: &str = "taximeter, durations, run-time strings";
+pub(crate) const LITERALS: &str = "taximeter, durations, literal names";
+pub(crate) const GUARDS: &str = "taximeter, guards, run-time strings";
+pub(crate) const BY_ID: &str = "taximeter's collector, by id, no clock of one's own";
+pub(crate) const OFF: &str = "taximeter switched off, durations";
+pub(crate) const EMPTY: &str = "an empty loop with the same arguments";
 
 /// The name of the operations whose names are literals.
 const NAME: &str = "qa_response";
@@ -46,7 +47,7 @@ fn durations(meter: &Meter, clock: &quanta::Clock, input: &Input) {
     op.succeed();
 }
 
-fn calls(op: &Handle, input: &Input) {
+pub(crate) fn calls(op: &Handle, input: &Input) {
     let words = &input.words;
     for (tool, url) in words.tools.iter().zip(&input.urls) {
         let call = op.tool(tool).with(&words.url, url.as_str()).with(&words.hits, input.number);
@@ -148,23 +149,23 @@ pub(crate) fn cases() -> Vec<Case> {
     let off_clock = Rc::clone(&clock);
     let three = Rc::clone(&clock);
     vec![
-        case("taximeter, durations, run-time strings", durations),
-        case("taximeter, durations, literal names", literals),
-        case("taximeter, guards, run-time strings", |meter, _, input| guards(meter, input)),
+        case(RUN_TIME, durations),
+        case(LITERALS, literals),
+        case(GUARDS, |meter, _, input| guards(meter, input)),
         Case {
-            what: "taximeter's collector, by id, no clock of one's own",
+            what: BY_ID,
             record: Box::new(move |input| by_id(&collector, input)),
             flush: Box::new(move || flushed.flush(PATIENCE).expect("the worker is not behind")),
             kept: "nothing",
         },
         Case {
-            what: "taximeter switched off, durations",
+            what: OFF,
             record: Box::new(move |input| literals(&off, &off_clock, input)),
             flush: Box::new(|| ()),
             kept: "nothing",
         },
         Case {
-            what: "an empty loop with the same arguments",
+            what: EMPTY,
             record: Box::new(move |input| arguments(&three, input)),
             flush: Box::new(|| ()),
             kept: "nothing",
@@ -219,114 +220,4 @@ fn compare(record: &OperationRecord, input: &Input, least: Duration) {
     assert_eq!(record.usage(), TokenUsage::new(1_200, 350));
     let cost = record.llm_calls[0].cost.amount().expect("gpt-4 has a price").0;
     assert_eq!(cost.to_string(), "0.057");
-}
-
-/// A sink that takes nothing until its gate is opened.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<bool>, Condvar)>);
-
-impl Sink for Gate {
-    fn accept(&self, _batch: Vec<OperationRecord>) -> Result<(), SinkError> {
-        let (open, changed) = &*self.0;
-        let open = open.lock().expect("nobody panics here");
-        drop(changed.wait_while(open, |open| !*open).expect("nobody panics here"));
-        Ok(())
-    }
-}
-
-/// A sink that keeps records as the meter does, packed; it counts their bytes.
-#[derive(Clone, Default)]
-struct Kept(Arc<AtomicUsize>);
-
-impl Sink for Kept {
-    fn accept(&self, _batch: Vec<OperationRecord>) -> Result<(), SinkError> {
-        unreachable!("batches come packed")
-    }
-
-    fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
-        self.0.fetch_add(batch.to_packed().bytes(), Ordering::Relaxed);
-        Ok(())
-    }
-}
-
-/// What the table cannot say: bytes kept, two threads, a frozen sink, losses.
-pub(crate) fn print_facts(inputs: &[Input]) {
-    let kept = Kept::default();
-    let collector = Collector::builder().sink(kept.clone()).build().expect("a thread");
-    for number in 0..CHUNK {
-        by_guard(&collector, &inputs[number % inputs.len()]);
-    }
-    collector.flush(PATIENCE).expect("the worker is not behind");
-    let bytes = kept.0.load(Ordering::Relaxed) as f64 / CHUNK as f64;
-    println!("kept of an operation, ids included: {bytes:.0} bytes");
-
-    let alone = on_threads(1, inputs);
-    let both = on_threads(2, inputs);
-    println!(
-        "two threads: {both:.0} ns of each caller's CPU for an operation, alone {alone:.0} ({:.2})",
-        both / alone
-    );
-
-    let gate = Gate::default();
-    let limits = Limits::default();
-    let budget = limits.queued_bytes;
-    let frozen = Collector::builder().sink(gate.clone()).limits(limits).build().expect("a thread");
-    let began = ThreadTime::now();
-    for number in 0..300_000 {
-        by_guard(&frozen, &inputs[number % inputs.len()]);
-    }
-    let each = began.elapsed().as_nanos() as f64 / 300_000.0;
-    let counts = frozen.counts();
-    println!(
-        "a frozen sink: {each:.0} ns for the caller; {} offered = {} stored + {} queued + {} dropped + {} open; {} of \
-         {budget} bytes held",
-        counts.offered,
-        counts.stored,
-        counts.queued,
-        counts.dropped_total(),
-        counts.open,
-        counts.queue_bytes
-    );
-    *gate.0.0.lock().expect("nobody panics here") = true;
-    gate.0.1.notify_all();
-}
-
-fn by_guard(collector: &Collector, input: &Input) {
-    let words = &input.words;
-    let operation = collector.operation(&input.name).with(&words.user, input.user.as_str());
-    let op = operation.with(&words.number, input.number).start();
-    for component in &words.components {
-        op.add_component(component, TOOK);
-    }
-    calls(&op, input);
-    op.succeed();
-}
-
-/// The caller's CPU for an operation on so many threads at once, and losses at full push.
-fn on_threads(threads: usize, inputs: &[Input]) -> f64 {
-    const EACH: usize = 400_000;
-    let collector = Collector::builder().build().expect("a thread");
-    let times: Vec<f64> = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    let began = ThreadTime::now();
-                    for number in 0..EACH {
-                        by_guard(&collector, &inputs[number % inputs.len()]);
-                    }
-                    began.elapsed().as_nanos() as f64 / EACH as f64
-                })
-            })
-            .collect();
-        running.into_iter().map(|thread| thread.join().expect("it does not panic")).collect()
-    });
-    collector.flush(PATIENCE).expect("the worker is not behind");
-    let counts = collector.counts();
-    println!(
-        "full push on {threads} thread(s): {} offered, {} stored, {} dropped and counted",
-        counts.offered,
-        counts.stored,
-        counts.dropped_total()
-    );
-    times.iter().sum::<f64>() / times.len() as f64
 }

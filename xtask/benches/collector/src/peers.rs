@@ -15,6 +15,10 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{Case, Input, WORDS};
 
+pub(crate) const FASTRACE: &str = "fastrace 0.7, local spans, run-time strings";
+pub(crate) const FASTRACE_LITERALS: &str = "fastrace 0.7, local spans, literal names";
+pub(crate) const OPENTELEMETRY: &str = "opentelemetry_sdk, spans, run-time strings";
+
 const COMPONENTS: [&str; 3] = WORDS.components;
 const TOOLS: [&str; 2] = WORDS.tools;
 
@@ -68,7 +72,7 @@ fn fastrace_run_time() -> Case {
             });
         }
     };
-    fastrace_case("fastrace 0.7, local spans, run-time strings", record)
+    fastrace_case(FASTRACE, record)
 }
 
 fn fastrace_literals() -> Case {
@@ -94,7 +98,7 @@ fn fastrace_literals() -> Case {
             });
         }
     };
-    fastrace_case("fastrace 0.7, local spans, literal names", record)
+    fastrace_case(FASTRACE_LITERALS, record)
 }
 
 fn fastrace_case(what: &'static str, record: fn(&Input)) -> Case {
@@ -152,7 +156,7 @@ fn opentelemetry_run_time() -> Case {
         }
         root.end();
     };
-    let what = "opentelemetry_sdk, spans, run-time strings";
+    let what = OPENTELEMETRY;
     Case { what, record: Box::new(record), flush, kept: "6 spans" }
 }
 
