@@ -219,6 +219,32 @@ fn logs_of_coding_agents_are_found_at_home_and_counted_once() {
     assert!(empty.code == 1 && empty.errors.contains("codex/sessions"), "{}", empty.errors);
 }
 
+#[test]
+fn an_export_goes_on_where_it_was_broken_off() {
+    let room = Room::of(&questions(60, TimeDelta::days(3)));
+    let export = |file: &str, more: &[&str]| {
+        let asked = ["export", "--since", "all", "--output", file];
+        room.run(&[&asked[..], more].concat()).well();
+        fs::read_to_string(room.path(file)).unwrap()
+    };
+    let whole = export("whole.jsonl", &[]);
+    assert_eq!(export("again.jsonl", &["--resume"]), whole);
+    // As a process leaves it that is killed behind the twentieth operation.
+    let lines: Vec<_> = whole.lines().take(21).collect();
+    let last: serde_json::Value = serde_json::from_str(lines[20]).unwrap();
+    let begun = lines.join("\n") + "\n";
+    let mark = serde_json::json!({
+        "of": "Jsonl all None []",
+        "bytes": begun.len(),
+        "last": { "started_at": last["started_at"], "id": last["operation_id"], "written": 20 },
+    });
+    room.write("on.jsonl.partial", &(begun + "{\"half an oper"));
+    room.write("on.jsonl.partial.json", &mark.to_string());
+    assert_eq!(export("on.jsonl", &["--resume"]), whole);
+    assert!(!room.path("on.jsonl.partial").exists());
+    assert!(!room.path("on.jsonl.partial.json").exists());
+}
+
 #[cfg(feature = "parquet")]
 #[test]
 fn parquet_goes_out_and_comes_in_again() {

@@ -47,6 +47,7 @@ impl Rows {
     }
 
     /// Leaves the first ones, so many at most.
+    #[cfg(feature = "sqlite")]
     pub(in crate::store) fn keep_first(&mut self, most: usize) {
         match self {
             Self::All(rows) => *rows = (*rows).min(most),
@@ -55,6 +56,7 @@ impl Rows {
     }
 
     /// Leaves the last ones, so many at most.
+    #[cfg(feature = "sqlite")]
     pub(in crate::store) fn keep_last(&mut self, most: usize) {
         match self {
             Self::All(rows) if *rows > most => {

@@ -72,10 +72,11 @@ fn renew_views(connection: &Connection) -> rusqlite::Result<()> {
         return Ok(());
     }
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = lacks(connection).and_then(|lacks: bool| match lacks {
-        true => connection.execute_batch(DROP_VIEWS).and_then(|()| connection.execute_batch(VIEWS)),
-        false => Ok(()),
-    });
+    let renew = || {
+        connection.execute_batch(DROP_VIEWS)?;
+        connection.execute_batch(VIEWS)
+    };
+    let done = lacks(connection).and_then(|lacks| if lacks { renew() } else { Ok(()) });
     let done = done.and_then(|()| connection.execute_batch("COMMIT"));
     done.inspect_err(|_| drop(connection.execute_batch("ROLLBACK")))
 }

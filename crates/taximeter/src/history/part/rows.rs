@@ -102,7 +102,7 @@ impl<'a> Rows<'a> {
             pairs: Places::default(),
             tools: Cells::default(),
             components: Cells::default(),
-            spenders: Default::default(),
+            spenders: <[(Places<Key>, Vec<Spent>); 2]>::default(),
             ends_ns: None,
         }
     }
