@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use taximeter::Name;
 use thiserror::Error;
@@ -193,7 +195,7 @@ impl RuleText {
         let place = edit::place(text, name).ok_or_else(none)?;
         let toml = text[place.clone()].to_owned();
         let digest = Sha256::digest(toml.as_bytes());
-        let mark = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let mark = BASE64_URL_SAFE_NO_PAD.encode(&digest[..9]);
         Ok((place, Self { toml, mark }))
     }
 }

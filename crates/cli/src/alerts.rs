@@ -151,12 +151,12 @@ pub(crate) fn run(
             let until = muted_until(&asked.time, context.now)?;
             let path = state(context.sqlite()?.path());
             Alerts::open(rules, nothing(), Some(&path))?.mute(&asked.rule, until)?;
-            context.print(output, &Muted::of(&asked.rule, Some(until)), draw_muted)?;
+            context.print(output, &Silence::of(&asked.rule, Some(until)), draw_muted)?;
         }
         Command::Unmute(asked) => {
             let path = state(context.sqlite()?.path());
             Alerts::open(rules, nothing(), Some(&path))?.unmute(&asked.rule)?;
-            context.print(output, &Muted::of(&asked.rule, None), draw_muted)?;
+            context.print(output, &Silence::of(&asked.rule, None), draw_muted)?;
         }
         Command::Test(asked) => {
             let alerts = Alerts::open(rules, nothing(), None)?;
@@ -212,20 +212,20 @@ struct CheckedReceiver {
 
 /// Until when nobody is told of a rule.
 #[derive(Serialize)]
-struct Muted {
+struct Silence {
     taximeter_version: u32,
     document: &'static str,
     rule: String,
     muted_until: Option<DateTime<Utc>>,
 }
 
-impl Muted {
+impl Silence {
     fn of(rule: &str, muted_until: Option<DateTime<Utc>>) -> Self {
         Self { taximeter_version: 1, document: "mute", rule: rule.to_owned(), muted_until }
     }
 }
 
-fn draw_muted(screen: &mut Screen, muted: &Muted) {
+fn draw_muted(screen: &mut Screen, muted: &Silence) {
     match muted.muted_until {
         Some(until) => {
             screen.say(&format!("{}: nobody is told until {} UTC.", muted.rule, minute(until)));

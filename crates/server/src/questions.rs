@@ -247,18 +247,16 @@ impl Filter {
 
     /// By what the metrics of operations are told apart: these alone tell it.
     pub(crate) fn by_of_metrics(&self) -> Result<Dimension, QuestionError> {
-        match if self.by.is_empty() { "operation" } else { &self.by }.parse() {
-            Ok(
-                by @ (Dimension::Operation
-                | Dimension::User
-                | Dimension::Session
-                | Dimension::Tag(_)),
-            ) => Ok(by),
-            _ => {
-                let known = "operation, user, session or tag:NAME";
-                Err(QuestionError::Asked(format!("by={}: expected {known}", self.by)))
-            }
-        }
+        let text = if self.by.is_empty() { "operation" } else { &self.by };
+        let tells = |by: &Dimension| {
+            use Dimension::{Operation, Session, Tag, User};
+            matches!(by, Operation | User | Session | Tag(_))
+        };
+        let wrong = || {
+            let known = "operation, user, session or tag:NAME";
+            QuestionError::Asked(format!("by={text}: expected {known}"))
+        };
+        text.parse().ok().filter(tells).ok_or_else(wrong)
     }
 
     fn query(&self, now: DateTime<Utc>) -> Result<Query, QuestionError> {
