@@ -95,7 +95,9 @@ pub(crate) fn run(
     query.since = query.since.max(before.map(|mark| mark.started_at));
     let bar = arguments.output.as_ref().map(|_| bar(context, &history, &query)).transpose()?;
     let damaged = each(&history, &query, |record| {
-        bar.iter().for_each(|bar| bar.inc(1));
+        if let Some(bar) = &bar {
+            bar.inc(1);
+        }
         if before.is_none_or(|mark| mark.is_before(record)) {
             exporter.write(record)?;
         }
@@ -144,7 +146,9 @@ fn session(
     let mut session = Session::new("export", query.since.unwrap_or_default());
     let bar = arguments.output.as_ref().map(|_| bar(context, history, query)).transpose()?;
     let damaged = each(history, query, |record| {
-        bar.iter().for_each(|bar| bar.inc(1));
+        if let Some(bar) = &bar {
+            bar.inc(1);
+        }
         session.operations.push(record.clone());
         Ok(())
     })?;

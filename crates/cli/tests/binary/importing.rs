@@ -231,7 +231,7 @@ fn an_export_goes_on_where_it_was_broken_off() {
     assert_eq!(export("again.jsonl", &["--resume"]), whole);
     // As a process leaves it that is killed behind the twentieth operation.
     let lines: Vec<_> = whole.lines().take(21).collect();
-    let last: serde_json::Value = serde_json::from_str(lines[20]).unwrap();
+    let last: Value = serde_json::from_str(lines[20]).unwrap();
     let begun = lines.join("\n") + "\n";
     let mark = serde_json::json!({
         "of": "Jsonl all None []",

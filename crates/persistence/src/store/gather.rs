@@ -197,7 +197,9 @@ fn put_usage(units: &mut Vec<(Unit, Vec<u64>)>, rows: usize, usage: Option<&Toke
             counts.push(count);
         }
     }
-    units.iter_mut().for_each(|(_, counts)| counts.resize(rows + 1, 0));
+    for (_, counts) in units {
+        counts.resize(rows + 1, 0);
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

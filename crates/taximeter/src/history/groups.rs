@@ -162,7 +162,9 @@ impl History {
             tables: &[(Table::Operations, columns)],
             nothing: Counts::default,
             add: |counts: &mut Counts, blocks: &[Block<'_>]| {
-                blocks.iter().for_each(|block| counts.add(block, &columns[0]));
+                for block in blocks {
+                    counts.add(block, &columns[0]);
+                }
             },
         };
         let (counts, _) = counting.of(&*self.store, query)?;

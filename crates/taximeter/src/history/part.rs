@@ -95,7 +95,9 @@ impl Part {
         };
         let (counts, scanned) = counting.of(&*self.whole, query)?;
         let mut counted = Counted { scanned, ..Counted::default() };
-        counts.into_iter().for_each(|rows| counted.merge(rows.finish()));
+        for rows in counts {
+            counted.merge(rows.finish());
+        }
         Ok(counted)
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Counting<'a, N, A> {
     pub(super) add: A,
 }
 
-impl<'a, N, A> Counting<'a, N, A> {
+impl<N, A> Counting<'_, N, A> {
     /// Counts what a query asks for: a count from each thread, and what was touched by all.
     pub(super) fn of<C: Send>(
         &self,

@@ -52,8 +52,8 @@ impl Reader<'_> {
         tables: &[(Table, &[Column])],
         each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
     ) -> Result<(Scanned, ControlFlow<()>), BlockError> {
-        let mut scanned = Scanned::default();
-        scanned.rows = tables.first().map_or(0, |(table, _)| self.rows_of(*table) as u64);
+        let rows = tables.first().map_or(0, |(table, _)| self.rows_of(*table) as u64);
+        let mut scanned = Scanned { rows, ..Scanned::default() };
         let operations = self.matching(query)?;
         if operations.is_empty() {
             return Ok((scanned, ControlFlow::Continue(())));

@@ -75,13 +75,14 @@ impl Wants {
                 | Column::Runs
                 | Column::TimedOut
                 | Column::Session => {}
-                Column::Errors | Column::Warnings => self.errors(),
                 Column::Tag(_) => self.tags = true,
                 Column::Metadata(_) => self.metadata = true,
                 // Whether a call succeeded is told by its error.
                 Column::Outcome if matches!(table, Table::Operations | Table::Errors) => {}
                 Column::ErrorCategory if table == Table::Errors => {}
-                Column::Outcome | Column::ErrorCategory => self.errors(),
+                Column::Outcome | Column::ErrorCategory | Column::Errors | Column::Warnings => {
+                    self.errors();
+                }
                 Column::Provider
                 | Column::InputTokens
                 | Column::CacheReadTokens

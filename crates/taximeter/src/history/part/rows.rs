@@ -120,8 +120,7 @@ impl<'a> Rows<'a> {
     pub(super) fn finish(self) -> Counted {
         let Self { names, operations, llms, pairs, tools, components, spenders, ends_ns, .. } =
             self;
-        let mut counted = Counted::default();
-        counted.ends_ns = ends_ns;
+        let mut counted = Counted { ends_ns, ..Counted::default() };
         counted.put_operations(operations, llms, &names, &pairs);
         counted.put(windows::TOOL, tools, &names);
         counted.put(windows::COMPONENT, components, &names);

@@ -1,6 +1,7 @@
 //! What columns and conditions say, told from whole records in the plainest way.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -154,16 +155,7 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
                     .cast_unsigned(),
             )
         }
-        Column::Duration => {
-            let told = match table {
-                Table::Operations => Some(record.duration),
-                Table::Components => component.map(|timing| timing.duration),
-                Table::ToolCalls => tool.and_then(|call| call.duration),
-                Table::LlmCalls => llm.and_then(|call| call.duration),
-                Table::Errors => None,
-            };
-            Said::Number(told.map_or(Block::NONE, nanos_of))
-        }
+        Column::Duration => Said::Number(duration(table, record, at).map_or(Block::NONE, nanos_of)),
         Column::FirstToken => {
             let told = llm.and_then(|call| call.time_to_first_token);
             Said::Number(told.map_or(Block::NONE, nanos_of))
@@ -219,13 +211,10 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
             Table::LlmCalls => usd(&record.llm_calls[at]),
             _ => Money::ZERO,
         }),
-        Column::Unpriced => Said::Number(match table {
-            Table::Operations => {
-                record.llm_calls.iter().filter(|call| unpriced(call)).count() as u64
-            }
-            Table::LlmCalls => unpriced(&record.llm_calls[at]).into(),
-            _ => Block::NONE,
-        }),
+        Column::Unpriced => {
+            let calls = record.llm_calls.iter().filter(|call| unpriced(call)).count() as u64;
+            llm.map_or(of_operation(table, calls), |call| Said::Number(unpriced(call).into()))
+        }
         Column::Attempt => {
             let attempt = tool.map(|call: &ToolCall| call.attempt).or(llm.map(|call| call.attempt));
             Said::Number(attempt.map_or(Block::NONE, u64::from))
@@ -246,6 +235,16 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
             Some(call) => Charge::of(&call.cost, call.usage.as_ref()),
             None => Charge::of(&CostOutcome::NoUsage, None),
         }),
+    }
+}
+
+fn duration(table: Table, record: &OperationRecord, at: usize) -> Option<Duration> {
+    match table {
+        Table::Operations => Some(record.duration),
+        Table::Components => Some(record.components[at].duration),
+        Table::ToolCalls => record.tool_calls[at].duration,
+        Table::LlmCalls => record.llm_calls[at].duration,
+        Table::Errors => None,
     }
 }
 
@@ -278,7 +277,7 @@ fn unpriced(call: &LlmCall) -> bool {
     call.cost.known_usd().is_none()
 }
 
-fn nanos_of(duration: std::time::Duration) -> u64 {
+fn nanos_of(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(Block::NONE - 1)
 }
 
