@@ -7,7 +7,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Currency, Money, Name, TokenUsage, Unit};
+use crate::charge::ChargeKind;
+use crate::{Charge, Currency, Money, Name, TokenUsage, Unit};
 
 /// The cost of one call, or the reason why there is none. A price that is not known is never zero.
 ///
@@ -312,16 +313,6 @@ impl CostEstimate {
         self.lines.iter().map(|line| line.amount).sum()
     }
 
-    #[inline(never)]
-    fn amount(&self) -> Amount {
-        let (mut input, mut output) = (Money::ZERO, Money::ZERO);
-        for line in &self.lines {
-            *(if line.unit.is_output() { &mut output } else { &mut input }) += line.amount;
-        }
-        let (currency, is_estimate) = (self.currency, self.is_estimate());
-        Amount { total: input + output, input, output, currency, is_estimate }
-    }
-
     /// The cost of all that came out.
     pub fn output(&self) -> Money {
         self.lines.iter().filter(|line| line.unit.is_output()).map(|line| line.amount).sum()
@@ -399,126 +390,6 @@ impl AddAssign for Amounts {
         self.estimated += more.estimated;
         self.input += more.input;
         self.output += more.output;
-    }
-}
-
-/// What one call adds to the [totals](CostTotals) of all in which it counts: found once, however many these are.
-///
-/// ```
-/// use taximeter_models::{Charge, CostOutcome, CostTotals, FreeReason, Money};
-///
-/// let charge = Charge::of(&CostOutcome::Free { reason: FreeReason::Local }, None);
-/// let (mut session, mut llm) = (CostTotals::default(), CostTotals::default());
-/// session.add_charge(&charge);
-/// llm.add_charge(&charge);
-/// assert_eq!((session.free_calls, llm.free_calls), (1, 1));
-/// assert_eq!(charge.known_usd(), Some(Money::ZERO));
-/// assert_eq!(Charge::of(&CostOutcome::NoUsage, None).known_usd(), None); // which is not zero
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Charge {
-    kind: ChargeKind,
-    /// What is known of the cost, if something is and it is not free.
-    amount: Option<Amount>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ChargeKind {
-    Exact,
-    Estimated,
-    Free,
-    Unpriced { tokens: u64 },
-    WithoutUsage,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Amount {
-    total: Money,
-    /// Zero, both, where they are not told apart.
-    input: Money,
-    output: Money,
-    currency: Currency,
-    is_estimate: bool,
-}
-
-impl Charge {
-    /// What a call with this cost and usage adds.
-    #[inline]
-    pub fn of(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
-        match cost {
-            CostOutcome::Free { .. } => Self { kind: ChargeKind::Free, amount: None },
-            CostOutcome::Priced(estimate) => Self::known(estimate.amount()),
-            CostOutcome::ProviderReported(cost) => Self::known(cost.amount(false)),
-            CostOutcome::Recorded(cost) => Self::known(cost.amount(true)),
-            _ => Self::unknown(cost, usage),
-        }
-    }
-
-    /// What a call adds whose cost is not known, or only in part. Apart from the rest, which stays short.
-    #[inline(never)]
-    fn unknown(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
-        if cost.is_without_usage(usage) {
-            return Self { kind: ChargeKind::WithoutUsage, amount: None };
-        }
-        let kind = ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
-        let priced = match cost {
-            CostOutcome::PartlyUnpriced { priced, .. } => Some(priced.amount()),
-            _ => None,
-        };
-        Self { kind, amount: priced }
-    }
-
-    /// What a call adds whose whole cost follows from a price book, without anything that was assumed.
-    ///
-    /// ```
-    /// use taximeter_models::{Charge, Currency, Money};
-    ///
-    /// let (input, output) = ("0.5".parse()?, "0.25".parse()?);
-    /// assert_eq!(Charge::exact(input, output, Currency::USD).known_usd(), Some("0.75".parse()?));
-    /// assert_eq!(Charge::exact(input, output, "EUR".parse().unwrap()).known_usd(), None); // of no dollar
-    /// # Ok::<(), taximeter_models::ParseMoneyError>(())
-    /// ```
-    pub fn exact(input: Money, output: Money, currency: Currency) -> Self {
-        Self::known(Amount { total: input + output, input, output, currency, is_estimate: false })
-    }
-
-    fn known(amount: Amount) -> Self {
-        let kind = if amount.is_estimate { ChargeKind::Estimated } else { ChargeKind::Exact };
-        Self { kind, amount: Some(amount) }
-    }
-
-    /// As [`CostOutcome::known_usd`]: the whole cost in US dollars, if it is known.
-    #[inline]
-    pub fn known_usd(&self) -> Option<Money> {
-        match (self.kind, &self.amount) {
-            (ChargeKind::Free, _) => Some(Money::ZERO),
-            (ChargeKind::Exact | ChargeKind::Estimated, Some(amount)) => {
-                (amount.currency == Currency::USD).then_some(amount.total)
-            }
-            _ => None,
-        }
-    }
-
-    /// What is known of the cost in US dollars, whether or not that is all of it.
-    #[inline]
-    pub fn usd(&self) -> Money {
-        let dollars = self.amount.filter(|amount| amount.currency == Currency::USD);
-        dollars.map_or(Money::ZERO, |amount| amount.total)
-    }
-
-    /// Whether the whole cost is known, but in another currency than the US dollar.
-    #[inline]
-    pub fn is_in_another_currency(&self) -> bool {
-        let is_known = matches!(self.kind, ChargeKind::Exact | ChargeKind::Estimated);
-        is_known && self.amount.is_some_and(|amount| amount.currency != Currency::USD)
-    }
-}
-
-impl ReportedCost {
-    #[inline]
-    fn amount(&self, is_estimate: bool) -> Amount {
-        let (input, output) = self.input.zip(self.output).unwrap_or_default();
-        Amount { total: self.total, input, output, currency: self.currency, is_estimate }
     }
 }
 

@@ -29,6 +29,7 @@
 //! ```
 
 mod call;
+mod charge;
 mod classify;
 mod cost;
 mod coverage;
@@ -53,9 +54,10 @@ mod trend;
 mod usage;
 
 pub use call::{LlmCall, Metadata, ToolCall, ToolStatus};
+pub use charge::Charge;
 pub use cost::{
-    Amounts, CardBasis, Charge, CostEstimate, CostLine, CostOutcome, CostTotals, FreeReason,
-    MatchKind, RateCardRef, ReportedCost, TierHit,
+    Amounts, CardBasis, CostEstimate, CostLine, CostOutcome, CostTotals, FreeReason, MatchKind,
+    RateCardRef, ReportedCost, TierHit,
 };
 pub use coverage::{Coverage, KnownUsd};
 pub use error::{Categorized, ErrorCategory, ErrorRecord, UnknownCategory};

@@ -1,0 +1,135 @@
+//! What one call adds to the money of many: found once, however many sums it counts in.
+
+use crate::{CostEstimate, CostOutcome, Currency, Money, ReportedCost, TokenUsage};
+
+/// What one call adds to the [totals](CostTotals) of all in which it counts: found once, however many these are.
+///
+/// ```
+/// use taximeter_models::{Charge, CostOutcome, CostTotals, FreeReason, Money};
+///
+/// let charge = Charge::of(&CostOutcome::Free { reason: FreeReason::Local }, None);
+/// let (mut session, mut llm) = (CostTotals::default(), CostTotals::default());
+/// session.add_charge(&charge);
+/// llm.add_charge(&charge);
+/// assert_eq!((session.free_calls, llm.free_calls), (1, 1));
+/// assert_eq!(charge.known_usd(), Some(Money::ZERO));
+/// assert_eq!(Charge::of(&CostOutcome::NoUsage, None).known_usd(), None); // which is not zero
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Charge {
+    pub(crate) kind: ChargeKind,
+    /// What is known of the cost, if something is and it is not free.
+    pub(crate) amount: Option<Amount>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChargeKind {
+    Exact,
+    Estimated,
+    Free,
+    Unpriced { tokens: u64 },
+    WithoutUsage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) total: Money,
+    /// Zero, both, where they are not told apart.
+    pub(crate) input: Money,
+    pub(crate) output: Money,
+    pub(crate) currency: Currency,
+    pub(crate) is_estimate: bool,
+}
+
+impl Charge {
+    /// What a call with this cost and usage adds.
+    #[inline]
+    pub fn of(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
+        match cost {
+            CostOutcome::Free { .. } => Self { kind: ChargeKind::Free, amount: None },
+            CostOutcome::Priced(estimate) => Self::known(estimate.amount()),
+            CostOutcome::ProviderReported(cost) => Self::known(cost.amount(false)),
+            CostOutcome::Recorded(cost) => Self::known(cost.amount(true)),
+            _ => Self::unknown(cost, usage),
+        }
+    }
+
+    /// What a call adds whose cost is not known, or only in part. Apart from the rest, which stays short.
+    #[inline(never)]
+    fn unknown(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
+        if cost.is_without_usage(usage) {
+            return Self { kind: ChargeKind::WithoutUsage, amount: None };
+        }
+        let kind = ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
+        let priced = match cost {
+            CostOutcome::PartlyUnpriced { priced, .. } => Some(priced.amount()),
+            _ => None,
+        };
+        Self { kind, amount: priced }
+    }
+
+    /// What a call adds whose whole cost follows from a price book, without anything that was assumed.
+    ///
+    /// ```
+    /// use taximeter_models::{Charge, Currency, Money};
+    ///
+    /// let (input, output) = ("0.5".parse()?, "0.25".parse()?);
+    /// assert_eq!(Charge::exact(input, output, Currency::USD).known_usd(), Some("0.75".parse()?));
+    /// assert_eq!(Charge::exact(input, output, "EUR".parse().unwrap()).known_usd(), None); // of no dollar
+    /// # Ok::<(), taximeter_models::ParseMoneyError>(())
+    /// ```
+    pub fn exact(input: Money, output: Money, currency: Currency) -> Self {
+        Self::known(Amount { total: input + output, input, output, currency, is_estimate: false })
+    }
+
+    fn known(amount: Amount) -> Self {
+        let kind = if amount.is_estimate { ChargeKind::Estimated } else { ChargeKind::Exact };
+        Self { kind, amount: Some(amount) }
+    }
+
+    /// As [`CostOutcome::known_usd`]: the whole cost in US dollars, if it is known.
+    #[inline]
+    pub fn known_usd(&self) -> Option<Money> {
+        match (self.kind, &self.amount) {
+            (ChargeKind::Free, _) => Some(Money::ZERO),
+            (ChargeKind::Exact | ChargeKind::Estimated, Some(amount)) => {
+                (amount.currency == Currency::USD).then_some(amount.total)
+            }
+            _ => None,
+        }
+    }
+
+    /// What is known of the cost in US dollars, whether or not that is all of it.
+    #[inline]
+    pub fn usd(&self) -> Money {
+        let dollars = self.amount.filter(|amount| amount.currency == Currency::USD);
+        dollars.map_or(Money::ZERO, |amount| amount.total)
+    }
+
+    /// Whether the whole cost is known, but in another currency than the US dollar.
+    #[inline]
+    pub fn is_in_another_currency(&self) -> bool {
+        let is_known = matches!(self.kind, ChargeKind::Exact | ChargeKind::Estimated);
+        is_known && self.amount.is_some_and(|amount| amount.currency != Currency::USD)
+    }
+}
+
+impl ReportedCost {
+    #[inline]
+    fn amount(&self, is_estimate: bool) -> Amount {
+        let (input, output) = self.input.zip(self.output).unwrap_or_default();
+        Amount { total: self.total, input, output, currency: self.currency, is_estimate }
+    }
+}
+
+impl CostEstimate {
+    #[inline(never)]
+    fn amount(&self) -> Amount {
+        let (mut input, mut output) = (Money::ZERO, Money::ZERO);
+        for line in &self.lines {
+            *(if line.unit.is_output() { &mut output } else { &mut input }) += line.amount;
+        }
+        let (currency, is_estimate) = (self.currency, self.is_estimate());
+        Amount { total: input + output, input, output, currency, is_estimate }
+    }
+}
