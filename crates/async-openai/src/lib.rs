@@ -15,7 +15,7 @@ use async_openai::error::OpenAIError;
 use futures_core::Stream;
 use serde::Serialize;
 use taximeter::reply::{Accumulator, Dialect, End, Framing, Reply, read_as};
-use taximeter::{ErrorRecord, LlmGuard, reply};
+use taximeter::{ErrorCategory, ErrorRecord, LlmGuard, reply};
 
 /// Ends the guard of a call with what came of it.
 ///
@@ -159,6 +159,11 @@ pub fn error(error: &OpenAIError) -> ErrorRecord {
             let status = failure.status_code.as_u16();
             let body = serde_json::json!({ "error": failure.api_error });
             reply::error(status, None, body.to_string().as_bytes())
+        }
+        OpenAIError::InvalidArgument(_) => {
+            let mut record = ErrorRecord::of(error);
+            record.category = ErrorCategory::Validation;
+            record
         }
         other => ErrorRecord::of(other),
     }
