@@ -7,11 +7,12 @@
 //! use genai::chat::ChatResponse;
 //! use taximeter::Meter;
 //!
-//! # let response = serde_json::json!({"content": ["It is 42."],
+//! # let response = serde_json::json!({"content": [{"Text": "It is 42."}],
 //! #     "model_iden": {"adapter_kind": "OpenAI", "model_name": "gpt-4o"},
 //! #     "provider_model_iden": {"adapter_kind": "OpenAI", "model_name": "gpt-4o-2024-08-06"},
 //! #     "usage": {"prompt_tokens": 1200, "completion_tokens": 350, "prompt_tokens_details": {"cached_tokens": 200}}});
-//! # let response: ChatResponse = serde_json::from_value(response)?;
+//! # let response = response.to_string(); // some of its names are read only where they can be borrowed
+//! # let response: ChatResponse = serde_json::from_str(&response)?;
 //! let meter = Meter::builder().build()?;
 //! let op = meter.operation("qa_response").start();
 //! let call = op.llm_call("openai", "gpt-4o").start();
