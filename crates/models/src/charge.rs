@@ -2,7 +2,7 @@
 
 use crate::{CostEstimate, CostOutcome, Currency, Money, ReportedCost, TokenUsage};
 
-/// What one call adds to the [totals](CostTotals) of all in which it counts: found once, however many these are.
+/// What one call adds to the [totals](crate::CostTotals) of all in which it counts: found once, however many these are.
 ///
 /// ```
 /// use taximeter_models::{Charge, CostOutcome, CostTotals, FreeReason, Money};
