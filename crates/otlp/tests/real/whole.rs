@@ -31,7 +31,7 @@ pub(crate) fn meter_and_exporter(url: &str) -> (Meter, Exporter) {
     metered(Exporter::builder().endpoint(url))
 }
 
-pub(crate) fn metered(builder: Builder) -> (Meter, Exporter) {
+fn metered(builder: Builder) -> (Meter, Exporter) {
     let exporter = builder.start().unwrap();
     let meter = Meter::builder().sink(exporter.clone()).build().unwrap();
     exporter.send_metrics_of(&meter);
@@ -58,6 +58,20 @@ pub(crate) fn metered(builder: Builder) -> (Meter, Exporter) {
     (meter, exporter)
 }
 
+/// Sends the 80 operations and the metrics without any loss; gives the operations as a receiver has them, by id.
+pub(crate) fn sent_whole(builder: Builder) -> Vec<OperationRecord> {
+    let (meter, exporter) = metered(builder);
+    meter.flush(SOON).unwrap();
+    assert!(exporter.flush(SOON));
+    let counts = exporter.counts();
+    assert_eq!((counts.offered, counts.sent, counts.queued), (80, 80, 0), "{counts:?}");
+    assert_eq!((counts.rejected_spans, counts.metrics_lost, counts.retries), (0, 0, 0));
+    assert!(counts.metrics_sent >= 1);
+    let mut sent = meter.recent(80);
+    sent.sort_by_key(|record| record.id);
+    sent.into_iter().map(arrived).collect()
+}
+
 #[test]
 fn what_is_recorded_arrives_as_it_was() {
     for (gzip, protocol) in [
@@ -69,17 +83,7 @@ fn what_is_recorded_arrives_as_it_was() {
         let server = Server::start([]);
         let builder = Exporter::builder().endpoint(&server.url).header("x-key", "k").gzip(gzip);
         let builder = builder.protocol(protocol);
-        let (meter, exporter) = metered(builder);
-        meter.flush(SOON).unwrap();
-        assert!(exporter.flush(SOON));
-        let counts = exporter.counts();
-        assert_eq!((counts.offered, counts.sent, counts.queued), (80, 80, 0), "{counts:?}");
-        assert_eq!((counts.rejected_spans, counts.metrics_lost, counts.retries), (0, 0, 0));
-        assert!(counts.metrics_sent >= 1);
-        let mut sent = meter.recent(80);
-        sent.sort_by_key(|record| record.id);
-        let sent: Vec<_> = sent.into_iter().map(arrived).collect();
-        assert_eq!(server.records(), sent);
+        assert_eq!(sent_whole(builder), server.records());
         let came = server.came();
         assert!(came.iter().all(|came| came.header("x-key") == Some("k")));
         let is_json = protocol == Protocol::HttpJson;
