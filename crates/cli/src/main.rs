@@ -3,7 +3,13 @@
 use std::io::{BufWriter, Write, stderr, stdin, stdout};
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use taximeter_cli::Terminal;
+
+/// A server of many threads asks for memory some fifty times for each span and lets it go on another thread: with the
+/// system's allocator that was a fifth of all its CPU time, and half as much again stayed in its hands after a burst.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let mut output = BufWriter::new(stdout().lock());
