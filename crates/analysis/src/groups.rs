@@ -7,13 +7,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use taximeter_models::{CostTotals, ErrorCategory, LlmCall, Money, Name, OperationRecord};
+use taximeter_models::{CostTotals, ErrorCategory, Money, Name, OperationRecord};
 
 pub use self::dimension::{Dimension, UnknownDimension};
 pub(crate) use self::keys::{Keys, llm_key};
 use crate::statistics::{Distribution, Proportion};
 use crate::summary::TokenSummary;
-use crate::sums::CountedCall;
 
 /// The numbers of one group.
 ///
@@ -112,7 +111,7 @@ impl Groups {
 
     /// Puts one operation, or what it called, into its groups.
     pub fn add(&mut self, operation: &OperationRecord) {
-        self.keys.add(&self.dimension, operation, |_, call: &LlmCall| CountedCall::of(call));
+        self.keys.add(&self.dimension, operation);
     }
 
     /// Puts all that another has seen into the groups; it must be by the same dimension.

@@ -5,7 +5,7 @@ use taximeter_models::{Name, OperationRecord};
 use thiserror::Error;
 
 use crate::groups::{Dimension, Keys};
-use crate::sums::{CountedCall, Sums};
+use crate::sums::Sums;
 
 /// The key under which those stand together that are too many for keys of their own. Names that a collector has no room for
 /// stand under the same.
@@ -116,8 +116,6 @@ pub struct Rollups {
     most_keys: usize,
     /// Whether operations are summed up by name. Those of all are not counted then, but follow from these at the end.
     all_follows: bool,
-    /// What is computed of each LLM call of an operation, once for all dimensions. Its memory is used again.
-    calls: Vec<CountedCall>,
 }
 
 impl Rollups {
@@ -127,17 +125,14 @@ impl Rollups {
             by: config.dimensions.iter().map(|by| (by.clone(), Keys::default())).collect(),
             most_keys: config.most_keys.max(1),
             all_follows: config.dimensions.contains(&Dimension::Operation),
-            calls: Vec::new(),
         }
     }
 
     /// Counts an operation, its components and its calls, in every dimension.
     pub fn add(&mut self, operation: &OperationRecord) {
-        self.calls.clear();
-        self.calls.extend(operation.llm_calls.iter().map(CountedCall::of));
         for (dimension, keys) in &mut self.by {
             if !(self.all_follows && matches!(dimension, Dimension::All)) {
-                keys.add(dimension, operation, |at, _| self.calls[at]);
+                keys.add(dimension, operation);
             }
         }
     }

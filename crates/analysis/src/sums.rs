@@ -5,10 +5,11 @@ mod call;
 mod histogram;
 mod varint;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Timelike, Utc};
 use taximeter_models::{
     CostTotals, Coverage, ErrorCategory, KnownUsd, LlmCall, Money, Name, OperationRecord, Outcome,
     Rate, TokenUsage, ToolCall, ToolStatus,
@@ -92,16 +93,6 @@ pub struct Sums {
 impl Sums {
     /// Counts an operation with all its LLM calls.
     pub fn add_operation(&mut self, operation: &OperationRecord) {
-        self.add_operation_with(operation, |_, call| CountedCall::of(call));
-    }
-
-    /// Counts an operation; what is computed of each of its calls is asked for.
-    #[inline]
-    pub(crate) fn add_operation_with(
-        &mut self,
-        operation: &OperationRecord,
-        counted: impl Fn(usize, &LlmCall) -> CountedCall,
-    ) {
         self.record(
             operation.started_at,
             operation.is_success(),
@@ -109,12 +100,15 @@ impl Sums {
             Some(nanos(operation.duration)),
         );
         self.abandoned += u64::from(operation.outcome == Outcome::Abandoned);
-        self.errors = self.errors.saturating_add(operation.error_count());
-        self.warnings = self.warnings.saturating_add(operation.warning_count());
-        for error in &operation.errors {
-            *self.errors_by_category.entry(error.category).or_default() += 1;
+        let (errors, warnings) = (operation.error_count(), operation.warning_count());
+        if errors > 0 || warnings > 0 {
+            self.errors = self.errors.saturating_add(errors);
+            self.warnings = self.warnings.saturating_add(warnings);
+            for error in &operation.errors {
+                *self.errors_by_category.entry(error.category).or_default() += 1;
+            }
         }
-        self.add_calls(&operation.llm_calls, counted, operation.is_success());
+        self.add_calls(&operation.llm_calls, operation.is_success());
     }
 
     /// Counts an operation that has this component.
@@ -128,6 +122,7 @@ impl Sums {
     }
 
     /// Counts an operation in which a component ran so many times, and took so long in all.
+    #[inline]
     pub(crate) fn add_runs(
         &mut self,
         operation: &OperationRecord,
@@ -135,11 +130,14 @@ impl Sums {
         time: Duration,
         runs: u64,
     ) {
-        let own = || operation.errors.iter().filter(|e| e.component.as_deref() == Some(component));
-        self.record(operation.started_at, own().next().is_none(), runs, Some(nanos(time)));
-        for error in own() {
-            *self.errors_by_category.entry(error.category).or_default() += 1;
+        let mut success = true;
+        for error in &operation.errors {
+            if error.component.as_deref() == Some(component) {
+                success = false;
+                *self.errors_by_category.entry(error.category).or_default() += 1;
+            }
         }
+        self.record(operation.started_at, success, runs, Some(nanos(time)));
     }
 
     /// Counts a tool call of an operation.
@@ -154,24 +152,23 @@ impl Sums {
 
     /// Counts an LLM call of an operation.
     pub fn add_llm_call(&mut self, operation: &OperationRecord, call: &LlmCall) {
-        self.add_counted(operation, call, &CountedCall::of(call));
-    }
-
-    pub(crate) fn add_counted(
-        &mut self,
-        operation: &OperationRecord,
-        call: &LlmCall,
-        counted: &CountedCall,
-    ) {
-        self.record(operation.started_at, call.is_success(), 1, counted.nanos);
+        self.record(operation.started_at, call.is_success(), 1, call.duration.map(nanos));
         if let Some(error) = &call.error {
             *self.errors_by_category.entry(error.category).or_default() += 1;
         }
-        self.add_single_call(call, counted);
+        let usd = self.add_call(call, call.is_success());
+        self.known_costs.add_known(usd);
     }
 
+    #[inline]
     fn record(&mut self, at: DateTime<Utc>, success: bool, runs: u64, nanos: Option<u64>) {
-        self.put_period((at, at));
+        match &mut self.period {
+            // Mostly a record is the newest, and then not older than the first.
+            Some((_, last)) if compare(at, *last).is_ge() => *last = at,
+            Some((first, _)) if compare(at, *first).is_lt() => *first = at,
+            Some(_) => {}
+            None => self.period = Some((at, at)),
+        }
         self.count_case(success, runs, nanos);
     }
 
@@ -183,19 +180,6 @@ impl Sums {
         self.runs = self.runs.saturating_add(runs);
         if let Some(nanos) = nanos {
             self.nanos.add(nanos);
-        }
-    }
-
-    fn put_period(&mut self, (first, last): (DateTime<Utc>, DateTime<Utc>)) {
-        let Some((from, to)) = &mut self.period else {
-            self.period = Some((first, last));
-            return;
-        };
-        if first < *from {
-            *from = first;
-        }
-        if last > *to {
-            *to = last;
         }
     }
 
@@ -218,9 +202,10 @@ impl Sums {
         self.nanos.merge(&other.nanos);
         self.failed_usd += other.failed_usd;
         self.merge_calls(other);
-        if let Some(period) = other.period {
-            self.put_period(period);
-        }
+        self.period = match (self.period, other.period) {
+            (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
+            (one, other) => one.or(other),
+        };
         self.known_costs.merge(&other.known_costs);
     }
 
@@ -286,6 +271,25 @@ impl Sums {
             output_tokens_per_second: self.milli_tokens_per_second.distribution(1e-3),
         })
     }
+}
+
+/// Which of two times is earlier. Most are of one day, and then one number tells.
+#[inline]
+fn compare(one: DateTime<Utc>, other: DateTime<Utc>) -> Ordering {
+    let (one, other) = (one.naive_utc(), other.naive_utc());
+    if one.date() != other.date() {
+        return compare_dates(one.date(), other.date());
+    }
+    let nanos = |time: NaiveTime| {
+        u64::from(time.num_seconds_from_midnight()) << 32 | u64::from(time.nanosecond())
+    };
+    nanos(one.time()).cmp(&nanos(other.time()))
+}
+
+#[cold]
+#[inline(never)]
+fn compare_dates(one: NaiveDate, other: NaiveDate) -> Ordering {
+    one.cmp(&other)
 }
 
 /// The first is where the count begins, so that it is not counted itself.

@@ -19,7 +19,9 @@ use crate::{CostEstimate, CostOutcome, Currency, Money, ReportedCost, TokenUsage
 pub struct Charge {
     pub(crate) kind: ChargeKind,
     /// What is known of the cost, if something is and it is not free.
-    pub(crate) amount: Option<Amount>,
+    pub(crate) amount: Option<ReportedCost>,
+    /// Whether something was assumed to find it.
+    pub(crate) is_estimate: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,41 +33,31 @@ pub(crate) enum ChargeKind {
     WithoutUsage,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Amount {
-    pub(crate) total: Money,
-    /// Zero, both, where they are not told apart.
-    pub(crate) input: Money,
-    pub(crate) output: Money,
-    pub(crate) currency: Currency,
-    pub(crate) is_estimate: bool,
-}
-
 impl Charge {
     /// What a call with this cost and usage adds.
-    #[inline]
     pub fn of(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
         match cost {
-            CostOutcome::Free { .. } => Self { kind: ChargeKind::Free, amount: None },
-            CostOutcome::Priced(estimate) => Self::known(estimate.amount()),
-            CostOutcome::ProviderReported(cost) => Self::known(cost.amount(false)),
-            CostOutcome::Recorded(cost) => Self::known(cost.amount(true)),
-            _ => Self::unknown(cost, usage),
+            CostOutcome::Free { .. } => Self::nothing(ChargeKind::Free),
+            CostOutcome::Priced(estimate) => Self::known(estimate.amount(), estimate.is_estimate()),
+            CostOutcome::ProviderReported(cost) => Self::known(*cost, false),
+            CostOutcome::Recorded(cost) => Self::known(*cost, true),
+            _ if cost.is_without_usage(usage) => Self::nothing(ChargeKind::WithoutUsage),
+            _ => {
+                let kind =
+                    ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
+                match cost {
+                    CostOutcome::PartlyUnpriced { priced, .. } => {
+                        let (amount, is_estimate) = (Some(priced.amount()), priced.is_estimate());
+                        Self { kind, amount, is_estimate }
+                    }
+                    _ => Self::nothing(kind),
+                }
+            }
         }
     }
 
-    /// What a call adds whose cost is not known, or only in part. Apart from the rest, which stays short.
-    #[inline(never)]
-    fn unknown(cost: &CostOutcome, usage: Option<&TokenUsage>) -> Self {
-        if cost.is_without_usage(usage) {
-            return Self { kind: ChargeKind::WithoutUsage, amount: None };
-        }
-        let kind = ChargeKind::Unpriced { tokens: usage.map_or(0, TokenUsage::total_tokens) };
-        let priced = match cost {
-            CostOutcome::PartlyUnpriced { priced, .. } => Some(priced.amount()),
-            _ => None,
-        };
-        Self { kind, amount: priced }
+    const fn nothing(kind: ChargeKind) -> Self {
+        Self { kind, amount: None, is_estimate: false }
     }
 
     /// What a call adds whose whole cost follows from a price book, without anything that was assumed.
@@ -79,12 +71,13 @@ impl Charge {
     /// # Ok::<(), taximeter_models::ParseMoneyError>(())
     /// ```
     pub fn exact(input: Money, output: Money, currency: Currency) -> Self {
-        Self::known(Amount { total: input + output, input, output, currency, is_estimate: false })
+        let (total, input, output) = (input + output, Some(input), Some(output));
+        Self::known(ReportedCost { total, input, output, currency }, false)
     }
 
-    fn known(amount: Amount) -> Self {
-        let kind = if amount.is_estimate { ChargeKind::Estimated } else { ChargeKind::Exact };
-        Self { kind, amount: Some(amount) }
+    fn known(amount: ReportedCost, is_estimate: bool) -> Self {
+        let kind = if is_estimate { ChargeKind::Estimated } else { ChargeKind::Exact };
+        Self { kind, amount: Some(amount), is_estimate }
     }
 
     /// As [`CostOutcome::known_usd`]: the whole cost in US dollars, if it is known.
@@ -114,22 +107,15 @@ impl Charge {
     }
 }
 
-impl ReportedCost {
-    #[inline]
-    fn amount(&self, is_estimate: bool) -> Amount {
-        let (input, output) = self.input.zip(self.output).unwrap_or_default();
-        Amount { total: self.total, input, output, currency: self.currency, is_estimate }
-    }
-}
-
 impl CostEstimate {
+    /// The sums of its lines.
     #[inline(never)]
-    fn amount(&self) -> Amount {
+    pub(crate) fn amount(&self) -> ReportedCost {
         let (mut input, mut output) = (Money::ZERO, Money::ZERO);
         for line in &self.lines {
             *(if line.unit.is_output() { &mut output } else { &mut input }) += line.amount;
         }
-        let (currency, is_estimate) = (self.currency, self.is_estimate());
-        Amount { total: input + output, input, output, currency, is_estimate }
+        let (total, currency) = (input + output, self.currency);
+        ReportedCost { total, input: Some(input), output: Some(output), currency }
     }
 }

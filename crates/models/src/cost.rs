@@ -1,6 +1,5 @@
 //! What a call cost and why, or why that is not known.
 
-use std::collections::BTreeMap;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -8,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::charge::ChargeKind;
-use crate::{Charge, Currency, Money, Name, TokenUsage, Unit};
+use crate::{AmountsByCurrency, Charge, Currency, Money, Name, TokenUsage, Unit};
 
 /// The cost of one call, or the reason why there is none. A price that is not known is never zero.
 ///
@@ -347,7 +346,11 @@ impl CostEstimate {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CostTotals {
     /// The amounts, by currency.
-    pub amounts: BTreeMap<Currency, Amounts>,
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "std::collections::BTreeMap<Currency, crate::Amounts>")
+    )]
+    pub amounts: AmountsByCurrency,
     /// Calls whose cost follows from the price book or from the provider's word.
     pub exact_calls: u64,
     /// Calls in whose cost something was assumed.
@@ -363,40 +366,29 @@ pub struct CostTotals {
     pub unpriced_tokens: u64,
 }
 
-/// Money in one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Amounts {
-    /// The part that is exact.
-    pub exact: Money,
-    /// The part in which something was assumed.
-    pub estimated: Money,
-    /// The part, of both, for what went in; costs that were not told apart are in neither.
-    pub input: Money,
-    /// The part, of both, for what came out.
-    pub output: Money,
-}
-
-impl Amounts {
-    /// Exact and estimated together.
-    pub fn total(self) -> Money {
-        self.exact + self.estimated
-    }
-}
-
-impl AddAssign for Amounts {
-    fn add_assign(&mut self, more: Self) {
-        self.exact += more.exact;
-        self.estimated += more.estimated;
-        self.input += more.input;
-        self.output += more.output;
-    }
-}
-
 impl CostTotals {
-    /// Counts one call.
-    pub fn add(&mut self, cost: &CostOutcome, usage: Option<&TokenUsage>) {
-        self.add_charge(&Charge::of(cost, usage));
+    /// Counts one call, and gives its whole cost in US dollars, where that is known.
+    #[inline]
+    pub fn add(&mut self, cost: &CostOutcome, usage: Option<&TokenUsage>) -> Option<Money> {
+        // What a provider reports is added from where it stands: to copy it would cost as much as to add it.
+        let (reported, is_estimate) = match cost {
+            CostOutcome::ProviderReported(cost) => (cost, false),
+            CostOutcome::Recorded(cost) => (cost, true),
+            CostOutcome::Priced(cost) => (&cost.amount(), cost.is_estimate()),
+            _ => return self.add_other(cost, usage),
+        };
+        let calls = if is_estimate { &mut self.estimated_calls } else { &mut self.exact_calls };
+        *calls = calls.saturating_add(1);
+        self.add_amount(reported, is_estimate);
+        (reported.currency == Currency::USD).then_some(reported.total)
+    }
+
+    /// Apart from the rest, which stays short.
+    #[inline(never)]
+    fn add_other(&mut self, cost: &CostOutcome, usage: Option<&TokenUsage>) -> Option<Money> {
+        let charge = Charge::of(cost, usage);
+        self.add_charge(&charge);
+        charge.known_usd()
     }
 
     /// Counts one call, of which is known what it adds.
@@ -413,21 +405,23 @@ impl CostTotals {
             ChargeKind::WithoutUsage => &mut self.calls_without_usage,
         };
         *calls = calls.saturating_add(1);
-        let Some(amount) = &charge.amount else { return };
-        // Nearly always the currency is there.
-        let sums = match self.amounts.get_mut(&amount.currency) {
-            Some(sums) => sums,
-            None => self.in_new(amount.currency),
-        };
-        *(if amount.is_estimate { &mut sums.estimated } else { &mut sums.exact }) += amount.total;
-        sums.input += amount.input;
-        sums.output += amount.output;
+        if let Some(amount) = &charge.amount {
+            self.add_amount(amount, charge.is_estimate);
+        }
     }
 
-    /// The sums of a currency that is not there yet.
-    #[cold]
-    fn in_new(&mut self, currency: Currency) -> &mut Amounts {
-        self.amounts.entry(currency).or_default()
+    #[inline]
+    fn add_amount(&mut self, amount: &ReportedCost, is_estimate: bool) {
+        let sums = self.amounts.in_currency(amount.currency);
+        if is_estimate {
+            sums.estimated += amount.total;
+        } else {
+            sums.exact += amount.total;
+        }
+        if let (Some(input), Some(output)) = (amount.input, amount.output) {
+            sums.input += input;
+            sums.output += output;
+        }
     }
 
     /// The amount in US dollars, exact and estimated together.
@@ -457,7 +451,7 @@ impl CostTotals {
 impl AddAssign<&Self> for CostTotals {
     fn add_assign(&mut self, other: &Self) {
         for (currency, more) in &other.amounts {
-            *self.amounts.entry(*currency).or_default() += *more;
+            *self.amounts.in_currency(*currency) += *more;
         }
         for (ours, theirs) in [
             (&mut self.exact_calls, other.exact_calls),

@@ -28,6 +28,7 @@
 //! # Ok::<(), UsageError>(())
 //! ```
 
+mod amounts;
 mod call;
 mod charge;
 mod classify;
@@ -53,11 +54,12 @@ mod totals;
 mod trend;
 mod usage;
 
+pub use amounts::{Amounts, AmountsByCurrency};
 pub use call::{LlmCall, Metadata, ToolCall, ToolStatus};
 pub use charge::Charge;
 pub use cost::{
-    Amounts, CardBasis, CostEstimate, CostLine, CostOutcome, CostTotals, FreeReason, MatchKind,
-    RateCardRef, ReportedCost, TierHit,
+    CardBasis, CostEstimate, CostLine, CostOutcome, CostTotals, FreeReason, MatchKind, RateCardRef,
+    ReportedCost, TierHit,
 };
 pub use coverage::{Coverage, KnownUsd};
 pub use error::{Categorized, ErrorCategory, ErrorRecord, UnknownCategory};

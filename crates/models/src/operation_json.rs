@@ -194,7 +194,7 @@ fn usage_document(operation: &OperationRecord) -> Option<UsageDocument> {
 /// None where no call has a known cost: that is not zero.
 fn cost_document(operation: &OperationRecord) -> Option<CostDocument> {
     let cost = operation.cost();
-    let (currency, amounts) = match cost.amounts.first_key_value() {
+    let (currency, amounts) = match cost.amounts.iter().next() {
         Some((currency, amounts)) if cost.amounts.len() == 1 => (*currency, *amounts),
         Some(_) => (Currency::USD, cost.amounts.get(&Currency::USD).copied().unwrap_or_default()),
         None if cost.free_calls > 0 => (Currency::USD, crate::Amounts::default()),

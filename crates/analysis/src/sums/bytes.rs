@@ -3,11 +3,9 @@
 //! What follows from other numbers is written as the difference from it, which is zero and takes no byte. Units and
 //! categories have a number from a list that never changes; what is not in it has its name.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use taximeter_models::{
-    Amounts, CostTotals, Currency, ErrorCategory, Money, Rate, TokenUsage, Unit,
+    Amounts, AmountsByCurrency, CostTotals, Currency, ErrorCategory, Money, Rate, TokenUsage, Unit,
 };
 use thiserror::Error;
 
@@ -118,7 +116,7 @@ impl Sums {
         sums.usage = TokenUsage::of_sum(take_counts(from, &UNITS, Unit::named)?);
         for _ in 0..from.number()? {
             let currency: Currency = take_name(from, &CURRENCIES)?.parse().ok()?;
-            sums.cost.amounts.insert(currency, take_amounts(from)?);
+            *sums.cost.amounts.in_currency(currency) = take_amounts(from)?;
         }
         sums.failed_usd = Money::from_ticks(take_money(from)?);
         let known = sums.cost.usd().ticks().wrapping_sub(take_money(from)?);
@@ -188,7 +186,7 @@ impl Sums {
         self.truncated = Rate { hits: cut, of: replies };
         self.tool_replies = tool_replies;
         self.cost = CostTotals {
-            amounts: BTreeMap::new(),
+            amounts: AmountsByCurrency::default(),
             exact_calls,
             estimated_calls,
             free_calls,

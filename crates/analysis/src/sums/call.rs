@@ -1,5 +1,6 @@
 //! What one LLM call adds to sums: found once, and added in every place where the call counts.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 use taximeter_models::{Charge, LlmCall, Money, TokenUsage};
@@ -7,47 +8,49 @@ use taximeter_models::{Charge, LlmCall, Money, TokenUsage};
 use super::Sums;
 use crate::bottlenecks::is_cut_off;
 
-/// What has to be computed of an LLM call, so that sums can count it.
+/// What an LLM call adds to sums.
 #[derive(Debug, Clone, Copy)]
 pub struct CountedCall {
     charge: Charge,
-    pub(super) nanos: Option<u64>,
-    first_token_nanos: Option<u64>,
-    milli_tokens_per_second: Option<u64>,
-    is_truncated: Option<bool>,
-    is_tool_reply: bool,
+    times: CallTimes,
+    reply: Option<Reply>,
 }
 
 impl CountedCall {
-    #[inline]
-    pub(crate) fn of(call: &LlmCall) -> Self {
-        Self::told(
-            Charge::of(&call.cost, call.usage.as_ref()),
-            [call.duration.map(nanos), call.time_to_first_token.map(nanos)],
-            call.usage.as_ref().map(TokenUsage::output_tokens),
-            call.finish_reason.as_deref().map(Reply::of),
-        )
-    }
-
     /// A call by its numbers: what it adds to costs, how long it and its first token took in nanoseconds, its output tokens,
     /// and how its reply ended; none is what was not told.
-    #[inline]
     pub fn told(
         charge: Charge,
         [nanos, first_token_nanos]: [Option<u64>; 2],
         output_tokens: Option<u64>,
         reply: Option<Reply>,
     ) -> Self {
-        let generating = nanos.and_then(|nanos| nanos.checked_sub(first_token_nanos.unwrap_or(0)));
-        let speed = output_tokens.zip(generating.filter(|nanos| *nanos > 0));
-        Self {
-            charge,
-            nanos,
-            first_token_nanos,
-            milli_tokens_per_second: speed.map(|(tokens, nanos)| milli_per_second(tokens, nanos)),
-            is_truncated: reply.map(|reply| reply.is_truncated),
-            is_tool_reply: reply.is_some_and(|reply| reply.is_tool_reply),
-        }
+        Self { charge, times: CallTimes::told(nanos, first_token_nanos, output_tokens), reply }
+    }
+}
+
+/// How long an LLM call and its first token took, and how fast it was after that; none is what was not told.
+#[derive(Debug, Clone, Copy)]
+struct CallTimes {
+    nanos: Option<u64>,
+    first_token_nanos: Option<u64>,
+    milli_tokens_per_second: Option<u64>,
+}
+
+impl CallTimes {
+    #[inline]
+    fn of(call: &LlmCall) -> Self {
+        let (nanos, first) = (call.duration.map(nanos), call.time_to_first_token.map(nanos));
+        Self::told(nanos, first, call.usage.as_ref().map(TokenUsage::output_tokens))
+    }
+
+    #[inline]
+    fn told(nanos: Option<u64>, first: Option<u64>, output_tokens: Option<u64>) -> Self {
+        let speed = || {
+            let generating = NonZero::new(nanos?.checked_sub(first.unwrap_or(0))?)?;
+            Some(milli_per_second(output_tokens?, generating))
+        };
+        Self { nanos, first_token_nanos: first, milli_tokens_per_second: speed() }
     }
 }
 
@@ -67,14 +70,14 @@ impl Reply {
 }
 
 /// As [`LlmCall::output_tokens_per_second`], out of what is whole already: rounded, and cut at what no machine reaches.
-fn milli_per_second(tokens: u64, nanos: u64) -> u64 {
+fn milli_per_second(tokens: u64, nanos: NonZero<u64>) -> u64 {
     const MILLI_NANOS: u64 = 1_000_000_000_000;
-    let product =
-        tokens.checked_mul(MILLI_NANOS).and_then(|product| product.checked_add(nanos / 2));
+    let half = nanos.get() / 2;
+    let product = tokens.checked_mul(MILLI_NANOS).and_then(|product| product.checked_add(half));
     product.map_or_else(
         || {
-            let product = u128::from(tokens) * u128::from(MILLI_NANOS) + u128::from(nanos / 2);
-            u64::try_from(product / u128::from(nanos)).unwrap_or(u64::MAX)
+            let product = u128::from(tokens) * u128::from(MILLI_NANOS) + u128::from(half);
+            u64::try_from(product / u128::from(nanos.get())).unwrap_or(u64::MAX)
         },
         |product| product / nanos,
     )
@@ -83,38 +86,29 @@ fn milli_per_second(tokens: u64, nanos: u64) -> u64 {
 impl Sums {
     /// The calls of an operation, of which is known only as a whole what it cost.
     #[inline]
-    pub(super) fn add_calls(
-        &mut self,
-        calls: &[LlmCall],
-        counted: impl Fn(usize, &LlmCall) -> CountedCall,
-        success: bool,
-    ) {
-        let (mut known, mut is_known) = (Money::ZERO, true);
-        for (at, call) in calls.iter().enumerate() {
-            let counted = counted(at, call);
-            self.add_call(call, &counted, success);
-            match counted.charge.known_usd() {
-                Some(usd) => known += usd,
-                None => is_known = false,
-            }
+    pub(super) fn add_calls(&mut self, calls: &[LlmCall], success: bool) {
+        let mut known = Some(Money::ZERO);
+        for call in calls {
+            let usd = self.add_call(call, success);
+            known = known.zip(usd).map(|(known, usd)| known + usd);
         }
-        self.known_costs.add_known(is_known.then_some(known));
+        self.known_costs.add_known(known);
     }
 
-    /// One call that stands for itself.
-    pub(super) fn add_single_call(&mut self, call: &LlmCall, counted: &CountedCall) {
-        self.add_call(call, counted, call.is_success());
-        self.known_costs.add_known(counted.charge.known_usd());
-    }
-
-    #[inline]
-    fn add_call(&mut self, call: &LlmCall, counted: &CountedCall, success: bool) {
+    /// Gives what it cost in US dollars, if that is known.
+    pub(super) fn add_call(&mut self, call: &LlmCall, success: bool) -> Option<Money> {
         if let Some(usage) = &call.usage {
             self.usage += usage;
             self.calls_with_usage += 1;
         }
         self.retries += u64::from(call.attempt > 1);
-        self.add_numbers(counted, success);
+        self.add_times(&CallTimes::of(call));
+        if let Some(reason) = &call.finish_reason {
+            self.add_reply(Reply::of(reason));
+        }
+        let usd = self.cost.add(&call.cost, call.usage.as_ref());
+        self.add_usd(usd, success, || call.cost.is_known());
+        usd
     }
 
     /// Counts an LLM call, but for when it was and what it consumed.
@@ -131,9 +125,15 @@ impl Sums {
     /// ```
     #[inline]
     pub fn count_call(&mut self, call: &CountedCall, success: bool) {
-        self.count_case(success, 1, call.nanos);
-        self.add_numbers(call, success);
-        self.count_known_usd(call.charge.known_usd());
+        self.count_case(success, 1, call.times.nanos);
+        self.add_times(&call.times);
+        if let Some(reply) = call.reply {
+            self.add_reply(reply);
+        }
+        self.cost.add_charge(&call.charge);
+        let usd = call.charge.known_usd();
+        self.add_usd(usd, success, || call.charge.is_in_another_currency());
+        self.count_known_usd(usd);
     }
 
     /// Counts the whole cost of an operation or call; none is one that is not known.
@@ -141,23 +141,29 @@ impl Sums {
         self.known_costs.add_known(cost);
     }
 
+    /// A cost in US dollars, or none; then it may be known in another currency.
     #[inline]
-    fn add_numbers(&mut self, counted: &CountedCall, success: bool) {
-        self.cost.add_charge(&counted.charge);
-        self.other_currency_calls += u64::from(counted.charge.is_in_another_currency());
-        if !success {
-            self.failed_usd += counted.charge.known_usd().unwrap_or_default();
+    fn add_usd(&mut self, usd: Option<Money>, success: bool, is_known: impl Fn() -> bool) {
+        match usd {
+            Some(usd) if !success => self.failed_usd += usd,
+            Some(_) => {}
+            None => self.other_currency_calls += u64::from(is_known()),
         }
-        if let Some(nanos) = counted.first_token_nanos {
+    }
+
+    #[inline]
+    fn add_times(&mut self, times: &CallTimes) {
+        if let Some(nanos) = times.first_token_nanos {
             self.first_token_nanos.add(nanos);
         }
-        if let Some(speed) = counted.milli_tokens_per_second {
+        if let Some(speed) = times.milli_tokens_per_second {
             self.milli_tokens_per_second.add(speed);
         }
-        if let Some(truncated) = counted.is_truncated {
-            self.truncated.record(truncated);
-        }
-        self.tool_replies += u64::from(counted.is_tool_reply);
+    }
+
+    fn add_reply(&mut self, reply: Reply) {
+        self.truncated.record(reply.is_truncated);
+        self.tool_replies += u64::from(reply.is_tool_reply);
     }
 }
 

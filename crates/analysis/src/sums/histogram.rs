@@ -15,6 +15,9 @@ const KEPT: usize = 1_024;
 /// Beyond, so many wait at a time to be counted into their buckets together, which costs less than one by one.
 const WAITING: usize = 256;
 
+/// Below, the sum of as many values as are kept fits into 64 bits, and that of their squares into 128.
+const SMALL: u64 = u64::MAX / KEPT as u64;
+
 /// How whole numbers spread, such as nanoseconds. Count, sum, smallest, largest and deviation are exact. Percentiles are exact
 /// up to 1,024 values that were seen one by one, and within [`Histogram::ERROR`] of the exact ones beyond and of what was
 /// read from bytes. Merged, it is to the last digit what one would be that had seen all.
@@ -65,16 +68,21 @@ impl Default for Moments {
 
 impl Moments {
     fn of(values: &[u64]) -> Self {
-        let mut moments = Self::default();
+        let (mut sum, mut squares, mut min, mut max) = (0_u64, 0_u128, u64::MAX, 0);
         for value in values {
-            let wide = u128::from(*value);
-            // No memory holds so many values that their sum would not fit.
-            moments.sum += wide;
-            moments.squares = moments.squares.saturating_add(wide * wide);
-            moments.min = moments.min.min(*value);
-            moments.max = moments.max.max(*value);
+            sum = sum.wrapping_add(*value);
+            squares = squares.wrapping_add(u128::from(*value) * u128::from(*value));
+            min = min.min(*value);
+            max = max.max(*value);
         }
-        moments
+        if max < SMALL && values.len() <= KEPT {
+            return Self { sum: sum.into(), squares, min, max };
+        }
+        let wide = || values.iter().map(|value| u128::from(*value));
+        // No memory holds so many values that their sum would not fit.
+        let sum = wide().sum();
+        let squares = wide().fold(0, |sum: u128, value| sum.saturating_add(value * value));
+        Self { sum, squares, min, max }
     }
 
     fn merge(&mut self, other: &Self) {
@@ -148,13 +156,23 @@ impl Histogram {
         self.waiting.shrink_to(WAITING);
     }
 
+    /// Nearly always the buckets are there already. Few are looked for, many are gone through beside them.
     fn add_counts(&mut self, counts: &[(u16, u64)]) {
         if counts.len() < 4 {
-            for (bucket, count) in counts {
-                self.add_count(*bucket, *count);
+            return counts.iter().for_each(|(bucket, more)| self.add_count(*bucket, *more));
+        }
+        let (mut new, mut at) = (Vec::new(), 0);
+        for (bucket, more) in counts {
+            while self.counts.get(at).is_some_and(|(own, _)| own < bucket) {
+                at += 1;
             }
-        } else {
-            self.counts = merged(&self.counts, counts);
+            match self.counts.get_mut(at) {
+                Some((own, count)) if own == bucket => *count = count.saturating_add(*more),
+                _ => new.push((*bucket, *more)),
+            }
+        }
+        if !new.is_empty() {
+            self.counts = merged(&self.counts, &new);
         }
     }
 
@@ -267,7 +285,9 @@ fn counted(values: &[u64], moments: &Moments) -> Vec<(u16, u64)> {
     for value in values {
         counts[place::<BITS>(*value) - first] += 1;
     }
-    (number(first)..).zip(counts).filter(|(_, count)| *count > 0).collect()
+    let mut held = Vec::with_capacity(counts.len());
+    held.extend((number(first)..).zip(counts).filter(|(_, count)| *count > 0));
+    held
 }
 
 /// The counts of both, by bucket.
