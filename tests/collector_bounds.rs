@@ -178,6 +178,19 @@ fn a_record_too_large_for_the_whole_queue_is_lost_and_said_to_be() {
 }
 
 #[test]
+fn a_record_longer_than_the_whole_queue_is_lost_as_too_large() {
+    let mut limits = Limits::default();
+    limits.queued_bytes = 4_096;
+    let collector = Collector::builder().limits(limits).build().unwrap();
+    let op = collector.operation("large").start();
+    op.set("text", "x ".repeat(2_048));
+    op.succeed();
+    let counts = collector.counts();
+    assert_eq!(counts.dropped, [(LossReason::TooLarge, 1)].into());
+    assert!(counts.adds_up(), "{counts:?}");
+}
+
+#[test]
 fn memory_stays_within_the_budget_whatever_is_left_open_or_queued() {
     let gate = Gate::default();
     let mut limits = Limits::default();

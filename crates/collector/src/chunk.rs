@@ -28,11 +28,13 @@ impl Chunk {
         self.bytes.memory() - self.bytes.len() >= length
     }
 
-    /// Takes in a frame of so many bytes.
+    /// Takes in a frame of so many bytes, which [fits](Chunk::fits).
     #[inline]
     pub(crate) fn push(&mut self, length: usize, fill: impl FnOnce(&mut [u8])) {
-        fill(self.bytes.extend(length));
-        self.records += 1;
+        if let Some(place) = self.bytes.room_for(length) {
+            fill(place);
+            self.records += 1;
+        }
     }
 }
 
@@ -58,15 +60,11 @@ impl<'a> Batch<'a> {
         self.chunk.records == 0
     }
 
-    /// Its records, each made when it is asked for.
+    /// Its records, each made when it is asked for; those that can be read.
     pub fn records(&self) -> impl Iterator<Item = OperationRecord> + '_ {
         let mut names = |text: &str| self.names.lock().get(text);
-        let mut rest = self.chunk.bytes.as_slice();
-        std::iter::from_fn(move || {
-            let (record, after) = frame::read(rest, &mut names)?;
-            rest = after;
-            Some(record)
-        })
+        let record = move |frame| frame::read(frame, &mut names).map(|(record, _)| record);
+        frames(self.chunk.bytes.as_slice()).filter_map(record)
     }
 
     /// Shows each of its records without the texts that are no names: no metadata, no tags, no user, no session, and
@@ -236,6 +234,27 @@ impl Known {
 #[cfg(all(test, not(taximeter_model)))]
 mod tests {
     use super::*;
+    use crate::{LossReason, MemorySink, Sink};
+
+    #[test]
+    fn a_record_that_cannot_be_read_back_is_lost_alone_and_counted() {
+        let mut frames = ["a", "broken", "c"].map(|name| {
+            let mut frame = Buffer::default();
+            frame::encode(&mut frame, &OperationRecord::new(name));
+            frame.as_slice().to_vec()
+        });
+        // No part begins with this.
+        frames[1][frame::HEADER] = u8::MAX;
+        let mut chunk = Chunk { bytes: Buffer::of(4_096), ..Chunk::default() };
+        for frame in &frames {
+            chunk.push(frame.len(), |place| place.copy_from_slice(frame));
+        }
+        let (sink, names) = (MemorySink::default(), Interner::new(10));
+        let error = sink.accept_packed(&Batch::new(&chunk, &names)).expect_err("one is broken");
+        assert_eq!((error.lost, error.reason), (1, LossReason::Invalid));
+        let taken: Vec<_> = sink.records().iter().map(|record| record.name.to_string()).collect();
+        assert_eq!(taken, ["a", "c"]);
+    }
 
     #[test]
     fn names_above_the_limit_are_counted_and_told_while_the_worker_reads() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::frame::{nanos, unix_nanos};
+use crate::frame::{halves, nanos, unix_nanos};
 use crate::intake::{Intake, guarded};
 
 /// A source of time. The two clocks are apart, so that setting the wall clock hurts no duration.
@@ -24,9 +24,13 @@ pub trait Clock: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone)]
 pub struct SystemClock {
     counter: quanta::Clock,
-    origin: u64,
+    /// The nanoseconds that 2⁴⁰ counts take.
+    scale: u64,
     wall: Arc<Wall>,
 }
+
+/// A shift that is known makes a third of the instructions of one that is not.
+const SHIFT: u32 = 40;
 
 /// What the wall clock showed when the counter was last compared with it.
 ///
@@ -34,9 +38,9 @@ pub struct SystemClock {
 /// instant that is right as of a second ago.
 #[derive(Debug)]
 struct Wall {
-    /// Nanoseconds since 1970 at the origin of the counter.
+    /// Nanoseconds since 1970 when the counter was at zero.
     offset: AtomicI64,
-    /// The counter, in nanoseconds since the origin, at which the wall clock is to be asked again.
+    /// The counter, in nanoseconds, at which the wall clock is to be asked again.
     asked_again: AtomicU64,
 }
 
@@ -46,17 +50,18 @@ const TOGETHER: u64 = 1_000_000_000;
 impl Default for SystemClock {
     fn default() -> Self {
         let counter = quanta::Clock::new();
-        let origin = counter.raw();
+        let scale = counter.delta_as_nanos(0, 1 << SHIFT);
         let wall = Wall { offset: AtomicI64::new(0), asked_again: AtomicU64::new(0) };
-        Self { counter, origin, wall: Arc::new(wall) }
+        Self { counter, scale, wall: Arc::new(wall) }
     }
 }
 
 impl SystemClock {
-    /// Nanoseconds since the origin.
+    /// The counter, in nanoseconds.
     #[inline]
     pub(crate) fn nanos(&self) -> u64 {
-        self.counter.delta_as_nanos(self.origin, self.counter.raw())
+        let [low, high] = halves(u128::from(self.counter.raw()) * u128::from(self.scale));
+        high << (64 - SHIFT) | low >> SHIFT
     }
 
     /// The time of day at a moment of the counter, in nanoseconds since 1970.
@@ -221,5 +226,21 @@ impl Clock for ManualClock {
 
     fn wall(&self) -> DateTime<Utc> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_counter_is_told_in_the_nanoseconds_of_its_source() {
+        let clock = SystemClock::default();
+        let told = || u128::from(clock.counter.delta_as_nanos(0, clock.counter.raw()));
+        for _ in 0..1_000 {
+            let (before, nanos, after) = (told(), u128::from(clock.nanos()), told());
+            // Both round down.
+            assert!(before <= nanos + 1 && nanos <= after + 1, "{before} {nanos} {after}");
+        }
     }
 }

@@ -314,6 +314,12 @@ impl Operation {
 }
 
 impl Shared {
+    /// As [`hand_in`](Shared::hand_in), for those who do so seldom.
+    #[inline(never)]
+    pub(crate) fn hand_in_seldom(&self, operation: Closed<'_>, outcome: Outcome) {
+        self.hand_in(operation, outcome);
+    }
+
     /// Hands an operation that has ended to the worker, or loses it by the rule for a full queue.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]

@@ -1,6 +1,6 @@
 //! The current operation of a thread, and of the task that runs on it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 
 use crate::Handle;
@@ -8,6 +8,14 @@ use crate::show::{Inside, Shown};
 
 thread_local! {
     static ENTERED: RefCell<Vec<(u64, Handle)>> = const { RefCell::new(Vec::new()) };
+    // How many there are stands apart, without a destructor: it is asked for at every start.
+    static NUMBER: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether there is a current operation, or was one until this thread was torn down.
+#[inline]
+pub(crate) fn is_any() -> bool {
+    NUMBER.get() > 0
 }
 
 /// The operation that was entered last on this thread and not yet left; one that records nothing if there is none.
@@ -63,6 +71,7 @@ impl Entered {
             let mut entered = entered.borrow_mut();
             let token = entered.last().map_or(0, |(token, _)| *token) + 1;
             entered.push((token, handle));
+            NUMBER.set(entered.len());
             token
         });
         Self { token: token.unwrap_or(0), _inside: inside, not_send: PhantomData }
@@ -76,7 +85,9 @@ impl Drop for Entered {
         let left = ENTERED.try_with(|entered| {
             let mut entered = entered.borrow_mut();
             let at = entered.iter().rposition(|(token, _)| *token == self.token);
-            at.map(|at| entered.remove(at))
+            let left = at.map(|at| entered.remove(at));
+            NUMBER.set(entered.len());
+            left
         });
         drop(left);
     }

@@ -1,46 +1,48 @@
-//! A call of a tool while it is put together: its part of the record, within the limits.
+//! A call of a tool while it is put together and while it runs: its part of the record, within the limits.
+#![expect(clippy::unnecessary_box_returns, reason = "the boxes are used again")]
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use taximeter_models::{ErrorRecord, ToolStatus};
 
-use crate::bounds::Bounds;
+use crate::bounds::{BEYOND, Bounds};
 use crate::clock::Moment;
-use crate::frame::{Buffer, Label, Word, Words, hot, part};
-use crate::page::{Kind, Page, Part, ROOM};
+use crate::frame::{Buffer, Label, Words, count_keys, hot, part};
+use crate::limits::head;
+use crate::page::{Kind, ROOM, Run, Span};
 use crate::place::Core;
 use crate::plain;
 use crate::redact::Field;
 use crate::show::{Begun, Over, Shown};
 use crate::value::{Hot, MetaValue};
 
-/// A call that is put together: on the page of its operation, where it belongs; or apart, where there is no room for it,
-/// where it is long, rare or shown, and where it runs while other things are recorded.
+/// A call that is put together: on the page of its operation, where it belongs; or apart, where there is no room for it, and
+/// where it is long, rare or shown.
 #[derive(Debug)]
-pub(crate) struct ToolPart(Option<Box<Draft>>);
-
-/// The words of a draft: enough for a call with some keys and texts.
-const WORDS: usize = 32;
-
-/// The memory of a call that is put together apart.
-#[derive(Debug)]
-struct Draft {
-    words: [Word; WORDS],
-    /// So many of the words are written; [`LONG`] where the bytes have taken their place.
-    length: usize,
-    keys: usize,
-    /// Takes the place of the words for what is long, rare or shown.
-    bytes: Buffer,
-    /// How the call is shown.
-    shown: Shown,
+pub(crate) enum ToolPart {
+    Here(Span),
+    Apart(Box<Draft>),
 }
 
-/// More than there are words.
-const LONG: usize = WORDS + 1;
+/// A call that runs: on the page of its operation, or apart.
+#[derive(Debug)]
+pub(crate) enum RunningTool {
+    Here(Run),
+    Apart(Box<Draft>),
+}
+
+/// A call that is put together apart; or the name of a component that runs, which is a part when it is over.
+#[derive(Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) bytes: Buffer,
+    keys: usize,
+    /// How it is shown.
+    pub(crate) shown: Shown,
+}
 
 thread_local! {
-    /// Memory for calls, to be used again: a few hundred bytes for each call that runs on this thread at a time.
+    /// Memory to be used again: a few hundred bytes for each of them that there is on this thread at a time.
     #[expect(clippy::vec_box, reason = "they come and go as boxes")]
     static SPARES: RefCell<Vec<Box<Draft>>> = const { RefCell::new(Vec::new()) };
 }
@@ -48,33 +50,34 @@ thread_local! {
 /// So many pieces of memory are kept.
 const MOST_SPARES: usize = 8;
 
-/// And of what is long no more bytes than these.
+/// And no larger ones than of so many bytes.
 const LARGEST: usize = 1_024;
 
 impl Draft {
     /// An empty one, in memory that was used before, if there is any.
-    #[inline]
     fn take() -> Box<Self> {
         let spare = SPARES.try_with(|spares| spares.borrow_mut().pop());
-        let mut draft = spare.ok().flatten().unwrap_or_else(Self::make);
-        (draft.length, draft.keys) = (0, 0);
+        let mut draft = spare.ok().flatten().unwrap_or_default();
+        draft.bytes.clear();
+        draft.keys = 0;
         draft
     }
 
-    #[cold]
-    fn make() -> Box<Self> {
-        Box::new(Self {
-            words: [const { Word::new(0) }; WORDS],
-            length: 0,
-            keys: 0,
-            bytes: Buffer::default(),
-            shown: Shown::NOTHING,
-        })
+    /// The name of a component that begins, which is long or shown.
+    pub(crate) fn of_component(core: &Core, name: &str) -> Box<Self> {
+        let mut draft = Self::take();
+        draft.shown = core.show_part(Field::Component, name, |name| Begun::Component(name));
+        // More than is allowed is kept, so that the cut is seen and counted when the name is recorded.
+        let most = core.shared.intake.limits().name_bytes.saturating_add(BEYOND);
+        draft.bytes.put(head(name, most).as_bytes());
+        draft
     }
 
-    /// Keeps the memory for the next call, if there is not enough of it.
-    #[inline]
-    fn keep(self: Box<Self>) {
+    /// Keeps the memory for the next one, if there is not enough of it.
+    pub(crate) fn keep(self: Box<Self>) {
+        if self.bytes.memory() > LARGEST {
+            return;
+        }
         // While a thread is torn down there is no such place any more.
         let _ = SPARES.try_with(|spares| {
             let mut spares = spares.borrow_mut();
@@ -84,39 +87,42 @@ impl Draft {
         });
     }
 
-    /// What was put together on a page so far.
-    fn of(page: &Page) -> Box<Self> {
-        let (mut draft, part) = (Self::take(), page.drafted());
-        draft.keys = page.keys();
-        if part.copy_to(&draft.words) {
-            draft.length = part.length;
-        } else {
-            draft.long().put_words(part.whole());
-        }
-        page.end_draft();
+    /// What was put together on a page so far, as the page shows it word by word.
+    fn of(show: impl FnOnce(&mut dyn FnMut(u64))) -> Box<Self> {
+        let mut draft = Self::take();
+        show(&mut |word| draft.bytes.put(&word.to_le_bytes()));
+        draft.keys = count_keys(draft.bytes.as_slice());
         draft
     }
 
-    /// Puts words in; says whether there was room.
-    #[inline]
-    fn write(&mut self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        let room = self.words.get(self.length..).and_then(|room| room.first_chunk());
-        let Some(room) = room else { return false };
-        let mut words = Words::new(room);
-        compose(&mut words);
-        self.length += words.len();
-        true
+    fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
+        let mut bounds = core.bounds();
+        put(&mut self.bytes, &mut bounds);
+        bounds.report(&core.shared.intake);
     }
 
-    /// Its bytes, behind which anything can be put.
-    #[cold]
-    fn long(&mut self) -> &mut Buffer {
-        if self.length != LONG {
-            self.bytes.clear();
-            self.bytes.put_words(self.words.get(..self.length).unwrap_or_default());
-            self.length = LONG;
-        }
-        &mut self.bytes
+    /// Keeps a value with the call.
+    fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+        self.keys += 1;
+        let keys = self.keys;
+        self.put(core, |bytes, bounds| {
+            if keys > bounds.limits.keys {
+                return bounds.left_out();
+            }
+            if let Some((key, value)) = bounds.entry(key, value) {
+                part::metadata(bytes, &key, &value);
+            }
+        });
+    }
+
+    /// Records the call: it took so many nanoseconds.
+    fn record(mut self: Box<Self>, core: &Core, took: u64, status: ToolStatus) {
+        // Where it failed, that was said before.
+        self.shown.take().end(&core.shared, Over::Tool(status, None));
+        part::duration(&mut self.bytes, Duration::from_nanos(took));
+        part::tool_end(&mut self.bytes, status);
+        core.fill(Kind::Tool, self.bytes.padded(), core.bounds());
+        self.keep();
     }
 }
 
@@ -135,76 +141,64 @@ impl ToolPart {
 
     #[inline(never)]
     fn plain(core: &Core, name: Label) -> Self {
-        if core.plain.is_name(name) && core.page.begin_draft(|to| hot::tool(to, name)) {
-            return Self(None);
+        match core.page.begin_call(|to| hot::tool(to, name)) {
+            Some(span) => Self::Here(span),
+            None => Self::plain_behind(core, name),
         }
-        Self::plain_apart(core, name)
     }
 
     #[cold]
     #[inline(never)]
-    fn plain_apart(core: &Core, name: Label) -> Self {
-        if !core.plain.is_name(name) {
-            return name.show(|name| Self::any(core, name));
+    fn plain_behind(core: &Core, name: Label) -> Self {
+        core.page.pass_over();
+        match core.page.begin_call(|to| hot::tool(to, name)) {
+            Some(span) => Self::Here(span),
+            None => name.show(|name| Self::any(core, name)),
         }
-        let mut draft = Draft::take();
-        draft.write(|to| hot::tool(to, name));
-        Self(Some(draft))
     }
 
     #[cold]
     fn any(core: &Core, name: &str) -> Self {
-        let mut part = Self(Some(Draft::take()));
-        part.put(core, |bytes, bounds| {
+        let mut draft = Draft::take();
+        draft.put(core, |bytes, bounds| {
             part::tool_begin(bytes, &bounds.name(Field::Tool, name));
         });
-        part.draft(core).shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
-        part
-    }
-
-    /// Takes it off the page, so that other parts have room there while it runs.
-    #[inline]
-    pub(crate) fn set_apart(&mut self, core: &Core) {
-        self.draft(core);
+        draft.shown = core.show_part(Field::Tool, name, |name| Begun::Tool(name));
+        Self::Apart(draft)
     }
 
     /// It apart.
-    #[inline]
-    fn draft(&mut self, core: &Core) -> &mut Draft {
-        self.0.get_or_insert_with(|| Draft::of(&core.page))
+    #[cold]
+    fn apart(self, core: &Core) -> Box<Draft> {
+        match self {
+            Self::Here(span) => Draft::of(|see| core.page.take_off(span, see)),
+            Self::Apart(draft) => draft,
+        }
     }
 
     /// Lets it go unrecorded.
     #[inline]
     pub(crate) fn let_go(self, core: &Core) {
-        if self.0.is_none() {
-            core.page.end_draft();
+        if let Self::Here(span) = self {
+            core.page.let_go(span);
         }
     }
 
-    /// Puts words in; says whether there was room.
-    #[inline]
-    fn write(&mut self, core: &Core, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        match &mut self.0 {
-            None => core.page.draft(compose),
-            Some(draft) => draft.write(compose),
+    /// Puts a piece in where it is on the page; where it is not, or there is no room, it is put in as the other says.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what is done is known where it is put in")]
+    fn put(
+        self,
+        here: impl FnOnce(usize) -> Option<usize>,
+        apart: impl FnOnce(Self) -> Self,
+    ) -> Self {
+        match self {
+            Self::Here(span) => match span.longer_by(here) {
+                Some(span) => Self::Here(span),
+                None => apart(Self::Here(span)),
+            },
+            Self::Apart(draft) => apart(Self::Apart(draft)),
         }
-    }
-
-    fn put(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
-        let mut bounds = core.bounds();
-        put(self.draft(core).long(), &mut bounds);
-        bounds.report(&core.shared.intake);
-    }
-
-    /// As [`put`](ToolPart::put), for what is kept under a key.
-    fn put_key(&mut self, core: &Core, put: impl FnOnce(&mut Buffer, &mut Bounds<'_>)) {
-        let draft = self.draft(core);
-        draft.keys += 1;
-        let keys = draft.keys;
-        self.put(core, |bytes, bounds| {
-            if keys <= bounds.limits.keys { put(bytes, bounds) } else { bounds.left_out() }
-        });
     }
 
     /// Keeps a value with it. As for operations, the most frequent kinds go straight to their place.
@@ -213,27 +207,114 @@ impl ToolPart {
         clippy::inline_always,
         reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
     )]
-    pub(crate) fn set(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+    pub(crate) fn set(self, core: &Core, key: &str, value: MetaValue<'_>) -> Self {
         match value.hot() {
             Ok(Hot::Text(text)) => match plain::key(key) {
-                Some(key) => self.plain_text(core, key, text),
+                Some(key) => self.put(
+                    |to| core.put_plain_text(to, key, text),
+                    |call| call.show(core, key, MetaValue::Text(text)),
+                ),
                 None => self.with(core, key, MetaValue::Text(text)),
             },
             Ok(Hot::Unsigned(number)) => match plain::key(key) {
-                Some(key) => self.plain_unsigned(core, key, number),
+                Some(key) => self.put(
+                    |to| core.put_plain_unsigned(to, key, number),
+                    |call| call.show(core, key, MetaValue::Unsigned(number)),
+                ),
                 None => self.with(core, key, MetaValue::Unsigned(number)),
             },
             Err(value) => self.with(core, key, value),
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn show(self, core: &Core, key: Label, value: MetaValue<'_>) -> Self {
+        key.show(|key| self.with(core, key, value))
+    }
+
+    #[inline(never)]
+    fn with(self, core: &Core, key: &str, value: MetaValue<'_>) -> Self {
+        let mut draft = self.apart(core);
+        draft.with(core, key, value);
+        Self::Apart(draft)
+    }
+
+    pub(crate) fn attempt(self, core: &Core, attempt: u32) -> Self {
+        let mut draft = self.apart(core);
+        part::attempt(&mut draft.bytes, attempt);
+        Self::Apart(draft)
+    }
+
+    pub(crate) fn arguments_hash(self, core: &Core, hash: u64) -> Self {
+        let mut draft = self.apart(core);
+        part::arguments_hash(&mut draft.bytes, hash);
+        Self::Apart(draft)
+    }
+
+    /// Records it as over: it took so many nanoseconds.
+    #[inline(never)]
+    pub(crate) fn record(self, core: &Core, took: u64, status: ToolStatus) {
+        let end = |to: &mut Words<'_, ROOM>| hot::tool_end(to, took, status);
+        match self {
+            Self::Here(span) if hot::is_short(took) && core.page.end_call(span, end) => {}
+            other => other.apart(core).record(core, took, status),
+        }
+    }
+
+    /// Lets it run, from this moment on.
+    #[inline(never)]
+    pub(crate) fn run(self, core: &Core, began: Moment) -> RunningTool {
+        let begin = |to: &mut Words<'_, ROOM>| hot::started(to, began.wall);
+        if let Self::Here(span) = self
+            && let Some(run) = core.page.run(span, begin)
+        {
+            return RunningTool::Here(run);
+        }
+        let mut draft = self.apart(core);
+        part::started_nanos(&mut draft.bytes, began.wall);
+        RunningTool::Apart(draft)
+    }
+}
+
+impl RunningTool {
+    /// It apart.
+    #[cold]
+    fn apart(self, core: &Core) -> Box<Draft> {
+        match self {
+            Self::Here(run) => Draft::of(|see| core.page.take_off_run(run, see)),
+            Self::Apart(draft) => draft,
+        }
+    }
+
+    /// Puts a piece in where it is on the page; says whether it did.
     #[inline]
-    fn plain_text(&mut self, core: &Core, key: Label, text: &str) {
-        let on_page = |drafted| core.put_plain_text(drafted, key, text);
-        if self.0.is_none() && self.takes(core) && core.page.draft_by(on_page) {
-            core.page.one_more_key();
-        } else {
-            self.show(core, key, MetaValue::Text(text));
+    fn write(&mut self, core: &Core, put: impl FnOnce(usize) -> Option<usize>) -> bool {
+        let Self::Here(run) = self else { return false };
+        let longer = core.page.extend_run(*run, put);
+        *run = longer.unwrap_or(*run);
+        longer.is_some()
+    }
+
+    /// Keeps a value with it, as [`ToolPart::set`] does.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
+    pub(crate) fn set(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
+        match value.hot() {
+            Ok(Hot::Text(text)) => match plain::key(key) {
+                Some(key) if self.write(core, |to| core.put_plain_text(to, key, text)) => {}
+                Some(key) => self.show(core, key, MetaValue::Text(text)),
+                None => self.with(core, key, MetaValue::Text(text)),
+            },
+            Ok(Hot::Unsigned(number)) => match plain::key(key) {
+                Some(key) if self.write(core, |to| core.put_plain_unsigned(to, key, number)) => {}
+                Some(key) => self.show(core, key, MetaValue::Unsigned(number)),
+                None => self.with(core, key, MetaValue::Unsigned(number)),
+            },
+            Err(value) => self.with(core, key, value),
         }
     }
 
@@ -244,97 +325,32 @@ impl ToolPart {
     }
 
     #[inline(never)]
-    fn plain_unsigned(&mut self, core: &Core, key: Label, number: u64) {
-        let is_plain = self.takes(core) && core.plain.is_key(key);
-        if is_plain && self.write(core, |to| hot::unsigned(to, key, number)) {
-            self.one_more_key(core);
-        } else {
-            self.show(core, key, MetaValue::Unsigned(number));
-        }
-    }
-
-    /// Whether there may be one more key.
-    #[inline]
-    fn takes(&self, core: &Core) -> bool {
-        let keys = self.0.as_ref().map_or_else(|| core.page.keys(), |draft| draft.keys);
-        keys < core.plain.keys
-    }
-
-    #[inline]
-    fn one_more_key(&mut self, core: &Core) {
-        match &mut self.0 {
-            None => core.page.one_more_key(),
-            Some(draft) => draft.keys += 1,
-        }
-    }
-
-    #[inline(never)]
     fn with(&mut self, core: &Core, key: &str, value: MetaValue<'_>) {
-        self.put_key(core, |bytes, bounds| {
-            if let Some((key, value)) = bounds.entry(key, value) {
-                part::metadata(bytes, &key, &value);
-            }
-        });
-    }
-
-    pub(crate) fn attempt(&mut self, core: &Core, attempt: u32) {
-        part::attempt(self.draft(core).long(), attempt);
-    }
-
-    pub(crate) fn arguments_hash(&mut self, core: &Core, hash: u64) {
-        part::arguments_hash(self.draft(core).long(), hash);
-    }
-
-    /// Records it: it took so many nanoseconds, and may be known to have begun at so many after 1970.
-    #[inline(never)]
-    pub(crate) fn record(mut self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
-        let is_whole =
-            hot::is_short(took) && self.write(core, |to| hot::tool_end(to, began, took, status));
-        match self.0 {
-            None if is_whole => core.page.publish(),
-            Some(draft) if is_whole => {
-                core.fill_words(Kind::Tool, Part { words: &draft.words, length: draft.length });
-                draft.keep();
-            }
-            _ => self.record_long(core, began, took, status),
+        if let Self::Here(run) = *self {
+            *self = Self::Apart(Draft::of(|see| core.page.take_off_run(run, see)));
+        }
+        if let Self::Apart(draft) = self {
+            draft.with(core, key, value);
         }
     }
 
+    /// Records it as over: it took so many nanoseconds.
+    #[inline(never)]
+    pub(crate) fn record(self, core: &Core, took: u64, status: ToolStatus) {
+        let end = |to: &mut Words<'_, ROOM>| hot::tool_end(to, took, status);
+        match self {
+            Self::Here(run) if hot::is_short(took) && core.page.end_run(run, end) => {}
+            other => other.apart(core).record(core, took, status),
+        }
+    }
+
+    /// As [`record`](RunningTool::record), with what it failed with.
     #[cold]
-    #[inline(never)]
-    fn record_long(self, core: &Core, began: Option<i64>, took: u64, status: ToolStatus) {
-        let mut draft = self.0.unwrap_or_else(|| Draft::of(&core.page));
-        // What is shown is long from its beginning. Where it failed, that was said before.
-        draft.shown.take().end(&core.shared, Over::Tool(status, None));
-        let bytes = draft.long();
-        if let Some(began) = began {
-            part::started_nanos(bytes, began);
-        }
-        part::duration(bytes, Duration::from_nanos(took));
-        part::tool_end(bytes, status);
-        core.fill(Kind::Tool, bytes.padded(), core.bounds());
-        if bytes.memory() > LARGEST {
-            *bytes = Buffer::default();
-        }
-        draft.keep();
-    }
-
-    /// Records it as over now.
-    #[inline(never)]
-    pub(crate) fn end(
-        mut self,
-        core: &Core,
-        began: Moment,
-        status: ToolStatus,
-        error: Option<ErrorRecord>,
-    ) {
-        let took = core.now().saturating_sub(began.monotonic);
-        if let Some(error) = error {
-            let over = Over::Tool(status, Some(&error));
-            self.draft(core).shown.take().end(&core.shared, over);
-            self.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
-        }
-        self.record(core, Some(began.wall), took, status);
+    pub(crate) fn fail(self, core: &Core, took: u64, status: ToolStatus, error: ErrorRecord) {
+        let mut draft = self.apart(core);
+        draft.shown.take().end(&core.shared, Over::Tool(status, Some(&error)));
+        draft.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
+        draft.record(core, took, status);
     }
 }
 
@@ -421,5 +437,47 @@ mod tests {
             assert_eq!(call.metadata["n"], length);
             assert!(call.started_at.is_some());
         }
+    }
+
+    #[test]
+    fn calls_that_run_side_by_side_are_whole_and_in_the_order_in_which_they_ended() {
+        for length in [1, 30, 64, 300] {
+            let text = "x".repeat(length);
+            let record = recorded(|op| {
+                let calls = ["a", "b", "c", "d"]
+                    .map(|name| op.tool(name).with("name", name).with("text", &*text).start());
+                op.add_component("between", Duration::ZERO);
+                let [a, mut b, c, d] = calls;
+                c.succeed();
+                b.set("set", 1);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| a.fail("a fault")).join().expect("it does not panic");
+                });
+                op.tool("e").with("name", "e").with("text", &*text).start().succeed();
+                d.end(ToolStatus::Timeout);
+                b.succeed();
+            });
+            assert_eq!(names(&record), ["first", "c", "a", "e", "d", "b", "last"]);
+            for call in &record.tool_calls[1..6] {
+                assert_eq!(call.metadata["name"], *call.name);
+                assert_eq!(call.metadata["text"], text);
+                assert!(call.started_at.is_some() && call.duration.is_some());
+            }
+            let [_, _, a, _, d, b, _] = &record.tool_calls[..] else { panic!("seven calls") };
+            assert_eq!(a.error.as_ref().map(|error| &*error.message), Some("a fault"));
+            assert_eq!((d.status, &b.metadata["set"]), (ToolStatus::Timeout, &1.into()));
+            assert_eq!(record.components.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_call_that_outlives_its_operation_is_late() {
+        let collector = Collector::builder().build().expect("a thread");
+        let op = collector.operation("op").user("somebody").start();
+        let call = op.tool("t").with("k", 1).start();
+        let record = op.finish().expect("it is on");
+        assert_eq!((record.tool_calls.len(), record.user.as_deref()), (0, Some("somebody")));
+        call.succeed();
+        assert_eq!(collector.counts().late_parts, 1);
     }
 }

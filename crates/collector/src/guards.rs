@@ -3,18 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use taximeter_models::{
     ErrorCategory, ErrorRecord, Failure, LlmCall, TokenUsage, ToolStatus, UsageError,
 };
 
-use crate::bounds::BEYOND;
 use crate::clock::Moment;
-use crate::draft::ToolPart;
+use crate::draft::{Draft, RunningTool, ToolPart};
 use crate::ending::{decided, read};
 use crate::frame::Label;
 use crate::handle::Handle;
-use crate::limits::head;
 use crate::place::Core;
 use crate::redact::Field;
 use crate::show::{Begun, Inside, Over, Shown};
@@ -28,41 +25,31 @@ pub struct ComponentGuard(Option<Running>);
 #[derive(Debug)]
 struct Running {
     core: Arc<Core>,
-    name: NameText,
-    /// Nanoseconds of the monotonic clock.
-    began: u64,
-    shown: Shown,
+    name: Label,
+    began: Began,
+    /// Takes the place of the name where that is long, and holds how the component is shown.
+    apart: Option<Box<Draft>>,
 }
 
-/// The name of a component while it runs; mostly short enough to need no memory of its own.
-#[derive(Debug)]
-enum NameText {
-    Short(Label),
-    Long(SmallVec<[u8; 40]>),
-}
-
-impl NameText {
-    #[cold]
-    fn long(core: &Core, name: &str) -> Self {
-        // More than is allowed is kept, so that the cut is seen and counted when the name is recorded.
-        let most = core.shared.intake.limits().name_bytes.saturating_add(BEYOND);
-        Self::Long(SmallVec::from_slice(head(name, most).as_bytes()))
-    }
-}
+/// The nanoseconds of the monotonic clock at a beginning.
+type Began = u64;
 
 impl ComponentGuard {
     #[inline]
     pub(crate) fn start(handle: &Handle, name: &str) -> Self {
         Self(handle.0.as_ref().map(|core| {
-            let shown = core.show_part(Field::Component, name, |name| Begun::Component(name));
-            let name = Label::of(name).map_or_else(|| NameText::long(core, name), NameText::Short);
-            Running { core: Arc::clone(core), name, began: core.now(), shown }
+            let label = if core.page.has_places() { Label::of(name) } else { None };
+            let apart = if label.is_none() { Some(Draft::of_component(core, name)) } else { None };
+            let (core, name) = (Arc::clone(core), label.unwrap_or_default());
+            let began = core.now();
+            Running { core, name, began, apart }
         }))
     }
 
     /// Enters it as it is shown, for what runs on this thread.
     pub(crate) fn enter(&self) -> Option<Inside> {
-        let shown = self.0.as_ref().map(|running| running.shown.clone());
+        let apart = self.0.as_ref().and_then(|running| running.apart.as_ref());
+        let shown = apart.map(|draft| draft.shown.clone());
         shown.filter(Shown::is_something).map(Shown::enter)
     }
 
@@ -71,32 +58,34 @@ impl ComponentGuard {
     pub fn stop(self) {}
 }
 
-impl Running {
-    #[inline(never)]
-    fn end(&mut self) {
-        let core = &*self.core;
-        self.shown.take().end(&core.shared, Over::Component);
-        let (offset, took) = (core.since_start(self.began), core.now().saturating_sub(self.began));
-        match &self.name {
-            NameText::Short(name) => core.component_at(*name, offset, took),
-            NameText::Long(name) => {
-                let name = std::str::from_utf8(name).unwrap_or_default();
-                core.any_component(name, Some(offset), took);
+impl Drop for ComponentGuard {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(Running { core, name, began, apart }) = &mut self.0 {
+            match apart.take() {
+                None => core.end_component(*name, *began),
+                Some(draft) => core.end_component_apart(draft, *began),
             }
         }
     }
 }
 
-impl Drop for ComponentGuard {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(running) = &mut self.0 {
-            running.end();
-        }
-    }
-}
-
 impl Core {
+    #[inline(never)]
+    fn end_component(&self, name: Label, began: Began) {
+        let took = self.now().saturating_sub(began);
+        self.component_at(name, self.since_start(began), took);
+    }
+
+    #[inline(never)]
+    fn end_component_apart(&self, mut draft: Box<Draft>, began: Began) {
+        draft.shown.take().end(&self.shared, Over::Component);
+        let (offset, took) = (self.since_start(began), self.now().saturating_sub(began));
+        let name = std::str::from_utf8(draft.bytes.as_slice()).unwrap_or_default();
+        self.any_component(name, Some(offset), took);
+        draft.keep();
+    }
+
     /// Shows a part of this name, where operations are shown.
     #[inline]
     pub(crate) fn show_part(
@@ -149,8 +138,7 @@ pub struct ToolStart<'h>(Option<(&'h Arc<Core>, ToolPart)>);
 /// A call of a tool that runs. Dropped without an end it is recorded as an error, cancelled.
 #[derive(Debug)]
 #[must_use = "dropped at once, the call is recorded as cancelled"]
-pub struct ToolGuard(Option<(Arc<Core>, ToolPart, Moment)>);
-
+pub struct ToolGuard(Option<(Arc<Core>, RunningTool, Began)>);
 impl<'h> ToolStart<'h> {
     #[inline]
     pub(crate) fn new(handle: &'h Handle, name: &str) -> Self {
@@ -158,37 +146,44 @@ impl<'h> ToolStart<'h> {
     }
 
     /// Keeps a value with it.
-    #[inline]
-    pub fn with<'v>(mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
-        if let Some((core, call)) = &mut self.0 {
-            call.set(core, key.as_ref(), value.into());
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
+    pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
+        if self.0.is_none() {
+            return self;
         }
-        self
+        let (key, value) = (key.as_ref(), value.into());
+        let Some((core, call)) = self.into_inner() else { return Self(None) };
+        Self(Some((core, call.set(core, key, value))))
+    }
+
+    /// What is in it. Nothing is left in it then; said so, no code is made to look for it.
+    #[inline]
+    fn into_inner(mut self) -> Option<(&'h Arc<Core>, ToolPart)> {
+        let inner = self.0.take();
+        std::mem::forget(self);
+        inner
     }
 
     /// Says which try this is, counted from 1. Default: 1.
-    pub fn attempt(mut self, attempt: u32) -> Self {
-        if let Some((core, call)) = &mut self.0 {
-            call.attempt(core, attempt);
-        }
-        self
+    pub fn attempt(self, attempt: u32) -> Self {
+        Self(self.into_inner().map(|(core, call)| (core, call.attempt(core, attempt))))
     }
 
     /// Gives a hash of the arguments, to find calls that repeat.
-    pub fn arguments_hash(mut self, hash: u64) -> Self {
-        if let Some((core, call)) = &mut self.0 {
-            call.arguments_hash(core, hash);
-        }
-        self
+    pub fn arguments_hash(self, hash: u64) -> Self {
+        Self(self.into_inner().map(|(core, call)| (core, call.arguments_hash(core, hash))))
     }
 
     /// Begins it.
     #[inline]
-    pub fn start(mut self) -> ToolGuard {
-        ToolGuard(self.0.take().map(|(core, mut call)| {
-            call.set_apart(core);
+    pub fn start(self) -> ToolGuard {
+        ToolGuard(self.into_inner().map(|(core, call)| {
             let began = core.shared.time.now(&core.shared.intake);
-            (Arc::clone(core), call, began)
+            (Arc::clone(core), call.run(core, began), began.monotonic)
         }))
     }
 
@@ -207,12 +202,9 @@ impl<'h> ToolStart<'h> {
     /// # Ok::<(), taximeter_collector::CollectorError>(())
     /// ```
     #[inline]
-    pub fn took(mut self, duration: Duration, status: ToolStatus) {
-        let call = self.0.take();
-        // Nothing is left in it; said so, no code is made to look for it.
-        std::mem::forget(self);
-        if let Some((core, call)) = call {
-            call.record(core, None, core.nanos(duration), status);
+    pub fn took(self, duration: Duration, status: ToolStatus) {
+        if let Some((core, call)) = self.into_inner() {
+            call.record(core, core.nanos(duration), status);
         }
     }
 
@@ -240,6 +232,11 @@ impl Drop for ToolStart<'_> {
 
 impl ToolGuard {
     /// Keeps a value with it.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
     pub fn set<'v>(&mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         if let Some((core, call, _)) = &mut self.0 {
             call.set(core, key.as_ref(), value.into());
@@ -268,7 +265,11 @@ impl ToolGuard {
     #[inline]
     fn close(&mut self, status: ToolStatus, error: Option<ErrorRecord>) {
         if let Some((core, call, began)) = self.0.take() {
-            call.end(&core, began, status, error);
+            let took = core.now().saturating_sub(began);
+            match error {
+                None => call.record(&core, took, status),
+                Some(error) => call.fail(&core, took, status, error),
+            }
         }
     }
 }

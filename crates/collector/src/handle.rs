@@ -69,7 +69,11 @@ impl Handle {
     }
 
     /// Keeps a value with the operation; a later value of the same key takes its place.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
     pub fn set<'v>(&self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
         if let Some(core) = &self.0 {
             core.set(key.as_ref(), value.into());

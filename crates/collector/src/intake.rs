@@ -14,7 +14,7 @@ use crate::closed::{Closed, Spare};
 use crate::counts::{Counts, LossReason};
 use crate::frame::Buffer;
 use crate::limits::Limits;
-use crate::plain::Plain;
+use crate::plain;
 use crate::redact::{Changes, Redaction};
 use crate::slots::{SLOTS, of_thread};
 use crate::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +37,7 @@ pub(crate) struct Intake {
     forked: AtomicBool,
     limits: Limits,
     redaction: Redaction,
-    plain: Plain,
+    is_plain: bool,
 }
 
 /// On its own cache lines, so that two threads do not slow one another by being neighbours.
@@ -135,7 +135,7 @@ impl Intake {
             closed: AtomicBool::new(false),
             process: std::process::id(),
             forked: AtomicBool::new(false),
-            plain: Plain::new(&limits, &redaction, shown),
+            is_plain: plain::is_any(&limits, &redaction, shown),
             limits,
             redaction,
         }
@@ -149,9 +149,10 @@ impl Intake {
         &self.redaction
     }
 
+    /// Whether short names and texts may be [plain].
     #[inline]
-    pub(crate) fn plain(&self) -> &Plain {
-        &self.plain
+    pub(crate) fn is_plain(&self) -> bool {
+        self.is_plain
     }
 
     /// The budget of bytes, of which open operations take their share.
@@ -194,6 +195,8 @@ impl Intake {
 
     /// Takes the frame of an operation that has ended, if there is room for it; where there is none, it is lost, or still
     /// counts as open, as the policy says. An operation that nobody else holds is kept to be used again.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
     pub(crate) fn ended(&self, operation: &mut Closed<'_>, abandoned: bool) -> Taken {
         let Some(mut slot) = self.own_slot() else { return Taken::Lost };
         let slot = &mut *slot;
@@ -202,12 +205,12 @@ impl Intake {
             slot.ledger.lose(self.why_closed(), abandoned);
             return Taken::Lost;
         }
-        if length > self.limits.queued_bytes {
-            slot.ledger.lose(LossReason::TooLarge, abandoned);
-            return Taken::Lost;
-        }
         let taken = match self.make_room(slot, length) {
             Some(taken) => taken,
+            None if length > self.limits.queued_bytes => {
+                slot.ledger.lose(LossReason::TooLarge, abandoned);
+                return Taken::Lost;
+            }
             None if self.limits.when_full.drops_newest() => {
                 slot.ledger.lose(self.why_full(), abandoned);
                 Taken::NoRoom

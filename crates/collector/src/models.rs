@@ -161,6 +161,53 @@ fn a_part_that_meets_the_end_of_its_operation_is_in_the_record_or_counted_as_lat
 }
 
 #[test]
+fn a_call_that_runs_while_others_record_is_in_the_record_once_and_whole() {
+    check(|| {
+        let sink = MemorySink::default();
+        let collector =
+            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let op = collector.operation("op").start();
+        let handle = op.handle();
+        let other = thread::spawn(move || handle.warn("meanwhile"));
+        let first = op.tool("first").with("k", 1).start();
+        op.add_component("c", SOON);
+        let second = op.tool("second").with("k", 2).start();
+        // It ends on another thread than the one that writes.
+        let second = thread::spawn(move || second.succeed());
+        first.succeed();
+        other.join().expect("it does not panic");
+        second.join().expect("it does not panic");
+        op.succeed();
+        collector.shutdown(SOON).expect("the worker ends");
+        let [record] = &*sink.records() else { panic!("one record") };
+        let mut calls: Vec<_> =
+            record.tool_calls.iter().map(|call| (&*call.name, &call.metadata["k"])).collect();
+        calls.sort_by_key(|(name, _)| *name);
+        assert_eq!(calls, [("first", &1.into()), ("second", &2.into())]);
+        assert_eq!((record.components.len(), record.warnings.len()), (1, 1));
+        assert_eq!(collector.counts().late_parts, 0);
+    });
+}
+
+#[test]
+fn a_call_that_runs_when_its_operation_ends_is_in_the_record_or_counted_as_late() {
+    check(|| {
+        let sink = MemorySink::default();
+        let collector =
+            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let op = collector.operation("op").start();
+        let call = op.tool("t").with("k", 1).start();
+        let ending = thread::spawn(move || op.succeed());
+        call.succeed();
+        ending.join().expect("it does not panic");
+        collector.shutdown(SOON).expect("the worker ends");
+        let kept: usize = sink.records().iter().map(|record| record.tool_calls.len()).sum();
+        let counts = collector.counts();
+        assert_eq!((counts.stored, kept as u64 + counts.late_parts), (1, 1), "{counts:?}");
+    });
+}
+
+#[test]
 fn parts_of_all_threads_are_in_the_record_and_each_threads_in_their_order() {
     check(|| {
         let sink = MemorySink::default();

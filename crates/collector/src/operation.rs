@@ -9,6 +9,7 @@ use taximeter_models::{ErrorRecord, Failure, OperationId, OperationRecord, Outco
 use crate::bounds::Bounds;
 use crate::closed::Spare;
 use crate::collector::Shared;
+use crate::current::{current, is_any};
 use crate::ending::{Ending, decided, read};
 use crate::frame::Label;
 use crate::handle::Handle;
@@ -31,13 +32,12 @@ pub struct Operation {
 pub struct OperationBuilder {
     /// None where nothing is recorded, and once it has started.
     core: Option<Arc<Core>>,
-    parent: Parent,
+    /// Whether its place was told within what it runs.
+    has_parent: bool,
 }
 
-/// Within what an operation runs.
-enum Parent {
-    /// The current one.
-    Current,
+/// Within what an operation runs, where that was said.
+pub(crate) enum Parent {
     Here(Handle),
     Remote(Box<RemoteParent>),
 }
@@ -53,7 +53,7 @@ impl Drop for OperationBuilder {
 
 impl OperationBuilder {
     pub(crate) fn off() -> Self {
-        Self { core: None, parent: Parent::Current }
+        Self { core: None, has_parent: false }
     }
 
     #[inline(always)]
@@ -66,12 +66,12 @@ impl OperationBuilder {
             Some(name) => Self::plain(shared, name),
             None => Self::any(shared, name),
         };
-        Self { core, parent: Parent::Current }
+        Self { core, has_parent: false }
     }
 
     #[inline(never)]
     fn plain(shared: &Arc<Shared>, name: Label) -> Option<Arc<Core>> {
-        if !shared.intake.plain().is_name(name) {
+        if !shared.intake.is_plain() {
             return name.show(|name| Self::any(shared, name));
         }
         let core = match shared.intake.offered() {
@@ -90,7 +90,7 @@ impl OperationBuilder {
         let core = shared.intake.offered().map(Spare::place).or_else(|| Core::make(shared))?;
         core.begin_long(&name);
         if shared.show.is_something() {
-            core.change(|life| life.shown_name = Some(name.into_owned()));
+            core.change(|life| life.rest().shown_name = Some(name.into_owned()));
         }
         Some(core)
     }
@@ -101,7 +101,11 @@ impl OperationBuilder {
     }
 
     /// Keeps a value with it.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
+    )]
     pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
         if let Some(core) = &self.core {
             core.set(key.as_ref(), value.into());
@@ -133,17 +137,25 @@ impl OperationBuilder {
 
     /// Says within which operation it runs. Default: the [current](crate::current) one, if it is of the same
     /// collector.
-    pub fn parent(mut self, parent: &Handle) -> Self {
-        self.parent = Parent::Here(parent.clone());
-        self
+    pub fn parent(self, parent: &Handle) -> Self {
+        self.within(Parent::Here(parent.clone()))
     }
 
     /// Says within which span of another process it runs: its trace is the trace of that span, and it hands on what came
     /// with it. It stands in for a [parent](OperationBuilder::parent), and the other way round; the last one counts.
     /// Without one, nothing changes.
-    pub fn remote_parent(mut self, parent: impl Into<Option<RemoteParent>>) -> Self {
-        if let Some(parent) = parent.into() {
-            self.parent = Parent::Remote(Box::new(parent));
+    pub fn remote_parent(self, parent: impl Into<Option<RemoteParent>>) -> Self {
+        match parent.into() {
+            Some(parent) => self.within(Parent::Remote(Box::new(parent))),
+            None => self,
+        }
+    }
+
+    fn within(mut self, parent: Parent) -> Self {
+        if let Some(core) = &self.core {
+            let before = core.change(|life| life.rest().parent.replace(parent));
+            drop(before);
+            self.has_parent = true;
         }
         self
     }
@@ -153,10 +165,12 @@ impl OperationBuilder {
     pub fn start(mut self) -> Operation {
         let core = self.core.take();
         if let Some(core) = &core {
-            match &self.parent {
-                Parent::Current => core.start_within(&crate::current()),
-                Parent::Here(parent) => core.start_within(parent),
-                Parent::Remote(parent) => core.start_for((**parent).clone()),
+            if self.has_parent {
+                core.start_as_told();
+            } else if is_any() {
+                core.start_within(&current());
+            } else {
+                core.start_within(&Handle::off());
             }
         }
         Operation { handle: Handle(core) }
@@ -242,7 +256,7 @@ impl Operation {
         let core = self.handle.0.take()?;
         let closed = core.end(outcome)?;
         let record = closed.record();
-        core.shared.hand_in(closed, outcome);
+        core.shared.hand_in_seldom(closed, outcome);
         let mut record = record?;
         core.shared.prepare(&mut record);
         Some(record)

@@ -10,8 +10,10 @@
 //!
 //! Parts begin at words; what is left of a word before is zeros, which stand for nothing in a frame.
 //!
-//! A call of a tool is put together where it belongs, behind what is written. Until it is whole, `written` has a sign that
-//! leaves no room for other parts: those go beside the page, and so does the call then.
+//! A call of a tool is put together where it belongs, behind what is written. Until it begins or is over, `written` has a
+//! sign that leaves no room for other parts: those go beside the page, and so does the call then. While it runs, `written`
+//! has another sign: a part that comes meanwhile is put in behind the call, which is passed over, and put in once more, at
+//! its end. So the parts are in the order in which they were over.
 //!
 //! The bytes are there for whoever has read `written` (a release store, an acquire load). The writer may have read that it
 //! is the writer just before it ceased to be: then it writes on for a moment, behind all that was read before, where it is
@@ -19,23 +21,32 @@
 
 use taximeter_models::{OperationId, Outcome};
 
-use crate::frame::{HEADER, Word, Words, halves, head};
+use crate::frame::{HEADER, Word, Words, halves, head, hot};
 use crate::limits::Limits;
 use crate::slots::{NOBODY, is_own, token};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// The words of a page: enough for an operation of some ten calls and components.
-const WORDS: usize = 64;
-
-/// The bytes of a page.
-pub(crate) const PAGE: usize = WORDS * 8;
+/// A part begins at one of so many words, which are enough for an operation of some ten calls and components. A power of
+/// two: to find its place in it, no number needs to be compared.
+const PLACES: usize = 64;
 
 /// The words that a part is given to be put together in.
 pub(crate) const ROOM: usize = 16;
 
+/// The words of a page: there is room for a part at each place.
+const WORDS: usize = PLACES + ROOM;
+
+/// The bytes of a page.
+pub(crate) const PAGE: usize = WORDS * 8;
+
 /// The sign that a call is being put together on the page: further than any part may begin, so that meanwhile there is room
 /// for none.
 const DRAFT: usize = 1 << 31;
+
+/// The sign that a call runs behind what is written.
+const RUNNING: usize = 1 << 30;
+
+const SIGNS: usize = DRAFT | RUNNING;
 
 /// The kinds of parts of which there may be so many and no more.
 #[derive(Debug, Clone, Copy)]
@@ -76,69 +87,72 @@ impl Kind {
     }
 }
 
-/// A part that is words already: so many, and what lies behind them is nobody's.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Part<'w> {
-    pub(crate) words: &'w [Word],
-    pub(crate) length: usize,
-}
+/// Where a call stands on the page while it is no part of it: its first byte, and the one behind its last, as one number.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Span(usize);
 
-impl<'w> Part<'w> {
-    /// The words, and nothing else.
-    pub(crate) fn whole(self) -> &'w [Word] {
-        self.words.get(..self.length).unwrap_or_default()
-    }
+impl Span {
+    /// More bits than the bytes of a page have.
+    const BITS: u32 = 12;
 
-    /// Copies it to places where there is room; says whether there was.
     #[inline]
-    pub(crate) fn copy_to(self, places: &[Word]) -> bool {
-        // Most parts are no longer than this: without a loop, a word is two instructions.
-        if let (Some(places), Some(words)) = (places.first_chunk(), self.words.first_chunk())
-            && self.length <= ROOM
-        {
-            let (places, words): (&[Word; ROOM], &[Word; ROOM]) = (places, words);
-            store_each(places, words);
-            return true;
-        }
-        let Some(places) = places.get(..self.length) else { return false };
-        store_each(places, self.whole());
-        true
+    fn new(from: usize, to: usize) -> Self {
+        Self(from << Self::BITS | to)
+    }
+
+    #[inline]
+    fn from(self) -> usize {
+        self.0 >> Self::BITS
+    }
+
+    #[inline]
+    fn to(self) -> usize {
+        self.0 & ((1 << Self::BITS) - 1)
+    }
+
+    /// The span that ends where who is told its end says, if he does.
+    #[inline]
+    pub(crate) fn longer_by(self, put: impl FnOnce(usize) -> Option<usize>) -> Option<Self> {
+        put(self.to()).map(|to| Self::new(self.from(), to))
     }
 }
 
-#[inline]
-fn store_each(places: &[Word], words: &[Word]) {
-    for (place, word) in places.iter().zip(words) {
-        place.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
-    }
+/// A call that runs on the page: where, and its first word, in whose place something else stands when it is passed over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Run {
+    span: Span,
+    first: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Page {
     writer: AtomicU64,
-    /// So many bytes are written; above them the sign [`DRAFT`].
+    /// So many bytes are written; above them, one of the signs.
     written: AtomicUsize,
-    /// So far the call goes that is put together behind what is written.
-    drafted: AtomicUsize,
-    /// How many keys it has.
-    keys: AtomicUsize,
+    /// So far the call goes that runs behind what is written.
+    running: AtomicUsize,
     /// No part begins beyond so many bytes: there is no room for it, the record is as long as it may be, or there may be as
     /// many parts as there are of a kind.
     full: usize,
+    /// And none that is put together on the page; there is such a place only where short names and texts are [plain].
+    ///
+    /// [plain]: crate::plain
+    plain: usize,
     words: [Word; WORDS],
 }
 
 impl Page {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, is_plain: bool) -> Self {
         // A part takes a word at least, and so does the name before it: that no kind has too many needs no counting.
         let fewest = Kind::ALL.iter().map(|kind| kind.most(limits)).min().unwrap_or_default();
         let few = fewest.saturating_mul(8).saturating_add(HEADER);
+        let full = limits.record_bytes.saturating_sub(1).min((PLACES - 1) * 8).min(few);
         Self {
             writer: AtomicU64::new(NOBODY),
             written: AtomicUsize::new(0),
-            drafted: AtomicUsize::new(0),
-            keys: AtomicUsize::new(0),
-            full: limits.record_bytes.saturating_sub(1).min(PAGE).min(few),
+            running: AtomicUsize::new(0),
+            full,
+            plain: if is_plain { full } else { 0 },
             words: [const { Word::new(0) }; WORDS],
         }
     }
@@ -148,6 +162,12 @@ impl Page {
     pub(crate) fn begin(&self) {
         self.written.store(HEADER, Ordering::Relaxed);
         self.writer.store(token(), Ordering::Relaxed);
+    }
+
+    /// Whether parts may be put together on it at all.
+    #[inline]
+    pub(crate) fn has_places(&self) -> bool {
+        self.plain > 0
     }
 
     /// Whether this thread writes it.
@@ -169,96 +189,11 @@ impl Page {
         self.append(self.written.load(Ordering::Relaxed), bytes)
     }
 
-    /// Begins a call where it belongs, if this thread may; says whether it did. Until it is published or taken off, other
-    /// parts have no room on the page.
-    #[inline]
-    pub(crate) fn begin_draft(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        let Some(written) = self.takes() else { return false };
-        let drafted = self.compose(written, compose);
-        if let Some(drafted) = drafted {
-            self.drafted.store(drafted, Ordering::Relaxed);
-            self.keys.store(0, Ordering::Relaxed);
-            self.written.store(written | DRAFT, Ordering::Release);
-        }
-        drafted.is_some()
-    }
-
-    /// Goes on with the call that this page's writer began, if this thread is it and there is room; says whether it did.
-    #[inline]
-    pub(crate) fn draft(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        self.draft_by(|drafted| self.compose(drafted, compose))
-    }
-
-    /// As [`draft`](Page::draft), for who says where the words end.
-    #[inline]
-    pub(crate) fn draft_by(&self, put: impl FnOnce(usize) -> Option<usize>) -> bool {
-        if !self.is_own() {
-            return false;
-        }
-        let drafted = put(self.drafted.load(Ordering::Relaxed));
-        if let Some(drafted) = drafted {
-            self.drafted.store(drafted, Ordering::Relaxed);
-        }
-        drafted.is_some()
-    }
-
-    /// How many keys the call has.
-    #[inline]
-    pub(crate) fn keys(&self) -> usize {
-        self.keys.load(Ordering::Relaxed)
-    }
-
-    /// Counts one more key of the call.
-    #[inline]
-    pub(crate) fn one_more_key(&self) {
-        self.keys.store(self.keys() + 1, Ordering::Relaxed);
-    }
-
-    /// Makes a part of the call. Only behind [`draft`](Page::draft), where that did.
-    #[inline]
-    pub(crate) fn publish(&self) {
-        self.wrote(self.drafted.load(Ordering::Relaxed));
-    }
-
-    /// The words of the call. Only for who puts it together: the writer, or whom that gave it to.
-    #[inline]
-    pub(crate) fn drafted(&self) -> Part<'_> {
-        let (from, to) = (self.written() / 8, self.drafted.load(Ordering::Relaxed) / 8);
-        let words = self.words.get(from..).unwrap_or_default();
-        Part { words, length: to.saturating_sub(from).min(words.len()) }
-    }
-
-    /// Makes room for other parts again, where the call was. On another thread than the writer's it is too late for that.
-    #[inline]
-    pub(crate) fn end_draft(&self) {
-        if self.is_own() {
-            self.wrote(self.written());
-        }
-    }
-
-    /// How far it is written, if this thread may append a part.
-    #[inline]
-    fn takes(&self) -> Option<usize> {
-        let written = self.written.load(Ordering::Relaxed);
-        (written <= self.full && self.is_own()).then_some(written)
-    }
-
     /// Appends a part that is [padded](crate::frame::Buffer::padded), if this thread may; says whether it did.
-    #[inline]
     pub(crate) fn put_part(&self, part: &[u8]) -> bool {
-        self.takes().is_some_and(|written| self.append(written, part))
-    }
-
-    /// Appends a part that is words already, if this thread may; says whether it did.
-    #[inline]
-    pub(crate) fn put_words(&self, part: Part<'_>) -> bool {
-        let Some(written) = self.takes() else { return false };
-        let Some(places) = self.words.get(written / 8..) else { return false };
-        let fits = part.copy_to(places);
-        if fits {
-            self.wrote(written + part.length * 8);
-        }
-        fits
+        self.pass_over();
+        let written = self.written.load(Ordering::Relaxed);
+        written <= self.full && self.is_own() && self.append(written, part)
     }
 
     /// Puts a part together where it belongs, if this thread may and there is room; says whether it did. What is
@@ -271,7 +206,7 @@ impl Page {
     /// As [`write`](Page::write), for who says where the part ends.
     #[inline]
     pub(crate) fn write_by(&self, put: impl FnOnce(usize) -> Option<usize>) -> bool {
-        let written = self.takes().and_then(put);
+        let written = put(self.written.load(Ordering::Relaxed));
         if let Some(written) = written {
             self.wrote(written);
         }
@@ -281,22 +216,120 @@ impl Page {
     /// As [`write`](Page::write), for the name, with which a page begins. Only for who alone knows the operation.
     #[inline]
     pub(crate) fn write_name(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) {
-        if let Some(written) = self.compose(HEADER, compose) {
-            self.wrote(written);
-        }
+        self.wrote(self.put_together(HEADER, compose));
     }
 
-    /// Puts words together behind so many bytes, where there is room; says where they end.
+    /// Puts words together behind so many bytes, if this thread may and there is room; says where they end.
     #[inline]
     pub(crate) fn compose(
         &self,
-        written: usize,
+        at: usize,
         compose: impl FnOnce(&mut Words<'_, ROOM>),
     ) -> Option<usize> {
-        let room = self.words.get(written / 8..)?.first_chunk()?;
+        (at <= self.plain && self.is_own()).then(|| self.put_together(at, compose))
+    }
+
+    #[inline]
+    fn put_together(&self, at: usize, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> usize {
+        let room = self.words.get(at / 8 % PLACES..).and_then(|room| room.first_chunk());
+        // There is room at each place.
+        let Some(room) = room else { return at };
         let mut words = Words::new(room);
         compose(&mut words);
-        Some(written + words.len() * 8)
+        at + words.len() * 8
+    }
+
+    /// Begins a call where it belongs, if this thread may; says where. Until it is over, runs, or is taken off, other parts
+    /// have no room on the page.
+    #[inline]
+    pub(crate) fn begin_call(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> Option<Span> {
+        let from = self.written.load(Ordering::Relaxed);
+        let to = self.compose(from, compose)?;
+        self.wrote(from | DRAFT);
+        Some(Span::new(from, to))
+    }
+
+    /// Makes a part of a call, which ends with this; says whether there was room.
+    #[inline]
+    pub(crate) fn end_call(&self, span: Span, end: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        let to = self.compose(span.to(), end);
+        if let Some(to) = to {
+            self.wrote(to);
+        }
+        to.is_some()
+    }
+
+    /// Lets a call run, which is not yet over; says how it is found again.
+    #[inline]
+    pub(crate) fn run(&self, span: Span, begin: impl FnOnce(&mut Words<'_, ROOM>)) -> Option<Run> {
+        let to = self.compose(span.to(), begin)?;
+        self.running.store(to, Ordering::Relaxed);
+        self.wrote(span.from() | RUNNING);
+        let first = self.word(span.from() / 8).load(Ordering::Relaxed);
+        Some(Run { span: Span::new(span.from(), to), first })
+    }
+
+    /// Goes on with a call that runs, by who says where it ends; says how it is found then, unless it was passed over.
+    #[inline]
+    pub(crate) fn extend_run(
+        &self,
+        run: Run,
+        put: impl FnOnce(usize) -> Option<usize>,
+    ) -> Option<Run> {
+        if self.written.load(Ordering::Relaxed) != run.span.from() | RUNNING {
+            return None;
+        }
+        let span = run.span.longer_by(put)?;
+        self.running.store(span.to(), Ordering::Relaxed);
+        Some(Run { span, ..run })
+    }
+
+    /// Makes a part of a call that runs, which ends with this; says whether it did: where it was passed over, it cannot.
+    #[inline]
+    pub(crate) fn end_run(&self, run: Run, end: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        let runs = self.written.load(Ordering::Relaxed) == run.span.from() | RUNNING;
+        runs && self.end_call(run.span, end)
+    }
+
+    /// Makes room for other parts behind a call that runs.
+    #[inline]
+    pub(crate) fn pass_over(&self) {
+        let written = self.written.load(Ordering::Relaxed);
+        if written & RUNNING != 0 && self.is_own() {
+            let (from, to) = (written & !SIGNS, self.running.load(Ordering::Relaxed));
+            self.word(from / 8).store(hot::gone((to - from) / 8), Ordering::Relaxed);
+            self.wrote(to);
+        }
+    }
+
+    /// Shows the words of a call, and makes room for other parts where it was. Only for who puts it together: the writer, or
+    /// whom that gave it to; on another thread than the writer's the room is lost.
+    #[cold]
+    pub(crate) fn take_off(&self, span: Span, see: &mut dyn FnMut(u64)) {
+        self.words_of(span).for_each(|word| see(word.load(Ordering::Relaxed)));
+        self.let_go(span);
+    }
+
+    /// As [`take_off`](Page::take_off), of one that runs.
+    #[cold]
+    pub(crate) fn take_off_run(&self, run: Run, see: &mut dyn FnMut(u64)) {
+        see(run.first);
+        self.words_of(run.span).skip(1).for_each(|word| see(word.load(Ordering::Relaxed)));
+        if self.written.load(Ordering::Relaxed) == run.span.from() | RUNNING {
+            self.let_go(run.span);
+        }
+    }
+
+    fn words_of(&self, span: Span) -> impl Iterator<Item = &Word> {
+        self.words.iter().take(span.to() / 8).skip(span.from() / 8)
+    }
+
+    /// Makes room for other parts where a call was.
+    #[inline]
+    pub(crate) fn let_go(&self, span: Span) {
+        if self.is_own() {
+            self.wrote(span.from());
+        }
     }
 
     /// Says how far it is written.
@@ -325,7 +358,7 @@ impl Page {
     /// How many bytes are written.
     #[inline]
     pub(crate) fn written(&self) -> usize {
-        self.written.load(Ordering::Acquire) & !DRAFT
+        self.written.load(Ordering::Acquire) & !SIGNS
     }
 
     /// Says what is known at the start: the id, and the nanoseconds since 1970. Only for who alone knows the operation.

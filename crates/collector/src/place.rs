@@ -14,12 +14,12 @@ use taximeter_models::{Name, OperationId, OperationRecord, Outcome, TraceId};
 use crate::bounds::Bounds;
 use crate::closed::Closed;
 use crate::collector::Shared;
-use crate::frame::{self, Buffer, Label, Word, hot, part};
+use crate::frame::{self, Buffer, Label, hot, part};
 use crate::handle::Handle;
 use crate::intake::{Flaw, lock};
 use crate::open::Open;
-use crate::page::{Kind, PAGE, Page, Part};
-use crate::plain::Plain;
+use crate::operation::Parent;
+use crate::page::{Kind, PAGE, Page};
 use crate::remote::RemoteParent;
 use crate::show::{Begun, Over, Shown};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,8 +29,6 @@ use crate::sync::{Brief, Mutex};
 pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) page: Page,
-    /// A copy of the collector's, to be at hand.
-    pub(crate) plain: Plain,
     life: Brief<Life>,
     /// Set by who begins the operation, who alone knows it then; taken back under the lock of `life`, by who ends it.
     is_open: AtomicBool,
@@ -47,16 +45,34 @@ pub(crate) struct Core {
 /// What is rarely asked for, and then under a lock.
 #[derive(Default)]
 pub(crate) struct Life {
+    open: Option<Box<Open>>,
+    /// How many bytes of the page were read when the operation ended.
+    read: usize,
+    /// Whether anything was put into the rest.
+    has_rest: bool,
+    rest: Rest,
+}
+
+/// What most operations have not.
+#[derive(Default)]
+pub(crate) struct Rest {
     pub(crate) user: Option<Name>,
     pub(crate) session: Option<Name>,
     /// Who asked for it from afar, or for one around it.
     remote: Option<Arc<RemoteParent>>,
-    open: Option<Box<Open>>,
     shown: Shown,
     /// The name, from the beginning to the start, where operations are shown.
     pub(crate) shown_name: Option<String>,
-    /// How many bytes of the page were read when the operation ended.
-    read: usize,
+    /// Within what it is to run, until the start.
+    pub(crate) parent: Option<Parent>,
+}
+
+impl Life {
+    /// The rest, to put something into it.
+    pub(crate) fn rest(&mut self) -> &mut Rest {
+        self.has_rest = true;
+        &mut self.rest
+    }
 }
 
 /// The bytes of a place, generously.
@@ -71,8 +87,7 @@ impl Core {
         }
         let core = Arc::new(Self {
             shared: Arc::clone(shared),
-            page: Page::new(shared.intake.limits()),
-            plain: *shared.intake.plain(),
+            page: Page::new(shared.intake.limits(), shared.intake.is_plain()),
             life: Brief::new(Life::default()),
             is_open: AtomicBool::new(false),
             started: AtomicU64::new(u64::MAX),
@@ -126,6 +141,17 @@ impl Core {
         }
     }
 
+    /// Starts what was begun, within what was told. Only for who alone knows the place.
+    #[cold]
+    pub(crate) fn start_as_told(&self) {
+        let parent = self.life.lock().rest.parent.take();
+        match parent {
+            Some(Parent::Here(parent)) => self.start_within(&parent),
+            Some(Parent::Remote(parent)) => self.start_for(*parent),
+            None => self.start_within(&Handle::off()),
+        }
+    }
+
     /// Starts what was begun, within a span of another process. Only for who alone knows the place.
     #[cold]
     pub(crate) fn start_for(&self, parent: RemoteParent) {
@@ -147,24 +173,24 @@ impl Core {
     /// Shows it from now on, if operations are shown: within its parent if that is.
     #[cold]
     fn show(&self, parent: Option<&Self>) {
-        let Some(name) = self.life.lock().shown_name.take() else { return };
+        let Some(name) = self.life.lock().rest.shown_name.take() else { return };
         let around = parent.map(Self::shown).filter(Shown::is_something);
         let around = around.unwrap_or_else(|| self.shared.show.clone());
         let shown = around.begin(&self.shared, Begun::Operation(&name, self.id()));
-        self.life.lock().shown = shown;
+        self.life.lock().rest().shown = shown;
     }
 
     /// How it is shown.
     pub(crate) fn shown(&self) -> Shown {
         if self.shared.show.is_something() {
-            return self.life.lock().shown.clone();
+            return self.life.lock().rest.shown.clone();
         }
         Shown::NOTHING
     }
 
     /// Starts what was begun as one that ran elsewhere, or before. Only for who alone knows the place.
     pub(crate) fn start_as(&self, record: &OperationRecord) {
-        self.change(|life| life.shown_name = None);
+        self.change(|life| life.rest().shown_name = None);
         let now = self.shared.time.monotonic(&self.shared.intake);
         let is_own = record.trace_id == TraceId::from(record.id);
         composed(
@@ -194,16 +220,17 @@ impl Core {
             |bytes| self.put(bytes),
         );
         let of_parent = {
-            let life = parent.life.lock();
-            (life.user.clone(), life.session.clone(), life.remote.clone())
+            let parent = &parent.life.lock().rest;
+            (parent.user.clone(), parent.session.clone(), parent.remote.clone())
         };
         if let (None, None, None) = of_parent {
             return trace;
         }
         let mut life = self.life.lock();
-        life.remote = of_parent.2;
-        life.user = life.user.take().or(of_parent.0);
-        life.session = life.session.take().or(of_parent.1);
+        let rest = life.rest();
+        rest.remote = of_parent.2;
+        rest.user = rest.user.take().or(of_parent.0);
+        rest.session = rest.session.take().or(of_parent.1);
         trace
     }
 
@@ -223,13 +250,13 @@ impl Core {
             self.shared.intake.flaw(Flaw::Truncated(1));
             (parent.trace_state, parent.baggage) = (None, None);
         }
-        life.remote = Some(Arc::new(parent));
+        life.rest().remote = Some(Arc::new(parent));
         trace
     }
 
     /// Who asked for it from afar, or for one around it; none once it has ended.
     pub(crate) fn remote(&self) -> Option<Arc<RemoteParent>> {
-        self.life.lock().remote.clone()
+        self.life.lock().rest.remote.clone()
     }
 
     pub(crate) fn id(&self) -> OperationId {
@@ -288,21 +315,6 @@ impl Core {
         }
     }
 
-    /// Puts in a part that is within its bounds, and is words already.
-    #[inline]
-    pub(crate) fn fill_words(&self, kind: Kind, part: Part<'_>) {
-        if !self.page.put_words(part) {
-            self.fill_words_beside(kind, part.whole());
-        }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn fill_words_beside(&self, kind: Kind, part: &[Word]) {
-        let put = |to: &mut Buffer| to.put_words(part);
-        self.compose(kind, self.bounds(), put);
-    }
-
     /// Puts a part in beside the page; says whether the operation was open.
     #[inline(never)]
     fn fill_beside(&self, kind: Kind, part: &[u8], bounds: &mut Bounds<'_>) -> bool {
@@ -323,7 +335,7 @@ impl Core {
     /// None where the budget has no memory for it.
     fn beside<'l>(&self, life: &'l mut Life) -> Option<&'l mut Open> {
         let memory = life.open.as_ref().map_or(Open::FIRST, |open| open.memory());
-        let carried = life.remote.as_ref().map_or(0, |remote| remote.memory());
+        let carried = life.rest.remote.as_ref().map_or(0, |remote| remote.memory());
         if !self.charge(memory + carried) {
             return None;
         }
@@ -386,27 +398,25 @@ impl Core {
         if !self.is_open.load(Ordering::Relaxed) {
             return None;
         }
-        if life.user.is_some() || life.session.is_some() || life.remote.is_some() {
-            self.tell(&mut life);
-        }
+        let shown = if life.has_rest { self.tell(&mut life) } else { Shown::NOTHING };
         self.is_open.store(false, Ordering::Relaxed);
         self.page.close();
         let written = self.page.written();
         life.read = written;
         let open = life.open.take_if(|open| open.is_used());
-        let shown = life.shown.take();
         drop(life);
         shown.end(&self.shared, Over::Operation(outcome));
         Some(Closed::new(self, written, open, outcome, lasted()))
     }
 
-    /// Puts user and session in, at the end, when they are known for good, and lets go of who asked.
+    /// Puts user and session in, at the end, when they are known for good, and lets go of who asked; gives how the operation
+    /// is shown.
     #[cold]
-    fn tell(&self, life: &mut Life) {
-        let (user, session) = (life.user.take(), life.session.take());
-        life.remote = None;
+    fn tell(&self, life: &mut Life) -> Shown {
+        let Rest { user, session, shown, .. } = std::mem::take(&mut life.rest);
+        life.has_rest = false;
         if let (None, None) = (&user, &session) {
-            return;
+            return shown;
         }
         let compose = |to: &mut Buffer| {
             user.as_deref().inspect(|user| part::user(to, user));
@@ -417,6 +427,7 @@ impl Core {
                 self.put_beside(life, bytes);
             }
         });
+        shown
     }
 
     /// How many parts came onto the page when the operation had ended and its frame was read. Only for who alone knows
@@ -444,7 +455,7 @@ impl Core {
             && let Some(closed) = self.end(Outcome::Abandoned)
         {
             self.shared.intake.flaw(Flaw::Aged);
-            self.shared.hand_in(closed, Outcome::Abandoned);
+            self.shared.hand_in_seldom(closed, Outcome::Abandoned);
         }
     }
 }

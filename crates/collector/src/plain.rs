@@ -1,59 +1,28 @@
-//! Which texts need no closer look: short names, harmless keys, values in which nothing looks like a secret.
+//! Which texts need no closer look: short names and harmless keys, and values in which nothing looks like a secret.
 //!
 //! Most are such, and are known to be in a few instructions; all others go through the [`Bounds`](crate::bounds::Bounds).
 
 use crate::frame::{Label, hot};
 use crate::limits::Limits;
-use crate::redact::{CONTENT_KEY, Redaction, SHORTEST, SecretName, is_suspicious};
+use crate::redact::{CONTENT_KEY, Redaction, SHORTEST, SecretName};
 
-/// Lengths below which a text is plain, by what the limits and the redaction say.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Plain {
-    name: usize,
-    key: usize,
-    text: usize,
-    /// How many keys there may be.
-    pub(crate) keys: usize,
-    masks: bool,
+/// Whether there are such texts at all: what is short is within the limits, and neither a hook nor a list of keys nor who is
+/// shown what runs wants to see it.
+pub(crate) fn is_any(limits: &Limits, redaction: &Redaction, shown: bool) -> bool {
+    let looked_at = shown || redaction.has_hook() || !redaction.allows_all();
+    !looked_at && limits.name_bytes >= Label::MOST && limits.text_bytes >= hot::TEXT
 }
 
-impl Plain {
-    /// Where there is a hook, or operations are shown, nothing is plain.
-    pub(crate) fn new(limits: &Limits, redaction: &Redaction, shown: bool) -> Self {
-        if redaction.has_hook() || shown {
-            return Self { name: 0, key: 0, text: 0, keys: 0, masks: true };
-        }
-        let masks = redaction.masks();
-        let within = |limit: usize| limit.saturating_add(1);
-        let name = within(limits.name_bytes).min(if masks { SHORTEST } else { usize::MAX });
-        let key = match (redaction.allows_all(), redaction.captures()) {
-            (false, _) => 0,
-            (true, true) => name,
-            (true, false) => name.min(CONTENT_KEY),
-        };
-        Self { name, key, text: within(limits.text_bytes), keys: limits.keys, masks }
-    }
+// A label is too short to be a key to anything, whatever is in it.
+const _: () = assert!(Label::MOST < SHORTEST, "names are looked at for keys");
 
-    #[inline]
-    pub(crate) fn is_name(&self, name: Label) -> bool {
-        name.len() < self.name
-    }
-
-    #[inline]
-    pub(crate) fn is_key(&self, key: Label) -> bool {
-        key.len() < self.key
-    }
-
-    /// Whether a text is plain that is kept under a plain key, and short.
-    #[inline]
-    pub(crate) fn is_text(&self, text: &str) -> bool {
-        text.len() <= hot::TEXT && text.len() < self.text && !(self.masks && is_suspicious(text))
-    }
-}
-
-/// The label of a key that is short and no name of a secret.
+/// The label of a key that is short, no name of a secret and none of content.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "of a text that the compiler knows, numbers are left")]
 pub(crate) fn key(key: &str) -> Option<Label> {
-    if SecretName::may_be(key) { None } else { Label::of(key) }
+    if SecretName::may_be(key) {
+        return None;
+    }
+    // All names of content have a point in them, and none is shorter.
+    Label::of(key).filter(|label| label.len() < CONTENT_KEY || !label.holds(b'.'))
 }

@@ -8,9 +8,9 @@ use crate::bounds::Bounds;
 use crate::frame::{Label, Words, hot, nanos, part, short_nanos};
 use crate::intake::Flaw;
 use crate::page::Kind;
-use crate::place::{Core, Life};
+use crate::place::{Core, Rest};
 use crate::plain;
-use crate::redact::Field;
+use crate::redact::{Field, is_suspicious};
 use crate::value::{Hot, MetaValue};
 
 impl Core {
@@ -24,38 +24,35 @@ impl Core {
     pub(crate) fn set(&self, key: &str, value: MetaValue<'_>) {
         match value.hot() {
             Ok(Hot::Text(text)) => match plain::key(key) {
-                Some(key) => self.plain_text(key, text),
+                Some(key) if self.page.write_by(|at| self.put_plain_text(at, key, text)) => {}
+                Some(key) => self.show_value(key, MetaValue::Text(text)),
                 None => self.metadata(key, MetaValue::Text(text)),
             },
             Ok(Hot::Unsigned(number)) => match plain::key(key) {
-                Some(key) => self.plain_unsigned(key, number),
+                Some(key) if self.page.write_by(|at| self.put_plain_unsigned(at, key, number)) => {}
+                Some(key) => self.show_value(key, MetaValue::Unsigned(number)),
                 None => self.metadata(key, MetaValue::Unsigned(number)),
             },
             Err(value) => self.metadata(key, value),
         }
     }
 
-    fn plain_text(&self, key: Label, text: &str) {
-        let put = |written| self.put_plain_text(written, key, text);
-        if !self.page.write_by(put) {
-            self.show_value(key, MetaValue::Text(text));
-        }
-    }
-
-    /// Puts a key and its text together behind so many bytes of the page; says where they end. None where they are not
+    /// Puts a key and its text together behind so many bytes of the page; says where they end. None where the text is not
     /// plain, or there is no room.
     #[inline(never)]
-    pub(crate) fn put_plain_text(&self, written: usize, key: Label, text: &str) -> Option<usize> {
-        let is_plain = self.plain.is_key(key) && self.plain.is_text(text);
-        if is_plain { self.page.compose(written, |to| hot::text(to, key, text)) } else { None }
+    pub(crate) fn put_plain_text(&self, at: usize, key: Label, text: &str) -> Option<usize> {
+        if text.len() > hot::TEXT {
+            return None;
+        }
+        // What is put together is nobody's yet, so it is looked at last, when nothing else needs to be remembered.
+        let end = self.page.compose(at, |to| hot::text(to, key, text))?;
+        (!is_suspicious(text)).then_some(end)
     }
 
+    /// As [`put_plain_text`](Core::put_plain_text), for a number.
     #[inline(never)]
-    fn plain_unsigned(&self, key: Label, number: u64) {
-        let compose = |to: &mut Words<'_, _>| hot::unsigned(to, key, number);
-        if !(self.plain.is_key(key) && self.page.write(compose)) {
-            self.show_value(key, MetaValue::Unsigned(number));
-        }
+    pub(crate) fn put_plain_unsigned(&self, at: usize, key: Label, number: u64) -> Option<usize> {
+        self.page.compose(at, |to| hot::unsigned(to, key, number))
     }
 
     #[cold]
@@ -113,8 +110,7 @@ impl Core {
     #[inline(never)]
     fn plain_component(&self, name: Label, took: u64) {
         let compose = |to: &mut Words<'_, _>| hot::component(to, name, None, took);
-        let is_plain = self.plain.is_name(name) && hot::is_short(took);
-        if !(is_plain && self.page.write(compose)) {
+        if !(hot::is_short(took) && self.page.write(compose)) {
             self.show_component(name, None, took);
         }
     }
@@ -123,8 +119,7 @@ impl Core {
     #[inline]
     pub(crate) fn component_at(&self, name: Label, offset: u64, took: u64) {
         let compose = |to: &mut Words<'_, _>| hot::component(to, name, Some(offset), took);
-        let is_plain = self.plain.is_name(name) && hot::is_short(offset.max(took));
-        if !(is_plain && self.page.write(compose)) {
+        if !(hot::is_short(offset.max(took)) && self.page.write(compose)) {
             self.show_component(name, Some(offset), took);
         }
     }
@@ -158,9 +153,7 @@ impl Core {
     #[inline(never)]
     fn plain_usage(&self, provider: Label, model: Label, usage: &TokenUsage) {
         let compose = |to: &mut Words<'_, _>| hot::usage(to, provider, model, usage);
-        let is_plain =
-            self.plain.is_name(provider) && self.plain.is_name(model) && hot::is_usage(usage);
-        if !(is_plain && self.page.write(compose)) {
+        if !(hot::is_usage(usage) && self.page.write(compose)) {
             self.show_usage(provider, model, usage);
         }
     }
@@ -202,18 +195,18 @@ impl Core {
 
     /// Says for whom it runs.
     pub(crate) fn set_user(&self, user: &str) {
-        self.set_shared(Field::User, user, |life| &mut life.user);
+        self.set_shared(Field::User, user, |rest| &mut rest.user);
     }
 
     /// Says what conversation it is part of.
     pub(crate) fn set_session(&self, session: &str) {
-        self.set_shared(Field::Session, session, |life| &mut life.session);
+        self.set_shared(Field::Session, session, |rest| &mut rest.session);
     }
 
-    fn set_shared(&self, field: Field<'_>, text: &str, place: fn(&mut Life) -> &mut Option<Name>) {
+    fn set_shared(&self, field: Field<'_>, text: &str, place: fn(&mut Rest) -> &mut Option<Name>) {
         let mut bounds = self.bounds();
         let text = bounds.shared_text(field, text);
-        let before = self.change(|life| std::mem::replace(place(life), text));
+        let before = self.change(|life| std::mem::replace(place(life.rest()), text));
         drop(before);
         bounds.report(&self.shared.intake);
     }

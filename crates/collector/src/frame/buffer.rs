@@ -1,9 +1,5 @@
 //! Bytes that are appended to, in small pieces and often.
 
-use std::sync::atomic::Ordering;
-
-use super::words::Word;
-
 /// No longer text is written at fixed places.
 const SHORT: usize = 32;
 
@@ -60,6 +56,14 @@ impl Buffer {
         self.memory.get_mut(from..to).unwrap_or_default()
     }
 
+    /// As [`extend`](Buffer::extend), if there is memory for them.
+    #[inline]
+    pub(crate) fn room_for(&mut self, bytes: usize) -> Option<&mut [u8]> {
+        let room = self.memory.get_mut(self.length..)?.get_mut(..bytes)?;
+        self.length += bytes;
+        Some(room)
+    }
+
     /// Sees to it that so many bytes fit.
     #[cold]
     #[inline(never)]
@@ -93,12 +97,6 @@ impl Buffer {
     fn tagged_long(&mut self, tag: u8, text: &str) {
         self.byte(tag);
         self.text(text);
-    }
-
-    pub(crate) fn put_words(&mut self, words: &[Word]) {
-        for word in words {
-            self.put(&word.load(Ordering::Relaxed).to_le_bytes());
-        }
     }
 
     #[inline]

@@ -65,18 +65,21 @@ pub(crate) fn tool<const N: usize>(to: &mut Words<'_, N>, name: Label) {
     to.label(head(tag::TOOL, [name.len(), 0]), 2, name);
 }
 
+/// When a call began: so many nanoseconds after 1970.
+#[inline]
+pub(crate) fn started<const N: usize>(to: &mut Words<'_, N>, at: i64) {
+    to.word(tag::STARTED_APART.into());
+    to.word(at.cast_unsigned());
+}
+
+/// What stands in the place of so many words of a call that was put in once more, further on.
+pub(crate) fn gone(words: usize) -> u64 {
+    head(tag::GONE, [words, 0])
+}
+
 /// What stands at the end of a call that took so many nanoseconds.
 #[inline]
-pub(crate) fn tool_end<const N: usize>(
-    to: &mut Words<'_, N>,
-    started: Option<i64>,
-    took: u64,
-    status: ToolStatus,
-) {
-    if let Some(started) = started {
-        to.word(tag::STARTED_APART.into());
-        to.word(started.cast_unsigned());
-    }
+pub(crate) fn tool_end<const N: usize>(to: &mut Words<'_, N>, took: u64, status: ToolStatus) {
     let end = u64::from(tag::END) | u64::from(self::status(status)) << 8;
     to.word(u64::from(tag::DURATION) | took << 8 | end << 48);
 }

@@ -4,7 +4,7 @@
 ///
 /// It is made where a part is recorded, by code that is put in there: of a text that is known to the compiler nothing
 /// but two numbers is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Label {
     low: u64,
     high: u64,
@@ -40,6 +40,17 @@ impl Label {
     pub(crate) fn len(self) -> usize {
         // No more than fifteen.
         (self.high >> LENGTH) as usize
+    }
+
+    /// Whether it holds a character, which is no number below sixteen.
+    #[inline]
+    pub(crate) fn holds(self, character: u8) -> bool {
+        const ONES: u64 = u64::MAX / 255;
+        // The length, which is the last of these bytes, is such a number.
+        [self.low, self.high].iter().any(|word| {
+            let other = word ^ (ONES * u64::from(character));
+            other.wrapping_sub(ONES) & !other & (ONES << 7) != 0
+        })
     }
 
     /// Its bytes, in two words.
@@ -84,6 +95,9 @@ mod tests {
             let label = Label::of(text).expect("it is short");
             assert_eq!(label.len(), length);
             label.show(|shown| assert_eq!(shown, text));
+            for character in b'a'..=b'p' {
+                assert_eq!(label.holds(character), text.as_bytes().contains(&character));
+            }
         }
         assert_eq!(Label::of("abcdefghijklmnop"), None);
     }

@@ -28,7 +28,7 @@ use taximeter_models::{ToolStatus, Unit};
 
 pub(crate) use buffer::Buffer;
 pub(crate) use label::Label;
-pub(crate) use read::{count, id_of, read, read_lean, read_parts};
+pub(crate) use read::{count, count_keys, id_of, read, read_lean, read_parts};
 pub(crate) use words::{Word, Words};
 pub(crate) use write::{
     Ended, HEADER, close, encode, halves, head, nanos, part, short_nanos, unix_nanos,
@@ -132,6 +132,8 @@ mod tag {
     pub(super) const STARTED_APART: u8 = 101;
     pub(super) const LLM_USED: u8 = 102;
     pub(super) const LLM_CACHED: u8 = 103;
+    /// So many words that say nothing any more, this one included.
+    pub(super) const GONE: u8 = 104;
 
     /// In the byte that says of which unit a number is, this many times the power of two that its number of bytes is.
     pub(super) const UNITS: u8 = 64;

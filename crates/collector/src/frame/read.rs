@@ -91,6 +91,16 @@ pub(crate) fn count(parts: &[u8]) -> [usize; Kind::ALL.len()] {
     numbers
 }
 
+/// How many keys a call of a tool has, of which there is no more than its beginning.
+pub(crate) fn count_keys(call: &[u8]) -> usize {
+    let mut keys = ToolCall::new(Name::default(), ToolStatus::Success);
+    let names = &mut |_: &str| Name::default();
+    let mut reader = Reader::new(call, names);
+    // It has no end, so that it cannot be read to it.
+    let _ = reader.byte().and_then(|_| reader.tool(&mut keys));
+    keys.metadata.len()
+}
+
 /// The kind of the part that begins with this tag.
 fn kind(tag: u8) -> Option<Kind> {
     Some(match tag {
@@ -162,6 +172,10 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
         match self.byte()? {
             tag::NOTHING => {}
+            tag::GONE => {
+                let words: usize = self.byte()?.into();
+                self.take((words * 8).checked_sub(2)?)?;
+            }
             tag::NAME => self.name_in(&mut record.name)?,
             tag @ (tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG) => {
                 self.metadata(tag, &mut record.metadata)?;

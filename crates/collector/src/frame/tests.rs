@@ -139,15 +139,20 @@ fn every_category_unit_and_status_comes_back() {
     assert_eq!(back(&record), record);
 }
 
-/// The frame of parts that are put together as words.
-fn in_words(compose: impl FnOnce(&mut Words<'_, 128>)) -> Vec<u8> {
-    let places = [const { Word::new(u64::MAX) }; 128];
+/// The words of a piece.
+fn piece(compose: impl FnOnce(&mut Words<'_, 16>)) -> Vec<u64> {
+    let places = [const { Word::new(u64::MAX) }; 16];
     let mut words = Words::new(&places);
     compose(&mut words);
     let length = words.len();
+    places[..length].iter().map(|place| place.load(std::sync::atomic::Ordering::Relaxed)).collect()
+}
+
+/// The frame of parts that are put together as words.
+fn in_words(pieces: impl IntoIterator<Item = Vec<u64>>) -> Vec<u8> {
     let mut bytes = Buffer::default();
     bytes.extend(HEADER).fill(0);
-    bytes.put_words(&places[..length]);
+    pieces.into_iter().flatten().for_each(|word| bytes.put(&word.to_le_bytes()));
     close(&mut bytes, &Ended::default());
     bytes.as_slice().to_vec()
 }
@@ -155,7 +160,7 @@ fn in_words(compose: impl FnOnce(&mut Words<'_, 128>)) -> Vec<u8> {
 proptest! {
     #[test]
     fn a_frequent_part_comes_back_as_it_was(
-        name in "[a-zé]{0,7}", key in "[a-z_]{1,15}", text in ".{0,16}",
+        name in "[a-zé]{0,7}", key in "[a-z_]{1,15}", text in ".{0,16}|[ -~]{0,64}",
         (bits, number) in (0..64_u32, any::<u64>()), started in any::<i64>(),
         [took, offset] in [0..LONG, 0..LONG], tokens in any::<[u32; 3]>(),
     ) {
@@ -165,21 +170,23 @@ proptest! {
         let usage = TokenUsage::new(input, output);
         let with_cached = TokenUsage::inclusive(input + cached, output).cache_read(cached);
         let with_cached = with_cached.build().expect("it is consistent");
-        let frame = in_words(|to| {
-            hot::name(to, label(&name));
-            hot::text(to, label("text"), &text);
-            hot::unsigned(to, label(&key), number);
-            hot::component(to, label(&name), None, took);
-            hot::component(to, label(&key), Some(offset), took);
-            hot::tool(to, label(&key));
-            hot::text(to, label(&key), &text);
-            hot::tool_end(to, None, took, ToolStatus::Timeout);
-            hot::usage(to, label(&name), label(&key), &usage);
-            hot::tool(to, label(&name));
-            hot::unsigned(to, label(&key), number);
-            hot::tool_end(to, Some(started), took, ToolStatus::Error);
-            hot::usage(to, label(&key), label(&name), &with_cached);
-        });
+        let frame = in_words([
+            piece(|to| hot::name(to, label(&name))),
+            piece(|to| hot::text(to, label("text"), &text)),
+            vec![hot::gone(2), u64::MAX],
+            piece(|to| hot::unsigned(to, label(&key), number)),
+            piece(|to| hot::component(to, label(&name), None, took)),
+            piece(|to| hot::component(to, label(&key), Some(offset), took)),
+            piece(|to| hot::tool(to, label(&key))),
+            piece(|to| hot::text(to, label(&key), &text)),
+            piece(|to| hot::tool_end(to, took, ToolStatus::Timeout)),
+            piece(|to| hot::usage(to, label(&name), label(&key), &usage)),
+            piece(|to| hot::tool(to, label(&name))),
+            piece(|to| hot::unsigned(to, label(&key), number)),
+            piece(|to| hot::started(to, started)),
+            piece(|to| hot::tool_end(to, took, ToolStatus::Error)),
+            piece(|to| hot::usage(to, label(&key), label(&name), &with_cached)),
+        ]);
         let (name, key) = (name.as_str(), key.as_str());
         let mut record = OperationRecord::new(name);
         record.outcome = Outcome::Success;

@@ -54,29 +54,58 @@ impl<'w, const N: usize> Words<'w, N> {
         self.at += (bytes + label.len()).div_ceil(8);
     }
 
-    /// Appends a text of no more than [`TEXT`] bytes.
+    /// Appends a text of no more than [`TEXT`] bytes, behind a few words.
     #[inline]
     pub(super) fn text(&mut self, text: &str) {
-        debug_assert!(text.len() <= TEXT, "it was asked for");
-        // No loop: the words of each power of two are stored one after the other.
-        let bytes = self.half::<64>(text.as_bytes());
-        let bytes = self.half::<32>(bytes);
-        let bytes = self.half::<16>(bytes);
-        let bytes = self.half::<8>(bytes);
-        if !bytes.is_empty() {
-            let all = text.as_bytes().last_chunk::<8>();
-            let rest = |last: &[u8; 8]| u64::from_le_bytes(*last) >> (8 * (8 - bytes.len()));
-            self.word(all.map_or_else(|| few(bytes), rest));
+        debug_assert!(self.at < FEW && text.len() <= TEXT, "it was asked for");
+        let room = self.words.get(self.at % FEW..).and_then(|room| room.first_chunk());
+        self.at += text.len().div_ceil(8);
+        if let Some(room) = room {
+            put_text(room, text.as_bytes());
         }
     }
+}
 
-    /// Appends so many bytes, if there are; gives the others.
-    #[inline]
-    fn half<'b, const B: usize>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let Some((first, others)) = bytes.split_first_chunk::<B>() else { return bytes };
-        for word in first.as_chunks::<8>().0 {
-            self.word(u64::from_le_bytes(*word));
+/// More words than stand before a text: those of the longest key.
+const FEW: usize = 4;
+
+/// Puts a text into words, of which there are enough. No loop: those of each power of two are stored one after the other, at
+/// places that are known.
+#[inline]
+fn put_text(words: &[Word; TEXT / 8], text: &[u8]) -> Option<()> {
+    if let Some(all) = text.first_chunk::<TEXT>() {
+        store(words, all);
+        return Some(());
+    }
+    let (words, rest) = put_half::<8, 4, 32>(words, text)?;
+    let (words, rest) = put_half::<4, 2, 16>(words, rest)?;
+    let ([word], rest) = put_half::<2, 1, 8>(words, rest)?;
+    if !rest.is_empty() {
+        let last = |last: &[u8; 8]| u64::from_le_bytes(*last) >> (8 * (8 - rest.len()));
+        word.store(text.last_chunk().map_or_else(|| few(rest), last), Ordering::Relaxed);
+    }
+    Some(())
+}
+
+/// Puts so many bytes into the first half of some words, if there are; gives the words for the others, and these.
+#[inline]
+fn put_half<'w, 'b, const N: usize, const HALF: usize, const BYTES: usize>(
+    words: &'w [Word; N],
+    text: &'b [u8],
+) -> Option<(&'w [Word; HALF], &'b [u8])> {
+    let (low, high) = (words.first_chunk()?, words.last_chunk()?);
+    Some(match text.split_first_chunk::<BYTES>() {
+        Some((first, others)) => {
+            store(low, first);
+            (high, others)
         }
-        others
+        None => (low, text),
+    })
+}
+
+#[inline]
+fn store(words: &[Word], bytes: &[u8]) {
+    for (word, bytes) in words.iter().zip(bytes.as_chunks().0) {
+        word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
     }
 }

@@ -165,14 +165,6 @@ impl Redaction {
         self.hook.is_some()
     }
 
-    pub(crate) fn masks(&self) -> bool {
-        self.mask_secrets
-    }
-
-    pub(crate) fn captures(&self) -> bool {
-        self.capture_content
-    }
-
     pub(crate) fn allows_all(&self) -> bool {
         self.allowed.is_none()
     }

@@ -118,11 +118,22 @@ fn has_scheme(bytes: &[u8]) -> bool {
 pub(super) fn is_harmless(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"https://").unwrap_or(bytes);
     let signs = match (bytes.last_chunk::<WIDE>(), bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(last), ..) => near_signs(last) || bytes.as_chunks::<WIDE>().0.iter().any(near_signs),
+        (Some(last), ..) => near_signs(last) || have_near_signs(bytes.as_chunks().0),
         (None, Some(first), Some(last)) => near_signs::<HALF>(first) | near_signs::<HALF>(last),
         _ => bytes.iter().any(|byte| is_near_sign(*byte) || *byte == b' '),
     };
     !signs && (bytes.len() < SHORTEST || !bytes.as_chunks().0.iter().any(may_be_word))
+}
+
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a call would cost as much as the answer")]
+fn have_near_signs(pieces: &[[u8; WIDE]]) -> bool {
+    for piece in pieces {
+        if near_signs(piece) {
+            return true;
+        }
+    }
+    false
 }
 
 /// Half a key. A whole one fills at least one of the pieces of this length that a text falls into.
