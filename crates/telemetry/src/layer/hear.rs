@@ -1,60 +1,83 @@
 //! How the fields of spans and events are taken in, whatever type a library gives them.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::{self, Write};
 
+use smallvec::SmallVec;
 use tracing_core::Event;
 use tracing_core::field::{Field as TracingField, Visit};
+use tracing_core::span::{Attributes, Record};
 
-use super::heard::Said;
-use super::open::Held;
-use super::plan::{Kind, Plan, Use};
+use super::heard::{Heard, Said};
+use super::plan::{Plan, Use};
 use crate::otlp::limits::cut;
 
 /// So many bytes of a text are kept.
 const TEXT: usize = 1_024;
 
-/// Takes in the fields of a span, or of an event within it.
-pub(super) struct Hear<'t, W> {
-    held: Held<'t, W>,
-    uses: &'static [Use],
-    of_event: bool,
-    /// What went wrong, as far as this time it was said.
-    said: Option<String>,
+/// Whatever has fields.
+pub(super) trait Tell {
+    fn tell(&self, visitor: &mut dyn Visit);
 }
 
-impl<'t, W> Hear<'t, W> {
-    /// Takes the fields of a place in the program into what was heard of a span.
-    pub(super) fn new(held: Held<'t, W>, plan: &'static Plan) -> Self {
-        Self { held, uses: &plan.uses, of_event: plan.kind == Kind::Event, said: None }
+impl Tell for Attributes<'_> {
+    #[inline]
+    fn tell(&self, visitor: &mut dyn Visit) {
+        self.record(visitor);
+    }
+}
+
+impl Tell for Record<'_> {
+    #[inline]
+    fn tell(&self, visitor: &mut dyn Visit) {
+        self.record(visitor);
+    }
+}
+
+impl Tell for Event<'_> {
+    #[inline]
+    fn tell(&self, visitor: &mut dyn Visit) {
+        self.record(visitor);
+    }
+}
+
+/// Takes in the fields of a span, or of an event within it, but for what the program would have to write first.
+pub(super) struct Hear<'h> {
+    heard: &'h mut Heard,
+    uses: &'static [Use],
+    /// Whether there is something that the program has to write.
+    leaves: bool,
+}
+
+impl<'h> Hear<'h> {
+    /// Takes the fields of a place in the program into what was heard of a span; whether there are some left that have to
+    /// be [written](Written) first.
+    #[inline]
+    pub(super) fn all(heard: &'h mut Heard, plan: &'static Plan, fields: &impl Tell) -> bool {
+        let mut hear = Self::new(heard, plan);
+        fields.tell(&mut hear);
+        hear.leaves
     }
 
-    /// What was said to have gone wrong.
-    pub(super) fn said(self) -> Option<String> {
-        self.said
-    }
-
-    fn of(&self, field: &TracingField) -> Use {
-        self.uses.get(field.index()).copied().unwrap_or(Use::Nothing)
+    #[inline]
+    fn new(heard: &'h mut Heard, plan: &'static Plan) -> Self {
+        Self { heard, uses: &plan.uses, leaves: false }
     }
 
     #[inline]
     fn text(&mut self, to: Use, text: &str) {
         if let Use::Known(spoken) = to {
-            if let Some(heard) = self.held.heard() {
-                heard.say_text(spoken, cut(text, TEXT));
-            }
+            self.heard.say_text(spoken, cut(text, TEXT));
         } else {
             self.fact(to, cut(text, TEXT));
         }
     }
 
     fn fact(&mut self, to: Use, text: &str) {
-        let Some(heard) = self.held.heard() else { return };
+        let heard = &mut *self.heard;
         match to {
             Use::Nothing | Use::Known(_) => {}
-            // What an event calls an error need not have been the end.
-            Use::Error if self.of_event => self.said = Some(text.to_owned()),
             Use::Name => heard.facts.name = (!text.is_empty()).then(|| heard.keep(text)),
             Use::Status => heard.facts.failed = text.eq_ignore_ascii_case("error"),
             Use::StatusMessage => heard.facts.message = Some(heard.keep(text)),
@@ -62,26 +85,30 @@ impl<'t, W> Hear<'t, W> {
                 heard.facts.failed = true;
                 heard.facts.message = Some(heard.keep(text));
             }
+            Use::Trouble => heard.because(text),
         }
     }
 
     #[inline]
     fn number(&mut self, to: Use, value: Said) {
-        if let Use::Known(spoken) = to
-            && let Some(heard) = self.held.heard()
-        {
-            heard.say(spoken, value);
+        if let Use::Known(spoken) = to {
+            self.heard.say(spoken, value);
         }
     }
 }
 
-impl<W> Visit for Hear<'_, W> {
+#[inline]
+fn use_of(uses: &[Use], field: &TracingField) -> Use {
+    uses.get(field.index()).copied().unwrap_or(Use::Nothing)
+}
+
+impl Visit for Hear<'_> {
     fn record_str(&mut self, field: &TracingField, value: &str) {
-        self.text(self.of(field), value);
+        self.text(use_of(self.uses, field), value);
     }
 
     fn record_i64(&mut self, field: &TracingField, value: i64) {
-        self.number(self.of(field), Said::Int(value));
+        self.number(use_of(self.uses, field), Said::Int(value));
     }
 
     #[expect(
@@ -90,33 +117,90 @@ impl<W> Visit for Hear<'_, W> {
     )]
     fn record_u64(&mut self, field: &TracingField, value: u64) {
         let value = i64::try_from(value).map_or(Said::Double(value as f64), Said::Int);
-        self.number(self.of(field), value);
+        self.number(use_of(self.uses, field), value);
     }
 
     fn record_f64(&mut self, field: &TracingField, value: f64) {
-        self.number(self.of(field), Said::Double(value));
+        self.number(use_of(self.uses, field), Said::Double(value));
     }
 
     fn record_bool(&mut self, field: &TracingField, value: bool) {
-        match self.of(field) {
-            Use::Error if !self.of_event => {
-                if let Some(heard) = self.held.heard() {
-                    heard.facts.failed = value;
-                }
-            }
+        match use_of(self.uses, field) {
+            Use::Error => self.heard.facts.failed = value,
             to => self.number(to, Said::Bool(value)),
         }
     }
 
-    fn record_debug(&mut self, field: &TracingField, value: &dyn fmt::Debug) {
-        let to = self.of(field);
-        if !matches!(to, Use::Nothing) {
-            let text = self.held.meanwhile(|| Bounded::of(value));
-            if let Some(plain) = undebugged(&text) {
-                self.text(to, &plain);
+    fn record_debug(&mut self, field: &TracingField, _: &dyn fmt::Debug) {
+        self.leaves |= !matches!(use_of(self.uses, field), Use::Nothing);
+    }
+}
+
+/// What the program writes for debugging. It may do whatever it likes meanwhile, and so it writes when nothing is locked.
+pub(super) struct Written {
+    uses: &'static [Use],
+    text: String,
+    /// What the texts are for, and where they end.
+    ends: SmallVec<[(Use, usize); 4]>,
+}
+
+thread_local! {
+    /// Where the last one was written. Who writes within another finds none.
+    static PAPER: Cell<String> = const { Cell::new(String::new()) };
+}
+
+impl Written {
+    /// Lets the program write what [`Hear`] left.
+    pub(super) fn of(plan: &'static Plan, fields: &impl Tell) -> Self {
+        let text = PAPER.try_with(Cell::take).unwrap_or_default();
+        let mut written = Self { uses: &plan.uses, text, ends: SmallVec::new() };
+        fields.tell(&mut written);
+        written
+    }
+
+    /// Takes it into what was heard.
+    pub(super) fn put_into(&self, heard: &mut Heard, plan: &'static Plan) {
+        let mut hear = Hear::new(heard, plan);
+        let mut start = 0;
+        for (to, end) in &self.ends {
+            if let Some(plain) = self.text.get(start..*end).and_then(undebugged) {
+                hear.text(*to, &plain);
             }
+            start = *end;
         }
     }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        self.text.clear();
+        // No thread keeps what it wrote for good.
+        if self.text.capacity() <= 4 * TEXT {
+            let text = std::mem::take(&mut self.text);
+            let _ = PAPER.try_with(|paper| paper.set(text));
+        }
+    }
+}
+
+impl Visit for Written {
+    fn record_debug(&mut self, field: &TracingField, value: &dyn fmt::Debug) {
+        let to = use_of(self.uses, field);
+        if !matches!(to, Use::Nothing) {
+            Bounded::write(&mut self.text, value);
+            self.ends.push((to, self.text.len()));
+        }
+    }
+
+    // All others were heard.
+    fn record_str(&mut self, _: &TracingField, _: &str) {}
+
+    fn record_i64(&mut self, _: &TracingField, _: i64) {}
+
+    fn record_u64(&mut self, _: &TracingField, _: u64) {}
+
+    fn record_f64(&mut self, _: &TracingField, _: f64) {}
+
+    fn record_bool(&mut self, _: &TracingField, _: bool) {}
 }
 
 /// What was meant by a value that was written for debugging: without quotes and `Some`; none for `None`.
@@ -137,22 +221,24 @@ fn undebugged(text: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-/// A text that grows no further than it is kept.
-struct Bounded(String);
+/// Takes what is written, and no more of it than is kept.
+struct Bounded<'t> {
+    text: &'t mut String,
+    room: usize,
+}
 
-impl Bounded {
-    fn of(value: &dyn fmt::Debug) -> String {
-        let mut text = Self(String::new());
-        // It ends early where the text is too long.
-        let _ = write!(text, "{value:?}");
-        text.0
+impl<'t> Bounded<'t> {
+    fn write(text: &'t mut String, value: &dyn fmt::Debug) {
+        // It ends early where it is too long.
+        let _ = write!(Self { text, room: TEXT }, "{value:?}");
     }
 }
 
-impl Write for Bounded {
+impl Write for Bounded<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let kept = cut(text, TEXT.saturating_sub(self.0.len()));
-        self.0.push_str(kept);
+        let kept = cut(text, self.room);
+        self.text.push_str(kept);
+        self.room -= kept.len();
         if kept.len() < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }
@@ -172,7 +258,7 @@ impl Message {
 impl Visit for Message {
     fn record_debug(&mut self, field: &TracingField, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.0 = Some(Bounded::of(value));
+            Bounded::write(self.0.insert(String::new()), value);
         }
     }
 }
@@ -197,8 +283,8 @@ mod tests {
 
     #[test]
     fn texts_end_where_they_are_cut() {
-        let mut text = Bounded(String::new());
-        assert!(write!(text, "{}", "é".repeat(5_000)).is_err());
-        assert_eq!(text.0.len(), TEXT);
+        let mut text = "before".to_owned();
+        Bounded::write(&mut text, &format_args!("{}", "é".repeat(5_000)));
+        assert_eq!(text.len(), "before".len() + TEXT);
     }
 }

@@ -65,25 +65,29 @@ impl Heard {
 
     #[inline]
     pub(super) fn say(&mut self, spoken: Spoken, value: Said) {
-        if self.said.len() >= MANY {
-            self.leave_out_what_was_said_again();
-        }
+        self.make_room();
         self.said.push((spoken, value));
     }
 
     #[inline]
     pub(super) fn say_text(&mut self, spoken: Spoken, text: &str) {
-        let place = self.keep(text);
-        self.say(spoken, Said::Text(place));
+        // Before the text is there: what nobody has said yet would be left out.
+        self.make_room();
+        let place = self.push(text);
+        self.said.push((spoken, Said::Text(place)));
     }
 
     /// Keeps a text.
-    #[inline]
     pub(super) fn keep(&mut self, text: &str) -> Place {
-        if self.text.len() > LONG {
+        self.make_room();
+        self.push(text)
+    }
+
+    #[inline]
+    fn make_room(&mut self) {
+        if self.said.len() >= MANY || self.text.len() > LONG {
             self.leave_out_what_was_said_again();
         }
-        self.push(text)
     }
 
     #[inline]
@@ -94,11 +98,16 @@ impl Heard {
         (place(start), place(self.text.len()))
     }
 
-    /// Takes in that an event within it said that something went wrong.
-    pub(super) fn trouble(&mut self, message: Option<&str>) {
+    /// Takes in that an event within it said that something went wrong; whether it is known what.
+    pub(super) fn trouble(&mut self) -> bool {
         self.facts.troubled = true;
+        self.facts.message.is_some()
+    }
+
+    /// Takes in what went wrong, unless that was said before.
+    pub(super) fn because(&mut self, message: &str) {
         if self.facts.message.is_none() {
-            self.facts.message = message.map(|message| self.keep(message));
+            self.facts.message = Some(self.keep(message));
         }
     }
 
@@ -193,5 +202,15 @@ mod tests {
         assert_eq!(slots.text(Field::RequestModel), Some("gpt-4o"));
         assert_eq!(slots.get(Field::InputTokens), Some(&Value::Int(99_999)));
         assert_eq!(words.facts.name.map(|name| words.text_at(name)), Some("chat"));
+    }
+
+    #[test]
+    fn the_text_for_which_room_was_made_is_heard_too() {
+        let mut heard = Heard::default();
+        for number in 0..10 * MANY {
+            let model = format!("model {number}");
+            heard.say_text(MODEL, &model);
+            assert_eq!(heard.words().slots().text(Field::RequestModel), Some(model.as_str()));
+        }
     }
 }

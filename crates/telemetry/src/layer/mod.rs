@@ -40,10 +40,10 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use self::check::Seen;
 pub use self::check::{Check, Counts, Watch};
-use self::hear::{Hear, Message};
+use self::hear::{Hear, Message, Tell, Written};
 use self::heard::Heard;
 use self::open::{Ambient, Open, OpenSpans, Spoken};
-use self::plan::{Kind, is_first_token, is_wanted, plan};
+use self::plan::{Kind, Plan, is_first_token, is_wanted, plan};
 use self::reading::Frame;
 use self::trace::Trace;
 use self::unread::Closed;
@@ -215,8 +215,8 @@ where
             self.seen.other();
             if around(attributes, id, &context).is_none() {
                 let (name, start) = (plan.name, self.now());
-                self.open
-                    .insert(id.into_u64(), Open::Ambient(Ambient { name, start, trace: None }));
+                let span = Ambient { name, start, trace: None };
+                self.open.insert(id.into_u64(), Open::Ambient(span), |_| ());
             }
             return;
         }
@@ -226,13 +226,20 @@ where
         let guards = trace.within.as_ref().map(|within| self.recorder.llm_guards(within));
         let guards = guards.unwrap_or_default();
         let span = Spoken { plan, trace, parent, start, guards, claimed: false };
-        let held = self.open.insert(id.into_u64(), Open::Spoken(span));
-        attributes.record(&mut Hear::new(held, plan));
+        let id = id.into_u64();
+        let hear = |heard: &mut Heard| Hear::all(heard, plan, attributes);
+        if self.open.insert(id, Open::Spoken(span), hear) {
+            self.write(id, plan, attributes);
+        }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        if let Some((held, plan)) = self.open.hold(id.into_u64()) {
-            values.record(&mut Hear::new(held, plan));
+        let id = id.into_u64();
+        let hear = |span: &Spoken<R::Within>, heard: &mut Heard| {
+            Hear::all(heard, span.plan, values).then_some(span.plan)
+        };
+        if let Some(Some(plan)) = self.open.hear(id, hear) {
+            self.write(id, plan, values);
         }
     }
 
@@ -245,20 +252,23 @@ where
         let Some(span) = context.event_span(event) else { return };
         let id = span.id().into_u64();
         let now = is_first_token(metadata.name()).then(|| self.now());
-        let Some((held, _)) = self.open.hold(id) else { return };
-        let mut hear = Hear::new(held, plan);
-        event.record(&mut hear);
-        let said = hear.said();
-        let trouble = *metadata.level() == tracing_core::Level::ERROR;
-        let message = trouble.then(|| said.or_else(|| Message::of(event))).flatten();
-        self.open.hear(id, |span, heard| {
+        let heard = self.open.hear(id, |span, heard| {
             if let Some(now) = now {
                 heard.first_token(span.trace.at(now));
             }
-            if trouble {
-                heard.trouble(message.as_deref());
-            }
+            Hear::all(heard, plan, event)
         });
+        if heard == Some(true) {
+            self.write(id, plan, event);
+        }
+        if *metadata.level() == tracing_core::Level::ERROR {
+            let is_known = self.open.hear(id, |_, heard| heard.trouble());
+            if is_known == Some(false)
+                && let Some(message) = Message::of(event)
+            {
+                self.open.hear(id, |_, heard| heard.because(&message));
+            }
+        }
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
@@ -360,6 +370,13 @@ impl<R: Recorder> TaximeterLayer<R> {
         u64::try_from(self.recorder.monotonic().as_nanos()).unwrap_or(u64::MAX)
     }
 
+    /// Takes into a span what the program writes of it.
+    #[inline(never)]
+    fn write(&self, id: u64, plan: &'static Plan, fields: &impl Tell) {
+        let written = Written::of(plan, fields);
+        self.open.hear(id, |_, heard| written.put_into(heard, plan));
+    }
+
     fn close(&self, span: &Spoken<R::Within>, id: u64, now: u64, heard: &Heard) -> Option<Unread> {
         let Spoken { plan, ref trace, parent, start, guards, claimed } = *span;
         let frame = Frame { id, parent, start: trace.at(start), end: trace.at(now) };
@@ -371,9 +388,9 @@ impl<R: Recorder> TaximeterLayer<R> {
         let guarded = guarded || claimed;
         let closed = Closed { plan, frame, guarded, words: heard.words() };
         if id == trace.top {
-            Some(trace.end(closed, &self.seen))
+            Some(trace.end(&closed, &self.seen))
         } else {
-            trace.hold(closed, now, &self.seen)
+            trace.hold(&closed, now, &self.seen)
         }
     }
 

@@ -59,27 +59,26 @@ struct Place<W> {
     heard: Heard,
 }
 
-/// An open span that speaks of LLMs, held to hear what is said of it.
-pub(super) struct Held<'t, W> {
-    id: u64,
-    shard: &'t Mutex<Shard<W>>,
-    /// None for as long as the program's own code runs.
-    locked: Option<MutexGuard<'t, Shard<W>>>,
-}
-
 impl<W> OpenSpans<W> {
     pub(super) fn new() -> Self {
         Self((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 
-    pub(super) fn insert(&self, id: u64, open: Open<W>) -> Held<'_, W> {
-        let shard = self.shard(id);
-        let mut locked = lock(shard);
+    /// Takes in a span that opens, and hears what is said of it at once. Nothing of the program may run meanwhile: it might
+    /// come back here.
+    #[inline]
+    pub(super) fn insert<R>(
+        &self,
+        id: u64,
+        open: Open<W>,
+        hear: impl FnOnce(&mut Heard) -> R,
+    ) -> R {
+        let mut locked = lock(self.shard(id));
         let is_free = locked.first.id == 0;
         let Shard { first, more } = &mut *locked;
         let place = if is_free { first } else { more.entry(id).or_default() };
         (place.id, place.open) = (id, Some(open));
-        Held { id, shard, locked: Some(locked) }
+        hear(&mut place.heard)
     }
 
     /// Gives a span that has closed, and what was said of it, and keeps neither.
@@ -96,7 +95,7 @@ impl<W> OpenSpans<W> {
         ended
     }
 
-    /// Looks at a span. Nothing of the program may run meanwhile: it might come back here.
+    /// Looks at a span. Nothing of the program may run meanwhile.
     pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&mut Open<W>) -> R) -> Option<R> {
         lock(self.shard(id)).place(id)?.open.as_mut().map(look)
     }
@@ -109,20 +108,16 @@ impl<W> OpenSpans<W> {
         })?
     }
 
-    /// Holds a span that speaks of LLMs, to hear what is said of it; gives what its fields mean too.
-    pub(super) fn hold(&self, id: u64) -> Option<(Held<'_, W>, &'static Plan)> {
-        let shard = self.shard(id);
-        let mut locked = lock(shard);
-        let Some(Open::Spoken(Spoken { plan, .. })) = locked.place(id)?.open else { return None };
-        Some((Held { id, shard, locked: Some(locked) }, plan))
-    }
-
     /// Hears more of a span that speaks of LLMs. Nothing of the program may run meanwhile.
-    pub(super) fn hear(&self, id: u64, hear: impl FnOnce(&Spoken<W>, &mut Heard)) {
-        if let Some(Place { open: Some(Open::Spoken(span)), heard, .. }) =
-            lock(self.shard(id)).place(id)
-        {
-            hear(span, heard);
+    #[inline]
+    pub(super) fn hear<R>(
+        &self,
+        id: u64,
+        hear: impl FnOnce(&Spoken<W>, &mut Heard) -> R,
+    ) -> Option<R> {
+        match lock(self.shard(id)).place(id)? {
+            Place { open: Some(Open::Spoken(span)), heard, .. } => Some(hear(span, heard)),
+            _ => None,
         }
     }
 
@@ -131,22 +126,6 @@ impl<W> OpenSpans<W> {
         // Where it should count otherwise, spans meet in one shard more often.
         let at = id.wrapping_add((id >> 38).wrapping_mul(8)) % SHARDS as u64;
         &self.0[usize::try_from(at).unwrap_or(0)]
-    }
-}
-
-impl<W> Held<'_, W> {
-    /// What was heard of it; none where it has closed meanwhile.
-    #[inline]
-    pub(super) fn heard(&mut self) -> Option<&mut Heard> {
-        Some(&mut self.locked.as_mut()?.place(self.id)?.heard)
-    }
-
-    /// Runs code of the program, which may do whatever it likes, and so is not waited for by anybody who speaks.
-    pub(super) fn meanwhile<R>(&mut self, run: impl FnOnce() -> R) -> R {
-        self.locked = None;
-        let given = run();
-        self.locked = Some(lock(self.shard));
-        given
     }
 }
 

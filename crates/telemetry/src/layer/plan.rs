@@ -42,8 +42,10 @@ pub(super) enum Use {
     Nothing,
     /// It is known to the conventions.
     Known(Spoken),
-    /// What went wrong.
+    /// What went wrong, and that something did.
     Error,
+    /// What an event says to have gone wrong, which need not have been the end.
+    Trouble,
     /// The name of the span, in the words of `tracing-opentelemetry`.
     Name,
     Status,
@@ -71,7 +73,13 @@ impl Plan {
             (false, false) => Kind::Idle,
         };
         let is_used = matches!(kind, Kind::Spoken | Kind::Event);
-        let of = |name| if is_used { use_of(name, dialect) } else { Use::Nothing };
+        let level = *metadata.level();
+        let of = |name| match if is_used { use_of(name, dialect) } else { Use::Nothing } {
+            Use::Error if kind == Kind::Event && level == Level::ERROR => Use::Trouble,
+            // What other events call an error is none.
+            Use::Error if kind == Kind::Event => Use::Nothing,
+            to => to,
+        };
         let fails = ["error", "error.type", "otel.status_code", "gen_ai.tool.call.outcome"];
         Self {
             kind,

@@ -58,7 +58,7 @@ impl<W> Trace<W> {
     }
 
     /// Takes in a span that has closed; gives what can wait no longer.
-    pub(super) fn hold(&self, span: Closed<'_>, now: u64, seen: &Arc<Seen>) -> Option<Unread> {
+    pub(super) fn hold(&self, span: &Closed<'_>, now: u64, seen: &Arc<Seen>) -> Option<Unread> {
         let is_outer = span.frame.parent == self.top;
         let mut held = self.lock();
         if held.pile.len() == 0 {
@@ -81,7 +81,7 @@ impl<W> Trace<W> {
     }
 
     /// Gives all that is held, now that the outermost span has closed.
-    pub(super) fn end(&self, top: Closed<'_>, seen: &Arc<Seen>) -> Unread {
+    pub(super) fn end(&self, top: &Closed<'_>, seen: &Arc<Seen>) -> Unread {
         let mut pile = std::mem::take(&mut self.lock().pile);
         pile.push(top);
         self.unread(pile, false, seen)

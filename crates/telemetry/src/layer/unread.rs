@@ -190,8 +190,8 @@ impl Pile {
             + self.text.len()
     }
 
-    pub(super) fn push(&mut self, span: Closed<'_>) {
-        let Closed { plan, frame, guarded, words } = span;
+    pub(super) fn push(&mut self, span: &Closed<'_>) {
+        let Closed { plan, frame, guarded, ref words } = *span;
         let at = |before: usize, after: usize| {
             let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
             (place(before), place(after))
@@ -236,7 +236,7 @@ impl Pile {
             if is_whole && span.frame.parent == top {
                 span.frame.parent = 0;
             }
-            if is_whole { taken.push(span) } else { kept.push(span) }
+            if is_whole { taken.push(&span) } else { kept.push(&span) }
         }
         *self = kept;
         taken

@@ -17,14 +17,14 @@ use std::sync::Arc;
 use super::alias::places;
 use super::raw::{Resource, Scope};
 use super::slots::{Slots, Value};
-use super::wire::{Message, Payload};
+use super::wire::{Broken, Message, Payload};
 use super::{DecodeError, Limits};
 
 /// A value of an attribute of a span lies within six messages, itself among them.
 const VALUE_DEPTH: usize = 6;
 
 /// The messages in one field of a message, in order.
-fn within(bytes: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], DecodeError>> {
+fn within(bytes: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], Broken>> {
     Message::new(bytes).filter_map(move |field| match field {
         Ok((found, Payload::Bytes(bytes))) if found == number => Some(Ok(bytes)),
         Ok(_) => None,
@@ -33,7 +33,7 @@ fn within(bytes: &[u8], number: u32) -> impl Iterator<Item = Result<&[u8], Decod
 }
 
 /// The message in one field of a message; the last, if there are several.
-fn last_within(bytes: &[u8], number: u32) -> Result<Option<&[u8]>, DecodeError> {
+fn last_within(bytes: &[u8], number: u32) -> Result<Option<&[u8]>, Broken> {
     within(bytes, number).try_fold(None, |_, bytes| bytes.map(Some))
 }
 
@@ -135,11 +135,11 @@ fn any_value<'a>(
     }
     check_depth(bytes, depth, limits)?;
     let first = last_within(bytes, 5)?.and_then(|list| within(list, 1).next()).transpose()?;
-    first.map_or(Ok(None), scalar)
+    Ok(first.map_or(Ok(None), scalar)?)
 }
 
 /// Reads an `AnyValue` that holds nothing else.
-fn scalar(bytes: &[u8]) -> Result<Option<Value<'_>>, DecodeError> {
+fn scalar(bytes: &[u8]) -> Result<Option<Value<'_>>, Broken> {
     let mut value = None;
     for field in Message::new(bytes) {
         value = match field? {

@@ -15,6 +15,16 @@ pub(crate) enum Payload<'a> {
     Fixed32(u32),
 }
 
+/// Why bytes are no message. It is no more than a word, since every field may be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Broken(&'static str);
+
+impl From<Broken> for DecodeError {
+    fn from(Broken(why): Broken) -> Self {
+        Self::Protobuf(why)
+    }
+}
+
 /// The fields of one message. It ends after the first error.
 #[derive(Debug, Clone)]
 pub(crate) struct Message<'a> {
@@ -27,27 +37,27 @@ impl<'a> Message<'a> {
     }
 
     #[inline]
-    fn field(&mut self) -> Result<(u32, Payload<'a>), DecodeError> {
+    fn field(&mut self) -> Result<(u32, Payload<'a>), Broken> {
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0);
-        let number = number.ok_or(DecodeError::Protobuf("a field has an impossible number"))?;
+        let number = number.ok_or(Broken("a field has an impossible number"))?;
         let payload = match key & 7 {
             0 => Payload::Varint(self.varint()?),
             1 => Payload::Fixed64(u64::from_le_bytes(self.array()?)),
             2 => {
                 let length = self.varint()?;
                 let length = usize::try_from(length)
-                    .map_err(|_| DecodeError::Protobuf("a length is above the address space"))?;
+                    .map_err(|_| Broken("a length is above the address space"))?;
                 Payload::Bytes(self.take(length)?)
             }
             5 => Payload::Fixed32(u32::from_le_bytes(self.array()?)),
-            _ => return Err(DecodeError::Protobuf("a field has an impossible wire type")),
+            _ => return Err(Broken("a field has an impossible wire type")),
         };
         Ok((number, payload))
     }
 
     #[inline]
-    fn varint(&mut self) -> Result<u64, DecodeError> {
+    fn varint(&mut self) -> Result<u64, Broken> {
         // Most keys and lengths are one byte.
         if let Some((&byte, rest)) = self.rest.split_first()
             && byte < 0x80
@@ -58,7 +68,7 @@ impl<'a> Message<'a> {
         self.long_varint()
     }
 
-    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+    fn long_varint(&mut self) -> Result<u64, Broken> {
         let mut value = 0_u64;
         for (at, &byte) in self.rest.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * at);
@@ -67,30 +77,30 @@ impl<'a> Message<'a> {
                 return Ok(value);
             }
         }
-        Err(DecodeError::Protobuf("a number does not end"))
+        Err(Broken("a number does not end"))
     }
 
-    fn take(&mut self, length: usize) -> Result<&'a [u8], DecodeError> {
+    #[inline]
+    fn take(&mut self, length: usize) -> Result<&'a [u8], Broken> {
         let (taken, rest) = self
             .rest
             .split_at_checked(length)
-            .ok_or(DecodeError::Protobuf("a field is longer than what is there"))?;
+            .ok_or(Broken("a field is longer than what is there"))?;
         self.rest = rest;
         Ok(taken)
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(DecodeError::Protobuf("a field is longer than what is there"))?;
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+        let (taken, rest) =
+            self.rest.split_first_chunk().ok_or(Broken("a field is longer than what is there"))?;
         self.rest = rest;
         Ok(*taken)
     }
 }
 
 impl<'a> Iterator for Message<'a> {
-    type Item = Result<(u32, Payload<'a>), DecodeError>;
+    type Item = Result<(u32, Payload<'a>), Broken>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
