@@ -15,7 +15,7 @@
 //! | to read a file of rules | [`Rules`], with [`Rule`]s, [`Receiver`]s and budgets |
 //! | to know what a rule would have done | [`backtest()`] |
 //! | to watch, and to tell | [`Alerts`] |
-//! | to make, change or take out a rule while it is watched | [`Alerts::put_rule`], [`Alerts::remove_rule`] |
+//! | to make, change or take out a rule, budget or receiver while it is watched | [`Alerts::put_rule`], [`Alerts::put_budget`], [`Alerts::put_receiver`], [`Alerts::remove`] |
 //! | what is spent of budgets, and when they are gone | [`budgets()`] |
 //! | what a webhook gets | [`Event`] |
 //!
@@ -27,6 +27,7 @@ mod backtest;
 mod budgets;
 mod change;
 mod disk;
+mod draft;
 mod edit;
 mod event;
 mod evidence;
@@ -46,14 +47,15 @@ mod written;
 pub use amount::{Amount, Quantity, Unit};
 pub use backtest::{Backtest, BacktestError, Fired, GroupFired, backtest};
 pub use budgets::{BudgetState, budgets};
-pub use change::{ChangeError, RuleText};
+pub use change::{ChangeError, Entry, EntryText};
+pub use draft::ReceiverDraft;
 pub use event::{Event, Status};
 pub use evidence::Evidence;
 pub use file::{Rules, RulesError};
 pub use judge::{Firing, Place, Seen, State};
 pub use ledger::{Delivery, Fate, LedgerError};
 pub use mute::muted_until;
-pub use overview::{FiringNow, Overview, RuleNow};
+pub use overview::{FiringNow, Overview, ReceiverNow, RuleNow};
 pub use receiver::{Receiver, ReceiverKind};
 pub use rule::{Baseline, Kind, Limit, Missing, Mute, Rule, Severity, Side};
 pub use watch::{Alerts, AlertsError};

@@ -7,6 +7,7 @@ use taximeter::Name;
 use crate::evidence::Evidence;
 use crate::judge::Seen;
 use crate::ledger::Delivery;
+use crate::receiver::ReceiverKind;
 use crate::rule::Severity;
 
 /// What is known of the rules.
@@ -22,6 +23,8 @@ pub struct Overview {
     pub firing: Vec<FiringNow>,
     /// Every rule, in the order of the file.
     pub rules: Vec<RuleNow>,
+    /// Who is told, in the order of the file.
+    pub receivers: Vec<ReceiverNow>,
     /// Why what is known could not be written down, where it could not.
     pub error: Option<String>,
     /// Letters that wait for a receiver.
@@ -55,6 +58,23 @@ pub struct FiringNow {
     pub look: String,
     /// The same for a program; none where nothing is known.
     pub evidence: Option<Evidence>,
+}
+
+/// A receiver, as far as it may be shown: its address may be a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct ReceiverNow {
+    /// What it is called.
+    pub name: Name,
+    /// How it is told.
+    pub kind: ReceiverKind,
+    /// The scheme and host of its address.
+    pub host: String,
+    /// Whether what it gets is signed.
+    pub signed: bool,
+    /// Whether a token is sent along.
+    pub token: bool,
 }
 
 /// A rule, with what was last seen.

@@ -8,6 +8,7 @@ use taximeter::Name;
 
 /// How a receiver is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ReceiverKind {
@@ -17,6 +18,17 @@ pub enum ReceiverKind {
     Slack,
     /// Version 2 of the API of Prometheus' Alertmanager; the address is that of the Alertmanager.
     Alertmanager,
+}
+
+impl ReceiverKind {
+    /// Its name, as in the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Slack => "slack",
+            Self::Alertmanager => "alertmanager",
+        }
+    }
 }
 
 /// Something that is shown to nobody.
@@ -86,13 +98,31 @@ impl Receiver {
             return Err("url: https:// needs taximeter to be built with the feature `tls`".into());
         }
         if signed.is_some() && kind != ReceiverKind::Webhook {
-            return Err("secret_env: only a webhook is signed".into());
+            return Err("secret: only a webhook is signed".into());
         }
         if timeout.is_zero() || timeout > Duration::from_secs(120) {
             return Err("timeout: expected more than nothing and up to 2m".into());
         }
+        if token
+            .as_ref()
+            .is_some_and(|token| !token.show().bytes().all(|b| (0x20..0x7f).contains(&b)))
+        {
+            return Err("token: it holds what no header can; expected plain letters".into());
+        }
         let signed = signed.map(|secret| crate::sign::key(secret.show())).transpose()?;
         Ok(Self { name, kind, host, url, signed, token, timeout })
+    }
+}
+
+impl Receiver {
+    /// Whether what it gets is signed.
+    pub fn is_signed(&self) -> bool {
+        self.signed.is_some()
+    }
+
+    /// Whether a token is sent along.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 }
 

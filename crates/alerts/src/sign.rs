@@ -15,7 +15,7 @@ pub(crate) fn key(secret: &str) -> Result<Vec<u8>, String> {
     match secret.strip_prefix("whsec_") {
         Some(encoded) => BASE64_STANDARD
             .decode(encoded)
-            .map_err(|_| "secret_env: what stands behind whsec_ is no base64".to_owned()),
+            .map_err(|_| "secret: what stands behind whsec_ is no base64".to_owned()),
         None => Ok(secret.as_bytes().to_vec()),
     }
 }

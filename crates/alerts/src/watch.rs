@@ -14,12 +14,12 @@ use crate::ask::{Asked, ask};
 use crate::event::{Event, look};
 use crate::judge::{Firing, Seen, Step};
 use crate::ledger::{Fate, Ledger, LedgerError, Letter};
-use crate::overview::{FiringNow, Overview, RuleNow};
-use crate::receiver::ReceiverKind;
+use crate::overview::{FiringNow, Overview, ReceiverNow, RuleNow};
+use crate::receiver::{Receiver, ReceiverKind};
 use crate::rule::Rule;
 use crate::send::{Came, Client};
 use crate::source::Source;
-use crate::{Place, Rules};
+use crate::{Kind, Place, Rules};
 
 /// Rules over a history, and what is known of them.
 ///
@@ -151,11 +151,17 @@ impl Alerts {
         Arc::clone(&self.rules.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Goes on with these rules. Those that are others than before are looked at anew.
+    /// Goes on with these rules. Those that are others than before, or of another budget, are looked at anew.
     pub(crate) fn go_by(&self, rules: Rules) {
         let mut now = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        let is_same =
-            |name: &Name| now.rule(name).zip(rules.rule(name)).is_some_and(|(a, b)| a.is_as(b));
+        let budget = |of: &Rules, rule: &Rule| match &rule.kind {
+            Kind::Forecast { budget, .. } => of.budget(budget).cloned(),
+            _ => None,
+        };
+        let is_same = |name: &Name| {
+            let both = now.rule(name).zip(rules.rule(name));
+            both.is_some_and(|(a, b)| a.is_as(b) && budget(&now, a) == budget(&rules, b))
+        };
         self.looked().retain(|name, _| is_same(name));
         *now = Arc::new(rules);
     }
@@ -455,6 +461,7 @@ impl Alerts {
             document: "alerts",
             firing,
             rules: rules.collect(),
+            receivers: all.receivers.iter().map(shown).collect(),
             error: ledger.trouble.clone(),
             waiting: ledger.kept.outbox.len(),
             lost: ledger.kept.lost,
@@ -468,6 +475,16 @@ impl Alerts {
 
     fn looked(&self) -> MutexGuard<'_, BTreeMap<Name, Looked>> {
         self.looked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn shown(receiver: &Receiver) -> ReceiverNow {
+    ReceiverNow {
+        name: receiver.name.clone(),
+        kind: receiver.kind,
+        host: receiver.host.clone(),
+        signed: receiver.is_signed(),
+        token: receiver.has_token(),
     }
 }
 
@@ -518,7 +535,7 @@ pub(crate) fn unknown(key: Option<Name>) -> Seen {
 fn taken_out(name: &Name) -> Rule {
     Rule {
         name: name.clone(),
-        kind: crate::Kind::NoData { window: TimeDelta::zero() },
+        kind: Kind::NoData { window: TimeDelta::zero() },
         by: taximeter::analysis::Dimension::All,
         keys: Vec::new(),
         minimum: 0,

@@ -137,7 +137,9 @@ pub(crate) struct WrittenReceiver {
     kind: ReceiverKind,
     url: Option<String>,
     url_env: Option<String>,
+    secret: Option<String>,
     secret_env: Option<String>,
+    token: Option<String>,
     token_env: Option<String>,
     timeout: Option<String>,
 }
@@ -390,15 +392,21 @@ impl WrittenReceiver {
             (None, Some(variable)) => Secret::from_environment(variable).map_err(in_it)?,
             _ => return Err(in_it("either url or url_env is needed".into())),
         };
-        let secret = |variable: &Option<String>| {
-            variable.as_deref().map(Secret::from_environment).transpose().map_err(in_it)
-        };
+        let secret =
+            |key: &str, told: Option<String>, variable: Option<&str>| match (told, variable) {
+                (Some(_), Some(_)) => Err(in_it(format!("either {key} or {key}_env is meant"))),
+                (Some(told), None) => Ok(Some(Secret::new(told))),
+                (None, variable) => {
+                    variable.map(Secret::from_environment).transpose().map_err(in_it)
+                }
+            };
         let timeout = self
             .timeout
             .as_deref()
             .map_or(Ok(TimeDelta::seconds(10)), |text| time("timeout", text));
         let timeout = timeout.map_err(in_it)?.to_std().unwrap_or_default();
-        let (signed, token) = (secret(&self.secret_env)?, secret(&self.token_env)?);
+        let signed = secret("secret", self.secret, self.secret_env.as_deref())?;
+        let token = secret("token", self.token, self.token_env.as_deref())?;
         Receiver::new(name(&self.name)?, self.kind, url, signed, token, timeout).map_err(in_it)
     }
 }

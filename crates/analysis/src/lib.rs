@@ -112,5 +112,6 @@ pub use trend::{measure_trend, trend, trends, value_trend};
 pub use trend_config::{TrendConfig, TrendConfigError};
 pub use why::{
     CostCause, CostChange, Driven, Driver, DurationChange, PartChange, why_cost, why_duration,
+    why_mean,
 };
 pub use window::{Window, WindowError};

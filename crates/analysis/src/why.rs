@@ -6,7 +6,7 @@ mod factors;
 mod latency;
 
 use serde::Serialize;
-use taximeter_models::{Money, Name, Rate};
+use taximeter_models::{Money, Name, OperationRecord, Rate};
 
 pub use self::cost::why_cost;
 pub use self::latency::why_duration;
@@ -135,6 +135,36 @@ pub struct Driven<V> {
     pub surprise: f64,
     /// The keys that explain most of the change, the most surprising first.
     pub by: Vec<Driver<V>>,
+}
+
+/// In which users, LLMs, tools, operations or tags the mean of something changed, found as in [`why_cost`]; the amounts are
+/// the parts that the operations of each key have of the mean. Empty where all changed alike, or there was nothing before.
+///
+/// ```
+/// use taximeter_analysis::why_mean;
+/// use taximeter_models::OperationRecord;
+///
+/// let of = |user: &str, documents: u32| {
+///     let mut answer = OperationRecord::new("answer");
+///     answer.user = Some(user.into());
+///     answer.metadata.insert("documents".into(), documents.into());
+///     answer
+/// };
+/// let documents = |answer: &OperationRecord| answer.metadata["documents"].as_f64().unwrap_or_default();
+/// let before = [of("ann", 4), of("bob", 4)];
+/// let after = [of("ann", 4), of("bob", 40)];
+/// let driven = why_mean(&before, &after, documents);
+/// assert_eq!(driven[0].by[0].key.as_deref(), Some("bob"));
+/// assert!(why_mean(&before, &before, documents).is_empty());
+/// ```
+pub fn why_mean<'a>(
+    before: impl IntoIterator<Item = &'a OperationRecord>,
+    after: impl IntoIterator<Item = &'a OperationRecord>,
+    of: impl Fn(&OperationRecord) -> f64,
+) -> Vec<Driven<f64>> {
+    let (before, after): (Vec<_>, Vec<_>) =
+        (before.into_iter().collect(), after.into_iter().collect());
+    drivers::of_mean(&before, &after, of)
 }
 
 /// One user, LLM, tool or tag that drives a change.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `taximeter report` | the first screen of a period: what needs attention, what was spent, how fast, what failed |
 //! | `taximeter ops`, `show` | single operations: the slowest, dearest, failed ones; one of them taken apart |
+//! | `taximeter sessions`, `find` | whole sessions and users; what an id, a name or the words of an error lead to |
 //! | `taximeter trend`, `compare`, `gate` | since when and why it is slower; two periods, versions or LLMs; a verdict for CI |
 //! | `taximeter bottlenecks`, `advise`, `remeasure` | what stands out, what to do and what it saves, whether it helped |
 //! | `taximeter forecast`, `anomalies`, `slo` | what comes, what is out of the ordinary, whether a promise is kept |
@@ -35,6 +36,7 @@ mod context;
 mod doctor;
 mod draw;
 mod export;
+mod find;
 mod forecast;
 mod gate;
 mod import;
@@ -48,6 +50,7 @@ mod reprice;
 mod select;
 #[cfg(feature = "serve")]
 mod serve;
+mod sessions;
 mod shell;
 mod shield;
 mod show;
@@ -110,6 +113,10 @@ enum Command {
     Report(Box<report::Arguments>),
     /// Lists operations: the newest, slowest, dearest or failed ones
     Ops(Box<ops::Arguments>),
+    /// Lists sessions, or users: the dearest, slowest or newest ones
+    Sessions(Box<sessions::Arguments>),
+    /// Says what an id, a trace, a name or the words of an error lead to
+    Find(find::Arguments),
     /// Takes one operation apart: its waterfall, its critical path, its costs and why
     Show(show::Arguments),
     /// Shows how an operation did over a window, since when it is another, and why
@@ -255,6 +262,8 @@ fn run_command(
     match &command {
         Command::Report(arguments) => report::run(arguments, &context, output),
         Command::Ops(arguments) => ops::run(arguments, &context, output),
+        Command::Sessions(arguments) => sessions::run(arguments, &context, output),
+        Command::Find(arguments) => find::run(arguments, &context, output),
         Command::Show(arguments) => show::run(arguments, &context, output),
         Command::Trend(arguments) => trend::run(arguments, &context, output),
         Command::Bottlenecks(arguments) => advise::bottlenecks(arguments, &context, output),

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use taximeter::StoreError;
 use taximeter::analysis::Dimension;
 use taximeter::history::{
-    Ask, By, History, HistoryError, Line, LookedAt, Period, PeriodError, Report, Selection,
-    SelectionError, UnknownBy,
+    Ask, By, Found, History, HistoryError, Line, LookedAt, Period, PeriodError, Report, Selection,
+    SelectionError, Sessions, UnknownBy,
 };
 use taximeter::store::{Condition, Order, Query, SqliteStore};
 use taximeter::{Money, Outcome};
@@ -24,6 +24,7 @@ use crate::Config;
 use crate::alerts::Watch;
 use crate::demo::Demo;
 use crate::inbox::{Inbox, Receiving};
+use crate::pages::{sessions_by, sessions_order};
 
 /// What answers.
 #[derive(Debug)]
@@ -68,7 +69,10 @@ pub(crate) struct Filter {
     pub(crate) live: String,
     /// So many lines are left out before the first.
     pub(crate) skip: Option<usize>,
-    /// What the chart of spending shows: nothing for the cost by LLM, `tokens` by LLM, or `kinds` of tokens.
+    /// What is looked for: an id, a trace, a name, or words of an error.
+    pub(crate) q: String,
+    /// What the chart of spending shows: nothing for the cost by LLM, `cost` of kinds of tokens, `tokens` by LLM, or `kinds`
+    /// of tokens.
     pub(crate) spend: String,
     /// What the chart of latency shows: nothing for percentiles, or by LLM `calls`, `first` token or `speed`.
     pub(crate) latency: String,
@@ -125,7 +129,7 @@ impl QuestionError {
             | Self::By(_)
             | Self::Asked(_)
             | Self::Backtest(BacktestError::Period { .. })
-            | Self::Alerts(AlertsError::NoRule { .. })
+            | Self::Alerts(AlertsError::NoRule { .. } | AlertsError::NoReceiver { .. })
             | Self::History(HistoryError::NoId { .. } | HistoryError::SeveralOperations { .. }) => {
                 StatusCode::BAD_REQUEST
             }
@@ -137,6 +141,7 @@ impl QuestionError {
             Self::Change(ChangeError::File { .. }) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Change(ChangeError::Meanwhile { .. }) => StatusCode::CONFLICT,
             Self::Change(_) => StatusCode::BAD_REQUEST,
+            Self::Alerts(AlertsError::NotTaken { .. }) => StatusCode::BAD_GATEWAY,
             Self::TooLong(_) => StatusCode::GATEWAY_TIMEOUT,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -201,6 +206,26 @@ impl Questions {
     pub(crate) async fn report(self: &Arc<Self>, filter: &Filter) -> Result<Report, QuestionError> {
         let ask = filter.ask(Utc::now())?;
         self.ask(move |history| history.report(&ask)).await
+    }
+
+    /// Sessions or users, so many where no number is named.
+    pub(crate) async fn sessions(
+        self: &Arc<Self>,
+        filter: &Filter,
+        lines: usize,
+    ) -> Result<Sessions, QuestionError> {
+        let now = Utc::now();
+        let (period, only) = (filter.period(now)?, filter.selection(now)?);
+        let (by, order) = (sessions_by(filter), sessions_order(filter));
+        let most = filter.limit.unwrap_or(lines).min(MOST_LINES);
+        self.ask(move |history| history.sessions(&by, history.whole(period), &only, order, most))
+            .await
+    }
+
+    /// What a text leads to.
+    pub(crate) async fn search(self: &Arc<Self>, filter: &Filter) -> Result<Found, QuestionError> {
+        let (period, text) = (filter.period(Utc::now())?, filter.q.clone());
+        self.ask(move |history| history.search(&text, history.whole(period))).await
     }
 
     /// Lines of operations.

@@ -182,6 +182,17 @@ fn what_is_wrong_is_named_with_its_line() {
             1,
             &["NOT_SET", "not set"],
         ),
+        (
+            "[[receiver]]\nname = 'r'\nkind = 'webhook'\nurl = 'http://x'\nsecret = 'a'\nsecret_env = 'HOME'"
+                .into(),
+            1,
+            &["either secret or secret_env"],
+        ),
+        (
+            "[[receiver]]\nname = 'r'\nkind = 'webhook'\nurl = 'http://x'\ntoken = \"a\\nb\"".into(),
+            1,
+            &["token:", "no header"],
+        ),
         (format!("{ALL}{ALL}"), 1, &["twice", "tools fail"]),
     ] {
         let error = toml.parse::<Rules>().expect_err(&toml).to_string();
@@ -196,6 +207,11 @@ fn no_address_and_no_secret_is_shown() {
     let shown = format!("{:?}", rules(ALL));
     assert!(!shown.contains("s3cret") && !shown.contains("/hook"), "{shown}");
     assert!(shown.contains("http://127.0.0.1:9"));
+    let toml = "[[receiver]]\nname = 'r'\nkind = 'webhook'\nurl = 'http://x/K3Y'\nsecret = 'K3Y'\ntoken = 'K3Y'";
+    assert!(!format!("{:?}", rules(toml)).contains("K3Y"));
+    // Nor where it is wrong.
+    let wrong = toml.replace("webhook", "slack").parse::<Rules>().unwrap_err().to_string();
+    assert!(wrong.contains("only a webhook") && !wrong.contains("K3Y"), "{wrong}");
 }
 
 proptest! {

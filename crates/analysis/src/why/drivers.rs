@@ -46,24 +46,34 @@ pub(super) fn of_cost(
 }
 
 /// The amounts are parts of the mean duration.
-#[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]
 pub(super) fn of_duration(
     before: &[&OperationRecord],
     after: &[&OperationRecord],
+) -> Vec<Driven<f64>> {
+    let mut driven = of_mean(before, after, |operation| operation.duration.as_secs_f64());
+    driven.retain(|by| by.dimension != Dimension::Operation);
+    driven
+}
+
+/// The amounts are parts of the mean of something.
+#[expect(clippy::cast_precision_loss, reason = "a mean needs no more than 53 bits")]
+pub(super) fn of_mean(
+    before: &[&OperationRecord],
+    after: &[&OperationRecord],
+    of: impl Fn(&OperationRecord) -> f64,
 ) -> Vec<Driven<f64>> {
     let amounts = |dimension: &Dimension| {
         let mut amounts = Amounts::<f64>::new();
         for (operations, is_after) in [(before, false), (after, true)] {
             for operation in operations {
-                let seconds = operation.duration.as_secs_f64() / operations.len() as f64;
-                put(&mut amounts, key(operation, dimension), seconds, is_after);
+                let part = of(operation) / operations.len() as f64;
+                put(&mut amounts, key(operation, dimension), part, is_after);
             }
         }
         amounts
     };
     let calls = [Dimension::Llm, Dimension::Tool];
-    let dimensions = calls.into_iter().chain(of_operations(before, after));
-    driven(dimensions.filter(|by| *by != Dimension::Operation), amounts, |seconds| seconds)
+    driven(calls.into_iter().chain(of_operations(before, after)), amounts, |part| part)
 }
 
 /// What operations can be told apart by, every tag included that one of them has.

@@ -60,8 +60,22 @@ pub(super) fn spend(screen: &mut Screen, report: &Report, detail: Detail) {
         let name = counted(others.len() as u64, "other");
         grid.row([name, crate::draw::spend(usd, unpriced), String::new()]);
     }
+    if detail >= Detail::Verbose {
+        for (name, of) in KINDS {
+            let all = report.over_time.moments.iter().map(of).sum();
+            let own = values(report, |at| dollars(of(at)));
+            grid.row([name.into(), money(all), spark(&own, room)]);
+        }
+    }
     screen.grid(&grid);
 }
+
+/// Of what a step's cost is: each for one kind of token, and what no one kind is told of.
+const KINDS: [(&str, fn(&Moment) -> Money); 3] = [
+    ("for input", |at| at.input_cost),
+    ("for output", |at| at.output_cost),
+    ("not told apart", |at| at.total_cost - at.input_cost - at.output_cost),
+];
 
 /// An LLM of the table, by its whole name, with what is known of its cost.
 struct Dear {

@@ -32,6 +32,9 @@ pub(super) fn alerts(screen: &mut Screen, report: &Report, detail: Detail) {
 fn told<'a>(screen: &mut Screen, all: impl Iterator<Item = &'a Attention>) {
     for (at, one) in all.enumerate() {
         screen.say_so(&format!("{}. {}", at + 1, one.text), Tone::Bad);
+        if let Some(cause) = &one.cause {
+            screen.say(&format!("   {cause}"));
+        }
         screen.lines(&format!("   {}", one.look));
     }
 }

@@ -33,9 +33,11 @@ fn every_command_prints_one_document_whose_names_are_documented() {
         "[[budget]]\nname = 'b'\namount = 1\nper = 'month'\n\
          [[rule]]\nname = 'r'\nkind = 'threshold'\nquantity = 'count'\nwindow = '1h'\nabove = 0",
     );
-    let commands: [(&str, &[&str]); 33] = [
+    let commands: [(&str, &[&str]); 35] = [
         ("report", &["report", "--since", "all", "--by", "day", "--budget", "1"]),
         ("operations", &["ops"]),
+        ("sessions", &["sessions", "--by", "user"]),
+        ("found", &["find", "qa"]),
         ("operation", &["show", id]),
         ("trend", &["trend", "qa_response"]),
         ("advice", &["bottlenecks"]),
@@ -85,6 +87,9 @@ fn every_command_prints_one_document_whose_names_are_documented() {
         ("by_tool", &report["by_tool"][0]),
         ("failures", &report["by_tool"][0]["failures"]),
         ("groups", &report["groups"][0]),
+        ("time_by_step", &report["time_by_step"][0]),
+        ("sessions", &report["sessions"]),
+        ("sessions", &report["sessions"]["dearest"][0]),
         ("groups_by_llm", &report["groups_by_llm"][0]),
     ] {
         check(name, part, &documented);

@@ -73,6 +73,22 @@ fn page_and_api_say_what_the_command_line_says() {
         (vec!["forecast"], "/api/v1/forecast".to_owned()),
         (vec!["forecast", "--budget", "1"], "/api/v1/forecast?budget=1".to_owned()),
         (
+            vec!["forecast", "--by", "hour", "--steps", "8"],
+            "/api/v1/forecast?by=hour&limit=8".to_owned(),
+        ),
+        (
+            vec!["sessions", "--by", "user", "--since", "30d", "--slowest"],
+            "/api/v1/sessions?by=user&since=30d&order=slowest&limit=20".to_owned(),
+        ),
+        (
+            vec!["sessions", "--by", "user", "--since", "30d", "--user", "user-1"],
+            "/api/v1/sessions?by=user&since=30d&limit=20&only=user=user-1".to_owned(),
+        ),
+        (
+            vec!["find", "No Answer", "--since", "30d"],
+            "/api/v1/search?q=No+Answer&since=30d".to_owned(),
+        ),
+        (
             vec!["slo", "--target", "95", "--within", "1500ms", "--user", "user-1"],
             "/api/v1/slo?target=95&within=1500ms&only=user=user-1".to_owned(),
         ),
@@ -310,6 +326,23 @@ fn first_screen(room: &Room, served: &Served) {
             took(tool["p95_seconds"].as_f64())
         ]
     );
+    over_time(&report, &page, room, served);
+    for order in ["dearest", "slowest"] {
+        let rows = page.rows(&format!("The {order} sessions"));
+        let sessions = report["sessions"][order].as_array().unwrap();
+        assert_eq!((rows.len(), sessions.len()), (5, 5));
+        for (row, session) in rows.iter().zip(sessions) {
+            let told = [
+                session["key"].as_str().unwrap().to_owned(),
+                whole(&session["errors"]["of"]),
+                rate(&session["errors"]),
+                seconds(session["busy_seconds"].as_f64().unwrap()),
+                seconds(session["longest_seconds"].as_f64().unwrap()),
+            ];
+            assert_eq!(row[..5], told, "{session}");
+            assert_eq!(row[9], money(usd(&session["total_cost"])));
+        }
+    }
     for spenders in report["spenders"].as_array().unwrap() {
         let rows = page.rows(&format!("Top spenders by {}", spenders["by"].as_str().unwrap()));
         for (row, spender) in rows.iter().zip(spenders["top"].as_array().unwrap()) {
@@ -335,6 +368,40 @@ fn first_screen(room: &Room, served: &Served) {
     }
     let unit = |unit: &str| page.rows("Tokens").into_iter().find(|row| row[0] == unit).unwrap();
     assert_eq!(unit("input")[1], whole(&report["total_input_tokens"]), "{report}");
+}
+
+/// The charts of the first screen, by the tables below them: what was spent, what comes, and where the time went.
+fn over_time(report: &Value, page: &Page, room: &Room, served: &Served) {
+    let moments = report["over_time"]["moments"].as_array().unwrap();
+    let steps = (moments.len() / 3).clamp(1, 48).to_string();
+    let forecast = room.json(&["forecast", "--steps", &steps]);
+    let points = forecast["forecast"]["points"].as_array().unwrap();
+    let day =
+        |at: &Value| at.as_str().unwrap().replace('T', " ").chars().take(16).collect::<String>();
+    let by_llm = page.rows("Spend by day, numbers");
+    // Today is the last step that was and the first that comes.
+    assert_eq!(by_llm.len(), moments.len() + points.len() - 1);
+    for point in points {
+        let row = by_llm.iter().find(|row| row[0] == day(&point["at"])).unwrap();
+        let told = ["value", "low_80", "high_80"];
+        let told = told.map(|name| format!("${:.4}", point[name].as_f64().unwrap()));
+        assert_eq!(row[row.len() - 3..], told, "{point}");
+    }
+    let by_kind = Page(served.get("/?since=30d&spend=cost"));
+    let by_kind = by_kind.rows("Spend on each kind of token by day, numbers");
+    let times = page.rows("Where the time goes by day, numbers");
+    let mut known = 0;
+    for (row, moment) in moments.iter().enumerate() {
+        let told = ["input_cost", "output_cost"].map(|name| money(usd(&moment[name])));
+        assert_eq!(by_kind[row][1..3], told, "{moment}");
+        let of_step = report["time_by_step"].as_array().unwrap().iter();
+        let step = of_step.clone().find(|step| step["start"] == moment["start"]);
+        known += usize::from(step.is_some());
+        let told = ["llm_seconds", "tool_seconds", "component_seconds", "own_seconds"]
+            .map(|name| took(step.and_then(|step| step[name].as_f64())));
+        assert_eq!(times[row][1..], told, "{moment}");
+    }
+    assert!(known > 15, "{known} of {} steps", moments.len());
 }
 
 /// Asks both until no minute ended in between, which moves a period: then they are one document.

@@ -8,14 +8,17 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
-use taximeter::analysis::Objective;
+use taximeter::analysis::{Objective, Step};
 use taximeter::history::{
-    Advised, Compared, Health, ObjectiveKept, Outlook, OutlookAsk, Report, Selection, Shown, Trend,
+    Advised, Compared, Found, Health, ObjectiveKept, Outlook, OutlookAsk, Report, Selection, Shown,
+    Trend,
 };
 use taximeter::{StoreError, Window};
 
+use super::lists::{Format, csv};
+use super::rows;
 use crate::inbox::Receiving;
 use crate::pages::outlook;
 use crate::questions::{Filter, QuestionError, Questions};
@@ -38,16 +41,27 @@ pub(super) async fn operation(State(questions): Shared, Path(id): Path<String>) 
     Ok(Json(questions.ask(move |history| history.show(&id)).await?))
 }
 
+pub(super) async fn search(State(questions): Shared, query: Asked<Filter>) -> Answer<Found> {
+    Ok(Json(questions.search(&asked(query)?).await?))
+}
+
 pub(super) async fn trend(
     State(questions): Shared,
     Path(operation): Path<String>,
     query: Asked<Filter>,
-) -> Answer<Trend> {
-    let (filter, now) = (asked(query)?, Utc::now());
+    format: Asked<Format>,
+    headers: HeaderMap,
+) -> Result<Response, QuestionError> {
+    let (filter, is_csv, now) = (asked(query)?, asked(format)?.is_csv(&headers)?, Utc::now());
     let window = if filter.since.is_empty() { "7d" } else { &filter.since };
     let window: Window = window.parse().map_err(|why| QuestionError::Asked(format!("{why}")))?;
     let only = filter.selection(now)?;
-    Ok(Json(questions.ask(move |history| history.trend(&operation, &window, &only, now)).await?))
+    let found = questions.ask(move |history| history.trend(&operation, &window, &only, now));
+    let found: Trend = found.await?;
+    if is_csv {
+        return csv("trend", &rows::trend(&found));
+    }
+    Ok(Json(found).into_response())
 }
 
 pub(super) async fn advice(State(questions): Shared, query: Asked<Filter>) -> Answer<Advised> {
@@ -56,15 +70,33 @@ pub(super) async fn advice(State(questions): Shared, query: Asked<Filter>) -> An
     Ok(Json(questions.ask(move |history| history.advice(&only, period)).await?))
 }
 
-pub(super) async fn forecast(State(questions): Shared, query: Asked<Filter>) -> Answer<Outlook> {
-    let (filter, now) = (asked(query)?, Utc::now());
+pub(super) async fn forecast(
+    State(questions): Shared,
+    query: Asked<Filter>,
+    format: Asked<Format>,
+    headers: HeaderMap,
+) -> Result<Response, QuestionError> {
+    let (filter, is_csv, now) = (asked(query)?, asked(format)?.is_csv(&headers)?, Utc::now());
     let only = filter.selection(now)?;
     let mut ask = OutlookAsk::new(now);
     ask.budget = filter.budget()?;
-    Ok(Json(
-        questions.ask(move |history| Ok::<_, StoreError>(outlook(history, &only, &ask)?.0)).await?,
-    ))
+    ask.steps = filter.limit.unwrap_or(ask.steps).min(MOST_STEPS);
+    ask.step = match filter.by.as_str() {
+        "" | "day" => Step::Day,
+        "hour" => Step::Hour,
+        other => return Err(QuestionError::Asked(format!("by={other}: expected day or hour"))),
+    };
+    let found = questions.ask(move |history| Ok::<_, StoreError>(outlook(history, &only, &ask)?.0));
+    let found: Outlook = found.await?;
+    if is_csv {
+        let points = found.forecast.as_ref().map_or(&[][..], |forecast| forecast.points.as_slice());
+        return csv("forecast", points);
+    }
+    Ok(Json(found).into_response())
 }
+
+/// So many steps are forecast at most.
+const MOST_STEPS: usize = 1_000;
 
 /// A promise.
 #[derive(Debug, Deserialize)]
@@ -150,7 +182,7 @@ pub(super) async fn health(State(questions): Shared, query: Asked<Filter>) -> An
 }
 
 pub(super) async fn ready(State(questions): Shared) -> Response {
-    match questions.ask(|history| history.store().stats()).await {
+    match questions.ask(|history| history.store().span()).await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }

@@ -8,11 +8,11 @@ use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use taximeter::StoreError;
-use taximeter::history::{By, Group, Line, LookedAt, VERSION};
+use taximeter::history::{By, Group, Line, LookedAt, Session, VERSION};
 use taximeter::models::{Money, Name};
 
 use super::answers::{Asked, Shared, asked};
-use crate::questions::{Filter, QuestionError};
+use crate::questions::{Filter, LINES, QuestionError};
 
 /// How a list is to be written.
 #[derive(Debug, Default, Deserialize)]
@@ -138,6 +138,61 @@ pub(super) async fn groups(
     }
     let (taximeter_version, document) = (VERSION, "groups");
     Ok(Json(Groups { taximeter_version, document, by, looked_at, rows }).into_response())
+}
+
+/// A session as a row.
+#[derive(Debug, Serialize)]
+struct SessionRow<'s> {
+    key: &'s Name,
+    operations: u64,
+    failed: u64,
+    first_at: DateTime<Utc>,
+    last_at: DateTime<Utc>,
+    busy_seconds: f64,
+    longest_seconds: f64,
+    input_tokens: u64,
+    output_tokens: u64,
+    total_cost: Money,
+    unpriced_calls: u64,
+}
+
+impl<'s> SessionRow<'s> {
+    fn of(one: &'s Session) -> Self {
+        Self {
+            key: &one.key,
+            operations: one.errors.of,
+            failed: one.errors.hits,
+            first_at: one.first_at,
+            last_at: one.last_at,
+            busy_seconds: one.busy_seconds,
+            longest_seconds: one.longest_seconds,
+            input_tokens: one.input_tokens,
+            output_tokens: one.output_tokens,
+            total_cost: one.total_cost,
+            unpriced_calls: one.unpriced_calls,
+        }
+    }
+}
+
+pub(super) async fn sessions(
+    State(questions): Shared,
+    query: Asked<Filter>,
+    format: Asked<Format>,
+    headers: HeaderMap,
+) -> Result<Response, QuestionError> {
+    let (filter, is_csv) = (asked(query)?, asked(format)?.is_csv(&headers)?);
+    if !["", "session", "user"].contains(&filter.by.as_str()) {
+        return Err(QuestionError::Asked(format!("by={}: expected session or user", filter.by)));
+    }
+    if !["", "dearest", "slowest", "newest"].contains(&filter.order.as_str()) {
+        let known = "dearest, slowest or newest";
+        return Err(QuestionError::Asked(format!("order={}: expected {known}", filter.order)));
+    }
+    let found = questions.sessions(&filter, LINES).await?;
+    if is_csv {
+        return csv("sessions", &found.sessions.iter().map(SessionRow::of).collect::<Vec<_>>());
+    }
+    Ok(Json(found).into_response())
 }
 
 /// Rows as CSV by RFC 4180, with the names of the columns first where there is a row.

@@ -5,6 +5,8 @@
 //! | `/api/v1/report` | the first screen |
 //! | `/api/v1/operations`, `/api/v1/operations/{id}` | operations; one of them taken apart |
 //! | `/api/v1/groups?by=` | the numbers of each operation, LLM, tool, user, tag, day and so on |
+//! | `/api/v1/sessions?by=` | the dearest, slowest or newest sessions, or users |
+//! | `/api/v1/search?q=` | what an id, a trace, a name or the words of an error lead to |
 //! | `/api/v1/trend/{operation}` | how an operation did, since when it is another, and why |
 //! | `/api/v1/advice`, `/api/v1/forecast`, `/api/v1/compare?a=&b=` | what to do, what comes, two sides |
 //! | `/api/v1/slo?target=` | whether a promise is kept |
@@ -29,6 +31,7 @@ mod metrics;
 mod openapi;
 mod own;
 mod problem;
+mod rows;
 mod sql;
 
 use std::sync::Arc;
@@ -61,6 +64,8 @@ fn table() -> Vec<(&'static str, MethodRouter<Arc<Questions>>)> {
         ("/api/v1/operations", get(lists::operations)),
         ("/api/v1/operations/{id}", get(answers::operation)),
         ("/api/v1/groups", get(lists::groups)),
+        ("/api/v1/sessions", get(lists::sessions)),
+        ("/api/v1/search", get(answers::search)),
         ("/api/v1/trend/{operation}", get(answers::trend)),
         ("/api/v1/advice", get(answers::advice)),
         ("/api/v1/forecast", get(answers::forecast)),

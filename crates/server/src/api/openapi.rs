@@ -9,10 +9,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 use taximeter::history::{
-    Advised, Compared, Metrics, ObjectiveKept, Outlook, Report, Shown, Trend,
+    Advised, Compared, Found, Metrics, ObjectiveKept, Outlook, Report, Sessions, Shown, Trend,
 };
 use taximeter_alerts::{Backtest, Overview};
 
+use super::alerts::Which;
 use super::answers::{Healthy, Promise, Sides};
 use super::lists::{Format, Groups, Operations};
 use super::own::OneMetric;
@@ -55,15 +56,29 @@ fn told(path: &str) -> Told {
             &["since", "only", "by", "format"],
             List(of::<Groups>),
         ),
+        "/api/v1/sessions" => (
+            "The dearest, slowest or newest sessions, or users.",
+            &["since", "only", "by", "order", "limit", "format"],
+            List(of::<Sessions>),
+        ),
+        "/api/v1/search" => (
+            "What an id, a trace, a name or the words of an error lead to.",
+            &["q", "since"],
+            Json(of::<Found>),
+        ),
         "/api/v1/trend/{operation}" => (
-            "How an operation did, since when it is another, and why.",
-            &["operation", "since", "only"],
-            Json(of::<Trend>),
+            "How an operation did, since when it is another, and why; as CSV its measures.",
+            &["operation", "since", "only", "format"],
+            List(of::<Trend>),
         ),
         "/api/v1/advice" => {
             ("What stands out, and what to do.", &["since", "only"], Json(of::<Advised>))
         }
-        "/api/v1/forecast" => ("What comes.", &["only", "budget"], Json(of::<Outlook>)),
+        "/api/v1/forecast" => (
+            "What comes, by day or hour; as CSV its steps.",
+            &["only", "by", "limit", "budget", "format"],
+            List(of::<Outlook>),
+        ),
         "/api/v1/slo" => (
             "Whether a promise is kept, and how fast the rest of it goes.",
             &["target", "within", "window", "only"],
@@ -78,12 +93,13 @@ fn told(path: &str) -> Told {
             ("One of these over time.", &["name", "since", "only", "by"], Json(of::<OneMetric>))
         }
         "/api/v1/alerts" => {
-            ("The rules, what fires, and what was told.", &[], Json(of::<Overview>))
+            let parameters = &["table", "format"];
+            ("The rules, what fires, and what was told.", parameters, List(of::<Overview>))
         }
         "/api/v1/alerts/backtest" => {
             ("What a rule would have done.", &["rule", "toml", "over"], Json(of::<Backtest>))
         }
-        "/api/v1/budgets" => ("What is left of each budget.", &[], Json(of::<Budgets>)),
+        "/api/v1/budgets" => ("What is left of each budget.", &["format"], List(of::<Budgets>)),
         "/api/v1/compare" => ("Two sides of a period.", &["a", "b", "since"], Json(of::<Compared>)),
         "/api/v1/health" => (
             "How far the numbers can be trusted, and what was done with what came.",
@@ -194,6 +210,7 @@ fn parameter(path: &str, name: &str) -> Value {
         schemars::schema_for!(Sides),
         schemars::schema_for!(Promise),
         schemars::schema_for!(Trial),
+        schemars::schema_for!(Which),
     ];
     let found = types.iter().find_map(|one| Some((one, one.get("properties")?.get(name)?)));
     let (of, told) = found.unwrap_or_else(|| panic!("{name} is read by nothing"));

@@ -51,9 +51,12 @@ function draw() {
 // What is clicked on stands in the table below: its row says when, the head of its column which.
 function follow(place, point) {
   const figure = place.closest("figure");
+  const rows = [...figure.querySelectorAll("tbody tr")];
+  const at = point.data.x?.[point.pointNumber];
   const row =
-    figure.querySelector(`tr[data-point="${point.pointNumber}"]`) ??
-    figure.querySelectorAll("tbody tr")[point.pointNumber];
+    rows.find((row) => row.dataset.at && row.dataset.at === at) ??
+    rows.find((row) => row.dataset.point === String(point.pointNumber)) ??
+    rows[point.pointNumber];
   const to = row?.querySelector("th a");
   if (!to) return;
   const address = new URL(to.href);

@@ -7,6 +7,7 @@ use taximeter_alerts::{
     BudgetState, Delivery, Evidence, Fate, FiringNow, Overview, Rule, RuleNow, Rules, Status,
 };
 
+use super::entries::{self, BudgetForm, ReceiverForm};
 use super::frame::{heading, missing, scroll};
 use super::rule::{self, Draft};
 use super::words::{NONE, encoded, instant};
@@ -17,13 +18,23 @@ pub(super) struct Shown<'a> {
     pub(super) overview: &'a Overview,
     pub(super) rules: &'a Rules,
     pub(super) budgets: &'a Budgets,
-    /// The rule that is being written or tried.
-    pub(super) draft: &'a Draft,
+    /// What is being written or tried.
+    pub(super) drafts: &'a Drafts,
     /// Whether something may be muted here.
     pub(super) may_mute: bool,
-    /// Whether rules may be made and changed here.
+    /// Whether rules, budgets and receivers may be made and changed here.
     pub(super) may_write: bool,
     pub(super) now: DateTime<Utc>,
+}
+
+/// What is being written: a rule, which may be tried too, a budget, a receiver.
+#[derive(Debug, Default)]
+pub(super) struct Drafts {
+    pub(super) rule: Draft,
+    pub(super) budget: BudgetForm,
+    pub(super) receiver: ReceiverForm,
+    /// The receiver that was told that this is a test.
+    pub(super) tested: String,
 }
 
 pub(super) fn page(shown: &Shown<'_>) -> Markup {
@@ -31,17 +42,18 @@ pub(super) fn page(shown: &Shown<'_>) -> Markup {
         h1 { "Alerts" }
         @if let Some(error) = &shown.overview.error { p.failure role="alert" { (error) } }
         (firing(&shown.overview.firing, shown.now))
-        (budgets(shown.budgets))
+        (budgets(shown.budgets, &entries::budgets(shown)))
         (all_rules(shown))
-        (rule::form(shown.draft, shown.rules, shown.may_write))
+        (rule::form(&shown.drafts.rule, shown.rules, shown.may_write))
+        (entries::receivers(shown))
         (log(shown.overview))
     }
 }
 
 pub(super) fn firing(all: &[FiringNow], now: DateTime<Utc>) -> Markup {
     html! {
-        section.card aria-labelledby="firing" {
-            h2 #firing { "Firing now" }
+        section.card #firing aria-label="Firing now" {
+            (heading("Firing now", &exports("firing")))
             @if all.is_empty() { p { "Nothing fires." } }
             ul.firing {
                 @for one in all {
@@ -60,6 +72,12 @@ pub(super) fn firing(all: &[FiringNow], now: DateTime<Utc>) -> Markup {
             }
         }
     }
+}
+
+/// A table of alerts, to be taken away.
+fn exports(table: &str) -> [(&'static str, String); 2] {
+    let csv = format!("/api/v1/alerts?format=csv&table={table}");
+    [("CSV", csv), ("JSON", "/api/v1/alerts".to_owned())]
 }
 
 /// The operations behind something.
@@ -82,15 +100,17 @@ pub(super) fn operations(evidence: &Evidence) -> String {
     format!("/operations?since={since}&only={only}")
 }
 
-pub(super) fn budgets(all: &Budgets) -> Markup {
+/// What is left of each, and what stands below.
+pub(super) fn budgets(all: &Budgets, below: &Markup) -> Markup {
     html! {
         section.card #budgets aria-label="Budgets" {
-            (heading("Budgets", &[("JSON", "/api/v1/budgets".to_owned())]))
+            (heading("Budgets", &[("CSV", "/api/v1/budgets?format=csv".to_owned()), ("JSON", "/api/v1/budgets".to_owned())]))
             @if all.states.is_empty() {
                 (missing("there is no budget", "[[budget]]\nname = \"month\"\namount = 500\nper = \"month\""))
             }
             @for state in &all.states { (budget(state)) }
             @if all.more > 0 { p.note { (counted(all.more as u64, "more group")) " with less spent" } }
+            (below)
         }
     }
 }
@@ -118,7 +138,7 @@ fn all_rules(shown: &Shown<'_>) -> Markup {
     let all = &shown.overview.rules;
     html! {
         section.card #rules aria-label="Rules" {
-            (heading("Rules", &[("JSON", "/api/v1/alerts".to_owned())]))
+            (heading("Rules", &exports("rules")))
             @if let Some(path) = &shown.rules.path { p.note { "of " code { (path.display()) } } }
             @if all.is_empty() {
                 (missing(
@@ -135,15 +155,6 @@ fn all_rules(shown: &Shown<'_>) -> Markup {
                         tbody { @for (now, rule) in all.iter().zip(&shown.rules.rules) { (row(now, rule, shown)) } }
                     }
                 }))
-            }
-            @if !shown.rules.receivers.is_empty() {
-                p.note {
-                    "Told: "
-                    @for (at, receiver) in shown.rules.receivers.iter().enumerate() {
-                        @if at > 0 { ", " }
-                        (receiver.name) " (" (receiver.host) ")"
-                    }
-                }
             }
         }
     }
@@ -218,8 +229,8 @@ fn mute(now: &RuleNow, rule: &Rule, shown: &Shown<'_>) -> Markup {
 
 fn log(overview: &Overview) -> Markup {
     html! {
-        section.card aria-labelledby="told" {
-            h2 #told { "What was told" }
+        section.card #told aria-label="What was told" {
+            (heading("What was told", &exports("log")))
             p.note {
                 (counted(overview.waiting as u64, "letter")) " waiting; " (count(overview.lost)) " not delivered"
             }

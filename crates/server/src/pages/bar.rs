@@ -117,7 +117,7 @@ fn form(path: &str, filter: &Filter, since: &str) -> Markup {
             label { "Further conditions" input name="only" value=(fields.others) placeholder="longer=2s,error=timeout"; }
             @for (name, value) in [
                 ("by", &filter.by), ("order", &filter.order), ("budget", &filter.budget), ("live", &filter.live),
-                ("spend", &filter.spend), ("latency", &filter.latency),
+                ("spend", &filter.spend), ("latency", &filter.latency), ("q", &filter.q),
             ] {
                 @if !value.is_empty() { input type="hidden" name=(name) value=(value); }
             }

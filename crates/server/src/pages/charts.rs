@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use plotly::common::{AxisSide, DashType, Line, Marker, Mode, Title};
+use plotly::common::{AxisSide, DashType, Fill, Line, Marker, Mode, Title};
 use plotly::layout::{Axis, AxisType, BarMode, Margin, Shape, ShapeLine, ShapeType};
 use plotly::{Bar, Layout, Plot, Scatter};
 use taximeter::history::{By, OverTime, Selection};
 
+use super::ahead::Coming;
 use super::frame::scroll;
 use super::words::during;
 use crate::questions::Filter;
@@ -58,6 +59,23 @@ impl Series {
     }
 }
 
+/// What comes after the steps of a chart, from the step that is not over on.
+pub(super) struct Ahead {
+    pub(super) starts: Vec<DateTime<Utc>>,
+    /// What is expected, and the ends of the range that holds it with 80 %.
+    pub(super) expected: Vec<f64>,
+    pub(super) low: Vec<f64>,
+    pub(super) high: Vec<f64>,
+    pub(super) cell: fn(f64) -> String,
+}
+
+/// A level that stands over the whole chart.
+pub(super) struct Level {
+    pub(super) name: String,
+    pub(super) value: f64,
+    pub(super) cell: String,
+}
+
 /// A chart over time.
 pub(super) struct Chart<'a> {
     pub(super) title: String,
@@ -70,6 +88,10 @@ pub(super) struct Chart<'a> {
     pub(super) exports: Vec<(&'static str, String)>,
     /// What else could be shown in its place.
     pub(super) choice: Markup,
+    pub(super) ahead: Option<Ahead>,
+    pub(super) levels: Vec<Level>,
+    /// What stands below it.
+    pub(super) note: Markup,
 }
 
 impl<'a> Chart<'a> {
@@ -83,6 +105,9 @@ impl<'a> Chart<'a> {
             series: Vec::new(),
             exports: Vec::new(),
             choice: Markup::default(),
+            ahead: None,
+            levels: Vec::new(),
+            note: Markup::default(),
         }
     }
 
@@ -104,6 +129,11 @@ impl<'a> Chart<'a> {
         self
     }
 
+    pub(super) fn coming(mut self, coming: Coming) -> Self {
+        (self.ahead, self.levels, self.note) = (coming.ahead, coming.levels, coming.note);
+        self
+    }
+
     pub(super) fn draw(&self, filter: &Filter) -> Markup {
         let starts: Vec<_> = self.starts.iter().map(shown).collect();
         let mut plot = Plot::new();
@@ -120,11 +150,48 @@ impl<'a> Chart<'a> {
                 }
             }
         }
+        if let Some(ahead) = &self.ahead {
+            ahead.draw(&mut plot);
+        }
+        let rows = self.rows();
+        if let Some((first, last)) = rows.first().zip(rows.last()) {
+            for level in self.levels.iter().filter(|level| self.is_near(level.value)) {
+                let line = Line::new().width(2.0).dash(DashType::Dot);
+                let ends = vec![shown(first), shown(&(*last + self.step))];
+                let level = Scatter::new(ends, vec![level.value; 2]).name(plain(&level.name));
+                plot.add_trace(level.mode(Mode::Lines).line(line));
+            }
+        }
         plot.set_layout(
             Layout::new().bar_mode(BarMode::Stack).x_axis(Axis::new().type_(AxisType::Date)),
         );
         let numbers = self.numbers(filter);
-        one_of(&self.title, self.unit, plot, &self.exports, &self.choice, &numbers)
+        let far = self.levels.iter().filter(|level| !self.is_near(level.value));
+        let note = html! {
+            (self.note)
+            @for level in far { p.note { (level.name) ": " (level.cell) ", which is above what is drawn." } }
+        };
+        let around = [&self.choice, &note];
+        one_of(&self.title, self.unit, plot, &self.exports, around, &numbers)
+    }
+
+    /// When the steps begin that were, and those that come.
+    fn rows(&self) -> Vec<DateTime<Utc>> {
+        let mut rows = self.starts.clone();
+        let last = rows.last().copied();
+        let ahead = self.ahead.iter().flat_map(|ahead| &ahead.starts);
+        rows.extend(ahead.filter(|start| last.is_none_or(|last| **start > last)));
+        rows
+    }
+
+    /// Whether a level can be drawn without making all else small.
+    fn is_near(&self, level: f64) -> bool {
+        let step = |row: usize| {
+            self.series.iter().filter_map(|series| *series.values.get(row)?).sum::<f64>()
+        };
+        let most = (0..self.starts.len()).map(step).fold(0.0, f64::max);
+        let ahead = self.ahead.iter().flat_map(|ahead| &ahead.high).copied().fold(most, f64::max);
+        level <= 4.0 * ahead
     }
 
     /// How large a point of a line is: where there are many, they must not hide it.
@@ -139,16 +206,52 @@ impl<'a> Chart<'a> {
                 @for series in &self.series {
                     th scope="col" data-only=[series.only.as_ref().map(|(key, value)| Selection::part(key, value))] { (series.name) }
                 }
+                @if self.ahead.is_some() { @for name in AHEAD { th scope="col" { (name) } } }
+                @for level in &self.levels { th scope="col" { (level.name) } }
             } }
             tbody {
-                @for (row, start) in self.starts.iter().enumerate() {
-                    tr {
-                        th scope="row" { a href=(during(filter, *start, *start + self.step)) { (shown(start)) } }
+                @for (row, start) in self.rows().iter().enumerate() {
+                    tr data-at=(shown(start)) {
+                        th scope="row" {
+                            @if row < self.starts.len() { a href=(during(filter, *start, *start + self.step)) { (shown(start)) } }
+                            @else { (shown(start)) }
+                        }
                         @for series in &self.series { td { (series.cells.get(row).map_or("", String::as_str)) } }
+                        @if let Some(ahead) = &self.ahead { @for cell in ahead.cells(start) { td { (cell) } } }
+                        @for level in &self.levels { td { (level.cell) } }
                     }
                 }
             }
         }
+    }
+}
+
+const AHEAD: [&str; 3] = ["expected", "80 % from", "to"];
+
+impl Ahead {
+    fn draw(&self, plot: &mut Plot) {
+        let starts: Vec<_> = self.starts.iter().map(shown).collect();
+        let edge = |values: &[f64]| {
+            Scatter::new(starts.clone(), values.to_vec())
+                .mode(Mode::Lines)
+                .line(Line::new().width(0.0))
+                .show_legend(false)
+        };
+        plot.add_trace(edge(&self.low));
+        let band = edge(&self.high).fill(Fill::ToNextY).fill_color("rgba(123,132,148,0.35)");
+        plot.add_trace(band.name("80 %").show_legend(true));
+        let expected = Scatter::new(starts, self.expected.clone()).mode(Mode::LinesMarkers);
+        // No colour of a series: what comes is none of what was.
+        let line = Line::new().color("#7b8494").dash(DashType::Dash);
+        plot.add_trace(expected.name("expected").line(line));
+    }
+
+    fn cells(&self, start: &DateTime<Utc>) -> [String; 3] {
+        let place = self.starts.iter().position(|at| at == start);
+        [&self.expected, &self.low, &self.high].map(|values| {
+            let value = place.and_then(|place| values.get(place));
+            value.map_or_else(String::new, |value| (self.cell)(*value))
+        })
     }
 }
 
@@ -205,16 +308,16 @@ pub(super) fn figure(
     exports: &[(&'static str, String)],
     numbers: &Markup,
 ) -> Markup {
-    one_of(title, unit, plot, exports, &Markup::default(), numbers)
+    one_of(title, unit, plot, exports, [&html! {}, &html! {}], numbers)
 }
 
-/// The same, with links to what else could be shown there.
+/// The same, with links to what else could be shown there, and a note below.
 fn one_of(
     title: &str,
     unit: &str,
     mut plot: Plot,
     exports: &[(&'static str, String)],
-    choice: &Markup,
+    [choice, note]: [&Markup; 2],
     numbers: &Markup,
 ) -> Markup {
     let axis = Axis::new().title(Title::with_text(unit)).side(AxisSide::Left);
@@ -232,6 +335,7 @@ fn one_of(
             }
             (choice)
             div.plot data-plot=(plot.to_json()) role="img" aria-label=(format!("{title}; the numbers stand below")) {}
+            (note)
             details {
                 summary { "The numbers" }
                 (scroll(&format!("{title}, numbers"), &html! { table { (numbers) } }))

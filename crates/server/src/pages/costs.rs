@@ -65,7 +65,7 @@ pub(super) fn page(
         }
         (compare::why_cost(&costs.sides, filter))
         (outlook::page(&costs.outlook, costs.outlook_of, filter))
-        (alerts::budgets(budgets))
+        (alerts::budgets(budgets, &html! { p.note { "Budgets are made and changed under " a href="/alerts#budgets" { "Alerts" } "." } }))
         (what_if::page(&costs.elsewhere, filter))
     }
 }

@@ -15,6 +15,7 @@ use crate::questions::{Filter, QuestionError, Questions};
 pub(crate) enum Page {
     Overview,
     Operations,
+    Sessions,
     Tools,
     Llms,
     Costs,
@@ -24,12 +25,15 @@ pub(crate) enum Page {
     Alerts,
     Health,
     Prices,
+    /// It is led to by the box in the header.
+    Search,
 }
 
 impl Page {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Overview,
         Self::Operations,
+        Self::Sessions,
         Self::Tools,
         Self::Llms,
         Self::Costs,
@@ -45,6 +49,7 @@ impl Page {
         match self {
             Self::Overview => "Overview",
             Self::Operations => "Operations",
+            Self::Sessions => "Sessions",
             Self::Tools => "Tools",
             Self::Llms => "LLMs",
             Self::Costs => "Costs",
@@ -54,6 +59,7 @@ impl Page {
             Self::Alerts => "Alerts",
             Self::Health => "Data health",
             Self::Prices => "Prices",
+            Self::Search => "Search",
         }
     }
 
@@ -61,6 +67,7 @@ impl Page {
         match self {
             Self::Overview => "/",
             Self::Operations => "/operations",
+            Self::Sessions => "/sessions",
             Self::Tools => "/tools",
             Self::Llms => "/llms",
             Self::Costs => "/costs",
@@ -70,6 +77,7 @@ impl Page {
             Self::Alerts => "/alerts",
             Self::Health => "/health",
             Self::Prices => "/prices",
+            Self::Search => "/search",
         }
     }
 }
@@ -112,6 +120,7 @@ impl<'a> Frame<'a> {
                     header {
                         a.brand href="/" { "taximeter" }
                         nav aria-label="Pages" { ul { @for page in Page::ALL { li { (self.to(page)) } } } }
+                        (self.search())
                     }
                     (played(self.demo))
                     @if self.has_bar { (bar(self.page.path(), self.filter, Utc::now())) }
@@ -120,6 +129,18 @@ impl<'a> Frame<'a> {
                         p { "All times are UTC; money is US dollars. A plus means: at least, for some calls have no price." }
                     }
                 }
+            }
+        }
+    }
+
+    /// One box for whatever is looked for, in the period of the page.
+    fn search(&self) -> Markup {
+        html! {
+            form.search role="search" method="get" action="/search" {
+                input type="search" name="q" value=(self.filter.q) required maxlength="200" aria-label="Search an id, trace, name, user, session or error"
+                    placeholder="Id, name, user, error …";
+                @if !self.filter.since.is_empty() { input type="hidden" name="since" value=(self.filter.since); }
+                button { "Search" }
             }
         }
     }

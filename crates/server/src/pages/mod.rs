@@ -1,12 +1,14 @@
 //! The pages: HTML made here, with live updates; what a chart shows stands below it as a table too.
 
 mod advice;
+mod ahead;
 mod alerts;
 mod asked;
 mod bar;
 mod charts;
 mod compare;
 mod costs;
+mod entries;
 mod flame;
 mod frame;
 mod health;
@@ -19,6 +21,8 @@ mod over_time;
 mod overview;
 mod prices;
 mod rule;
+mod search;
+mod sessions;
 mod tables;
 mod tools;
 mod trends;
@@ -44,7 +48,8 @@ use self::costs::Costs;
 use self::frame::Frame;
 use self::frame::Page;
 pub(crate) use self::outlook::ask as outlook;
-use crate::questions::{Filter, QuestionError, Questions};
+pub(crate) use self::sessions::{by as sessions_by, order as sessions_order};
+use crate::questions::{Filter, LINES, QuestionError, Questions};
 
 type Shared = State<Arc<Questions>>;
 
@@ -53,6 +58,8 @@ pub(crate) fn routes(questions: Arc<Questions>) -> Router {
         .route("/", get(overview))
         .route("/operations", get(operations))
         .route("/operations/{id}", get(operation))
+        .route("/sessions", get(sessions))
+        .route("/search", get(search::search))
         .route("/tools", get(tools))
         .route("/llms", get(llms))
         .route("/costs", get(costs))
@@ -112,8 +119,10 @@ async fn whole(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, Qu
         // What the numbers are against already needs no table of its own.
         if of.compare.is_empty() { Ok(Sides::Off) } else { compare::ask(history, &of, period, now) }
     });
+    let coming = ahead::ask(questions, &report, filter, Utc::now());
+    let (sides, coming) = (sides.await?, coming.await?);
     let firing = questions.watch.alerts.overview().firing;
-    Ok(overview::page(&report, &sides.await?, &firing, questions, filter))
+    Ok(overview::page(&report, &sides, coming, &firing, questions, filter))
 }
 
 async fn operations(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
@@ -133,6 +142,13 @@ async fn operation(State(questions): Shared, Path(id): Path<String>) -> Response
     let filter = Filter::default();
     let frame = Frame::new(Page::Operations, &filter, &questions).without_bar();
     answered(&frame, made.map(|shown| operation::page(&shown)))
+}
+
+async fn sessions(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
+    let made = questions.sessions(&filter, LINES).await;
+    let endpoint = questions.endpoint.as_deref();
+    let made = made.map(|found| sessions::page(&found, endpoint, &filter));
+    shown(&questions, Page::Sessions, &filter, made)
 }
 
 async fn tools(State(questions): Shared, Query(filter): Query<Filter>) -> Response {

@@ -29,7 +29,10 @@ pub(crate) fn ask(
 }
 
 pub(super) fn page(outlook: &Outlook, of: Option<LookedAt>, filter: &Filter) -> Markup {
-    let json = ("JSON", link("/api/v1/forecast", filter, &ONLY));
+    let to = |format: &str| {
+        link("/api/v1/forecast", filter, &[ONLY.as_slice(), &[("format", format)]].concat())
+    };
+    let exports = [("CSV", to("csv")), ("JSON", to(""))];
     let whose = of.map_or_else(|| "all operations".to_owned(), |of| of.to_string());
     let Some(forecast) = &outlook.forecast else {
         return html! {
@@ -87,7 +90,7 @@ pub(super) fn page(outlook: &Outlook, of: Option<LookedAt>, filter: &Filter) -> 
         }
     };
     html! {
-        (figure(&format!("Forecast of {whose}"), "US dollars a day", plot, &[json], &numbers))
+        (figure(&format!("Forecast of {whose}"), "US dollars a day", plot, &exports, &numbers))
         (budget(outlook, filter))
     }
 }

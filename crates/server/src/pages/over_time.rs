@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use plotly::layout::BarMode;
 use plotly::{Bar, Layout, Plot};
-use taximeter::history::{LlmMoment, Moment, OverTime, Report};
+use taximeter::history::{LlmMoment, Moment, OverTime, Report, StepTime};
 use taximeter::report::{NONE, count, money, part, part_name, seconds, took};
 use taximeter::{Money, Name};
 
+use super::ahead::Coming;
 use super::charts::{Chart, Look, SERIES, Series, figure, plain};
 use super::frame::groups;
 use super::words::{link, narrowed};
@@ -17,8 +18,12 @@ use crate::questions::Filter;
 /// What a chart shows, by the value of its field in the address.
 type Choice = (&'static str, &'static str);
 
-const SPEND: [Choice; 3] =
-    [("", "Cost by LLM"), ("tokens", "Tokens by LLM"), ("kinds", "Tokens by kind")];
+const SPEND: [Choice; 4] = [
+    ("", "Cost by LLM"),
+    ("cost", "Cost by kind"),
+    ("tokens", "Tokens by LLM"),
+    ("kinds", "Tokens by kind"),
+];
 const LATENCY: [Choice; 4] = [
     ("", "Operations"),
     ("calls", "Calls by LLM"),
@@ -37,12 +42,13 @@ fn choice(label: &str, field: &str, all: &[Choice], now: &str, filter: &Filter) 
     }
 }
 
-/// Money or tokens over time, as the address says.
-pub(super) fn spending(over_time: &OverTime, filter: &Filter) -> Markup {
+/// Money or tokens over time, as the address says; money with what comes.
+pub(super) fn spending(over_time: &OverTime, coming: Coming, filter: &Filter) -> Markup {
     let chart = match filter.spend.as_str() {
         "tokens" => tokens_by_llm(over_time),
         "kinds" => tokens_by_kind(over_time),
-        _ => cost_by_llm(over_time),
+        "cost" => cost_by_kind(over_time).coming(coming),
+        _ => cost_by_llm(over_time).coming(coming),
     };
     chart
         .exported(groups(filter, &over_time.step.to_string()))
@@ -74,6 +80,18 @@ fn cost_by_llm(over_time: &OverTime) -> Chart<'static> {
     Chart::new("Spend", "US dollars", Look::Stack, over_time)
         .with(llms)
         .with(has_others.then_some(others))
+}
+
+/// What went in and what came out; the rest is what providers told as one amount, and what is paid by the piece.
+fn cost_by_kind(over_time: &OverTime) -> Chart<'static> {
+    let usd = |name: &str, of: &dyn Fn(&Moment) -> Money| {
+        Series::new(name, &over_time.moments, |at| Some(of(at).to_f64_lossy()), |at| money(of(at)))
+    };
+    let rest = |at: &Moment| at.total_cost - at.input_cost - at.output_cost;
+    let has_rest = over_time.moments.iter().any(|at| !rest(at).is_zero());
+    Chart::new("Spend on each kind of token", "US dollars", Look::Stack, over_time)
+        .with([usd("input", &|at| at.input_cost), usd("output", &|at| at.output_cost)])
+        .with(has_rest.then(|| usd("not told apart", &rest)))
 }
 
 fn tokens_by_llm(over_time: &OverTime) -> Chart<'static> {
@@ -213,6 +231,29 @@ fn busiest(over_time: &OverTime, size: fn(&LlmMoment) -> u64) -> Vec<&Name> {
     let mut llms: Vec<_> = sizes.into_iter().collect();
     llms.sort_by_key(|(llm, size)| (std::cmp::Reverse(*size), *llm));
     llms.into_iter().take(SERIES).map(|(llm, _)| llm).collect()
+}
+
+/// Where the time goes step by step, of the newest operations.
+pub(super) fn time_by_step(report: &Report, filter: &Filter) -> Markup {
+    let steps: BTreeMap<_, _> = report.time_by_step.iter().map(|step| (step.start, step)).collect();
+    let parts: [(&str, fn(&StepTime) -> f64); 4] = [
+        ("LLMs", |step| step.llm_seconds),
+        ("tools", |step| step.tool_seconds),
+        ("components", |step| step.component_seconds),
+        ("own time", |step| step.own_seconds),
+    ];
+    let parts = parts.map(|(name, of)| {
+        let value = |at: &&Moment| steps.get(&at.start).map(|step| of(step));
+        Series::new(name, &report.over_time.moments, value, |at| took(value(at)))
+    });
+    let mut chart = Chart::new("Where the time goes", "seconds", Look::Stack, &report.over_time)
+        .with(parts)
+        .exported([("JSON", link("/api/v1/report", filter, &[("live", ""), ("compare", "")]))]);
+    let of = report.savings.looked_at;
+    chart.note = html! {
+        p.note { "Seconds on the critical paths of " (of) ", added up" @if of.more { "; of the steps before nothing is shown" } "." }
+    };
+    chart.draw(filter)
 }
 
 /// Where the time goes: a bar for each operation, of the parts of its critical path.

@@ -1,24 +1,26 @@
 //! The first screen: what needs attention, six numbers, money, time and errors over time, who and what.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use taximeter::analysis::{Dimension, When};
-use taximeter::history::{Attention, Change, Concern, Report};
+use taximeter::history::{Attention, Cause, Change, Concern, Report};
 use taximeter::report::{count, counted, money, share, spend, took};
 use taximeter::{Money, Rate};
 use taximeter_alerts::FiringNow;
 
+use super::ahead::Coming;
 use super::compare::{self, Sides};
 use super::frame::{looked, no_operation};
 use super::over_time::float;
 use super::words::{self, change, instant, link};
-use super::{advice, alerts, charts, llms, operations, over_time, tables, tools};
+use super::{advice, alerts, charts, llms, operations, over_time, sessions, tables, tools};
 use crate::demo::Demo;
 use crate::questions::{Filter, Questions};
 
 pub(super) fn page(
     report: &Report,
     sides: &Sides,
+    coming: Coming,
     firing: &[FiringNow],
     questions: &Questions,
     filter: &Filter,
@@ -31,19 +33,21 @@ pub(super) fn page(
         p.period { (report.period) " · " (counted(report.totals.operations(), "operation")) " · " (health(report, filter)) }
         (looked(report.looked_at))
         @if !firing.is_empty() { (alerts::firing(firing, Utc::now())) }
-        @if !report.alerts.is_empty() { (attention("Alerts", &report.alerts, filter)) }
-        (attention("Needs attention", &report.attention, filter))
+        @if !report.alerts.is_empty() { (attention("Alerts", &report.alerts, report, filter)) }
+        (attention("Needs attention", &report.attention, report, filter))
         (numbers(report, filter))
         @if !filter.compare.is_empty() { (compare::measures(sides)) }
         div.two {
-            (over_time::spending(&report.over_time, filter))
+            (over_time::spending(&report.over_time, coming, filter))
             (over_time::latency(&report.over_time, filter))
             (over_time::errors(report, filter))
+            (over_time::time_by_step(report, filter))
             (over_time::time(report, filter))
         }
         (llms::table(&report.by_llm, filter))
         (tools::brief(&report.by_tool, filter))
         div.three { @for spenders in &report.spenders { (tables::spenders(spenders, report, filter)) } }
+        (sessions::top(report, filter))
         section.card {
             h2 { a href=(link("/operations", filter, &[("order", "dearest")])) { "The dearest operations" } }
             (operations::table(&report.dearest, "The dearest operations", filter))
@@ -83,7 +87,8 @@ fn health(report: &Report, filter: &Filter) -> Markup {
     }
 }
 
-fn attention(title: &str, all: &[Attention], filter: &Filter) -> Markup {
+fn attention(title: &str, all: &[Attention], report: &Report, filter: &Filter) -> Markup {
+    let until = report.period.until.unwrap_or_else(Utc::now);
     let id = title.to_lowercase().replace(' ', "-");
     html! {
         section.card aria-labelledby=(id) {
@@ -93,12 +98,36 @@ fn attention(title: &str, all: &[Attention], filter: &Filter) -> Markup {
                 @for one in all {
                     li {
                         p { @match behind(one, filter) { Some(to) => a href=(to) { (one.text) }, None => (one.text) } }
+                        @if let Some(cause) = &one.cause { p { (told(one, cause, until, filter)) } }
                         p.look { code { (one.look) } }
                     }
                 }
             }
         }
     }
+}
+
+/// Since when it is so, and in what it lies: with the way to these operations.
+fn told(one: &Attention, cause: &Cause, until: DateTime<Utc>, filter: &Filter) -> Markup {
+    let since = cause.since.as_ref().map(|since| words::stretch(since.at, until));
+    let to = one.by.as_ref().map(|by| {
+        let only = words::also(filter, &by.to_string(), &one.about);
+        let of = Filter { only, ..filter.clone() };
+        let only = match chosen(cause) {
+            Some((by, key)) => words::also(&of, &by, key),
+            None => of.only,
+        };
+        let when = since.as_deref().unwrap_or(&filter.since);
+        link("/operations", filter, &[("since", when), ("only", &only), ("by", ""), ("order", "")])
+    });
+    html! { (cause) @if let Some(to) = to { " · " a href=(to) { "these operations" } } }
+}
+
+/// The driver as a condition: several tools or LLMs together are none.
+fn chosen(cause: &Cause) -> Option<(String, &str)> {
+    let driver = cause.driver.as_ref()?;
+    let key = driver.key.as_deref().filter(|key| !key.contains(" + "))?;
+    Some((driver.by.to_string(), key))
 }
 
 /// The page of what needs attention: the operations behind it, or where it is mended.

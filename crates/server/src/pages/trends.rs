@@ -51,12 +51,17 @@ pub(super) fn page(
 fn trend(found: &Trend, period: Period, filter: &Filter) -> Markup {
     let trend = &found.trend;
     let name = &trend.operation_type;
-    let json = format!("/api/v1/trend/{}", encoded(name));
+    let path = format!("/api/v1/trend/{}", encoded(name));
+    let to = |format: &str| {
+        let otherwise = [("format", format), ("live", ""), ("compare", ""), ("by", "")];
+        link(&path, filter, &otherwise)
+    };
+    let exports = [("CSV", to("csv")), ("JSON", to(""))];
     html! {
         section.trend aria-label=(name) {
             (chart(found, period, filter))
             div.card {
-                (heading(&format!("{name}, by {}", found.looked_at), &[("JSON", link(&json, filter, &[("live", ""), ("compare", ""), ("by", "")]))]))
+                (heading(&format!("{name}, by {}", found.looked_at), &exports))
                 (table(found))
                 div.two {
                     div {

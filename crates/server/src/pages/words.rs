@@ -29,6 +29,7 @@ pub(super) fn link(path: &str, filter: &Filter, otherwise: &[(&str, &str)]) -> S
         // Only the first screen has charts that are one of several.
         ("spend", if path == "/" { &filter.spend } else { "" }),
         ("latency", if path == "/" { &filter.latency } else { "" }),
+        ("q", if path == "/search" { &filter.q } else { "" }),
     ];
     let mut address = path.to_owned();
     let kept = kept.iter().filter(|(key, _)| !otherwise.iter().any(|(other, _)| other == key));

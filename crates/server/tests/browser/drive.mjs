@@ -132,37 +132,107 @@ async function ruled(browser) {
   await holds("answers come", "(muted)", "500", "delivered", "each user");
   await looked(tab, at);
   await tab.getByRole("link", { name: "No data", exact: true }).click();
+  const rule = tab.locator("#rule");
   const toml = tab.locator("#toml");
   await toml.fill((await toml.inputValue()).replace("nothing comes", "nothing at all"));
   await tab.getByRole("button", { name: "Try it over the past" }).click();
   await holds("nothing at all would have fired");
   await looked(tab, at);
-  await tab.getByRole("button", { name: "Put it into the file" }).click();
+  await rule.getByRole("button", { name: "Put it into the file" }).click();
   await alerts("the new rule is one of them", ({ rules }) => rules.some((rule) => rule.name === "nothing at all"));
   await tab.getByRole("link", { name: "Change nothing at all" }).click();
   await toml.fill((await toml.inputValue()).replace('"1h"', '"3h"'));
-  await tab.getByRole("button", { name: "Save the change" }).click();
+  await rule.getByRole("button", { name: "Save the change" }).click();
   await alerts("it was changed", ({ rules }) => rules.some((rule) => rule.says === "nothing for 3h"));
   const row = tab.locator("tr", { has: tab.getByRole("link", { name: "Change nothing at all" }) });
   await row.getByRole("button", { name: "Mute" }).click();
   await alerts("it is muted", ({ rules }) => rules.some((rule) => rule.name === "nothing at all" && rule.muted_until));
   // What fires of a rule that goes is over, and that is told too.
   await tab.getByRole("link", { name: "Change answers come" }).click();
-  await tab.getByRole("button", { name: "Take it out of the file" }).click();
+  await rule.getByRole("button", { name: "Take it out of the file" }).click();
   await alerts("what fired is over", ({ log }) => log.some((one) => one.status === "resolved" && one.fate === "delivered"));
   await tab.goto(page + "/alerts");
   await holds("End it", "over", "nothing at all");
+  // A budget is made and changed, and a receiver made, told that this is a test, and taken out; no secret comes back.
+  const budget = tab.getByRole("form", { name: "A new budget" });
+  await budget.getByLabel("Name").fill("team");
+  await budget.getByLabel("US dollars").fill("12.50");
+  await budget.locator("select").selectOption("week");
+  await budget.getByLabel("Of each").fill("user");
+  await budget.getByRole("button", { name: "Put it into the file" }).click();
+  await holds("team · ann by week");
+  await tab.getByRole("link", { name: "Change the budget team" }).click();
+  const changed = tab.getByRole("form", { name: "Change the budget team" });
+  await changed.getByLabel("US dollars").fill("15");
+  await looked(tab, at);
+  if (screenshots) await tab.screenshot({ path: join(screenshots, "budget-changed.png"), fullPage: true });
+  await changed.getByRole("button", { name: "Save the change" }).click();
+  await holds("of $15.00 spent in this week");
+  const hook = (await (await fetch(page + "/api/v1/alerts")).json()).receivers[0].host;
+  const receiver = tab.getByRole("form", { name: "A new receiver" });
+  await receiver.getByLabel("Name").fill("ops");
+  await receiver.getByLabel("Address").fill(`${hook}/K3Y`);
+  await receiver.getByLabel("Token").fill("K3Y");
+  await receiver.getByRole("button", { name: "Put it into the file" }).click();
+  await tab.getByRole("button", { name: "Test ops" }).click();
+  await holds("ops was told, and took it.");
+  await tab.getByRole("link", { name: "Change the receiver ops" }).click();
+  await looked(tab, at);
+  if ((await tab.content()).includes("K3Y")) say(`${at()}: a secret comes back`);
+  if (screenshots) await tab.screenshot({ path: join(screenshots, "receiver-changed.png"), fullPage: true });
+  await tab.getByRole("form", { name: "Change the receiver ops" }).getByRole("button", { name: "Take it out of the file" }).click();
+  await tab.waitForLoadState();
+  if ((await tab.locator("#receivers").innerText()).includes("ops")) say(`${at()}: the receiver is still there`);
   // What a table shows can be taken along.
   const [taken] = await Promise.all([
     tab.waitForEvent("download"),
-    tab.getByRole("button", { name: "What was told, as shown, as CSV" }).click(),
+    tab.getByRole("link", { name: "What was told as CSV" }).click(),
   ]);
   const csv = readFileSync(await taken.path(), "utf8");
-  if (!csv.startsWith("When,To,About,") || !csv.includes("delivered")) say(`${at()}: the table as CSV is ${csv.slice(0, 200)}`);
+  if (!csv.startsWith("at,receiver,id,about,") || !csv.includes("delivered")) say(`${at()}: the table as CSV is ${csv.slice(0, 200)}`);
+  // So can one that the API has no list of.
+  await tab.goto(page + "/?since=7d");
+  const [shown] = await Promise.all([
+    tab.waitForEvent("download"),
+    tab.getByRole("button", { name: "Tokens, as shown, as CSV" }).click(),
+  ]);
+  const tokens = readFileSync(await shown.path(), "utf8");
+  if (!tokens.startsWith("Of,Tokens,Share")) say(`${at()}: the table as shown is ${tokens.slice(0, 200)}`);
   await tab.goto(page + "/costs?since=7d");
   await holds("each user", "month", "spent in this");
   await tab.goto(page + "/?since=7d&spend=kinds&latency=calls");
   await holds("Tokens of each kind", "p95 of a call", "Firing now");
+  await context.close();
+}
+
+// The box in the header leads on, by the keyboard; what the first screen says of causes leads to operations.
+async function found(browser) {
+  const { context, tab, at } = await listened(browser, { ...LOOKS[0], name: "found" });
+  await tab.goto(page + "/?since=7d");
+  const box = () => tab.getByRole("searchbox");
+  await box().fill("ann");
+  await box().press("Enter");
+  await tab.waitForURL(/operations\?since=7d&only=user%3Dann/);
+  await box().fill("index did not answer");
+  await box().press("Enter");
+  await tab.waitForURL(/search\?/);
+  const main = () => tab.locator("main").innerText();
+  if (!(await main()).includes("By the text of an error")) say(`${at()}: no error is found: ${await main()}`);
+  await looked(tab, at);
+  if (screenshots) await tab.screenshot({ path: join(screenshots, "search.png"), fullPage: true });
+  const id = (await (await fetch(page + "/api/v1/operations?since=7d&limit=1")).json()).operations[0].operation_id;
+  await box().fill(id);
+  await box().press("Enter");
+  await tab.waitForURL(new RegExp(id));
+  await tab.goto(page + "/?since=7d&spend=cost");
+  for (const told of ["Spend on each kind of token", "The slowest sessions", "Where the time goes by hour", "since 20"]) {
+    if (!(await main()).includes(told)) say(`${at()}: the first screen does not say: ${told}`);
+  }
+  if (screenshots) await tab.screenshot({ path: join(screenshots, "causes.png"), fullPage: true });
+  await tab.getByRole("link", { name: "these operations" }).first().click();
+  await tab.waitForURL(/operations\?/);
+  await looked(tab, at);
+  if ((await tab.locator("main table").count()) === 0) say(`${at()}: no operation is behind the cause`);
   await context.close();
 }
 
@@ -193,6 +263,7 @@ const browser = await engine.launch({ executablePath: chromium, args: ["--no-san
 let pages = 0;
 try {
   await ruled(browser);
+  await found(browser);
   for (const look of LOOKS) pages += await clickedThrough(browser, look);
   await live(browser);
 } finally {

@@ -70,17 +70,27 @@ fn with_rules(folder: &Path, url: &str) -> Config {
     config
 }
 
+/// The status that a form is answered with.
 fn post(server: &Running, path: &str, origin: &str, body: &str) -> String {
+    let answer = sent(server, path, origin, body);
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+/// The whole answer to a form of this server's own page.
+fn answer(server: &Running, path: &str, body: &str) -> String {
+    sent(server, path, "", body)
+}
+
+fn sent(server: &Running, path: &str, origin: &str, body: &str) -> String {
     let origin = if origin.is_empty() { String::new() } else { format!("Origin: {origin}\r\n") };
     let length = body.len();
-    let answer = raw(
+    raw(
         server.page,
         &format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\n{origin}Connection: close\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n\r\n{body}"
         ),
-    );
-    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+    )
 }
 
 #[test]
@@ -207,13 +217,14 @@ fn a_rule_is_made_changed_and_taken_out_from_the_page_and_every_comment_stays() 
 
     // It is tried before it is saved, and what it would have done is said.
     let page = server.get("/alerts?edit=fails");
-    let mark = hidden(&page, "mark").to_owned();
+    let mark = hidden(rule_form(&page), "mark").to_owned();
     assert!(page.contains("Change the rule fails") && page.contains("since May"), "{page}");
     let changed = "[[rule]]\nname = 'fails'\nkind = 'threshold'\nquantity = 'count'\nabove = 30\nwindow = '10m'";
     let tried =
         server.get(&format!("/alerts?over=1h&was=fails&mark={mark}&toml={}", encoded(changed)));
     assert!(tried.contains("fails would have fired once"), "{tried}");
-    assert_eq!((hidden(&tried, "was"), hidden(&tried, "mark")), ("fails", mark.as_str()));
+    let form = rule_form(&tried);
+    assert_eq!((hidden(form, "was"), hidden(form, "mark")), ("fails", mark.as_str()));
     assert_eq!(save("", "fails", &mark, changed), "303");
     until("it is looked at by what it says now", || {
         let rule = &server.json("/api/v1/alerts")["rules"][0];
@@ -248,6 +259,182 @@ fn a_rule_is_made_changed_and_taken_out_from_the_page_and_every_comment_stays() 
     server.shutdown();
 }
 
+/// The page from the form of a rule on.
+fn rule_form(page: &str) -> &str {
+    page.split("action=\"/alerts/rule\"").nth(1).unwrap()
+}
+
+/// A form as a browser sends it.
+fn form(fields: &[(&str, &str)]) -> String {
+    let field = |(name, value): &(&str, &str)| format!("{name}={}", encoded(value));
+    fields.iter().map(field).collect::<Vec<_>>().join("&")
+}
+
+#[test]
+fn a_budget_is_made_changed_and_taken_out_from_the_page() {
+    let folder = tempdir().unwrap();
+    let (config, path) = of_file(folder.path());
+    let server = Running::start(config);
+    let text = || std::fs::read_to_string(&path).unwrap();
+    let before = text();
+    let save = |origin: &str, fields: &[(&str, &str)]| {
+        post(&server, "/alerts/budget", origin, &form(fields))
+    };
+    let team = [("name", "team"), ("amount", "$12.50"), ("per", "week"), ("by", "tag:team")];
+    assert_eq!(save("https://evil.example", &team), "403");
+    for (fields, said) in [
+        ([("name", "month"), ("amount", "1"), ("per", "day"), ("by", "")], "stands there twice"),
+        ([("name", "x"), ("amount", "0"), ("per", "day"), ("by", "")], "cannot be a budget"),
+        ([("name", "x"), ("amount", "much"), ("per", "day"), ("by", "")], "amount"),
+        ([("name", "x"), ("amount", "1"), ("per", "year"), ("by", "")], "month, week or day"),
+        (
+            [("name", "x"), ("amount", "1"), ("per", "day"), ("by", "tool")],
+            "nothing is spent by tool",
+        ),
+        ([("name", "a\u{1b}"), ("amount", "1"), ("per", "day"), ("by", "")], "printable"),
+    ] {
+        let answer = answer(&server, "/alerts/budget", &form(&fields));
+        assert!(answer.contains(" 400 ") && answer.contains(said), "{said}: {answer}");
+    }
+    assert_eq!(text(), before);
+    let asked = agent().get(format!("http://{}/alerts/budget", server.page)).call().unwrap();
+    assert_eq!(asked.status().as_u16(), 405);
+
+    assert_eq!(save("http://localhost", &team), "303");
+    let added = "\n[[budget]]\nname = \"team\"\namount = 12.5\nper = \"week\"\nby = \"tag:team\"\n";
+    assert_eq!(text(), format!("{before}{added}"));
+    let page = server.get("/alerts?edit_budget=month");
+    let mark = budget_mark(&page);
+    let changed = [
+        ("name", "month"),
+        ("amount", "7"),
+        ("per", "month"),
+        ("by", ""),
+        ("was", "month"),
+        ("mark", mark.as_str()),
+    ];
+    assert_eq!(save("", &changed), "303");
+    assert!(
+        text().contains("# The month.\n[[budget]]\nname = \"month\"\namount = 7\n"),
+        "{}",
+        text()
+    );
+    assert_eq!(save("", &changed), "409", "who opened it before that does not undo it");
+    let budgets = server.json("/api/v1/budgets");
+    assert_eq!(budgets["budgets"][0]["amount"], "7");
+    assert_eq!(post(&server, "/alerts/budget/remove", "https://evil.example", "was=team"), "403");
+    assert_eq!(post(&server, "/alerts/budget/remove", "", "was=term"), "400");
+    assert_eq!(post(&server, "/alerts/budget/remove", "", "was=team"), "303");
+    assert!(!text().contains("team"), "{}", text());
+    server.shutdown();
+}
+
+/// The mark in the form of a budget.
+fn budget_mark(page: &str) -> String {
+    hidden(page.split("action=\"/alerts/budget\"").nth(1).unwrap(), "mark").to_owned()
+}
+
+#[test]
+fn a_receiver_is_made_changed_tested_and_taken_out_and_its_secrets_never_come_back() {
+    let ((url, got), folder) = (hook(), tempdir().unwrap());
+    let (mut config, path) = of_file(folder.path());
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    text.push_str("\n# On call.\n[[receiver]]\nname = 'night'\nkind = 'slack'\nurl = 'http://127.0.0.1:9/K3Y' # ours\n");
+    std::fs::write(&path, &text).unwrap();
+    config.alerts.as_mut().unwrap().rules = Rules::load(&path).unwrap();
+    let server = Running::start(config);
+    let text = || std::fs::read_to_string(&path).unwrap();
+    let save = |origin: &str, fields: &[(&str, &str)]| {
+        post(&server, "/alerts/receiver", origin, &form(fields))
+    };
+    let address = format!("{url}?key=K3Y1");
+    let new = [
+        ("name", "ops"),
+        ("kind", "webhook"),
+        ("url", address.as_str()),
+        ("secret", "K3Y2"),
+        ("token", "K3Y3"),
+    ];
+    assert_eq!(save("https://evil.example", &new), "403");
+    assert_eq!(save("null", &new), "403");
+    for (kind, url, secret, token) in [
+        ("mail", address.as_str(), "", ""),
+        ("slack", "K3Y4", "", ""),
+        ("slack", &address, "K3Y4", ""),
+        ("webhook", &address, "", "K3Y\n4"),
+    ] {
+        let fields =
+            [("name", "x"), ("kind", kind), ("url", url), ("secret", secret), ("token", token)];
+        let answer = answer(&server, "/alerts/receiver", &form(&fields));
+        assert!(answer.contains(" 400 ") && !answer.contains("K3Y"), "{kind}: {answer}");
+    }
+    assert_eq!(save("http://localhost", &new), "303");
+    assert!(text().contains("secret = \"K3Y2\"\ntoken = \"K3Y3\""), "{}", text());
+
+    // It is told that this is a test, signed and with its token.
+    assert_eq!(
+        post(&server, "/alerts/receiver/test", "https://evil.example", "receiver=ops"),
+        "403"
+    );
+    assert_eq!(post(&server, "/alerts/receiver/test", "", "receiver=nobody"), "400");
+    assert_eq!(post(&server, "/alerts/receiver/test", "", "receiver=night"), "502");
+    assert_eq!(post(&server, "/alerts/receiver/test", "", "receiver=ops"), "303");
+    assert_eq!(got.lock().unwrap().len(), 1);
+
+    // What was saved is on no page and in no answer.
+    let open = |name: &str| {
+        let page = server.get(&format!("/alerts?edit_receiver={name}"));
+        let form = page.split("action=\"/alerts/receiver\"").nth(1).unwrap();
+        hidden(form, "mark").to_owned()
+    };
+    for path in [
+        "/alerts",
+        "/alerts?edit_receiver=ops",
+        "/alerts?edit_receiver=night",
+        "/api/v1/alerts",
+        "/costs",
+        "/",
+    ] {
+        let shown = server.get(path);
+        assert!(!shown.contains("K3Y"), "{path}: {shown}");
+    }
+    let receivers = server.json("/api/v1/alerts")["receivers"].clone();
+    assert_eq!(receivers[1]["name"], "ops");
+    assert_eq!(
+        (receivers[1]["signed"].clone(), receivers[1]["token"].clone()),
+        (true.into(), true.into())
+    );
+
+    // A new address gets no old secret, unless it is given anew or taken out.
+    let mark = open("ops");
+    let moved = |more: &[(&'static str, &'static str)]| {
+        let mut fields = vec![
+            ("name", "ops"),
+            ("kind", "webhook"),
+            ("url", "http://127.0.0.1:9/elsewhere"),
+            ("was", "ops"),
+            ("mark", mark.as_str()),
+        ];
+        fields.extend(more);
+        save("", &fields)
+    };
+    assert_eq!(moved(&[]), "400");
+    assert_eq!(moved(&[("secret", "K3Y5")]), "400");
+    assert_eq!(moved(&[("secret", "K3Y5"), ("no_token", "1")]), "303");
+    assert!(text().contains("secret = \"K3Y5\"") && !text().contains("K3Y3"), "{}", text());
+    assert_eq!(moved(&[("secret", "K3Y5"), ("no_token", "1")]), "409");
+    // A new name keeps all else, to the last comment.
+    let mark = open("night");
+    let named = [("name", "nights"), ("kind", "slack"), ("was", "night"), ("mark", mark.as_str())];
+    assert_eq!(save("", &named), "303");
+    let kept = "# On call.\n[[receiver]]\nname = \"nights\"\nkind = \"slack\"\nurl = 'http://127.0.0.1:9/K3Y' # ours\n";
+    assert!(text().contains(kept), "{}", text());
+    assert_eq!(post(&server, "/alerts/receiver/remove", "https://evil.example", "was=ops"), "403");
+    assert_eq!(post(&server, "/alerts/receiver/remove", "", "was=ops"), "303");
+    assert!(!text().contains("ops") && text().contains("nights"), "{}", text());
+    server.shutdown();
+}
+
 #[test]
 fn where_nothing_may_be_changed_no_rule_is() {
     let folder = tempdir().unwrap();
@@ -258,6 +445,15 @@ fn where_nothing_may_be_changed_no_rule_is() {
     let body = format!("toml={}", encoded("[[rule]]\nname = 'q'\nkind = 'no_data'\nwindow = '2h'"));
     assert_eq!(post(&server, "/alerts/rule", "", &body), "403");
     assert_eq!(post(&server, "/alerts/rule/remove", "", "was=fails&toml="), "403");
+    for (path, body) in [
+        ("/alerts/budget", "name=b&amount=1&per=day"),
+        ("/alerts/budget/remove", "was=month"),
+        ("/alerts/receiver", "name=r&kind=slack&url=http://127.0.0.1:9/"),
+        ("/alerts/receiver/remove", "was=hook"),
+        ("/alerts/receiver/test", "receiver=hook"),
+    ] {
+        assert_eq!(post(&server, path, "", body), "403", "{path}");
+    }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), before);
     server.shutdown();
     // Rules that are of no file are not made into one.

@@ -190,8 +190,16 @@ fn whatever_arrives_is_text_on_every_page_and_no_page_elsewhere() {
     let operations = || server.json("/api/v1/report?since=1h")["total_operations"].as_u64();
     until("all are stored", || operations() >= Some(PAYLOADS.len() as u64));
 
-    let mut next: VecDeque<String> =
-        ["/", "/operations?limit=1000", "/nowhere"].map(Into::into).into();
+    let mut next: VecDeque<String> = [
+        "/",
+        "/?spend=cost",
+        "/operations?limit=1000",
+        "/sessions?limit=1000",
+        "/sessions?by=user",
+        "/nowhere",
+    ]
+    .map(Into::into)
+    .into();
     for by in ["llm", "provider", "operation", "tool", "user", "session", "tag:team"] {
         next.push_back(format!("/costs?by={by}"));
     }
@@ -200,6 +208,12 @@ fn whatever_arrives_is_text_on_every_page_and_no_page_elsewhere() {
         next.push_back(format!("/costs?by={text}&only=user={text}"));
         next.push_back(format!("/?only={text}&since={text}&by={text}&budget={text}&order={text}"));
         next.push_back(format!("/operations/{text}"));
+        next.push_back(format!("/search?q={text}&since={text}"));
+        next.push_back(format!("/search?q={text}"));
+        next.push_back(format!("/sessions?by=user&only=user={text}&q={text}"));
+        next.push_back(format!(
+            "/alerts?edit={text}&edit_budget={text}&edit_receiver={text}&tested={text}"
+        ));
     }
     let lines = server.json("/api/v1/operations?since=1h&limit=1000");
     for line in lines["operations"].as_array().unwrap() {
@@ -239,6 +253,10 @@ fn answers_are_no_pages(server: &Running) {
             format!("/api/v1/trend/{text}?since={text}"),
             format!("/api/v1/{text}"),
             format!("/api/v1/compare?a={text}&b={text}"),
+            format!("/api/v1/search?q={text}"),
+            format!("/api/v1/sessions?by={text}"),
+            format!("/api/v1/alerts?format=csv&table={text}"),
+            format!("/api/v1/budgets?format=csv&only={text}"),
             "/metrics".to_owned(),
         ] {
             let response = agent().get(format!("http://{}{path}", server.page)).call().unwrap();

@@ -18,6 +18,8 @@ mod payloads;
 mod api;
 // Clients that are slow, silent or hostile.
 mod slow;
+// What the box finds, sessions, tables as CSV, and what is asked every few seconds.
+mod finding;
 // The pages, the filter bar, and the demo.
 mod showing;
 mod support;

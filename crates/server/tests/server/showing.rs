@@ -4,8 +4,19 @@ use tempfile::tempdir;
 
 use crate::support::{Running, chat, config, here, raw, until};
 
-const PAGES: [&str; 9] =
-    ["/", "/operations", "/tools", "/llms", "/costs", "/trends", "/advice", "/health", "/prices"];
+const PAGES: [&str; 11] = [
+    "/",
+    "/operations",
+    "/sessions",
+    "/search",
+    "/tools",
+    "/llms",
+    "/costs",
+    "/trends",
+    "/advice",
+    "/health",
+    "/prices",
+];
 
 /// Asks with further headers, and gives the answer as it is.
 fn asked(server: &Running, method: &str, path: &str, headers: &str) -> String {

@@ -24,6 +24,7 @@ fn losses(health: &Health) -> Option<Attention> {
             operations: losses.lost,
             by_reason: losses.lost_by_reason.clone(),
         },
+        cause: None,
         text: format!(
             "{} of {} operations were lost and are in no number here: {}",
             thousands(losses.lost),
@@ -63,6 +64,7 @@ fn budget(month: &Month) -> Option<Attention> {
         about: "budget".into(),
         by: None,
         concern: Concern::Budget { budget, gone },
+        cause: None,
         text,
         look,
     })
@@ -80,5 +82,5 @@ fn threshold(finding: &Finding) -> Option<Attention> {
     let text = finding.to_string();
     let concern = Concern::Threshold { finding: Box::new(finding.clone()) };
     let (about, by) = (finding.operation.clone(), Some(Dimension::Operation));
-    Some(Attention { about, by, concern, text, look })
+    Some(Attention { about, by, concern, cause: None, text, look })
 }

@@ -8,8 +8,8 @@ use taximeter_analysis::statistics::{Z_95, wilson};
 use taximeter_analysis::{Dimension, Sums};
 use taximeter_models::{Finding, Money, Name, Rate};
 
-use super::Health;
 use super::sums::PeriodSums;
+use super::{Cause, Health};
 
 /// Something that needs attention, with how to see the operations behind it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,6 +24,9 @@ pub struct Attention {
     /// What is wrong.
     #[serde(flatten)]
     pub concern: Concern,
+    /// Since when it is so, and in what most of it lies; none where that is not told, or not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// It in words.
     pub text: String,
     /// What to look at, or to do: a command, or a setting.
@@ -166,7 +169,7 @@ fn worse(name: &Name, option: &str, before: &Sums, now: &Sums) -> Vec<Attention>
             _ => (String::new(), ""),
         };
         let look = format!("taximeter ops --{option} {}{filter}", quoted(name));
-        Attention { about: name.clone(), by: option.parse().ok(), concern, text, look }
+        Attention { about: name.clone(), by: option.parse().ok(), concern, cause: None, text, look }
     };
     concerns.into_iter().flatten().map(one).collect()
 }
@@ -201,6 +204,7 @@ fn without_price(llm: &Name, sums: &Sums) -> Option<Attention> {
         about: llm.clone(),
         by: Some(Dimension::Llm),
         concern: Concern::Unpriced { calls, tokens },
+        cause: None,
         text: format!(
             "llm {llm} has no price for {} calls with {} tokens; the cost leaves them out",
             thousands(calls),
@@ -216,6 +220,7 @@ fn damaged(records: u64) -> Attention {
         about: "store".into(),
         by: None,
         concern: Concern::Damaged { records },
+        cause: None,
         text: format!("{} records cannot be read; they are in no number here", thousands(records)),
         look: "taximeter store repair".into(),
     }

@@ -145,7 +145,7 @@ impl History {
         self.count(&[key, Column::CostUsd, Column::Unpriced], query)
     }
 
-    fn is_told(&self, key: &Column, query: &Query) -> Result<bool, StoreError> {
+    pub(super) fn is_told(&self, key: &Column, query: &Query) -> Result<bool, StoreError> {
         let mut told = false;
         let columns = std::slice::from_ref(key);
         self.store.columns(Table::Operations, query, columns, &mut |block| {

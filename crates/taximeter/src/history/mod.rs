@@ -10,6 +10,8 @@
 //! | what is not in the store | [`History::losses`] | [`Losses`] |
 //! | how their durations spread | [`History::spread`] | [`Spread`] |
 //! | single operations | [`History::operations`] | [`Line`]s |
+//! | the dearest and the slowest sessions, or users | [`History::sessions`] | [`Sessions`] |
+//! | what a text leads to: an id, a name, an error | [`History::search`] | [`Found`] |
 //! | one operation with all that ran within it | [`History::show`] | [`Shown`] |
 //! | whether an operation gets slower, and why | [`History::trend`] | [`Trend`] |
 //! | what stands out, what to do, what it saves | [`History::advice`] | [`Advised`] |
@@ -51,6 +53,7 @@ mod alerts;
 mod attention;
 mod by;
 mod calls;
+mod cause;
 mod compare;
 mod error;
 mod forecast;
@@ -71,9 +74,12 @@ mod period;
 mod pieces;
 mod remeasured;
 mod report;
+mod search;
 mod selection;
+mod sessions;
 mod show;
 mod spread;
+mod step_time;
 mod sums;
 mod tables;
 mod trend;
@@ -98,6 +104,7 @@ pub use advice::{Advised, PerMonth};
 pub use attention::{Attention, Concern};
 pub use by::{By, UnknownBy};
 pub use calls::{ToolStretch, Tools};
+pub use cause::{Cause, MainDriver, Since};
 pub use compare::{Compared, Measured};
 pub use error::HistoryError;
 pub use forecast::{Outlook, OutlookAsk};
@@ -114,10 +121,13 @@ pub use over_time::{LlmMoment, LlmStretch, Moment, OverTime};
 pub use own::{MetricValue, OwnMetric, OwnSeries};
 pub use period::{Period, PeriodError};
 pub use remeasured::{AdviceRemeasured, Followed};
-pub use report::{Ask, Report};
+pub use report::{Ask, Report, TopSessions};
+pub use search::{Found, FoundName};
 pub use selection::{Selection, SelectionError};
+pub use sessions::{Session, SessionOrder, Sessions};
 pub use show::{Shown, Waterfall, WaterfallKind};
 pub use spread::{Spread, Stretch};
+pub use step_time::StepTime;
 pub use tables::{Failures, LlmRow, Spender, Spenders, ToolRow};
 pub use trend::Trend;
 pub use unusual::{Unusual, UnusualAsk};

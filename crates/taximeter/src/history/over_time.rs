@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use taximeter_analysis::{Sums, TokenSummary};
-use taximeter_models::{ErrorCategory, Money, Name};
+use taximeter_models::{Currency, ErrorCategory, Money, Name};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::Level;
 
@@ -38,7 +38,11 @@ pub struct Moment {
     pub errors_by_category: BTreeMap<ErrorCategory, u64>,
     /// What is known of the cost, in US dollars.
     pub total_cost: Money,
-    /// The same by LLM.
+    /// The part of it for input tokens; costs that were not told apart are in neither part.
+    pub input_cost: Money,
+    /// The part of it for output tokens.
+    pub output_cost: Money,
+    /// What is known of the cost by LLM.
     pub cost_by_llm: BTreeMap<Name, Money>,
     /// What the calls of each LLM did, as far as there were any.
     pub by_llm: BTreeMap<Name, LlmMoment>,
@@ -207,6 +211,8 @@ impl Moment {
             failed: 0,
             errors_by_category: BTreeMap::new(),
             total_cost: Money::ZERO,
+            input_cost: Money::ZERO,
+            output_cost: Money::ZERO,
             cost_by_llm: BTreeMap::new(),
             by_llm: BTreeMap::new(),
             unpriced_calls: 0,
@@ -226,6 +232,8 @@ impl Moment {
         self.failed = sums.success.complement().hits;
         self.errors_by_category.clone_from(&sums.errors_by_category);
         self.total_cost = sums.cost.usd();
+        let told = sums.cost.amounts.get(&Currency::USD).copied().unwrap_or_default();
+        (self.input_cost, self.output_cost) = (told.input, told.output);
         self.unpriced_calls = unpriced(sums);
         let tokens = TokenSummary::of(&sums.usage);
         self.input_tokens = tokens.input_tokens;

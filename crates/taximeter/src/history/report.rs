@@ -12,8 +12,8 @@ use taximeter_persistence::store::{Column, Order, Store};
 use super::sums::PeriodSums;
 use super::{
     Advised, Attention, By, Group, Health, History, Line, LlmRow, LlmStretch, LookedAt, OverTime,
-    Part, Period, Selection, SixNumbers, Spenders, ToolRow, VERSION, advice, alerts, over_time,
-    tables, windows,
+    Part, Period, Selection, Session, SessionOrder, SixNumbers, Spenders, StepTime, ToolRow,
+    VERSION, advice, alerts, over_time, sessions, step_time, tables, windows,
 };
 
 /// What a report is asked for.
@@ -71,6 +71,8 @@ pub struct Report {
     pub numbers: SixNumbers,
     /// The period in steps.
     pub over_time: OverTime,
+    /// Where the time goes in each step, of the newest operations: of as many as `savings` looked at.
+    pub time_by_step: Vec<StepTime>,
     /// Where the time of the operations goes that take the most of it.
     pub time_spent: Vec<TimeSpent>,
     /// A row for each LLM, the dearest first.
@@ -79,6 +81,9 @@ pub struct Report {
     pub by_tool: Vec<ToolRow>,
     /// Who spends the most: by operation, user and session.
     pub spenders: Vec<Spenders>,
+    /// The dearest and the slowest sessions; of users where no operation tells its session. None where neither is told, or
+    /// there are too many operations to be counted.
+    pub sessions: Option<TopSessions>,
     /// The dearest operations.
     pub dearest: Vec<Line>,
     /// The slowest operations.
@@ -98,12 +103,29 @@ pub struct Report {
     pub groups_by_llm: Option<Vec<LlmStretch>>,
 }
 
+/// Sessions, or users, that stand out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[non_exhaustive]
+pub struct TopSessions {
+    /// What these are: `session` or `user`.
+    pub by: Dimension,
+    /// How many there are in all.
+    pub of: u64,
+    /// Those that cost the most.
+    pub dearest: Vec<Session>,
+    /// Those whose operations took the longest, added up.
+    pub slowest: Vec<Session>,
+}
+
 /// So many dearest and slowest operations are named.
 const NAMED: usize = 5;
 /// So many records are looked at for savings and for where the time goes.
 pub(super) const RECORDS: usize = 2_000;
 /// Above so many operations sessions are not counted on the first screen; `--by session` counts them.
 const MOST_COUNTED: u64 = 2_000_000;
+/// Above so many they are not looked at one by one on the first screen; [`History::sessions`] does that.
+const MOST_SESSIONS: u64 = 250_000;
 
 impl History {
     /// The first screen of a period.
@@ -132,6 +154,8 @@ impl History {
         health.damaged = damaged.max(looked_at.damaged);
         let savings = self.advice_of(&records, looked_at, period);
         let numbers = self.six_numbers((&sums, before.as_ref()), &over_time, ask)?;
+        let mut attention = Attention::all(&sums, before.as_ref(), &health);
+        self.put_causes(&mut attention, period)?;
         Ok(Report {
             taximeter_version: VERSION,
             document: "report",
@@ -139,13 +163,15 @@ impl History {
             only: None,
             looked_at: None,
             alerts: alerts::alerts(&health, numbers.month.as_ref(), &savings),
-            attention: Attention::all(&sums, before.as_ref(), &health),
+            attention,
             numbers,
+            time_by_step: step_time::step_times(&records, looked_at, &over_time.step),
             over_time,
             time_spent: advice::where_time_goes(&records, 3),
             by_llm: tables::llm_rows(&sums.llms),
             by_tool: tables::tool_rows(&sums.tools, &sums.all, &records),
             spenders: self.all_spenders(period, &sums)?,
+            sessions: self.top_sessions(period, &sums)?,
             dearest: self.first(period, Order::Dearest)?,
             slowest: self.first(period, Order::Slowest)?,
             savings,
@@ -183,6 +209,29 @@ impl History {
         let told = |found: &Spenders| found.top.iter().any(|spender| spender.key.is_some());
         all.extend(others.into_iter().filter(told));
         Ok(all)
+    }
+
+    fn top_sessions(
+        &self,
+        period: Period,
+        sums: &PeriodSums,
+    ) -> Result<Option<TopSessions>, StoreError> {
+        if sums.all.success.of > MOST_SESSIONS {
+            return Ok(None);
+        }
+        for by in [Dimension::Session, Dimension::User] {
+            let mut all = self.count_sessions(&by, &period.query())?.sessions;
+            if all.is_empty() {
+                continue;
+            }
+            let mut first = |order| {
+                sessions::sort(&mut all, order);
+                all.iter().take(NAMED).cloned().collect()
+            };
+            let (dearest, slowest) = (first(SessionOrder::Dearest), first(SessionOrder::Slowest));
+            return Ok(Some(TopSessions { by, of: all.len() as u64, dearest, slowest }));
+        }
+        Ok(None)
     }
 
     fn first(&self, period: Period, order: Order) -> Result<Vec<Line>, StoreError> {
