@@ -43,6 +43,31 @@ pub enum MergeError {
 /// Puts blocks together in one, as if their records were sealed at once. None where that has to go by way of the records:
 /// where an operation began at a time that nanoseconds do not hold, or keys are too many for columns of their own.
 ///
+/// ```
+/// use std::collections::HashMap;
+/// use taximeter_models::OperationRecord;
+/// use taximeter_persistence::store::block::{Effort, MergeError, Reader, Rows, merge, seal_with};
+///
+/// // Columns of some size are not within the metadata.
+/// let records = [OperationRecord::new("index"), OperationRecord::new(&*"answer ".repeat(20))];
+/// let block = |record| seal_with([record], Effort::Quick).expect("nothing in it is out of range");
+/// let blocks = [block(&records[0]), block(&records[1])];
+/// let open = |place: usize| {
+///     let columns: HashMap<_, _> = blocks[place].columns.iter().cloned().collect();
+///     Reader::open(&blocks[place].meta, move |column| columns.get(&column).cloned().ok_or("it is not there"))
+/// };
+/// let whole = merge(&mut [open(0)?, open(1)?], Effort::Small)?.expect("its times and keys are as usual");
+/// let columns: HashMap<_, _> = whole.columns.into_iter().collect();
+/// let fetch = |column| columns.get(&column).cloned().ok_or("it is not there");
+/// assert_eq!(Reader::open(&whole.meta, fetch)?.records(&Rows::All(2))?.len(), 2);
+///
+/// // Where one cannot be read, it is said which.
+/// let damaged = Reader::open(&blocks[1].meta, |_| Ok::<_, &str>(b"nothing of it".to_vec()))?;
+/// let refused = merge(&mut [open(0)?, damaged], Effort::Small);
+/// assert!(matches!(refused, Err(MergeError::Read { place: 1, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Where one cannot be read, or they are too much for one block.
 pub fn merge(blocks: &mut [Reader<'_>], effort: Effort) -> Result<Option<Sealed>, MergeError> {
