@@ -5,6 +5,8 @@
 //! columns of what was recorded ([`Store::columns`]), and for sums ([`Store::rollups`]).
 
 #[cfg(feature = "sealed")]
+mod beside;
+#[cfg(feature = "sealed")]
 pub mod block;
 mod columns;
 mod gather;
@@ -230,6 +232,8 @@ pub struct Maintained {
     pub rolled_up: u64,
     /// Operations that were sealed.
     pub sealed: u64,
+    /// Operations of small blocks that were put together in one.
+    pub merged: u64,
     /// Operations that were removed.
     pub removed_operations: u64,
     /// Rows of sums that were removed.

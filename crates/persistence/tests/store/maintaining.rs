@@ -38,6 +38,7 @@ pub(crate) fn maintain(store: &SqliteStore, now: DateTime<Utc>) -> Maintained {
         let done = store.maintain(now).unwrap();
         all.rolled_up += done.rolled_up;
         all.sealed += done.sealed;
+        all.merged += done.merged;
         all.removed_operations += done.removed_operations;
         all.removed_sums += done.removed_sums;
         all.freed_bytes += done.freed_bytes;
@@ -120,8 +121,8 @@ fn an_hour_is_the_same_before_and_after_it_is_rolled_up() {
 #[test]
 fn what_is_too_old_or_too_much_is_removed_and_its_room_given_back() {
     let room = tempfile::tempdir().unwrap();
-    let keep =
-        Keep::default().block_operations(4_096).hot_operations(8_192).operations_for(5 * HOUR);
+    let keep = Keep::default().block_operations(4_096).hot_operations(8_192);
+    let keep = keep.operations_for(5 * HOUR).seal_at_once(u64::MAX);
     let store = SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
     store.append(&operations(0, 40_000)).unwrap();
     let whole = store.stats().unwrap();
@@ -148,12 +149,109 @@ fn what_is_too_old_or_too_much_is_removed_and_its_room_given_back() {
     assert_eq!(count, 40_000, "sums stay");
 }
 
+/// How many operations are in each block.
+fn blocks(store: &SqliteStore) -> Vec<i64> {
+    let file = rusqlite::Connection::open(store.path()).unwrap();
+    let mut select = file.prepare("SELECT operations FROM blocks ORDER BY id").unwrap();
+    select.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
 #[test]
-fn what_cannot_be_sealed_stays_in_rows() {
+fn large_batches_are_sealed_as_they_come_and_put_together() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(5_000).seal_at_once(900).hot_operations(100);
+    let open = || SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
+    let store = open();
+    let operations = operations(0, 20_000);
+    // The batches come in another order than their operations began, and overlap.
+    for batch in operations.chunks(2_000) {
+        let (odd, even): (Vec<_>, Vec<_>) =
+            batch.iter().cloned().partition(|record| record.id.bits() >> 70 & 1 == 1);
+        assert_eq!(store.append(&odd).unwrap().stored, 1_000);
+        assert_eq!(store.append(&even).unwrap().stored, 1_000);
+    }
+    assert_eq!(blocks(&store), [1_000; 20]);
+    assert_eq!(store.stats().unwrap().hot_operations, 0);
+    // A few stay rows beside.
+    store.append(&self::operations(20_000, 10)).unwrap();
+    let before = store.rollups(&RollupQuery::new("operation")).unwrap();
+    let done = maintain(&store, at(20_000));
+    assert_eq!((done.merged, done.sealed), (20_000, 0), "{done:?}");
+    assert_eq!(blocks(&store), [5_000; 4]);
+    let expected = self::operations(0, 20_010);
+    assert_eq!(all(&store), expected);
+    assert_eq!(store.append(&operations).unwrap().known, 20_000);
+    let middle = Query::default().since(at(1_000)).until(at(1_010));
+    assert_eq!(scanned(&store, &middle), operations[1_000..1_010]);
+    assert_eq!(store.get(operations[7].id).unwrap().as_ref(), Some(&operations[7]));
+    assert!(store.check().unwrap().is_sound());
+    drop(store);
+    let store = open();
+    assert_eq!(store.append(&operations[..1_000]).unwrap().known, 1_000);
+    assert_eq!(store.rollups(&RollupQuery::new("operation")).unwrap(), before);
+    assert_eq!(maintain(&store, at(20_000)).merged, 0);
+}
+
+#[test]
+fn a_batch_that_is_many_blocks_is_cut_into_equal_ones() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(3_000).seal_at_once(1);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    store.append(&operations(0, 10_000)).unwrap();
+    assert_eq!(blocks(&store), [2_500; 4]);
+    assert_eq!(maintain(&store, at(10_000)).merged, 0);
+    assert_eq!(all(&store), operations(0, 10_000));
+}
+
+#[test]
+fn a_small_block_that_is_damaged_holds_up_no_other() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(50).seal_at_once(1);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    store.append(&operations(0, 20)).unwrap();
+    let file = rusqlite::Connection::open(store.path()).unwrap();
+    let change =
+        "UPDATE block_columns SET bytes = x'00' WHERE part = (SELECT max(part) FROM block_columns)";
+    assert_eq!(file.execute(change, []).unwrap(), 1);
+    for batch in 1..6 {
+        store.append(&operations(batch * 20, 20)).unwrap();
+    }
+    let done = maintain(&store, at(1_000));
+    // The first of the three that were tried is left alone from then on.
+    assert_eq!(done.merged, 0);
+    assert_eq!(maintain(&store, at(1_000)).merged, 60);
+    assert_eq!(blocks(&store), [20, 20, 20, 60]);
+    let left = store.scan(&Query::default(), &mut |_| std::ops::ControlFlow::Continue(()));
+    let left = left.unwrap();
+    assert_eq!((left.shown, left.damaged), (100, 20));
+}
+
+#[test]
+fn what_comes_into_an_extent_after_it_was_sealed_is_sealed_too() {
     let room = tempfile::tempdir().unwrap();
     let keep = Keep::default().block_operations(1).hot_operations(0).hot_for(Duration::ZERO);
     let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
-    let mut records = operations(0, 100);
+    for batch in 0..3 {
+        store.append(&operations(batch * 100, 100)).unwrap();
+        assert_eq!(maintain(&store, at(100_000)).sealed, 100);
+    }
+    assert_eq!(store.stats().unwrap().hot_operations, 0);
+    assert_eq!(all(&store), operations(0, 300));
+}
+
+#[test]
+fn what_cannot_be_sealed_stays_in_rows() {
+    for at_once in [1, u64::MAX] {
+        cannot_be_sealed(at_once);
+    }
+}
+
+fn cannot_be_sealed(at_once: u64) {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(1_000).hot_operations(0).hot_for(Duration::ZERO);
+    let keep = keep.seal_at_once(at_once);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    let mut records = operations(0, 1_000);
     let mut call = taximeter_models::LlmCall::new("a", "b");
     call.cost = taximeter_models::CostOutcome::Recorded(taximeter_models::ReportedCost {
         total: Money::from_ticks(-i128::MAX),
@@ -162,10 +260,14 @@ fn what_cannot_be_sealed_stays_in_rows() {
         currency: taximeter_models::Currency::USD,
     });
     records[50].llm_calls.push(call);
+    // A row holds a level more than a column does.
+    let deep = (0..120).fold(serde_json::Value::Null, |value, _| vec![value].into());
+    records[60].metadata.insert("deep".into(), deep);
     store.append(&records).unwrap();
     let before = all(&store);
     maintain(&store, at(100_000));
     let stats = store.stats().unwrap();
-    assert_eq!(stats.hot_operations + stats.sealed_operations, 100);
+    assert_eq!((stats.hot_operations, stats.sealed_operations), (1, 999), "{at_once}");
     assert_eq!(all(&store), before);
+    assert_eq!(store.append(&records).unwrap().known, 1_000);
 }

@@ -66,11 +66,15 @@ fn rollups() -> impl Strategy<Value = RollupQuery> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(cases()))]
     #[test]
-    fn any_sequence_is_as_in_memory(actions in vec(action(), 1..12)) {
+    fn any_sequence_is_as_in_memory(
+        actions in vec(action(), 1..12),
+        (block, at_once) in select(vec![(3, 1_000), (3, 2), (8, 1), (8, 3)]),
+    ) {
         let room = tempfile::tempdir().unwrap();
         // A few operations are a block, and sums stay: the twin keeps everything.
         let forever = Duration::from_secs(u64::MAX);
-        let keep = Keep::default().block_operations(3).hot_operations(4).hot_for(Duration::from_secs(86_400));
+        let keep = Keep::default().block_operations(block).seal_at_once(at_once);
+        let keep = keep.hot_operations(4).hot_for(Duration::from_secs(86_400));
         let keep = Level::ALL.into_iter().fold(keep, |keep, level| keep.sums_for(level, forever));
         let open = || SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
         let (mut store, twin) = (open(), MemoryStore::summarizing(summing()));

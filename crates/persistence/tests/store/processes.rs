@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use taximeter_models::OperationId;
-use taximeter_persistence::store::{Durability, Level, Query, RollupQuery, SqliteStore, Store};
+use taximeter_persistence::store::{
+    Durability, Keep, Level, Query, RollupQuery, SqliteStore, Store,
+};
 
 use crate::maintaining::{at, operations};
 use crate::records::{all, scanned};
 use crate::summing::summing;
 
-/// Starts this program again, as a process that appends batch by batch and says each that was taken.
+/// Starts this program again, as a process that appends batch by batch and says each that was taken. The batches of every
+/// other one are sealed as they come.
 fn appending(folder: &Path, from: i64, batches: i64, durability: &str, with: &[&str]) -> Child {
     let exe = std::env::current_exe().unwrap();
     let mut command = match with {
@@ -34,6 +37,9 @@ fn appending(folder: &Path, from: i64, batches: i64, durability: &str, with: &[&
         .unwrap()
 }
 
+/// Between the first operations of two processes that are killed one after the other.
+const STEP: i64 = 1_010_000;
+
 /// So many operations in a batch of the other process.
 const BATCH: i64 = 20;
 
@@ -45,7 +51,9 @@ fn the_other_process() {
     let (from, batches): (i64, i64) = (words[0].parse().unwrap(), words[1].parse().unwrap());
     let durability = if words[2] == "fsync" { Durability::Fsync } else { Durability::Os };
     let wait = Duration::from_secs(60);
-    let open = SqliteStore::at(folder).durability(durability).wait(wait);
+    let at_once = if from / 10_000 % 2 == 1 { 20 } else { 1_000 };
+    let keep = Keep::default().block_operations(200).seal_at_once(at_once);
+    let open = SqliteStore::at(folder).durability(durability).wait(wait).keep(keep);
     let store = open.summarize(summing()).open().unwrap();
     for batch in 0..batches {
         let first = from + batch * BATCH;
@@ -104,7 +112,7 @@ fn what_was_acknowledged_is_there_when_the_process_is_killed() {
         said.extend(acknowledged(&mut child));
         child.wait().unwrap();
         if !room.path().join("taximeter.db").exists() {
-            from += 1_000_000;
+            from += STEP;
             continue;
         }
         let store = SqliteStore::at(room.path()).summarize(summing()).open().unwrap();
@@ -120,7 +128,7 @@ fn what_was_acknowledged_is_there_when_the_process_is_killed() {
         assert_eq!(there.len(), records.len(), "each once");
         let last = said.iter().copied().filter(|first| whole || *first >= from);
         assert!(last.flat_map(ids).all(|id| there.contains(&id)));
-        from += 1_000_000;
+        from += STEP;
     }
     println!("{kills} kills, {} batches were acknowledged", said.len());
     let store = SqliteStore::at(room.path()).summarize(summing()).open().unwrap();

@@ -94,6 +94,16 @@ impl<'r> CostSheet<'r> {
         Ok(())
     }
 
+    /// The number of a form that another block has.
+    pub(super) fn form_of_json(&mut self, json: &str) -> u64 {
+        let known = self.forms.iter().position(|form| form == json);
+        let number = known.unwrap_or(self.forms.len());
+        if known.is_none() {
+            self.forms.push(json.to_owned());
+        }
+        number as u64
+    }
+
     fn other(&mut self, json: Cow<'static, str>, cost: &CostOutcome) -> Result<u64, NotExact> {
         if let Some(row) = self.others.get(&json) {
             return Ok(*row);

@@ -10,7 +10,7 @@ use super::error::{BlockError, Broken};
 use super::numbers::Numbers;
 use super::reader::Reader;
 use super::recipe::Recipe;
-use super::texts::Texts;
+use super::texts::{List, Texts};
 
 /// The costs of all rows.
 #[derive(Debug)]
@@ -31,6 +31,21 @@ impl Costs {
         let begins = begins(&forms, &recipes, numbers.len());
         let begins = begins.map_err(|broken| broken.at(Some(llm::COST_NUMBERS)))?;
         Ok(Self { forms, recipes, numbers, begins })
+    }
+
+    /// The different forms.
+    pub(super) fn forms(&self) -> &List {
+        self.forms.list()
+    }
+
+    /// The place of the form of a row.
+    pub(super) fn form(&self, row: usize) -> usize {
+        self.forms.key(row)
+    }
+
+    /// How many numbers are written of a row.
+    pub(super) fn numbers_of(&self, row: usize) -> usize {
+        self.recipe(row).numbers
     }
 
     /// The cost of a row that consumed this; none where the numbers do not fit together.

@@ -179,6 +179,17 @@ impl<'r> MapSheet<'r> {
         Ok(())
     }
 
+    /// The column of a key of another block; none where there are too many.
+    pub(super) fn column(&mut self, key: &'r str, kind: Kind) -> Option<u16> {
+        if kind == Kind::Rest { Some(self.add(key, kind)) } else { self.place(key, kind, None) }
+    }
+
+    /// The number of a shape.
+    pub(super) fn shape(&mut self, shape: Vec<u16>) -> u64 {
+        self.shape = shape;
+        self.find_shape()
+    }
+
     /// The column of a key, which most often is that of the row before; none where there are too many.
     fn place(&mut self, key: &'r str, kind: Kind, expected: Option<u16>) -> Option<u16> {
         let is_it = |place: &u16| {

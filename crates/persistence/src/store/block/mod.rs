@@ -2,7 +2,8 @@
 //!
 //! | You want | It is |
 //! |---|---|
-//! | to seal records | [`seal`], which makes a [`Sealed`] |
+//! | to seal records | [`seal`], which makes a [`Sealed`]; [`seal_with`] an [`Effort`] |
+//! | to put blocks together | [`merge`] |
 //! | to know without reading it whether a block is worth reading | [`Meta`] |
 //! | to read ids, records or columns of a block | [`Reader`] |
 //! | which rows fulfil a query | [`Reader::matching`], which makes [`Rows`] |
@@ -37,12 +38,14 @@ mod column;
 mod cost;
 mod costs;
 mod counted;
+mod effort;
 mod error;
 mod faults;
 mod filter;
 mod ids;
 mod maps;
 mod matching;
+mod merge;
 mod meta;
 mod numbered;
 mod numbers;
@@ -64,8 +67,10 @@ mod texts;
 mod times;
 
 pub use column::ColumnId;
+pub use effort::Effort;
 pub use error::{BlockError, SealError};
 pub use matching::Rows;
+pub use merge::{MergeError, merge};
 pub use meta::{MOST_RECORDS, Meta};
 pub use reader::Reader;
-pub use seal::{Sealed, seal};
+pub use seal::{Sealed, seal, seal_with};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::bytes::{Cursor, put_bytes, put_number};
+use super::effort::Effort;
 use super::error::{Broken, SealError};
 use super::numbers;
 use super::texts::{List, decode_keys, decode_plain, encode_plain};
@@ -82,16 +83,16 @@ fn split_one(text: &str) -> Option<(Frame<'_>, u64)> {
 }
 
 /// Writes texts that were split.
-pub(super) fn encode(to: &mut Vec<u8>, split: &Split<'_>) -> Result<(), SealError> {
+pub(super) fn encode(to: &mut Vec<u8>, split: &Split<'_>, effort: Effort) -> Result<(), SealError> {
     let frames: Vec<String> = split.frames.iter().map(Frame::text).collect();
     let frames: Vec<&str> = frames.iter().map(String::as_str).collect();
     let (mut list, mut keys) = (Vec::new(), Vec::new());
-    encode_plain(&mut list, &frames)?;
-    numbers::encode(&mut keys, &split.keys)?;
+    encode_plain(&mut list, &frames, effort)?;
+    numbers::encode(&mut keys, &split.keys, effort)?;
     put_number(to, frames.len() as u64);
     put_bytes(to, &list);
     put_bytes(to, &keys);
-    numbers::encode(to, &split.numbers)
+    numbers::encode(to, &split.numbers, effort)
 }
 
 /// Reads so many texts, from bytes that hold nothing else.

@@ -7,6 +7,7 @@ use pco::standalone::{simple_compress, simple_decompress_into};
 use pco::{ChunkConfig, DeltaSpec};
 
 use super::bytes::{Cursor, put_bytes, put_number};
+use super::effort::Effort;
 use super::error::{Broken, SealError};
 use super::packed;
 
@@ -72,18 +73,20 @@ impl Numbers {
 }
 
 /// Writes numbers.
-pub(super) fn encode(to: &mut Vec<u8>, numbers: &[u64]) -> Result<(), SealError> {
+pub(super) fn encode(to: &mut Vec<u8>, numbers: &[u64], effort: Effort) -> Result<(), SealError> {
     let first = numbers.first().copied().unwrap_or_default();
     if numbers.iter().all(|number| *number == first) {
         to.push(form::CONSTANT);
         put_number(to, first);
         return Ok(());
     }
+    let packed = packed::size(numbers);
     let mut compressed = Vec::new();
-    compress_narrow(&mut compressed, numbers)?;
-    let packed = packed::size(numbers)
-        .filter(|size| *size <= compressed.len() / PACKED_BELOW.1 * PACKED_BELOW.0);
-    if packed.is_some() {
+    let is_packed = packed.is_some() && effort == Effort::Quick || {
+        compress_narrow(&mut compressed, numbers, effort)?;
+        packed.is_some_and(|size| size <= compressed.len() / PACKED_BELOW.1 * PACKED_BELOW.0)
+    };
+    if is_packed {
         to.push(form::PACKED);
         packed::encode(to, numbers);
     } else {
@@ -92,49 +95,60 @@ pub(super) fn encode(to: &mut Vec<u8>, numbers: &[u64]) -> Result<(), SealError>
     Ok(())
 }
 
-fn compress_narrow(to: &mut Vec<u8>, numbers: &[u64]) -> Result<(), SealError> {
+fn compress_narrow(to: &mut Vec<u8>, numbers: &[u64], effort: Effort) -> Result<(), SealError> {
     let largest = numbers.iter().copied().max().unwrap_or_default();
     #[expect(clippy::cast_possible_truncation, reason = "the largest fits")]
     if u16::try_from(largest).is_ok() {
         to.push(form::SHORT);
-        compress(to, &numbers.iter().map(|number| *number as u16).collect::<Vec<_>>())
+        compress(to, &numbers.iter().map(|number| *number as u16).collect::<Vec<_>>(), effort)
     } else if u32::try_from(largest).is_ok() {
         to.push(form::WORD);
-        compress(to, &numbers.iter().map(|number| *number as u32).collect::<Vec<_>>())
+        compress(to, &numbers.iter().map(|number| *number as u32).collect::<Vec<_>>(), effort)
     } else {
         to.push(form::LONG);
-        compress(to, numbers)
+        compress(to, numbers, effort)
     }
 }
 
 /// Writes numbers of which many are the same though far apart, such as hashes: each once, and which of them a row has.
-pub(super) fn encode_repeating(to: &mut Vec<u8>, numbers: &[u64]) -> Result<(), SealError> {
+pub(super) fn encode_repeating(
+    to: &mut Vec<u8>,
+    numbers: &[u64],
+    effort: Effort,
+) -> Result<(), SealError> {
     let mut distinct = numbers.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
     if distinct.len() < 2 || distinct.len() > numbers.len() / 2 {
-        return encode(to, numbers);
+        return encode(to, numbers, effort);
     }
     let place = |number: &u64| distinct.partition_point(|known| known < number) as u64;
     let places: Vec<u64> = numbers.iter().map(place).collect();
     let mut list = Vec::new();
-    encode(&mut list, &distinct)?;
+    encode(&mut list, &distinct, effort)?;
     to.push(form::REPEATING);
     put_number(to, distinct.len() as u64);
     put_bytes(to, &list);
-    encode(to, &places)
+    encode(to, &places, effort)
 }
 
 /// Writes floats, which come back bit by bit.
-pub(super) fn encode_floats(to: &mut Vec<u8>, bits: &[u64]) -> Result<(), SealError> {
+pub(super) fn encode_floats(
+    to: &mut Vec<u8>,
+    bits: &[u64],
+    effort: Effort,
+) -> Result<(), SealError> {
     let floats: Vec<f64> = bits.iter().map(|bits| f64::from_bits(*bits)).collect();
     to.push(form::FLOAT);
-    compress(to, &floats)
+    compress(to, &floats, effort)
 }
 
-fn compress<T: Number>(to: &mut Vec<u8>, numbers: &[T]) -> Result<(), SealError> {
-    let config =
-        ChunkConfig::default().with_compression_level(LEVEL).with_delta_spec(DeltaSpec::Auto);
+fn compress<T: Number>(to: &mut Vec<u8>, numbers: &[T], effort: Effort) -> Result<(), SealError> {
+    let (level, delta) = match effort {
+        Effort::Quick => (0, DeltaSpec::NoOp),
+        Effort::Small => (LEVEL, DeltaSpec::Auto),
+    };
+    let config = ChunkConfig::default().with_compression_level(level).with_delta_spec(delta);
     let bytes = simple_compress(numbers, &config)
         .map_err(|error| SealError::Compress { source: error.into() })?;
     to.extend_from_slice(&bytes);
@@ -230,15 +244,20 @@ mod tests {
 
     use super::*;
 
-    fn back(encode: impl Fn(&mut Vec<u8>, &[u64]) -> Result<(), SealError>, numbers: &[u64]) {
-        let mut bytes = Vec::new();
-        encode(&mut bytes, numbers).unwrap();
-        assert_eq!(decode(&bytes, numbers.len()).unwrap().iter().collect::<Vec<_>>(), numbers);
-        assert!(
-            numbers.is_empty()
-                || bytes[0] == form::CONSTANT
-                || decode(&bytes, numbers.len() + 9).is_err()
-        );
+    fn back(
+        encode: impl Fn(&mut Vec<u8>, &[u64], Effort) -> Result<(), SealError>,
+        numbers: &[u64],
+    ) {
+        for effort in [Effort::Quick, Effort::Small] {
+            let mut bytes = Vec::new();
+            encode(&mut bytes, numbers, effort).unwrap();
+            assert_eq!(decode(&bytes, numbers.len()).unwrap().iter().collect::<Vec<_>>(), numbers);
+            assert!(
+                numbers.is_empty()
+                    || bytes[0] == form::CONSTANT
+                    || decode(&bytes, numbers.len() + 9).is_err()
+            );
+        }
     }
 
     #[test]
@@ -246,7 +265,7 @@ mod tests {
         let mut bytes = Vec::new();
         let numbers: Vec<u64> =
             (0..3_000_u64).map(|row| (row % 3).wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
-        encode_repeating(&mut bytes, &numbers).unwrap();
+        encode_repeating(&mut bytes, &numbers, Effort::Small).unwrap();
         assert_eq!(bytes[0], form::REPEATING);
         back(encode_repeating, &numbers);
     }

@@ -18,8 +18,8 @@ use super::texts::Texts;
 #[derive(Debug)]
 pub(super) struct Shapes {
     /// The shape of each row.
-    rows: Arc<Numbers>,
-    list: Vec<Vec<u16>>,
+    pub(super) rows: Arc<Numbers>,
+    pub(super) list: Vec<Vec<u16>>,
     /// The columns of the map, in the order in which shapes count them.
     pub(super) columns: Vec<(ColumnId, Kind, String)>,
 }
@@ -53,6 +53,14 @@ impl Shapes {
         self.list
             .get(usize::try_from(self.rows.get(row)).unwrap_or(usize::MAX))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// Of each row whether it has the column at a place: 1 or 0.
+    pub(super) fn has(&self, place: usize) -> Vec<u64> {
+        let has = |shape: &Vec<u16>| shape.iter().any(|other| usize::from(*other) == place);
+        let having: Vec<u64> = self.list.iter().map(|shape| has(shape).into()).collect();
+        let bit = |shape: &u64| usize::try_from(*shape).map_or(0, |shape| having[shape]);
+        self.rows.each().iter().map(bit).collect()
     }
 
     /// Which rows have the column at a place, and how many they are.

@@ -1,15 +1,19 @@
 //! From records to sealed columns.
 
-use taximeter_models::{ErrorCategory, OperationRecord, ToolCall, ToolStatus};
+use std::ops::BitOr;
+
+use taximeter_models::{ErrorCategory, LlmCall, OperationRecord, ToolCall, ToolStatus};
 
 use super::column::{ColumnId, ErrorColumns, FIXED, Map, component, llm, operation, tool};
+use super::effort::Effort;
 use super::error::SealError;
 use super::filter::{self, Filter};
 use super::maps::Keyed;
 use super::meta::{Entry, INLINE, Key, MOST_RECORDS, MOST_VALUES, Meta, Place, VERSION, dimension};
 use super::numbers;
-use super::sheets::{Sheets, moment, nanos, outcome};
+use super::sheets::{Sheets, status};
 use super::texts::{self, Dictionary};
+use crate::store::beside::beside;
 
 /// A block, ready to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,33 +31,60 @@ impl Sealed {
     }
 }
 
-/// Seals records. Within the block they are ordered by their start, and by their id where that is the same; every one of
-/// their fields comes back as it was.
+/// Seals records into as few bytes as pays. Within the block they are ordered by their start, and by their id where that is
+/// the same; every one of their fields comes back as it was.
 ///
 /// # Errors
 /// Where there are more than [`MOST_RECORDS`], or a value of one would not come back as it is; see [`SealError`].
-pub fn seal(records: &[OperationRecord]) -> Result<Sealed, SealError> {
-    if records.len() > MOST_RECORDS {
-        return Err(SealError::TooMany {
-            what: "operations",
-            rows: records.len(),
-            most: MOST_RECORDS,
-        });
-    }
-    let mut ordered: Vec<&OperationRecord> = records.iter().collect();
-    ordered.sort_by_key(|record| (record.started_at, record.id));
-    let sheets = Sheets::of(&ordered)?;
-    let mut sealer = Sealer::default();
-    sealer.fixed(&sheets)?;
-    sealer.maps(&sheets)?;
-    sealer.costs(&sheets)?;
-    sealer.inferred(&ordered);
-    Ok(sealer.finish(&ordered))
+pub fn seal<'r>(
+    records: impl IntoIterator<Item = &'r OperationRecord>,
+) -> Result<Sealed, SealError> {
+    seal_with(records, Effort::Small)
 }
 
+/// The same with some effort. Much is done by two threads at once.
+///
+/// # Errors
+/// As for [`seal`].
+pub fn seal_with<'r>(
+    records: impl IntoIterator<Item = &'r OperationRecord>,
+    effort: Effort,
+) -> Result<Sealed, SealError> {
+    let mut ordered: Vec<&OperationRecord> = records.into_iter().collect();
+    let rows = ordered.len();
+    if rows > MOST_RECORDS {
+        return Err(SealError::TooMany { what: "operations", rows, most: MOST_RECORDS });
+    }
+    ordered.sort_by_key(|record| (record.started_at, record.id));
+    encode(&Sheets::of(&ordered)?, effort)
+}
+
+/// Makes a block of its columns.
+pub(super) fn encode(sheets: &Sheets<'_>, effort: Effort) -> Result<Sealed, SealError> {
+    let maps = || {
+        let mut sealer = Sealer::new(effort);
+        sealer.maps(sheets).map(|()| sealer)
+    };
+    let others = || {
+        let mut sealer = Sealer::new(effort);
+        sealer.fixed(sheets)?;
+        sealer.costs(sheets).map(|()| sealer)
+    };
+    let is_much = effort == Effort::Small && sheets.rows() >= WORTH_A_THREAD;
+    let (maps, others) = beside(is_much, maps, others);
+    let mut sealer = others?;
+    sealer.add(maps?);
+    sealer.inferred(sheets);
+    Ok(sealer.finish(sheets))
+}
+
+/// Fewer operations than this are compressed sooner than it pays to share the work.
+const WORTH_A_THREAD: usize = 4_096;
+
 /// Compresses columns, one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sealer {
+    effort: Effort,
     directory: Vec<(ColumnId, Entry)>,
     columns: Vec<(ColumnId, Vec<u8>)>,
     keys: Vec<Key>,
@@ -62,6 +93,19 @@ struct Sealer {
 }
 
 impl Sealer {
+    fn new(effort: Effort) -> Self {
+        let (directory, columns, keys, hashes) = Default::default();
+        Self { effort, directory, columns, keys, hashes }
+    }
+
+    /// Adds the columns of another one, of which one alone may have keys.
+    fn add(&mut self, other: Self) {
+        self.directory.extend(other.directory);
+        self.columns.extend(other.columns);
+        self.keys.extend(other.keys);
+        self.hashes.extend(other.hashes);
+    }
+
     fn fixed(&mut self, sheets: &Sheets<'_>) -> Result<(), SealError> {
         for (number, (numbers, texts)) in
             (0..).zip(sheets.numbers.iter().zip(&sheets.texts)).take(FIXED)
@@ -72,7 +116,7 @@ impl Sealer {
             }
             if texts.len() > 0 {
                 let mut bytes = Vec::new();
-                let list = texts::encode(&mut bytes, texts)?;
+                let list = texts::encode(&mut bytes, texts, self.effort)?;
                 if let Some(dimension) = dimension_of(column) {
                     self.hashes
                         .extend(list.iter().map(|text| filter::hash(dimension.as_bytes(), text)));
@@ -86,9 +130,9 @@ impl Sealer {
     fn numbers(&mut self, column: ColumnId, numbers: &[u64]) -> Result<(), SealError> {
         let mut bytes = Vec::new();
         if REPEATING.contains(&column) {
-            numbers::encode_repeating(&mut bytes, numbers)?;
+            numbers::encode_repeating(&mut bytes, numbers, self.effort)?;
         } else {
-            numbers::encode(&mut bytes, numbers)?;
+            numbers::encode(&mut bytes, numbers, self.effort)?;
         }
         self.put(column, numbers.len(), bytes)
     }
@@ -113,16 +157,16 @@ impl Sealer {
         self.keys.push(Key { map, kind: keyed.kind, name: keyed.key.to_owned() });
         let mut bytes = Vec::new();
         if keyed.kind.is_text() {
-            let list = texts::encode(&mut bytes, &keyed.texts)?;
+            let list = texts::encode(&mut bytes, &keyed.texts, self.effort)?;
             if matches!(map, Map::Tags | Map::Metadata) {
                 let dimension = dimension::of_key(map, keyed.key);
                 self.hashes
                     .extend(list.iter().map(|text| filter::hash(dimension.as_bytes(), text)));
             }
         } else if keyed.kind == super::maps::Kind::Float {
-            numbers::encode_floats(&mut bytes, &keyed.numbers)?;
+            numbers::encode_floats(&mut bytes, &keyed.numbers, self.effort)?;
         } else if keyed.kind.is_number() {
-            numbers::encode(&mut bytes, &keyed.numbers)?;
+            numbers::encode(&mut bytes, &keyed.numbers, self.effort)?;
         } else {
             return Ok(());
         }
@@ -143,7 +187,7 @@ impl Sealer {
         let keys = costs.rows.iter().map(key).collect();
         let list = costs.forms.iter().map(String::as_str).collect();
         let mut bytes = Vec::new();
-        texts::encode_dictionary(&mut bytes, &Dictionary { list, keys })?;
+        texts::encode_dictionary(&mut bytes, &Dictionary { list, keys }, self.effort)?;
         self.put(llm::COST, costs.rows.len(), bytes)?;
         if costs.numbers.is_empty() {
             Ok(())
@@ -154,19 +198,21 @@ impl Sealer {
 
     /// What calls are asked for by though it is in no column: a call of a tool that failed without a record of its error
     /// has a category, and a call of an LLM that was not named has a name.
-    fn inferred(&mut self, records: &[&OperationRecord]) {
-        let mut llm_calls = records.iter().flat_map(|record| &record.llm_calls);
-        let nameless =
-            llm_calls.find(|call| call.request_model.is_none() && call.response_model.is_none());
-        self.hashes
-            .extend(nameless.map(|call| filter::hash(dimension::LLM.as_bytes(), call.model())));
-        let calls = || records.iter().flat_map(|record| &record.tool_calls);
-        for status in [ToolStatus::Failure, ToolStatus::Timeout, ToolStatus::Error] {
-            let inferred = |call: &&ToolCall| call.status == status && call.error.is_none();
-            let category = calls().find(inferred).and_then(ToolCall::error_category);
-            self.hashes.extend(category.map(|category: ErrorCategory| {
-                filter::hash(dimension::ERROR.as_bytes(), category.as_str())
-            }));
+    fn inferred(&mut self, sheets: &Sheets<'_>) {
+        let named = llm::bit::REQUEST_MODEL | llm::bit::RESPONSE_MODEL;
+        if sheets.column(llm::MASK).iter().any(|mask| mask & named == 0) {
+            let nameless = LlmCall::default();
+            self.hashes.push(filter::hash(dimension::LLM.as_bytes(), nameless.model()));
+        }
+        for known in [ToolStatus::Failure, ToolStatus::Timeout, ToolStatus::Error] {
+            let told = tool::bit::STATUS | tool::bit::ERROR;
+            let is_inferred = |mask: &u64| mask & told == status(known);
+            if sheets.column(tool::MASK).iter().any(is_inferred) {
+                let category = ToolCall::new("", known).error_category();
+                self.hashes.extend(category.map(|category: ErrorCategory| {
+                    filter::hash(dimension::ERROR.as_bytes(), category.as_str())
+                }));
+            }
         }
     }
 
@@ -186,19 +232,23 @@ impl Sealer {
         Ok(())
     }
 
-    fn finish(mut self, records: &[&OperationRecord]) -> Sealed {
+    fn finish(mut self, sheets: &Sheets<'_>) -> Sealed {
         self.hashes.sort_unstable();
         self.hashes.dedup();
-        let starts = || records.iter().map(|record| moment(record.started_at).0);
-        let ids = || records.iter().map(|record| record.id.bits());
-        let durations = records.iter().map(|record| nanos(record.duration).0);
+        let last = sheets.column(operation::START).last().map_or(0, |since| since.cast_signed());
+        let outcome = |mask: &u64| 1 << (mask & operation::bit::OUTCOME);
         let meta = Meta {
-            rows: records.len(),
-            first_ns: starts().next().unwrap_or_default(),
-            last_ns: starts().next_back().unwrap_or_default(),
-            ids: (ids().min().unwrap_or_default(), ids().max().unwrap_or_default()),
-            longest_ns: durations.max().unwrap_or_default(),
-            outcomes: records.iter().fold(0, |bits, record| bits | 1 << outcome(record.outcome)),
+            rows: sheets.rows(),
+            first_ns: sheets.base,
+            last_ns: sheets.base.wrapping_add(last),
+            ids: sheets.ids.map_or((0, 0), |(least, largest)| (least.bits(), largest.bits())),
+            longest_ns: sheets
+                .column(operation::DURATION)
+                .iter()
+                .copied()
+                .max()
+                .unwrap_or_default(),
+            outcomes: sheets.column(operation::MASK).iter().map(outcome).fold(0, BitOr::bitor),
             keys: self.keys,
             directory: self.directory.into_iter().collect(),
             filter: Filter::of(&self.hashes),

@@ -27,25 +27,44 @@ pub(super) struct Sheets<'r> {
     pub(super) costs: CostSheet<'r>,
     /// When the first operation began, in nanoseconds since 1970.
     pub(super) base: i64,
+    /// The least and the largest id.
+    pub(super) ids: Option<(OperationId, OperationId)>,
     threads: Threads,
 }
 
 impl<'r> Sheets<'r> {
-    /// Takes records apart, in this order.
-    pub(super) fn of(records: &[&'r OperationRecord]) -> Result<Self, SealError> {
-        let mut sheets = Self {
+    /// Of no operation yet, the first of which begins then.
+    pub(super) fn new(base: i64) -> Self {
+        Self {
             numbers: vec![Vec::new(); FIXED],
             texts: vec![List::default(); FIXED],
             maps: Default::default(),
             costs: CostSheet::default(),
-            base: records.first().map_or(0, |record| moment(record.started_at).0),
+            base,
+            ids: None,
             threads: Threads::default(),
-        };
+        }
+    }
+
+    /// Takes records apart, in this order.
+    pub(super) fn of(records: &[&'r OperationRecord]) -> Result<Self, SealError> {
+        let base = records.first().map_or(0, |record| moment(record.started_at).0);
+        let mut sheets = Self::new(base);
         for record in records {
             let inexact = |what| SealError::NotExact { id: record.id, what };
             sheets.operation(record).map_err(inexact)?;
         }
         Ok(sheets)
+    }
+
+    /// How many operations there are.
+    pub(super) fn rows(&self) -> usize {
+        self.column(operation::MASK).len()
+    }
+
+    /// The numbers of a column.
+    pub(super) fn column(&self, column: ColumnId) -> &[u64] {
+        &self.numbers[usize::from(column.get())]
     }
 
     fn number(&mut self, column: ColumnId, number: u64) {
@@ -84,7 +103,7 @@ impl<'r> Sheets<'r> {
 
         let (start, far_start) = moment(record.started_at);
         let (duration, far_duration) = nanos(record.duration);
-        self.number(operation::START, start.wrapping_sub(self.base).cast_unsigned());
+        self.start(record.id, start);
         self.number(operation::DURATION, duration);
         let mask = outcome(record.outcome)
             | self.far(operation::START, far_start, bit::FAR_START)
@@ -93,7 +112,6 @@ impl<'r> Sheets<'r> {
             | self.optional(operation::USER, record.user.as_deref(), bit::USER)
             | self.optional(operation::SESSION, record.session.as_deref(), bit::SESSION);
         self.number(operation::MASK, mask);
-        self.id(record.id, start);
         self.text(operation::NAME, &record.name);
         self.number(operation::UNLISTED_ERRORS, record.unlisted_errors);
         self.number(operation::UNLISTED_WARNINGS, record.unlisted_warnings);
@@ -114,7 +132,11 @@ impl<'r> Sheets<'r> {
         Ok(())
     }
 
-    fn id(&mut self, id: OperationId, start: i64) {
+    /// When the next operation began, and its id.
+    pub(super) fn start(&mut self, id: OperationId, start: i64) {
+        self.number(operation::START, start.wrapping_sub(self.base).cast_unsigned());
+        let (least, largest) = self.ids.unwrap_or((id, id));
+        self.ids = Some((least.min(id), largest.max(id)));
         let (high, low) = halves(id.bits());
         let (thread, counter) = self.threads.step(low);
         self.number(operation::ID_TIME, high.wrapping_sub(expected_high(start)));
@@ -269,7 +291,7 @@ pub(super) const fn outcome(outcome: Outcome) -> u64 {
     }
 }
 
-const fn status(status: ToolStatus) -> u64 {
+pub(super) const fn status(status: ToolStatus) -> u64 {
     match status {
         ToolStatus::Success => 0,
         ToolStatus::Failure => 1,

@@ -1,6 +1,7 @@
 //! Bytes that zstd makes smaller, where it does.
 
 use super::bytes::{Cursor, put_number};
+use super::effort::Effort;
 use super::error::{Broken, SealError};
 
 /// How hard zstd tries.
@@ -10,7 +11,13 @@ const MOST_TIMES_SMALLER: usize = 1_000;
 const SPARE: usize = 64 * 1024;
 
 /// Writes bytes: how many they are, and what zstd makes of them, or they themselves.
-pub(super) fn encode(to: &mut Vec<u8>, bytes: &[u8]) -> Result<(), SealError> {
+pub(super) fn encode(to: &mut Vec<u8>, bytes: &[u8], effort: Effort) -> Result<(), SealError> {
+    if effort == Effort::Quick {
+        put_number(to, bytes.len() as u64);
+        to.push(false.into());
+        to.extend_from_slice(bytes);
+        return Ok(());
+    }
     let small = zstd::bulk::compress(bytes, LEVEL)
         .map_err(|error| SealError::Compress { source: error.into() })?;
     put_number(to, bytes.len() as u64);

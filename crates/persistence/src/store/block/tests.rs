@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use proptest::prelude::*;
 use taximeter_models::{ErrorCategory, OperationRecord, Outcome};
 
-use super::{ColumnId, Reader, Rows, Sealed, seal};
+use super::{ColumnId, Effort, Reader, Rows, Sealed, merge, seal, seal_with};
 use crate::store::{Column, Condition, Query, Table};
 
 const TABLES: [Table; 5] =
@@ -35,8 +35,18 @@ fn ordered(records: &[OperationRecord]) -> Vec<OperationRecord> {
 }
 
 fn check_round_trip(records: &[OperationRecord]) {
-    let sealed = seal(records).expect("these are no records at the edge");
-    let mut reader = open(&sealed);
+    for effort in [Effort::Quick, Effort::Small] {
+        check_round_trip_with(records, effort);
+    }
+}
+
+fn check_round_trip_with(records: &[OperationRecord], effort: Effort) {
+    let sealed = seal_with(records, effort).expect("these are no records at the edge");
+    check_round_trip_of(&sealed, records);
+}
+
+fn check_round_trip_of(sealed: &Sealed, records: &[OperationRecord]) {
+    let mut reader = open(sealed);
     let expected = ordered(records);
     let back = reader.records(&Rows::All(records.len())).expect("it was just sealed");
     for (back, expected) in back.iter().zip(&expected) {
@@ -103,8 +113,11 @@ fn queries(records: &[OperationRecord]) -> Vec<Query> {
 }
 
 fn check_matching(records: &[OperationRecord]) {
-    let sealed = seal(records).expect("these are no records at the edge");
-    let mut reader = open(&sealed);
+    check_matching_of(&seal(records).expect("these are no records at the edge"), records);
+}
+
+fn check_matching_of(sealed: &Sealed, records: &[OperationRecord]) {
+    let mut reader = open(sealed);
     let expected = ordered(records);
     for query in queries(records) {
         let rows = reader.matching(&query).expect("it was just sealed");
@@ -117,13 +130,16 @@ fn check_matching(records: &[OperationRecord]) {
 }
 
 fn check_columns(records: &[OperationRecord]) {
-    let sealed = seal(records).expect("these are no records at the edge");
+    check_columns_of(&seal(records).expect("these are no records at the edge"), records);
+}
+
+fn check_columns_of(sealed: &Sealed, records: &[OperationRecord]) {
     let expected = ordered(records);
     let columns = oracle::columns(records);
     let some = Query::default().and(Condition::Outcome(Outcome::Success));
     for table in TABLES {
         for query in [&Query::default(), &some] {
-            let mut reader = open(&sealed);
+            let mut reader = open(sealed);
             let asked: Vec<_> =
                 expected.iter().filter(|record| oracle::matches(record, query)).collect();
             let mut shown = 0;
@@ -139,6 +155,81 @@ fn check_columns(records: &[OperationRecord]) {
             assert_eq!(flow.is_break(), rows > 0);
         }
     }
+}
+
+/// Seals each of some lots by itself and puts the blocks together; none where that goes by way of the records.
+fn merged(lots: &[Vec<OperationRecord>]) -> Option<Sealed> {
+    let efforts = [Effort::Quick, Effort::Small].into_iter().cycle();
+    let seal = |(lot, effort)| seal_with(lot, effort).expect("these are no records at the edge");
+    let blocks: Vec<Sealed> = lots.iter().zip(efforts).map(seal).collect();
+    let mut readers: Vec<Reader<'_>> = blocks.iter().map(open).collect();
+    merge(&mut readers, Effort::Small).expect("they were just sealed")
+}
+
+fn check_merged(lots: &[Vec<OperationRecord>]) {
+    let sealed = merged(lots).expect("every time is in nanoseconds, and keys are few");
+    let records = lots.concat();
+    check_round_trip_of(&sealed, &records);
+    check_matching_of(&sealed, &records);
+    check_columns_of(&sealed, &records);
+    let at_once = seal(&records).expect("these are no records at the edge");
+    let (own, at_once) = (open(&sealed), open(&at_once));
+    let (own, at_once) = (own.meta(), at_once.meta());
+    assert_eq!((own.range_ns(), own.ids()), (at_once.range_ns(), at_once.ids()));
+    assert_eq!((own.longest_ns(), own.outcomes), (at_once.longest_ns(), at_once.outcomes));
+    assert_eq!(own.filter, at_once.filter);
+}
+
+/// As many as there are, dealt to so many lots.
+fn dealt(records: Vec<OperationRecord>, lots: &[usize]) -> Vec<Vec<OperationRecord>> {
+    let mut dealt = vec![Vec::new(); 4];
+    for (record, lot) in records.into_iter().zip(lots.iter().cycle()) {
+        dealt[lot % 4].push(record);
+    }
+    dealt
+}
+
+#[test]
+fn blocks_that_lie_side_by_side_or_in_one_another_are_put_together() {
+    let records: Vec<_> = (0_u32..3_000)
+        .map(|row| {
+            let mut record =
+                if row % 3 == 0 { arbitrary::full() } else { OperationRecord::default() };
+            record.id = taximeter_models::OperationId::from_bits(u128::from(row) << 64 | 7);
+            record.started_at = chrono::DateTime::from_timestamp(i64::from(row), 7).unwrap();
+            record.user = Some(format!("user {}", row % 7).as_str().into());
+            record
+        })
+        .collect();
+    let by_turns = vec![0, 1, 2, 3];
+    let in_pieces = (0..3_000).map(|row| row / 700).collect();
+    for lots in [by_turns, in_pieces, vec![0]] {
+        let lots = dealt(records.clone(), &lots);
+        let sealed = merged(&lots).expect("every time is in nanoseconds, and keys are few");
+        check_round_trip_rows(&sealed, &records);
+    }
+    check_merged(&[]);
+    check_merged(&[vec![], vec![OperationRecord::default()], vec![]]);
+    check_merged(&[vec![arbitrary::full()], vec![arbitrary::every_kind()]]);
+}
+
+fn check_round_trip_rows(sealed: &Sealed, records: &[OperationRecord]) {
+    let back = open(sealed).records(&Rows::All(records.len())).expect("it was just sealed");
+    assert!(back == records, "an operation came back otherwise");
+}
+
+#[test]
+fn too_many_keys_or_a_far_time_go_by_way_of_the_records() {
+    let keys = |from: usize| {
+        let mut record = OperationRecord::new("many keys");
+        record.metadata = (from..from + 200).map(|key| (format!("{key}"), key.into())).collect();
+        vec![record]
+    };
+    assert!(merged(&[keys(0), keys(0)]).is_some());
+    assert_eq!(merged(&[keys(0), keys(100)]), None);
+    let mut far = OperationRecord::new("far");
+    far.started_at = chrono::DateTime::<chrono::Utc>::MIN_UTC;
+    assert_eq!(merged(&[vec![far], keys(0)]), None);
 }
 
 #[test]
@@ -210,6 +301,21 @@ proptest! {
     #[test]
     fn records_come_back(records in arbitrary::records()) {
         check_round_trip(&records);
+    }
+
+    #[test]
+    fn blocks_put_together_are_as_sealed_at_once(
+        mut records in arbitrary::records(),
+        lots in prop::collection::vec(0..4_usize, 1..12),
+    ) {
+        for (row, record) in (0..).zip(&mut records) {
+            if record.started_at.timestamp_nanos_opt().is_none()
+                || record.started_at.timestamp_subsec_nanos() >= 1_000_000_000
+            {
+                record.started_at = chrono::DateTime::from_timestamp_nanos(row * 7 % 5);
+            }
+        }
+        check_merged(&dealt(records, &lots));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use foldhash::fast::RandomState;
 use taximeter_models::Name;
 
 use super::bytes::{Cursor, put_bytes, put_number};
+use super::effort::Effort;
 use super::error::{Broken, SealError};
 use super::numbers::{self, Words};
 use super::{numbered, squeeze};
@@ -133,41 +134,53 @@ fn dictionary(texts: &List) -> Dictionary<'_> {
 }
 
 /// Writes texts, and hands out the different ones.
-pub(super) fn encode<'t>(to: &mut Vec<u8>, texts: &'t List) -> Result<Vec<&'t str>, SealError> {
+pub(super) fn encode<'t>(
+    to: &mut Vec<u8>,
+    texts: &'t List,
+    effort: Effort,
+) -> Result<Vec<&'t str>, SealError> {
     if u32::try_from(texts.text.len()).is_err() {
         let rows = texts.text.len();
         return Err(SealError::TooMany { what: "bytes of text", rows, most: u32::MAX as usize });
     }
     let dictionary = dictionary(texts);
-    encode_dictionary(to, &dictionary)?;
+    encode_dictionary(to, &dictionary, effort)?;
     Ok(dictionary.list)
 }
 
 /// Writes different texts, and a key for each row.
-pub(super) fn encode_dictionary(to: &mut Vec<u8>, texts: &Dictionary<'_>) -> Result<(), SealError> {
+pub(super) fn encode_dictionary(
+    to: &mut Vec<u8>,
+    texts: &Dictionary<'_>,
+    effort: Effort,
+) -> Result<(), SealError> {
     put_number(to, texts.list.len() as u64);
     let mut written = Vec::new();
-    encode_list(&mut written, &texts.list)?;
+    encode_list(&mut written, &texts.list, effort)?;
     put_bytes(to, &written);
-    numbers::encode(to, &texts.keys)
+    numbers::encode(to, &texts.keys, effort)
 }
 
-fn encode_list(to: &mut Vec<u8>, list: &[&str]) -> Result<(), SealError> {
+fn encode_list(to: &mut Vec<u8>, list: &[&str], effort: Effort) -> Result<(), SealError> {
     if let Some(split) = numbered::split(list) {
         to.push(form::NUMBERED);
-        return numbered::encode(to, &split);
+        return numbered::encode(to, &split, effort);
     }
     to.push(form::PLAIN);
-    encode_plain(to, list)
+    encode_plain(to, list, effort)
 }
 
 /// Writes texts as their lengths and one compressed text of all.
-pub(super) fn encode_plain(to: &mut Vec<u8>, list: &[&str]) -> Result<(), SealError> {
+pub(super) fn encode_plain(
+    to: &mut Vec<u8>,
+    list: &[&str],
+    effort: Effort,
+) -> Result<(), SealError> {
     let lengths: Vec<u64> = list.iter().map(|text| text.len() as u64).collect();
     let mut written = Vec::new();
-    numbers::encode(&mut written, &lengths)?;
+    numbers::encode(&mut written, &lengths, effort)?;
     put_bytes(to, &written);
-    squeeze::encode(to, list.concat().as_bytes())
+    squeeze::encode(to, list.concat().as_bytes(), effort)
 }
 
 /// Reads so many texts, from bytes that hold nothing else.
@@ -263,8 +276,13 @@ mod tests {
     }
 
     fn back(texts: &[String]) -> usize {
+        back_from(texts, Effort::Quick);
+        back_from(texts, Effort::Small)
+    }
+
+    fn back_from(texts: &[String], effort: Effort) -> usize {
         let mut bytes = Vec::new();
-        encode(&mut bytes, &list(texts)).unwrap();
+        encode(&mut bytes, &list(texts), effort).unwrap();
         let read = decode(&bytes, texts.len()).unwrap();
         assert_eq!((0..read.len()).map(|row| read.text(row).to_owned()).collect::<Vec<_>>(), texts);
         let mut names = read.names().to_vec();
@@ -318,7 +336,7 @@ mod tests {
             texts in prop::collection::vec("a?b?[0-9]{0,3}", 1..80), at: prop::sample::Index, byte: u8, count in 0..90_usize,
         ) {
             let mut bytes = Vec::new();
-            encode(&mut bytes, &list(&texts)).unwrap();
+            encode(&mut bytes, &list(&texts), Effort::Small).unwrap();
             let at = at.index(bytes.len());
             bytes[at] = byte;
             if let Ok(read) = decode(&bytes, count) {

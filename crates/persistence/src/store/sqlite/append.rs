@@ -1,4 +1,4 @@
-//! Taking a batch: what is new goes in, rows and sums in one transaction.
+//! Taking a batch: what is new goes in, few operations as rows and many as a block, and their sums, in one transaction.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -10,8 +10,9 @@ use super::blocks::Known;
 use super::error::failed;
 use super::extents::{self, Extent};
 use super::write::{Inserts, Memory};
-use super::{Writer, blocks, fit, sums};
+use super::{Keep, Writer, blocks, fit, seal, sums};
 use crate::StoreError;
+use crate::store::beside::beside;
 use crate::store::rows::nanos;
 use crate::store::{Appended, Summarize};
 
@@ -19,6 +20,7 @@ pub(super) fn append(
     writer: &mut Writer,
     records: &[OperationRecord],
     summarize: Option<&dyn Summarize>,
+    keep: &Keep,
     path: &Path,
 ) -> Result<Appended, StoreError> {
     for record in records {
@@ -31,9 +33,11 @@ pub(super) fn append(
     let done = transaction(writer, path, |connection, memory| {
         let mut new = unknown(connection, records).map_err(said)?;
         leave_out_sealed(connection, &mut blocks, &mut new, path)?;
-        let mut put = || put(connection, memory, &new).map_err(said);
+        let mut put = || put(connection, memory, &new, keep, path);
         if let Some(summarize) = summarize {
-            let (windows, put) = beside(new.len(), || sums::windows(&new, summarize), put);
+            // Sums take as long as the rows or the block do.
+            let is_worth = new.len() >= WORTH_A_THREAD;
+            let (windows, put) = beside(is_worth, || sums::windows(&new, summarize), put);
             put?;
             for (at, window) in windows {
                 sums::merge(connection, at, window, summarize, path)?;
@@ -51,25 +55,6 @@ pub(super) fn append(
 
 /// Of fewer operations than this, the sums are made sooner than a thread is.
 const WORTH_A_THREAD: usize = 512;
-
-/// Makes sums on a thread of their own while this one writes: they take as long as the rows do.
-fn beside<S: Send, P>(
-    operations: usize,
-    sum: impl Fn() -> S + Sync,
-    put: impl FnOnce() -> P,
-) -> (S, P) {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("taximeter-sums".into());
-        let summing =
-            (operations >= WORTH_A_THREAD).then(|| thread.spawn_scoped(scope, &sum).ok()).flatten();
-        let put = put();
-        // Where there is no thread to be had, it is done here.
-        let sums = summing.map_or_else(&sum, |summing| {
-            summing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        (sums, put)
-    })
-}
 
 fn leave_out_sealed(
     connection: &Connection,
@@ -152,7 +137,27 @@ fn bytes(record: &OperationRecord) -> [u8; 16] {
     record.id.bits().to_be_bytes()
 }
 
+/// Puts new operations in: few as rows, and so many that they are worth it as blocks, which spares a row's way in and out.
 fn put(
+    connection: &Connection,
+    memory: &mut Memory,
+    new: &[&OperationRecord],
+    keep: &Keep,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let said = failed("writing", path);
+    if (new.len() as u64) < keep.seal_at_once.max(1) {
+        return rows(connection, memory, new).map_err(said);
+    }
+    let most = keep.operations_of_a_block();
+    let mut unsealed = Vec::new();
+    for lot in new.chunks(new.len().div_ceil(new.len().div_ceil(most))) {
+        unsealed.extend(seal::at_once(connection, lot, keep, path)?);
+    }
+    rows(connection, memory, &unsealed).map_err(said)
+}
+
+fn rows(
     connection: &Connection,
     memory: &mut Memory,
     new: &[&OperationRecord],

@@ -24,9 +24,10 @@ pub(super) struct Sheet {
     pub(super) dearest: Option<Money>,
 }
 
-/// The metadata of blocks, which never change, and the ids in those that were looked into.
+/// The list of blocks and their metadata, which never change, and the ids in those that were looked into.
 #[derive(Debug, Default)]
 pub(super) struct Known {
+    list: Vec<Listed>,
     metas: HashMap<i64, Arc<Meta>, RandomState>,
     ids: HashMap<i64, Arc<[OperationId]>, RandomState>,
 }
@@ -41,30 +42,55 @@ pub(super) fn all(
     path: &Path,
 ) -> Result<Vec<Sheet>, StoreError> {
     let said = failed("reading", path);
-    let mut select = connection.prepare_cached("SELECT * FROM blocks ORDER BY id").map_err(said)?;
-    let listed = select
-        .query_map([], listed)
-        .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-        .map_err(said)?;
-    if known.metas.len() > listed.len() {
-        known.metas.retain(|id, _| listed.binary_search_by_key(id, |(id, ..)| *id).is_ok());
+    let Known { list, metas, .. } = known;
+    renew(connection, list).map_err(said)?;
+    if metas.len() > list.len() {
+        metas.retain(|id, _| list.binary_search_by_key(id, |(id, ..)| *id).is_ok());
     }
-    let sheet = |(id, operations, dearest): (i64, i64, _)| {
-        let meta = match known.metas.get(&id) {
+    let sheet = |&(id, operations, dearest): &Listed| {
+        let meta = match metas.get(&id) {
             Some(meta) => Some(Arc::clone(meta)),
             None => meta(connection, id, path)?.map(Arc::new),
         };
-        if let Some(meta) = &meta {
-            known.metas.insert(id, Arc::clone(meta));
+        if let Some(meta) = meta.as_ref().filter(|_| !metas.contains_key(&id)) {
+            metas.insert(id, Arc::clone(meta));
         }
         Ok(Sheet { id, meta, operations: operations.max(0).cast_unsigned(), dearest })
     };
-    listed.into_iter().map(sheet).collect()
+    list.iter().map(sheet).collect()
+}
+
+/// A block, how many operations it has, and the most that one of them cost.
+type Listed = (i64, i64, Option<Money>);
+
+/// Reads of the list what is new. Numbers of blocks grow and rows of the list never change: where the last one is the same
+/// none came, and where there are as many then none went.
+fn renew(connection: &Connection, list: &mut Vec<Listed>) -> rusqlite::Result<()> {
+    let ends = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?));
+    let sql = "SELECT count(*), max(id) FROM blocks";
+    let (count, last) = connection.prepare_cached(sql)?.query_row([], ends)?;
+    let read = |from: i64, list: &mut Vec<Listed>| -> rusqlite::Result<()> {
+        let sql = "SELECT * FROM blocks WHERE id > ?1 ORDER BY id";
+        let mut select = connection.prepare_cached(sql)?;
+        for listed in select.query_map([from], listed)? {
+            list.push(listed?);
+        }
+        Ok(())
+    };
+    let known = list.last().map(|(id, ..)| *id);
+    if known < last {
+        read(known.unwrap_or(i64::MIN), list)?;
+    }
+    if i64::try_from(list.len()) != Ok(count) || list.last().map(|(id, ..)| *id) != last {
+        list.clear();
+        read(i64::MIN, list)?;
+    }
+    Ok(())
 }
 
 /// A row of the list: the block, how many operations it has, and the most that one of them cost, which is believed
 /// only with its checksum.
-fn listed(row: &Row<'_>) -> rusqlite::Result<(i64, i64, Option<Money>)> {
+fn listed(row: &Row<'_>) -> rusqlite::Result<Listed> {
     let (id, operations) = (row.get(0)?, row.get(3)?);
     let mut sum = Sum::default();
     for place in 0..5 {
@@ -212,7 +238,8 @@ pub(super) fn insert(
                         coalesce((SELECT max(id) FROM blocks), 0) + 1)",
         )?
         .query_row([], |row| row.get(0))?;
-    connection.execute("UPDATE counters SET value = ?1 WHERE name = 'next_block'", [id + 1])?;
+    let sql = "UPDATE counters SET value = ?1 WHERE name = 'next_block'";
+    connection.prepare_cached(sql)?.execute([id + 1])?;
     let (from_ns, to_ns) = meta.range_ns();
     let operations = i64::try_from(meta.rows()).unwrap_or(i64::MAX);
     list(connection, (id, from_ns, to_ns, operations), dearest)?;
@@ -224,15 +251,33 @@ pub(super) fn insert(
     Ok(())
 }
 
+/// Whether a block is listed.
+pub(super) fn is_there(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT 1 FROM blocks WHERE id = ?1")?.exists([id])
+}
+
+/// All columns of a block.
+pub(super) fn columns(
+    connection: &Connection,
+    id: i64,
+) -> rusqlite::Result<HashMap<ColumnId, Vec<u8>>> {
+    let sql = "SELECT part & 65535, bytes FROM block_columns WHERE part > ?1 AND part <= ?2";
+    let column = |row: &Row<'_>| Ok((ColumnId::new(row.get(0)?), row.get(1)?));
+    connection
+        .prepare_cached(sql)?
+        .query_map([id << 16 | META, (id << 16) | 0xffff], column)?
+        .collect()
+}
+
 /// Removes a block; how many operations it had.
 pub(super) fn remove(connection: &Connection, id: i64) -> rusqlite::Result<u64> {
-    let operations: i64 =
-        connection
-            .query_row("SELECT operations FROM blocks WHERE id = ?1", [id], |row| row.get(0))?;
+    let operations: i64 = connection
+        .prepare_cached("SELECT operations FROM blocks WHERE id = ?1")?
+        .query_row([id], |row| row.get(0))?;
     connection
         .prepare_cached("DELETE FROM block_columns WHERE part BETWEEN ?1 AND ?2")?
         .execute([id << 16, (id << 16) | 0xffff])?;
-    connection.execute("DELETE FROM blocks WHERE id = ?1", [id])?;
+    connection.prepare_cached("DELETE FROM blocks WHERE id = ?1")?.execute([id])?;
     Ok(operations.max(0).cast_unsigned())
 }
 

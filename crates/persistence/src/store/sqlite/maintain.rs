@@ -11,8 +11,9 @@ use rusqlite::Connection;
 use super::append::transaction;
 use super::error::failed;
 use super::extents::{self, Extent};
-use super::{SqliteStore, Writer, blocks, seal, sums};
+use super::{SqliteStore, Writer, blocks, merge, seal, sums};
 use crate::StoreError;
+use crate::store::block::{Effort, MOST_RECORDS};
 use crate::store::rows::nanos;
 use crate::store::{Level, Maintained};
 
@@ -31,10 +32,14 @@ use crate::store::{Level, Maintained};
 pub struct Keep {
     /// How many operations stay in rows; above that, the oldest are sealed. Default: 16,384.
     pub hot_operations: u64,
-    /// After how long operations are sealed, as soon as they fill a block. Default: an hour.
+    /// After how long operations are sealed, as soon as they are some thousands. Default: an hour.
     pub hot_for: Duration,
-    /// How many operations are sealed in one block; the next multiple of 4,096 counts. Default: 32,768.
+    /// How many operations are in one block. They are sealed an eighth of that at a time, so that nobody waits long for it,
+    /// and such small blocks are put together when there are enough of them. Default: 32,768.
     pub block_operations: u64,
+    /// A batch of so many operations or more is sealed as it comes, and never stands in rows: that takes a fraction of the
+    /// time. Default: 1,000.
+    pub seal_at_once: u64,
     /// How long operations are kept, by when they began; none is for ever. The sums of their time stay. Default: for
     /// ever.
     pub operations_for: Option<Duration>,
@@ -53,6 +58,7 @@ impl Default for Keep {
             hot_operations: 16_384,
             hot_for: Duration::from_secs(3_600),
             block_operations: 32_768,
+            seal_at_once: 1_000,
             operations_for: None,
             bytes: None,
             sums_for: [Some(DAY.saturating_mul(3)), Some(DAY.saturating_mul(100)), None],
@@ -79,6 +85,12 @@ impl Keep {
         self
     }
 
+    /// Batches of so many operations as blocks.
+    pub fn seal_at_once(mut self, operations: u64) -> Self {
+        self.seal_at_once = operations;
+        self
+    }
+
     /// Operations for so long.
     pub fn operations_for(mut self, time: Duration) -> Self {
         self.operations_for = Some(time);
@@ -95,6 +107,26 @@ impl Keep {
     pub fn sums_for(mut self, level: Level, time: Duration) -> Self {
         self.sums_for[level as usize] = Some(time);
         self
+    }
+
+    /// How many operations are in a block at most.
+    pub(super) fn operations_of_a_block(&self) -> usize {
+        usize::try_from(self.block_operations).unwrap_or(MOST_RECORDS).clamp(1, MOST_RECORDS)
+    }
+
+    /// How many rows are sealed at a time.
+    pub(super) fn operations_of_a_lot(&self) -> u64 {
+        (self.block_operations / 8).max(1)
+    }
+
+    /// How hard a block of so many operations is to be pressed: what does not stay is not worth much.
+    pub(super) fn effort(&self, operations: usize) -> Effort {
+        if self.is_small(operations as u64) { Effort::Quick } else { Effort::Small }
+    }
+
+    /// Whether a block of so many operations is to be put together with others.
+    pub(super) fn is_small(&self, operations: u64) -> bool {
+        operations < self.block_operations / 2
     }
 }
 
@@ -115,6 +147,10 @@ impl SqliteStore {
         self.roll_up(now, &mut done)?;
         if let Some(sealed) = seal::step(self, now)? {
             done.sealed += sealed;
+            done.more = true;
+        }
+        if let Some(merged) = merge::step(self)? {
+            done.merged += merged;
             done.more = true;
         }
         let mut writer = self.writer("maintaining")?;
@@ -165,6 +201,9 @@ impl SqliteStore {
         now: DateTime<Utc>,
         done: &mut Maintained,
     ) -> Result<(), StoreError> {
+        if self.keep.operations_for.is_none() && self.keep.bytes.is_none() {
+            return Ok(());
+        }
         let said = failed("maintaining", &self.path);
         let oldest = oldest(&writer.connection, &self.path)?;
         let Some((to_ns, piece)) = oldest else { return Ok(()) };

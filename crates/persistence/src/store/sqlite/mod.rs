@@ -1,7 +1,8 @@
 //! The store in one file of SQLite.
 //!
-//! Recent operations are rows of ordinary tables, which everybody can read; older ones are sealed in columns. The sums
-//! of minutes, hours and days stand beside them. A batch, its rows and its sums are one transaction.
+//! Recent operations are rows of ordinary tables, which everybody can read; older ones, and those that come in large
+//! batches, are sealed in columns. The sums of minutes, hours and days stand beside them. A batch, its rows and its sums
+//! are one transaction.
 
 mod append;
 mod ask;
@@ -13,6 +14,7 @@ mod extents;
 mod fit;
 mod journal;
 mod maintain;
+mod merge;
 mod more;
 mod names;
 mod notes;
@@ -29,7 +31,7 @@ mod version_1;
 mod wants;
 mod write;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +43,7 @@ use taximeter_models::{OperationId, OperationRecord};
 
 pub use self::check::Checked;
 use self::error::failed;
+use self::extents::Extent;
 pub use self::journal::{Journal, JournalEntry, JournalTrace};
 pub use self::maintain::Keep;
 use self::names::Texts;
@@ -91,8 +94,10 @@ struct Writer {
     connection: Connection,
     memory: write::Memory,
     blocks: blocks::Known,
-    /// Extents of which some operations cannot be sealed.
-    stuck: HashSet<i64>,
+    /// Extents of which nothing more can be sealed as they are.
+    stuck: HashMap<i64, Extent>,
+    /// Small blocks that cannot be put together with others.
+    lone: HashSet<i64>,
     /// Whether the file failed, so that it is opened anew before it is written again.
     failed: bool,
 }
@@ -103,7 +108,8 @@ impl Writer {
             connection,
             memory: write::Memory::default(),
             blocks: blocks::Known::default(),
-            stuck: HashSet::new(),
+            stuck: HashMap::new(),
+            lone: HashSet::new(),
             failed: false,
         }
     }
@@ -279,7 +285,7 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn append(&self, records: &[OperationRecord]) -> Result<Appended, StoreError> {
         let mut writer = self.writer("writing")?;
-        append::append(&mut writer, records, self.summarize.as_deref(), &self.path)
+        append::append(&mut writer, records, self.summarize.as_deref(), &self.keep, &self.path)
     }
 
     fn flush(&self) -> Result<(), StoreError> {

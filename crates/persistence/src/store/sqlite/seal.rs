@@ -1,8 +1,11 @@
-//! Sealing: the oldest hot operations become a block, and their rows go, in one transaction.
+//! Sealing: the oldest hot operations become a block, and their rows go, in one transaction; those that come in large
+//! batches become one without ever being rows.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use rusqlite::Connection;
 use taximeter_models::OperationRecord;
 
 use super::append::transaction;
@@ -10,7 +13,7 @@ use super::blocks;
 use super::error::{damaged, failed};
 use super::extents::{self, Extent};
 use super::maintain::{remove_extent, remove_numbers};
-use super::{SqliteStore, read};
+use super::{Keep, SqliteStore, read};
 use crate::StoreError;
 use crate::store::block::{self, Meta, SealError, Sealed};
 use crate::store::rows::nanos;
@@ -35,18 +38,18 @@ impl Lot {
     }
 }
 
-/// Seals one block, where there are enough old operations; how many it holds.
+/// Seals some rows, where there are enough old ones; how many they are.
 pub(super) fn step(store: &SqliteStore, now: DateTime<Utc>) -> Result<Option<u64>, StoreError> {
     let stuck = store.writer("maintaining")?.stuck.clone();
     let Some(mut lot) = lot(store, now, &stuck)? else { return Ok(None) };
-    let chunks: Vec<i64> = lot.extents.iter().map(|extent| extent.chunk).collect();
     let sealed = seal(&mut lot, store)?;
     let mut writer = store.writer("maintaining")?;
-    // What is left of these after this stays hot: trying again would change nothing.
-    writer.stuck.extend(chunks);
-    let Some((sealed, meta)) = sealed else { return Ok(None) };
+    let Some((sealed, meta)) = sealed else {
+        writer.stuck.extend(lot.extents.iter().map(|extent| (extent.chunk, *extent)));
+        return Ok(None);
+    };
     let said = failed("maintaining", &store.path);
-    transaction(&mut writer, &store.path, |connection, _| {
+    let done = transaction(&mut writer, &store.path, |connection, _| {
         for extent in &lot.extents {
             // Another process may have sealed or removed them meanwhile, or put more there.
             if extents::of(connection, extent.numbers().0).map_err(said)? != *extent {
@@ -55,25 +58,58 @@ pub(super) fn step(store: &SqliteStore, now: DateTime<Utc>) -> Result<Option<u64
         }
         let dearest = lot.records.iter().map(|record| record.cost().usd()).max();
         blocks::insert(connection, &sealed, &meta, dearest).map_err(said)?;
-        remove(connection, &lot).map_err(said)?;
-        Ok(Some(meta.rows() as u64))
-    })
+        let left = remove(connection, &lot).map_err(said)?;
+        Ok(Some((left, meta.rows() as u64)))
+    })?;
+    Ok(done.map(|(left, operations)| {
+        writer.stuck.extend(left.into_iter().map(|extent| (extent.chunk, extent)));
+        operations
+    }))
 }
 
-/// The oldest hot operations, where they fill a block and are old, or too many are hot.
+/// Seals operations that stand in no row, within a transaction, and hands back those that cannot be sealed.
+pub(super) fn at_once<'r>(
+    connection: &Connection,
+    lot: &[&'r OperationRecord],
+    keep: &Keep,
+    path: &Path,
+) -> Result<Vec<&'r OperationRecord>, StoreError> {
+    let (mut lot, mut aside) = (lot.to_vec(), Vec::new());
+    let sealed = loop {
+        match block::seal_with(lot.iter().copied(), keep.effort(lot.len())) {
+            Ok(sealed) => break sealed,
+            Err(SealError::NotExact { id, .. }) if aside.len() < MOST_ASIDE && lot.len() > 1 => {
+                aside.extend(lot.extract_if(.., |record| record.id == id));
+            }
+            Err(_) => {
+                aside.append(&mut lot);
+                return Ok(aside);
+            }
+        }
+    };
+    let meta =
+        Meta::read(&sealed.meta).map_err(|error| damaged("sealing in", path, error.to_string()))?;
+    let dearest = lot.iter().map(|record| record.cost().usd()).max();
+    blocks::insert(connection, &sealed, &meta, dearest).map_err(failed("writing", path))?;
+    Ok(aside)
+}
+
+/// The oldest hot operations, where they are enough and old, or too many are hot.
 fn lot(
     store: &SqliteStore,
     now: DateTime<Utc>,
-    stuck: &HashSet<i64>,
+    stuck: &HashMap<i64, Extent>,
 ) -> Result<Option<Lot>, StoreError> {
     let said = failed("maintaining", &store.path);
     let keep = &store.keep;
     store.read("maintaining", |reader| {
         let mut all = extents::all(&reader.connection).map_err(said)?;
         let hot: i64 = all.iter().map(|extent| extent.operations).sum();
-        all.retain(|extent| !stuck.contains(&extent.chunk) && extent.operations > 0);
+        // Trying again what is as it was would change nothing.
+        let is_stuck = |extent: &Extent| stuck.get(&extent.chunk) == Some(extent);
+        all.retain(|extent| !is_stuck(extent) && extent.operations > 0);
         all.sort_by_key(|extent| extent.to_ns);
-        let wanted = i64::try_from(keep.block_operations.max(1)).unwrap_or(i64::MAX);
+        let wanted = i64::try_from(keep.operations_of_a_lot()).unwrap_or(i64::MAX);
         let mut many = 0;
         let enough = all.iter().position(|extent| {
             many += extent.operations;
@@ -107,7 +143,7 @@ fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, St
         if lot.records.is_empty() {
             return Ok(None);
         }
-        match block::seal(&lot.records) {
+        match block::seal_with(&lot.records, store.keep.effort(lot.records.len())) {
             Ok(sealed) => {
                 let meta = Meta::read(&sealed.meta)
                     .map_err(|error| damaged("sealing in", &store.path, error.to_string()))?;
@@ -128,8 +164,9 @@ fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, St
     Ok(None)
 }
 
-/// Removes the rows of what was sealed. What was put aside or is damaged stays.
-fn remove(connection: &rusqlite::Connection, lot: &Lot) -> rusqlite::Result<()> {
+/// Removes the rows of what was sealed. What was put aside or is damaged stays; the extents in which there is such.
+fn remove(connection: &Connection, lot: &Lot) -> rusqlite::Result<Vec<Extent>> {
+    let mut with_rest = Vec::new();
     for extent in &lot.extents {
         let sealed = lot.seqs.iter().filter(|seq| extent.has(**seq));
         if i64::try_from(sealed.clone().count()) == Ok(extent.operations) {
@@ -142,6 +179,7 @@ fn remove(connection: &rusqlite::Connection, lot: &Lot) -> rusqlite::Result<()> 
             left.operations -= 1;
         }
         left.write(connection)?;
+        with_rest.push(left);
     }
-    Ok(())
+    Ok(with_rest)
 }
