@@ -372,4 +372,28 @@ mod tests {
         assert_eq!((found.good, found.budget_left), (Rate { hits: 0, of: 2 }, Some(-1.0)));
         assert!(Objective::new(f64::NAN).is_err() && Objective::new(0.0).is_err());
     }
+
+    /// Of a hundred, sixty are satisfied and thirty bear it: 60 and a half of 30. Both bounds belong to the better side.
+    #[test]
+    fn users_are_content_by_halves() {
+        let satisfied = Duration::from_secs(3);
+        let took = |at: u32| match at {
+            0..60 => satisfied,
+            60..90 => 4 * satisfied,
+            _ => 4 * satisfied + Duration::from_nanos(1),
+        };
+        let mut operations: Vec<_> = (0..100)
+            .map(|at| {
+                let mut operation = OperationRecord::new("op");
+                operation.duration = took(at);
+                operation
+            })
+            .collect();
+        assert_eq!(apdex(&operations, satisfied), Some(0.75));
+        // Whatever fails contents nobody, however fast it does.
+        for operation in &mut operations[..20] {
+            operation.outcome = Outcome::Failure;
+        }
+        assert_eq!(apdex(&operations, satisfied), Some(0.55));
+    }
 }

@@ -119,3 +119,82 @@ impl CostEstimate {
         ReportedCost { total, input: Some(input), output: Some(output), currency }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{CardBasis, CostLine, CostTotals, FreeReason, MatchKind, RateCardRef, Unit};
+
+    fn reported(currency: &str, parts: Option<[i128; 2]>) -> ReportedCost {
+        let [input, output] =
+            [0, 1].map(|at| parts.map(|parts: [i128; 2]| Money::from_ticks(parts[at])));
+        let total = Money::from_ticks(900);
+        ReportedCost { total, input, output, currency: currency.parse().unwrap() }
+    }
+
+    fn estimate(match_kind: MatchKind) -> Box<CostEstimate> {
+        let line = |unit, amount| CostLine {
+            unit,
+            quantity: 10,
+            rate: Money::from_ticks(7),
+            per: 1,
+            multiplier: None,
+            billed_as: None,
+            amount: Money::from_ticks(amount),
+        };
+        let card = RateCardRef {
+            provider: "openai".into(),
+            model: "gpt-4o".into(),
+            valid_from: None,
+            basis: CardBasis::Unknown,
+            source: "a page".into(),
+            checked_on: None,
+        };
+        Box::new(CostEstimate {
+            currency: Currency::USD,
+            lines: vec![line(Unit::Input, 30), line(Unit::Output, 40)],
+            card: Arc::new(card),
+            match_kind,
+            tier: None,
+            provider_inferred: false,
+            region_assumed: None,
+            context_ignored: vec![],
+        })
+    }
+
+    /// Whether a cost is added as it stands or by its charge.
+    #[test]
+    fn a_charge_adds_what_its_cost_adds() {
+        let usage = TokenUsage::new(10, 2);
+        let missing = vec![(Unit::Reasoning, 3)];
+        let costs = [
+            CostOutcome::ProviderReported(reported("USD", None)),
+            CostOutcome::ProviderReported(reported("EUR", Some([400, 500]))),
+            CostOutcome::Recorded(reported("USD", Some([100, 800]))),
+            CostOutcome::Priced(estimate(MatchKind::Exact)),
+            CostOutcome::Priced(estimate(MatchKind::ProviderFallback)),
+            CostOutcome::PartlyUnpriced { priced: estimate(MatchKind::Exact), missing },
+            CostOutcome::Free { reason: FreeReason::Local },
+            CostOutcome::UnknownModel { nearest: vec![] },
+            CostOutcome::Pending,
+            CostOutcome::NoUsage,
+        ];
+        let (mut by_cost, mut by_charge) = (CostTotals::default(), CostTotals::default());
+        for cost in &costs {
+            let charge = Charge::of(cost, Some(&usage));
+            assert_eq!(by_cost.add(cost, Some(&usage)), cost.known_usd(), "{cost:?}");
+            by_charge.add_charge(&charge);
+            assert_eq!(by_cost, by_charge, "{cost:?}");
+            assert_eq!(charge.known_usd(), cost.known_usd(), "{cost:?}");
+            let known_elsewhere = cost.is_known() && cost.known_usd().is_none();
+            assert_eq!(charge.is_in_another_currency(), known_elsewhere, "{cost:?}");
+        }
+        let counted = (by_cost.exact_calls, by_cost.estimated_calls, by_cost.unpriced_calls);
+        assert_eq!((counted, by_cost.unpriced_tokens, by_cost.calls()), ((3, 2, 3), 36, 10));
+        let usd = by_cost.amounts.get(&Currency::USD).copied().unwrap();
+        let ticks = [usd.exact, usd.estimated, usd.input, usd.output].map(Money::ticks);
+        assert_eq!(ticks, [900 + 70 + 70, 900 + 70, 100 + 90, 800 + 120]);
+    }
+}

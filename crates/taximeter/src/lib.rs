@@ -118,12 +118,13 @@ pub use taximeter_collector::{
 pub use taximeter_macros::{metered, tool};
 pub use taximeter_models as models;
 pub use taximeter_models::{
-    Advice, AdviceKind, Amounts, Categorized, ComponentTiming, CostEstimate, CostLine, CostOutcome,
-    CostTotals, Coverage, Currency, ErrorCategory, ErrorRecord, Estimate, Failure, Finding,
-    FindingKind, FreeReason, KnownUsd, LevelChange, LlmCall, LlmTotals, Loss, Measure,
-    MeasureTrend, Metadata, Money, Name, OperationId, OperationRecord, Outcome, PerformanceTrend,
-    Rate, ReportedCost, Saving, Session, SpanId, TokenUsage, ToolCall, ToolStatus, ToolTotals,
-    Totals, TraceId, TrendDirection, Unit, UsageBuilder, UsageError, Warning,
+    Advice, AdviceKind, Amounts, AmountsByCurrency, Categorized, ComponentTiming, CostEstimate,
+    CostLine, CostOutcome, CostTotals, Coverage, Currency, ErrorCategory, ErrorRecord, Estimate,
+    Failure, Finding, FindingKind, FreeReason, KnownUsd, LevelChange, LlmCall, LlmTotals, Loss,
+    Measure, MeasureTrend, Metadata, Money, Name, OperationId, OperationRecord, Outcome,
+    PerformanceTrend, Rate, ReportedCost, Saving, Session, SpanId, TokenUsage, ToolCall,
+    ToolStatus, ToolTotals, Totals, TraceId, TrendDirection, Unit, UsageBuilder, UsageError,
+    Warning,
 };
 #[cfg(feature = "store")]
 pub use taximeter_persistence::store;

@@ -8,24 +8,37 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use taximeter::history::Windows;
 use taximeter_models::OperationRecord;
-use taximeter_persistence::store::{Durability, SqliteStore, Store};
+use taximeter_persistence::store::{Durability, Keep, SqliteStore, Store};
 
 use crate::out::{Bound, Out};
-use crate::standard::{Form, Standard};
+use crate::standard::{self, Standard};
 
 /// Operations in a batch.
-pub(crate) const BATCH: usize = 4_096;
+pub(crate) fn batch() -> usize {
+    let batch = std::env::var("BATCH").ok().and_then(|batch| batch.parse().ok());
+    batch.unwrap_or(4_096)
+}
 
 pub(crate) fn append(most: usize, out: &Out) {
     for durability in [Durability::Os, Durability::Fsync] {
-        grow(durability, false, most, out);
+        grow(durability, false, Form::Block, most, out);
     }
+    grow(Durability::Os, false, Form::Rows, most, out);
 }
 
 pub(crate) fn append_with_sums(most: usize, out: &Out) {
     for durability in [Durability::Os, Durability::Fsync] {
-        grow(durability, true, most, out);
+        grow(durability, true, Form::Block, most, out);
     }
+}
+
+/// As what a batch is stored.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As a block, which is what the store does with large ones.
+    Block,
+    /// As rows, which is what it does with small ones.
+    Rows,
 }
 
 /// A store in the working directory: temporary ones often lie in memory, where nothing is brought to disk.
@@ -92,7 +105,12 @@ pub(crate) fn judge(what: &str, least: f64, looks: &[Measured], took: f64, out: 
     out.judge(what, took, "operations/s", Bound::AtLeast(least));
     let [.., before, _, last] = looks else { return };
     let grown = last.cpu_us / before.cpu_us;
-    out.judge(format!("{what}: CPU of one, beside a hundredth of the store"), grown, "times", Bound::AtMost(1.25));
+    out.judge(
+        format!("{what}: CPU of one, beside a hundredth of the store"),
+        grown,
+        "times",
+        Bound::AtMost(1.25),
+    );
 }
 
 /// Bytes of the file; the log is emptied into it first.
@@ -104,19 +122,23 @@ fn bytes(path: &Path) -> f64 {
 }
 
 /// Appends until there are so many, and looks at every power of ten.
-fn grow(durability: Durability, sums: bool, most: usize, out: &Out) {
+fn grow(durability: Durability, sums: bool, form: Form, most: usize, out: &Out) {
     let room = room();
     let mut open = SqliteStore::at(room.path()).durability(durability);
+    if form == Form::Rows {
+        open = open.keep(Keep::default().seal_at_once(u64::MAX));
+    }
     if sums {
         open = open.summarize(Arc::new(Windows));
     }
     let store = open.open().expect("a store can be made");
-    let what = format!("append, {durability:?}{}", if sums { " with sums" } else { "" });
-    let mut standard = Standard::new(Form::Guards);
+    let form_of = if form == Form::Rows { " as rows" } else { "" };
+    let what = format!("append{form_of}, {durability:?}{}", if sums { " with sums" } else { "" });
+    let mut standard = Standard::new(standard::Form::Guards);
     let (mut took, mut size, mut look) = (Took::default(), 0, 10_000);
     let (mut looks, mut wall) = (Vec::new(), Duration::ZERO);
     while size < most {
-        let batch = standard.batch(BATCH.min(most - size));
+        let batch = standard.batch(batch().min(most - size));
         took.batch(&batch, |batch| {
             store.append(batch).expect("there is room");
         });
@@ -127,11 +149,21 @@ fn grow(durability: Durability, sums: bool, most: usize, out: &Out) {
             look *= 10;
         }
     }
-    let least = if durability == Durability::Os { 100_000.0 } else { 50_000.0 };
-    judge(&what, least, &looks, size as f64 / wall.as_secs_f64(), out);
-    if let (Some(last), false) = (looks.last(), sums) {
-        out.judge(format!("{what}: bytes of a hot operation"), last.bytes, "bytes", Bound::AtMost(400.0));
+    if form == Form::Block {
+        judge(&what, least(durability), &looks, size as f64 / wall.as_secs_f64(), out);
+    } else if let Some(last) = looks.last() {
+        out.judge(
+            format!("{what}: bytes of a hot operation"),
+            last.bytes,
+            "bytes",
+            Bound::AtMost(400.0),
+        );
     }
+}
+
+/// Operations that are to be taken in a second.
+pub(crate) fn least(durability: Durability) -> f64 {
+    if durability == Durability::Os { 100_000.0 } else { 50_000.0 }
 }
 
 /// The peer: what a program does that keeps each operation as JSON in a row, with the same group of a transaction.
@@ -145,10 +177,10 @@ pub(crate) fn rows_of_json(most: usize, out: &Out) {
              CREATE TABLE operations (id TEXT PRIMARY KEY, name TEXT, started_ns INTEGER, record TEXT)",
         )
         .expect("a table can be made");
-    let mut standard = Standard::new(Form::Guards);
+    let mut standard = Standard::new(standard::Form::Guards);
     let mut took = Took::default();
     while took.operations < most {
-        let batch = standard.batch(BATCH.min(most - took.operations));
+        let batch = standard.batch(batch().min(most - took.operations));
         took.batch(&batch, |batch| {
             connection.execute_batch("BEGIN").expect("nobody else has it");
             let mut insert = connection

@@ -11,9 +11,9 @@ use cpu_time::ProcessTime;
 use taximeter::analysis::Dimension;
 use taximeter::history::{Ask, By, History, Period, Selection, Windows};
 use taximeter_models::Name;
-use taximeter_persistence::store::{Column, Order, Query, SqliteStore, Store, Table};
+use taximeter_persistence::store::{Column, Durability, Order, Query, SqliteStore, Store, Table};
 
-use crate::hot::{BATCH, Took, judge};
+use crate::hot::{Took, batch, judge, least};
 use crate::out::{Bound, Out};
 use crate::questions::add_up;
 use crate::standard::{Form, Standard};
@@ -33,17 +33,28 @@ pub(crate) fn run(most: usize, out: &Out) {
         fill(&store, most, out);
     }
     size(&store, out);
-    Asked::new(store, out).all();
+    if std::env::var_os("FILL").is_none() {
+        Asked::new(store, out).all();
+    }
+}
+
+/// The same, but that each batch is on the disk when it is acknowledged.
+pub(crate) fn fill_synced(most: usize, out: &Out) {
+    let room = crate::hot::room();
+    let open = SqliteStore::at(room.path()).durability(Durability::Fsync);
+    let store = open.summarize(Arc::new(Windows)).open().expect("a store can be made");
+    fill(&store, most, out);
 }
 
 /// Appends until there are so many, looking after the store as a meter does.
 fn fill(store: &SqliteStore, most: usize, out: &Out) {
-    let what = "append and maintain, Os with sums";
+    let durability = store.durability();
+    let what = &format!("append and maintain, {durability:?} with sums");
     let mut standard = Standard::new(Form::Tagged);
     let (mut took, mut size, mut look) = (Took::default(), 0, 10_000.min(most));
     let (mut looks, mut wall) = (Vec::new(), Duration::ZERO);
     while size < most {
-        let batch = standard.batch(BATCH.min(most - size));
+        let batch = standard.batch(batch().min(most - size));
         let now = batch.last().map(|record| record.started_at).expect("a batch is not empty");
         took.batch(&batch, |batch| {
             store.append(batch).expect("there is room");
@@ -56,7 +67,7 @@ fn fill(store: &SqliteStore, most: usize, out: &Out) {
             look = (look * 10).min(most.max(size + 1));
         }
     }
-    judge(what, 100_000.0, &looks, size as f64 / wall.as_secs_f64(), out);
+    judge(what, least(durability), &looks, size as f64 / wall.as_secs_f64(), out);
 }
 
 fn size(store: &SqliteStore, out: &Out) {
@@ -89,7 +100,13 @@ impl<'a> Asked<'a> {
         let stats = store.stats().expect("it can be read");
         let history = History::new(Arc::clone(&store) as Arc<dyn Store>);
         let now = stats.last_ns.map(DateTime::from_timestamp_nanos).expect("it holds some");
-        Self { store, history, operations: stats.hot_operations + stats.sealed_operations, now, out }
+        Self {
+            store,
+            history,
+            operations: stats.hot_operations + stats.sealed_operations,
+            now,
+            out,
+        }
     }
 
     fn all(&self) {
@@ -99,7 +116,12 @@ impl<'a> Asked<'a> {
         for (what, by, of, only) in [
             ("user", Column::User, "tag", "tag:team=search"),
             ("tag", Column::Tag("team".into()), "key of metadata", "metadata:plan=free"),
-            ("key of metadata", Column::Metadata("plan".into()), "operation", "operation=qa_response"),
+            (
+                "key of metadata",
+                Column::Metadata("plan".into()),
+                "operation",
+                "operation=qa_response",
+            ),
         ] {
             self.groups(what, &by, &Query::default());
             let only = Selection::read(only, self.now).expect("a selection");

@@ -5,9 +5,10 @@
 //!
 //! `--large` makes the stores as large as what must be reached says: ten million operations. `STORE=n` says how large they
 //! get instead, a million operations by default. `SEED=n` draws other operations; `ROWS=n` says how many sealed ones are
-//! asked, 10 million by default; `BYTES=n` how large a file is imported, 10⁹ by default. `AT=folder` keeps the store that
-//! is asked, or asks the one that is there. `ONLY=append,maintain` runs these parts alone, of `append`, `sums`, `peer`,
-//! `maintain`, `import`, `sealed` and `questions`.
+//! asked, 10 million by default; `BYTES=n` how large a file is imported, 10⁹ by default; `BATCH=n` how many operations are
+//! appended at once, 4,096 by default. `AT=folder` keeps the store that is asked, or asks the one that is there;
+//! `FILL=1` fills it and asks nothing. `ONLY=append,maintain` runs these parts alone, of `append`, `sums`, `peer`,
+//! `maintain`, `fsync`, `import`, `sealed` and `questions`.
 
 mod hot;
 mod imported;
@@ -30,11 +31,12 @@ fn main() {
     let rows = number("ROWS").unwrap_or(if quick { 1_000_000 } else { 10_000_000 });
     let bytes = number("BYTES").unwrap_or(if quick { 100_000_000 } else { 1_000_000_000 });
     let only = std::env::var("ONLY").ok();
-    let parts: [(&str, &dyn Fn()); 7] = [
+    let parts: [(&str, &dyn Fn()); 8] = [
         ("append", &|| hot::append(most, &out)),
         ("sums", &|| hot::append_with_sums(most, &out)),
         ("peer", &|| hot::rows_of_json(most.min(200_000), &out)),
         ("maintain", &|| kept::run(most, &out)),
+        ("fsync", &|| kept::fill_synced(most.min(1_000_000), &out)),
         ("import", &|| imported::run(bytes as u64, &out)),
         ("sealed", &|| sealed::run(quick, &out)),
         ("questions", &|| questions::run(rows, &out)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use cpu_time::ThreadTime;
+use cpu_time::ProcessTime;
 use taximeter_persistence::store::block::{ColumnId, Reader, Rows, Sealed, seal};
 
 use crate::out::{Bound, Out};
@@ -40,7 +40,7 @@ fn measure(form: Form, blocks: usize) -> Found {
     seal(&standard.batch(BLOCK)).expect("standard operations can be sealed");
     for _ in 0..blocks {
         let records = standard.batch(BLOCK);
-        let (began, wall) = (ThreadTime::now(), Instant::now());
+        let (began, wall) = (ProcessTime::now(), Instant::now());
         let sealed = seal(&records).expect("standard operations can be sealed");
         found.seal += began.elapsed().as_secs_f64() * share;
         found.wall += wall.elapsed().as_secs_f64() * share;
@@ -49,7 +49,7 @@ fn measure(form: Form, blocks: usize) -> Found {
         for (column, bytes) in &sealed.columns {
             *found.columns.entry(*column).or_default() += bytes.len() as f64 * share;
         }
-        let began = ThreadTime::now();
+        let began = ProcessTime::now();
         let back = open(&sealed).records(&Rows::All(BLOCK)).expect("it was just sealed");
         found.read += began.elapsed().as_secs_f64() * share;
         assert!(back == records, "an operation came back otherwise");
