@@ -203,7 +203,7 @@ impl<'t> Sought<'t> {
         let of_tools = record.tool_calls.iter().filter_map(|call| call.error.as_ref());
         let errors = record.errors.iter().chain(of_llms).chain(of_tools);
         errors.map(ToString::to_string).any(holds)
-            || record.warnings.iter().any(|warning| holds(warning.message.to_string()))
+            || record.warnings.iter().any(|warning| holds(warning.message.clone()))
     }
 }
 
