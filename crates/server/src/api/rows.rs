@@ -44,6 +44,7 @@ pub(super) fn trend(found: &Trend) -> Vec<Measured> {
 
 /// A budget of a group.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "a field is the name of a column")]
 pub(super) struct Budget<'b> {
     budget: &'b Name,
     by: String,
@@ -92,6 +93,7 @@ impl<'b> Budget<'b> {
 
 /// A rule and what was last seen.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "a field is the name of a column")]
 pub(super) struct Rule<'r> {
     rule: &'r Name,
     kind: &'static str,
