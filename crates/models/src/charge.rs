@@ -134,7 +134,7 @@ mod tests {
         ReportedCost { total, input, output, currency: currency.parse().unwrap() }
     }
 
-    fn estimate(match_kind: MatchKind) -> Box<CostEstimate> {
+    fn estimate(match_kind: MatchKind) -> CostEstimate {
         let line = |unit, amount| CostLine {
             unit,
             quantity: 10,
@@ -152,7 +152,7 @@ mod tests {
             source: "a page".into(),
             checked_on: None,
         };
-        Box::new(CostEstimate {
+        CostEstimate {
             currency: Currency::USD,
             lines: vec![line(Unit::Input, 30), line(Unit::Output, 40)],
             card: Arc::new(card),
@@ -161,7 +161,7 @@ mod tests {
             provider_inferred: false,
             region_assumed: None,
             context_ignored: vec![],
-        })
+        }
     }
 
     /// Whether a cost is added as it stands or by its charge.
@@ -173,9 +173,9 @@ mod tests {
             CostOutcome::ProviderReported(reported("USD", None)),
             CostOutcome::ProviderReported(reported("EUR", Some([400, 500]))),
             CostOutcome::Recorded(reported("USD", Some([100, 800]))),
-            CostOutcome::Priced(estimate(MatchKind::Exact)),
-            CostOutcome::Priced(estimate(MatchKind::ProviderFallback)),
-            CostOutcome::PartlyUnpriced { priced: estimate(MatchKind::Exact), missing },
+            CostOutcome::Priced(Box::new(estimate(MatchKind::Exact))),
+            CostOutcome::Priced(Box::new(estimate(MatchKind::ProviderFallback))),
+            CostOutcome::PartlyUnpriced { priced: Box::new(estimate(MatchKind::Exact)), missing },
             CostOutcome::Free { reason: FreeReason::Local },
             CostOutcome::UnknownModel { nearest: vec![] },
             CostOutcome::Pending,

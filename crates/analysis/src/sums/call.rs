@@ -1,4 +1,4 @@
-//! What one LLM call adds to sums: found once, and added in every place where the call counts.
+//! What one LLM call adds to sums, by its record or by its numbers alone.
 
 use std::num::NonZero;
 use std::time::Duration;
