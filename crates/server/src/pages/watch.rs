@@ -71,7 +71,7 @@ async fn page(
         let tried = questions.backtest(&draft.trial).await;
         draft.tried = Some(tried.map_err(|why| why.to_string()));
     } else if let Some((_, _, toml)) = EXAMPLES.iter().find(|(kind, ..)| *kind == writing.kind) {
-        draft.trial.toml = (*toml).to_owned();
+        (*toml).clone_into(&mut draft.trial.toml);
     }
     let rules = questions.watch.alerts.rules();
     if let Some(plan) = rules.budget(&writing.edit_budget) {
