@@ -142,8 +142,9 @@ mod tests {
     #[test]
     fn a_key_is_set_where_it_stands_or_behind_the_header() {
         let entry = "[[receiver]] # Ours.\nname = 'ops' # on call\nurl = \"http://a/\"\n[receiver.x]\ny = 1\n";
-        let set =
-            |entry: &str, key, value: Option<&str>| set(entry, "receiver", key, value).unwrap();
+        let set = |entry: &str, key: &str, value: Option<&str>| {
+            set(entry, "receiver", key, value).unwrap()
+        };
         assert_eq!(
             set(entry, "url", Some(&quoted("http://b/"))),
             entry.replace("http://a/", "http://b/")

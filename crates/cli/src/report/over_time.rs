@@ -70,8 +70,11 @@ pub(super) fn spend(screen: &mut Screen, report: &Report, detail: Detail) {
     screen.grid(&grid);
 }
 
+/// What a part of a step's cost is called, and how much it is.
+type Kind = (&'static str, fn(&Moment) -> Money);
+
 /// Of what a step's cost is: each for one kind of token, and what no one kind is told of.
-const KINDS: [(&str, fn(&Moment) -> Money); 3] = [
+const KINDS: [Kind; 3] = [
     ("for input", |at| at.input_cost),
     ("for output", |at| at.output_cost),
     ("not told apart", |at| at.total_cost - at.input_cost - at.output_cost),

@@ -35,10 +35,10 @@ pub(super) async fn overview(
     }
     match which.table.as_str() {
         "" | "rules" => {
-            csv("rules", &overview.rules.iter().map(rows::Rule::of).collect::<Vec<_>>())
+            csv("rules", &overview.rules.iter().map(rows::RuleRow::of).collect::<Vec<_>>())
         }
         "firing" => {
-            csv("firing", &overview.firing.iter().map(rows::Firing::of).collect::<Vec<_>>())
+            csv("firing", &overview.firing.iter().map(rows::FiringRow::of).collect::<Vec<_>>())
         }
         "log" => csv("told", &overview.log),
         other => {
@@ -60,7 +60,7 @@ pub(super) async fn budgets(
     let is_csv = asked(format)?.is_csv(&headers)?;
     let budgets = questions.budgets().await?;
     if is_csv {
-        return csv("budgets", &budgets.states.iter().map(rows::Budget::of).collect::<Vec<_>>());
+        return csv("budgets", &budgets.states.iter().map(rows::BudgetRow::of).collect::<Vec<_>>());
     }
     Ok(Json(budgets).into_response())
 }

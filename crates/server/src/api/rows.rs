@@ -9,7 +9,7 @@ use taximeter_alerts::{BudgetState, FiringNow, RuleNow, Severity};
 
 /// How a measure of an operation goes.
 #[derive(Debug, Serialize)]
-pub(super) struct Measured {
+pub(super) struct MeasureRow {
     measure: &'static str,
     direction: TrendDirection,
     change_percent: Option<f64>,
@@ -19,9 +19,9 @@ pub(super) struct Measured {
     last_change_at: Option<DateTime<Utc>>,
 }
 
-pub(super) fn trend(found: &Trend) -> Vec<Measured> {
+pub(super) fn trend(found: &Trend) -> Vec<MeasureRow> {
     let trend = &found.trend;
-    let duration = Measured {
+    let duration = MeasureRow {
         measure: "duration",
         direction: trend.trend_direction,
         change_percent: trend.change_percent,
@@ -30,7 +30,7 @@ pub(super) fn trend(found: &Trend) -> Vec<Measured> {
         operations: trend.data_points,
         last_change_at: trend.changes.last().map(|change| change.since),
     };
-    let others = trend.measures.iter().map(|(measure, one)| Measured {
+    let others = trend.measures.iter().map(|(measure, one)| MeasureRow {
         measure: measure.as_str(),
         direction: one.direction,
         change_percent: one.change_percent,
@@ -44,8 +44,7 @@ pub(super) fn trend(found: &Trend) -> Vec<Measured> {
 
 /// A budget of a group.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "a field is the name of a column")]
-pub(super) struct Budget<'b> {
+pub(super) struct BudgetRow<'b> {
     budget: &'b Name,
     by: String,
     key: Option<&'b Name>,
@@ -63,7 +62,7 @@ pub(super) struct Budget<'b> {
     not_known: Option<&'b str>,
 }
 
-impl<'b> Budget<'b> {
+impl<'b> BudgetRow<'b> {
     pub(super) fn of(state: &'b BudgetState) -> Self {
         let (spent, gone) = (&state.spent, state.exhaustion.map(|gone| gone.estimate));
         let coverage = &spent.coverage;
@@ -93,8 +92,7 @@ impl<'b> Budget<'b> {
 
 /// A rule and what was last seen.
 #[derive(Debug, Serialize)]
-#[expect(clippy::struct_field_names, reason = "a field is the name of a column")]
-pub(super) struct Rule<'r> {
+pub(super) struct RuleRow<'r> {
     rule: &'r Name,
     kind: &'static str,
     says: &'r str,
@@ -108,7 +106,7 @@ pub(super) struct Rule<'r> {
     error: Option<&'r str>,
 }
 
-impl<'r> Rule<'r> {
+impl<'r> RuleRow<'r> {
     pub(super) fn of(now: &'r RuleNow) -> Self {
         Self {
             rule: &now.name,
@@ -128,7 +126,7 @@ impl<'r> Rule<'r> {
 
 /// Something that fires.
 #[derive(Debug, Serialize)]
-pub(super) struct Firing<'f> {
+pub(super) struct FiringRow<'f> {
     rule: &'f Name,
     severity: Severity,
     key: Option<&'f Name>,
@@ -139,7 +137,7 @@ pub(super) struct Firing<'f> {
     look: &'f str,
 }
 
-impl<'f> Firing<'f> {
+impl<'f> FiringRow<'f> {
     pub(super) fn of(now: &'f FiringNow) -> Self {
         Self {
             rule: &now.rule,

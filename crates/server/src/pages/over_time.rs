@@ -233,11 +233,13 @@ fn busiest(over_time: &OverTime, size: fn(&LlmMoment) -> u64) -> Vec<&Name> {
     llms.into_iter().take(SERIES).map(|(llm, _)| llm).collect()
 }
 
+/// What a part of the time is called, and how much it is of a step.
+type PartOf = (&'static str, fn(&StepTime) -> f64);
+
 /// Where the time goes step by step, of the newest operations.
 pub(super) fn time_by_step(report: &Report, filter: &Filter) -> Markup {
-    type Part = (&'static str, fn(&StepTime) -> f64);
     let steps: BTreeMap<_, _> = report.time_by_step.iter().map(|step| (step.start, step)).collect();
-    let parts: [Part; 4] = [
+    let parts: [PartOf; 4] = [
         ("LLMs", |step| step.llm_seconds),
         ("tools", |step| step.tool_seconds),
         ("components", |step| step.component_seconds),
