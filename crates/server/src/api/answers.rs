@@ -150,7 +150,7 @@ pub(super) async fn health(State(questions): Shared, query: Asked<Filter>) -> An
 }
 
 pub(super) async fn ready(State(questions): Shared) -> Response {
-    match questions.ask(|history| history.store().stats()).await {
+    match questions.ask(|history| history.store().span()).await {
         Ok(_) => "ready\n".into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }

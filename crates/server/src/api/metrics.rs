@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use taximeter::metrics::{Amount, Family, Format, Kind, Labels, Scale, render, target};
-use taximeter::store::StoreStats;
+use taximeter::store::StoreSpan;
 
 use super::answers::Shared;
 use crate::inbox::Receiving;
@@ -15,9 +15,9 @@ pub(super) async fn scrape(
     State(questions): Shared,
     headers: HeaderMap,
 ) -> Result<Response, QuestionError> {
-    let stats = questions.ask(|history| history.store().stats()).await?;
+    let span = questions.ask(|history| history.store().span()).await?;
     let mut families = vec![target([("service.name", "taximeter")])];
-    families.extend(stored(&stats));
+    families.extend(stored(&span));
     if let Some(receiving) = questions.receiving() {
         families.extend(received(&receiving));
     }
@@ -45,11 +45,12 @@ fn family<'v>(
     family
 }
 
-fn stored(stats: &StoreStats) -> [Family; 2] {
-    let operations = [("hot", stats.hot_operations), ("sealed", stats.sealed_operations)];
+fn stored(span: &StoreSpan) -> [Family; 2] {
+    let hot = span.operations.saturating_sub(span.sealed_operations);
+    let operations = [("hot", hot), ("sealed", span.sealed_operations)];
     let mut size =
         Family::new("taximeter.store.size", "By", "Bytes of the store.", Kind::Gauge, Scale::Whole);
-    size.record(&Labels::default(), Amount::whole(stats.bytes), None);
+    size.record(&Labels::default(), Amount::whole(span.bytes), None);
     let help = "Operations in the store: as rows, and sealed in blocks.";
     [
         family(

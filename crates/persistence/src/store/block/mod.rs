@@ -58,6 +58,8 @@ mod seal;
 mod sheets;
 mod spent;
 mod squeeze;
+#[cfg(feature = "sqlite")]
+mod sums;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -69,3 +71,5 @@ pub use matching::Rows;
 pub use meta::{MOST_RECORDS, Meta};
 pub use reader::Reader;
 pub use seal::{Sealed, seal};
+#[cfg(feature = "sqlite")]
+pub(in crate::store) use sums::SUMS;

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::append::transaction;
 use super::error::failed;
 use super::extents::{self, Extent};
-use super::{SqliteStore, Writer, blocks, seal, sums};
+use super::{SqliteStore, Writer, blocks, seal, summed, sums};
 use crate::StoreError;
 use crate::store::rows::nanos;
 use crate::store::{Level, Maintained};
@@ -115,6 +115,9 @@ impl SqliteStore {
         self.roll_up(now, &mut done)?;
         if let Some(sealed) = seal::step(self, now)? {
             done.sealed += sealed;
+            done.more = true;
+        }
+        if !done.more && summed::step(self)?.is_some() {
             done.more = true;
         }
         let mut writer = self.writer("maintaining")?;
