@@ -67,6 +67,27 @@ pub enum WindowError {
 }
 
 impl Window {
+    /// A length of time as people write it: as a window, or in milliseconds, of which there may be six decimal places.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use taximeter_analysis::Window;
+    ///
+    /// let read = |text| Window::time(text).map(|time| time.as_micros());
+    /// assert_eq!([read("800ms")?, read("0.5ms")?, read("3s")?], [800_000, 500, 3_000_000]);
+    /// assert!(read("800").unwrap_err().to_string().contains("90s")); // of what?
+    /// # Ok::<(), taximeter_analysis::WindowError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where it is neither.
+    pub fn time(text: &str) -> Result<Duration, WindowError> {
+        match text.strip_suffix("ms").and_then(milliseconds) {
+            Some(time) => Ok(time),
+            None => text.parse::<Self>().map(|window| window.length),
+        }
+    }
+
     /// How long it is.
     pub const fn length(&self) -> Duration {
         self.length
@@ -99,7 +120,7 @@ impl FromStr for Window {
             .ok_or_else(bad)?;
         let (whole, fraction) = match number.split_once('.') {
             Some((whole, fraction)) if scale == 1 => {
-                (whole, nanoseconds(fraction).ok_or_else(bad)?)
+                (whole, decimals(fraction, 9).ok_or_else(bad)?)
             }
             Some(_) => return Err(bad()),
             None => (number, 0),
@@ -113,10 +134,17 @@ impl FromStr for Window {
     }
 }
 
-/// The digits after the point of a number of seconds.
-fn nanoseconds(fraction: &str) -> Option<u32> {
-    let plain = is_digits(fraction) && fraction.len() <= 9;
-    plain.then(|| format!("{fraction:0<9}").parse().ok()).flatten()
+/// A number of milliseconds; none where it is none, or longer than any clock runs.
+fn milliseconds(number: &str) -> Option<Duration> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    let whole = Some(whole).filter(|whole| is_digits(whole))?.parse().ok()?;
+    Some(Duration::from_millis(whole) + Duration::from_nanos(decimals(fraction, 6)?.into()))
+}
+
+/// The digits after the point of a number that has so many decimal places at most, as a whole number.
+fn decimals(fraction: &str, places: usize) -> Option<u32> {
+    let plain = is_digits(fraction) && fraction.len() <= places;
+    plain.then(|| format!("{fraction:0<places$}").parse().ok()).flatten()
 }
 
 /// Unlike the standard parser this takes no sign.
@@ -175,6 +203,18 @@ mod tests {
         }
         assert_eq!("2w".parse::<Window>().unwrap().length().as_secs(), 1_209_600);
         assert_eq!("1.5s".parse::<Window>().unwrap().length(), Duration::from_millis(1_500));
+    }
+
+    #[test]
+    fn milliseconds_are_times_and_no_windows() {
+        for (text, nanos) in [("250ms", 250_000_000), ("0.000001ms", 1), ("1.5s", 1_500_000_000)] {
+            assert_eq!(Window::time(text).unwrap().as_nanos(), nanos, "{text}");
+        }
+        for text in ["ms", "1.ms", ".5ms", "-1ms", "1 ms", "0.0000001ms", "99999999999999999999ms"]
+        {
+            assert!(Window::time(text).is_err(), "{text}");
+        }
+        assert!("250ms".parse::<Window>().is_err());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Screen, part};
 use crate::report::advised;
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 
 #[derive(Args)]
 #[command(
@@ -24,14 +24,11 @@ use crate::select::{Filters, PeriodArguments};
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
 }
 
 fn ask(arguments: &Arguments, context: &Context) -> Result<Advised, Box<dyn Error>> {
-    let period = arguments.period.read(context.now)?;
-    let only = arguments.only.read()?;
+    let (period, only) = arguments.which.read(context.now)?;
     Ok(context.history()?.advice(&only, period)?)
 }
 

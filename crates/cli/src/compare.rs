@@ -12,7 +12,7 @@ use taximeter::report::{number, seconds};
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Column, Grid, NONE, Screen, Tone};
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 use crate::trend::{why_cost, why_duration};
 
 #[derive(Args)]
@@ -33,9 +33,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "B")]
     b: String,
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
 }
 
 pub(crate) fn run(
@@ -43,8 +41,7 @@ pub(crate) fn run(
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
-    let period = arguments.period.read(context.now)?;
-    let both = arguments.only.read()?;
+    let (period, both) = arguments.which.read(context.now)?;
     let side = |text: &str| -> Result<Selection, Box<dyn Error>> {
         let mut side = Selection::read(text, context.now)?;
         side.conditions.extend(both.conditions.iter().cloned());

@@ -15,7 +15,7 @@ use taximeter::{OperationRecord, Session};
 
 use crate::Ended;
 use crate::context::Context;
-use crate::select::{Filters, PeriodArguments};
+use crate::select::{PeriodArguments, Which};
 use crate::shield;
 
 #[derive(Args)]
@@ -46,9 +46,7 @@ pub(crate) struct Arguments {
     #[arg(long, requires = "output")]
     resume: bool,
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
 }
 
 /// What is written.
@@ -74,8 +72,8 @@ pub(crate) fn run(
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
-    let period = arguments.period.read(context.now)?;
-    let mut query = arguments.only.read()?.query(period);
+    let (period, only) = arguments.which.read(context.now)?;
+    let mut query = only.query(period);
     let history = context.history()?;
     let format = match arguments.format {
         As::Jsonl => ExportFormat::Jsonl,
@@ -111,7 +109,7 @@ pub(crate) fn run(
 /// What is exported, so that an export goes on with one of the same alone. A period is meant as it is written: that of an
 /// export that goes on later ends later too.
 fn words(arguments: &Arguments, query: &Query) -> String {
-    let PeriodArguments { since, until } = &arguments.period;
+    let PeriodArguments { since, until } = &arguments.which.period;
     format!("{since} {until:?} {:?}", query.conditions)
 }
 

@@ -15,7 +15,7 @@ use crate::compare::{measure_row, measures_grid};
 use crate::context::Context;
 use crate::draw::{Screen, Tone};
 use crate::import::in_memory;
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 
 #[derive(Args)]
 #[command(
@@ -44,9 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     allow_inconclusive: bool,
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
 }
 
 fn delta(text: &str) -> Result<(Measure, f64), String> {
@@ -64,9 +62,8 @@ pub(crate) fn run(
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
     let limits = limits(arguments)?;
-    let period = arguments.period.read(context.now)?;
+    let (period, only) = arguments.which.read(context.now)?;
     let history = context.history()?;
-    let only = arguments.only.read()?;
     let baseline = baseline(arguments, context, &history, &only, period)?;
     let gated = history.gate(&GateAsk::new(only, period, limits), &baseline)?;
     context.print(output, &gated, draw)?;

@@ -13,7 +13,7 @@ use taximeter::report::{count, counted, goes, number};
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Column, Grid, NONE, Screen, minute, spark};
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 
 #[derive(Args)]
 #[command(
@@ -32,9 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "WHAT", default_value = "operation", value_parser = by, requires = "name")]
     by: Dimension,
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
 }
 
 fn by(text: &str) -> Result<Dimension, String> {
@@ -51,7 +49,7 @@ pub(crate) fn run(
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
-    let (period, only) = (arguments.period.read(context.now)?, arguments.only.read()?);
+    let (period, only) = arguments.which.read(context.now)?;
     let history = context.history()?;
     let Some(name) = &arguments.name else {
         context.print(output, &history.metrics(&only, period, context.now)?, list)?;

@@ -13,7 +13,7 @@ use taximeter::store::Order;
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Column, Grid, Screen, Tone, spend};
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 
 #[derive(Args)]
 #[command(after_help = "Examples:\n  \
@@ -24,9 +24,7 @@ use crate::select::{Filters, PeriodArguments};
     taximeter ops --user ann --since all --json")]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
     /// The slowest first, and not the newest
     #[arg(long, conflicts_with = "dearest")]
     slowest: bool,
@@ -55,8 +53,7 @@ pub(crate) fn run(
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
-    let period = arguments.period.read(context.now)?;
-    let only = arguments.only.read()?;
+    let (period, only) = arguments.which.read(context.now)?;
     let order = match (arguments.slowest, arguments.dearest) {
         (true, _) => Order::Slowest,
         (_, true) => Order::Dearest,

@@ -11,7 +11,7 @@ use taximeter::report::{count, effect, saved};
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Screen, Tone, minute};
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 
 #[derive(Args)]
 #[command(
@@ -26,9 +26,7 @@ pub(crate) struct Arguments {
     #[arg(value_name = "TIME", value_parser = crate::select::moment)]
     changed: String,
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
 }
 
 pub(crate) fn run(
@@ -38,8 +36,8 @@ pub(crate) fn run(
 ) -> Result<Ended, Box<dyn Error>> {
     let changed = Period::moment(&arguments.changed, context.now)?
         .ok_or("`all` is no moment; say when the advice was followed, such as 2d or 2026-11-20")?;
-    let period = arguments.period.read(context.now)?;
-    let found = context.history()?.remeasure(&arguments.only.read()?, period, changed)?;
+    let (period, only) = arguments.which.read(context.now)?;
+    let found = context.history()?.remeasure(&only, period, changed)?;
     context.print(output, &found, draw)?;
     Ok(Ended::Done)
 }

@@ -16,7 +16,7 @@ use taximeter::report::{count, counted};
 use crate::Ended;
 use crate::context::Context;
 use crate::draw::{NONE, Screen, Tone, minute};
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 
 pub(crate) use self::people::advised;
 pub(crate) use self::top::losses;
@@ -35,9 +35,7 @@ pub(crate) use self::top::losses;
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
     /// A table of the numbers by operation, component, tool, provider, model, user, session, tag:NAME, minute, hour or day
     #[arg(long, value_name = "WHAT")]
     by: Option<By>,
@@ -68,8 +66,9 @@ pub(crate) fn run(
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
-    let mut ask = Ask::new(arguments.period.read(context.now)?, context.now);
-    ask.only = arguments.only.read()?;
+    let (period, only) = arguments.which.read(context.now)?;
+    let mut ask = Ask::new(period, context.now);
+    ask.only = only;
     ask.by.clone_from(&arguments.by);
     ask.budget = arguments.budget;
     let history = context.history()?;

@@ -35,6 +35,21 @@ impl PeriodArguments {
     }
 }
 
+/// When they began, and what must be true of them.
+#[derive(Args)]
+pub(crate) struct Which {
+    #[command(flatten)]
+    pub(crate) period: PeriodArguments,
+    #[command(flatten)]
+    only: Filters,
+}
+
+impl Which {
+    pub(crate) fn read(&self, now: DateTime<Utc>) -> Result<(Period, Selection), Box<dyn Error>> {
+        Ok((self.period.read(now)?, self.only.read()?))
+    }
+}
+
 /// What must be true of them.
 #[derive(Args)]
 pub(crate) struct Filters {

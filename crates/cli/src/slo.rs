@@ -46,11 +46,7 @@ fn objective(text: &str) -> Result<Objective, String> {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    if let Some(millis) = text.strip_suffix("ms").and_then(|number| number.parse().ok()) {
-        return Ok(Duration::from_millis(millis));
-    }
-    let window: Window = text.parse().map_err(|_| "a time expected, such as 800ms, 3s or 5m")?;
-    Ok(window.length())
+    Window::time(text).map_err(|_| "a time expected, such as 800ms, 3s or 5m".into())
 }
 
 pub(crate) fn run(

@@ -12,7 +12,7 @@ use crate::Ended;
 use crate::context::Context;
 use crate::draw::{Column, Grid, Screen, Tone, minute};
 use crate::forecast::{By, Of, named, words};
-use crate::select::{Filters, PeriodArguments};
+use crate::select::Which;
 
 #[derive(Args)]
 #[command(
@@ -30,9 +30,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value = "cost")]
     of: Of,
     #[command(flatten)]
-    period: PeriodArguments,
-    #[command(flatten)]
-    only: Filters,
+    which: Which,
 }
 
 pub(crate) fn run(
@@ -40,8 +38,9 @@ pub(crate) fn run(
     context: &Context,
     output: &mut impl Write,
 ) -> Result<Ended, Box<dyn Error>> {
-    let mut ask = UnusualAsk::new(arguments.period.read(context.now)?, context.now);
-    ask.selection = arguments.only.read()?;
+    let (period, only) = arguments.which.read(context.now)?;
+    let mut ask = UnusualAsk::new(period, context.now);
+    ask.selection = only;
     (ask.quantity, ask.step) = (arguments.of.quantity(), arguments.by.step());
     let found = context.history()?.unusual(&ask)?;
     context.print(output, &found, draw)?;

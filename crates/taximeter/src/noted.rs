@@ -18,6 +18,11 @@ pub(crate) const KEY: &str = "meter/";
 /// Older notes are forgotten.
 const KEPT: TimeDelta = TimeDelta::days(100);
 
+/// The end of the key of a note of this moment. It sorts as time does.
+pub(crate) fn hour(at: DateTime<Utc>) -> String {
+    at.format("%FT%H").to_string()
+}
+
 /// What a note says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counted {
@@ -60,7 +65,7 @@ impl Noter {
         if last.as_ref() == Some(&counted) {
             return Ok(());
         }
-        let key = format!("{}{}", self.key, now.format("%FT%H"));
+        let key = format!("{}{}", self.key, hour(now));
         // Numbers, names and times always can be written.
         let value = serde_json::to_value(&counted).unwrap_or_default();
         store.put_note(&Note::new(key, now, value))?;

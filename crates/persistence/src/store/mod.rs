@@ -128,6 +128,23 @@ pub trait Store: Send + Sync + fmt::Debug {
         gather::tables(|each| self.scan(&query.clone().anyhow(), each), tables, each)
     }
 
+    /// The same, but of a piece whose operations all began within the time of the query, the sums may be taken that
+    /// [`Summarize::block`] made of it: `sums` is shown them and says how many operations it has taken, or none where they do
+    /// not serve, so that the columns are shown. The conditions of the query are its own business. Default: columns alone.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn tables_or_sums(
+        &self,
+        query: &Query,
+        tables: &[(Table, &[Column])],
+        sums: &mut dyn FnMut(&[u8]) -> Option<u64>,
+        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        let _ = sums;
+        self.tables(query, tables, each)
+    }
+
     /// The sums of whole minutes, hours or days, merged to what the query asks for.
     ///
     /// # Errors
@@ -172,6 +189,40 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(Vec::new())
     }
 
+    /// Of the notes whose keys begin so, the last one of each series, in the order of these: a series is what has the same key
+    /// up to its last `/`. Those whose keys go on behind that with a text above `upto` are left out. Default: out of all
+    /// [`notes`](Self::notes); a store that can find the last one without them is to do so.
+    ///
+    /// ```
+    /// use taximeter_persistence::store::{MemoryStore, Note, Store};
+    ///
+    /// let store = MemoryStore::new();
+    /// let now = "2026-11-27T12:00:00Z".parse().expect("a moment");
+    /// for key in ["meter/a/01", "meter/a/02", "meter/a/03", "meter/b/01"] {
+    ///     store.put_note(&Note::new(key, now, 7))?;
+    /// }
+    /// let last = store.last_notes("meter/", Some("02"))?;
+    /// assert_eq!(last.iter().map(|note| &*note.key).collect::<Vec<_>>(), ["meter/a/02", "meter/b/01"]);
+    /// # Ok::<(), taximeter_persistence::StoreError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn last_notes(&self, beginning: &str, upto: Option<&str>) -> Result<Vec<Note>, StoreError> {
+        let mut last: Vec<Note> = Vec::new();
+        for note in self.notes(beginning)? {
+            let (series, text) = note::parts(&note.key);
+            if upto.is_some_and(|upto| text > upto) {
+                continue;
+            }
+            match last.last_mut() {
+                Some(before) if note::parts(&before.key).0 == series => *before = note,
+                _ => last.push(note),
+            }
+        }
+        Ok(last)
+    }
+
     /// Forgets the notes whose keys begin so and that are older, and says how many these were. Default: there are none.
     ///
     /// # Errors
@@ -194,8 +245,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn span(&self) -> Result<StoreSpan, StoreError> {
         let stats = self.stats()?;
         let operations = stats.hot_operations + stats.sealed_operations;
-        let StoreStats { first_ns, last_ns, bytes, known, .. } = stats;
-        Ok(StoreSpan { operations, first_ns, last_ns, bytes, known })
+        let StoreStats { sealed_operations, first_ns, last_ns, bytes, known, .. } = stats;
+        Ok(StoreSpan { operations, sealed_operations, first_ns, last_ns, bytes, known })
     }
 }
 
@@ -263,6 +314,8 @@ pub struct Scanned {
 pub struct StoreSpan {
     /// Operations.
     pub operations: u64,
+    /// Those of them that are in sealed columns.
+    pub sealed_operations: u64,
     /// When the first of them began, in nanoseconds since 1970; none where there is none.
     pub first_ns: Option<i64>,
     /// When the last of them began, likewise.

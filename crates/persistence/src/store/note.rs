@@ -15,6 +15,11 @@ pub struct Note {
     pub value: Value,
 }
 
+/// The part of a key up to its last `/`, with it; and the rest.
+pub(crate) fn parts(key: &str) -> (&str, &str) {
+    key.split_at(key.rfind('/').map_or(0, |slash| slash + 1))
+}
+
 impl Note {
     /// A note.
     pub fn new(key: impl Into<String>, at: DateTime<Utc>, value: impl Into<Value>) -> Self {

@@ -6,12 +6,26 @@ use chrono::{DateTime, Utc};
 use taximeter_models::{Money, Name, OperationRecord};
 use thiserror::Error;
 
+use super::{Block, Column, Table};
+
 /// Makes windows of records and merges them. The store keeps them and knows nothing of what is in them.
 ///
 /// A window has its own version in its bytes; one that is newer is refused by [`merge`](Summarize::merge).
 pub trait Summarize: Send + Sync + fmt::Debug {
     /// Makes the windows of records that all began within one minute: one for each dimension and key that is kept.
     fn windows(&self, records: &[&OperationRecord], put: &mut dyn FnMut(Place, WindowBytes));
+
+    /// The columns out of which [`block`](Self::block) makes sums. Default: none, so that none are made.
+    fn tables(&self) -> &[(Table, &[Column])] {
+        &[]
+    }
+
+    /// The sums of the operations of a sealed block, which are shown as the [`tables`](Self::tables) of all of them, by whatever
+    /// may be asked for later; see [`Store::tables_or_sums`](super::Store::tables_or_sums). None where it is not worth it.
+    fn block(&self, tables: &[Block<'_>]) -> Option<Vec<u8>> {
+        let _ = tables;
+        None
+    }
 
     /// Merges windows of one dimension and key into one, as if it had been made of the records of all.
     ///

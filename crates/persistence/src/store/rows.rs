@@ -26,6 +26,16 @@ impl Query {
             && self.until.is_none_or(|until| from_ns <= nanos(until))
     }
 
+    /// Whether everything between these moments, both included, is within the time.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn holds_all(&self, from_ns: i64, to_ns: i64) -> bool {
+        // What nanoseconds do not hold may have been at any time beyond.
+        i64::MIN < from_ns
+            && to_ns < i64::MAX
+            && self.since.is_none_or(|since| from_ns >= nanos(since))
+            && self.until.is_none_or(|until| to_ns < nanos(until))
+    }
+
     /// Whether this operation may be meant, as far as its components, calls and errors do not matter.
     #[cfg(feature = "sqlite")]
     pub(crate) fn may_hold(&self, record: &OperationRecord) -> bool {
@@ -97,6 +107,16 @@ impl Rank {
         Self::new(order, started, duration, cost, record.id)
     }
 
+    /// What decides first, before the beginning and the id.
+    pub(crate) fn decisive(order: Order, started_ns: i64, duration_ns: u64, cost: Money) -> i128 {
+        match order {
+            Order::OldestFirst => 0,
+            Order::NewestFirst => -i128::from(started_ns),
+            Order::Slowest => -i128::from(duration_ns),
+            Order::Dearest => cost.ticks().saturating_neg(),
+        }
+    }
+
     /// When the operation began, in nanoseconds since 1970.
     #[cfg(feature = "sqlite")]
     pub(crate) fn started_ns(&self) -> i64 {
@@ -116,13 +136,12 @@ impl Rank {
         cost: Money,
         id: OperationId,
     ) -> Self {
-        let first = match order {
-            Order::OldestFirst => 0,
-            Order::NewestFirst => -i128::from(started_ns),
-            Order::Slowest => -i128::from(duration_ns),
-            Order::Dearest => cost.ticks().saturating_neg(),
-        };
-        Self(first, started_ns, id)
+        Self::decided(Self::decisive(order, started_ns, duration_ns, cost), started_ns, id)
+    }
+
+    /// Of what [decides first](Self::decisive), and what decides among equals.
+    pub(crate) fn decided(decisive: i128, started_ns: i64, id: OperationId) -> Self {
+        Self(decisive, started_ns, id)
     }
 }
 
@@ -143,6 +162,12 @@ impl<T> Best<T> {
     /// Whether what stands there, or after it, is not among the best.
     pub(crate) fn is_beyond(&self, rank: Rank) -> bool {
         self.limit == 0 || self.bound.is_some_and(|bound| rank >= bound)
+    }
+
+    /// Whether anything of which this decides first can be among the best.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn may_take(&self, decisive: i128) -> bool {
+        self.limit > 0 && self.bound.is_none_or(|bound| decisive <= bound.0)
     }
 
     pub(crate) fn offer(&mut self, rank: Rank, what: impl FnOnce() -> T) {

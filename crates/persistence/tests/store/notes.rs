@@ -34,6 +34,40 @@ fn the_later_note_of_a_key_stays_in_every_store() {
 }
 
 #[test]
+fn the_last_note_of_each_series_is_found_among_many() {
+    let room = tempfile::tempdir().unwrap();
+    let sqlite = SqliteStore::at(room.path()).open().unwrap();
+    let stores: [&dyn Store; 2] = [&sqlite, &MemoryStore::new()];
+    for store in stores {
+        assert_eq!(store.last_notes("meter/", None).unwrap(), []);
+        for key in [
+            "import/file",
+            "meter/1/01",
+            "meter/1/02",
+            "meter/1/03",
+            "meter/10/03",
+            "meter/2/02",
+            "meter0",
+        ] {
+            store.put_note(&Note::new(key, at(1), json!(key))).unwrap();
+        }
+        let last = |beginning, upto| {
+            let notes = store.last_notes(beginning, upto).unwrap().into_iter();
+            notes.map(|note| note.value.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(last("meter/", None), ["meter/1/03", "meter/10/03", "meter/2/02"]);
+        assert_eq!(last("meter/", Some("02")), ["meter/1/02", "meter/2/02"]);
+        assert_eq!(last("meter/1", Some("01")), ["meter/1/01"]);
+        assert!(last("meter/", Some("00")).is_empty() && last("other/", None).is_empty());
+    }
+    // One that was changed behind the store is in no answer, and the one before is.
+    let raw = rusqlite::Connection::open(sqlite.path()).unwrap();
+    raw.execute("UPDATE notes SET value = '7' WHERE key = 'meter/1/03'", []).unwrap();
+    let last = sqlite.last_notes("meter/", None).unwrap();
+    assert_eq!(last[0].key, "meter/1/02");
+}
+
+#[test]
 fn who_may_only_read_finds_the_notes_and_repair_keeps_them() {
     let room = tempfile::tempdir().unwrap();
     let note = Note::new("meter/1/01", at(1), json!({ "offered": 1 }));

@@ -47,19 +47,22 @@ fn family<'v>(
 
 /// What is told without counting, however much is there: a scrape comes every few seconds.
 fn stored(span: &StoreSpan) -> [Family; 2] {
-    let gauge = |name, unit, help, amount| {
-        let mut family = Family::new(name, unit, help, Kind::Gauge, Scale::Whole);
-        family.record(&Labels::default(), Amount::whole(amount), None);
-        family
-    };
+    let hot = span.operations.saturating_sub(span.sealed_operations);
+    let operations = [("hot", hot), ("sealed", span.sealed_operations)];
+    let mut size =
+        Family::new("taximeter.store.size", "By", "Bytes of the store.", Kind::Gauge, Scale::Whole);
+    size.record(&Labels::default(), Amount::whole(span.bytes), None);
+    let help = "Operations in the store: as rows, and sealed in blocks.";
     [
-        gauge(
+        family(
             "taximeter.store.operations",
             "{operation}",
-            "Operations in the store.",
-            span.operations,
+            help,
+            Kind::Gauge,
+            "taximeter.what",
+            operations,
         ),
-        gauge("taximeter.store.size", "By", "Bytes of the store.", span.bytes),
+        size,
     ]
 }
 

@@ -105,11 +105,9 @@ impl Limit {
             (Measure::ErrorRate, number(percent)? / 100.0)
         } else if let Some(tokens) = text.strip_suffix("tokens") {
             (Measure::Tokens, number(tokens)?)
-        } else if let Some(millis) = text.strip_suffix("ms") {
-            (Measure::Duration, number(millis)? / 1e3)
         } else {
-            let window: Window = text.parse().map_err(|_| unit())?;
-            (Measure::Duration, window.length().as_secs_f64())
+            let time = Window::time(text).map_err(|_| unit())?;
+            (Measure::Duration, time.as_secs_f64())
         };
         Gate { min_delta, ..Gate::default() }.check()?;
         Ok((measure, min_delta))

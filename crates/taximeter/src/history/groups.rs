@@ -160,12 +160,13 @@ impl History {
     fn count(&self, columns: &[Column], query: &Query) -> Result<Vec<Group>, StoreError> {
         let counting = Counting {
             tables: &[(Table::Operations, columns)],
-            nothing: Counts::default,
-            add: |counts: &mut Counts, blocks: &[Block<'_>]| {
+            nothing: &Counts::default,
+            add: &|counts: &mut Counts, blocks: &[Block<'_>]| {
                 for block in blocks {
                     counts.add(block, &columns[0]);
                 }
             },
+            take: None,
         };
         let (counts, _) = counting.of(&*self.store, query)?;
         let together = counts.into_iter().reduce(Counts::merged).unwrap_or_default();

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use taximeter_models::Name;
 use taximeter_persistence::StoreError;
+use taximeter_persistence::store::Note;
 
 use super::{History, Period};
-use crate::noted::{Counted, KEY};
+use crate::noted::{Counted, KEY, hour};
 
 /// What the meters of a store lost within a period, by their own counts; they note these with every flush, and every few
 /// seconds while operations end.
@@ -97,23 +98,23 @@ impl History {
     /// Where the store cannot be read.
     pub fn losses(&self, period: Period) -> Result<Losses, StoreError> {
         let mut losses = Losses::default();
-        // Of each meter the last note before the period, and the last one in it: keys sort by meter and hour.
-        let (mut meter, mut before, mut last) = (String::new(), None, None);
-        for note in self.store.notes(KEY)? {
-            let Some((of, _)) = note.key.rsplit_once('/') else { continue };
-            // A note of a newer version may say other things; these are no losses that could be told.
-            let Ok(counted) = serde_json::from_value::<Counted>(note.value) else { continue };
-            if of != meter {
-                losses.take(&mut before, &mut last);
-                of.clone_into(&mut meter);
-            }
+        // Of each meter the last note before the period, and the last one in it.
+        let before = period.since.map(|since| self.noted_before(since)).transpose()?;
+        let before = before.unwrap_or_default();
+        let last = match period.until {
+            Some(until) => self.noted_before(until)?,
+            None => by_meter(self.store.last_notes(KEY, None)?),
+        };
+        for (meter, note) in last {
             if period.since.is_some_and(|since| note.at < since) {
-                before = Some(counted);
-            } else if period.until.is_none_or(|until| note.at < until) {
-                last = Some(counted);
+                continue;
+            }
+            // A note of a newer version may say other things; these are no losses that could be told.
+            let read = |note: &Note| serde_json::from_value::<Counted>(note.value.clone()).ok();
+            if let Some(counted) = read(&note) {
+                losses.add(&counted, before.get(&meter).and_then(read).as_ref());
             }
         }
-        losses.take(&mut before, &mut last);
         if let (Some(since), Some((at, _))) = (period.since, &losses.last_error)
             && *at < since
         {
@@ -121,13 +122,22 @@ impl History {
         }
         Ok(losses)
     }
+
+    /// The last note of each meter before a moment. How many others there are does not matter.
+    fn noted_before(&self, at: DateTime<Utc>) -> Result<BTreeMap<String, Note>, StoreError> {
+        let upto = |at| self.store.last_notes(KEY, Some(&hour(at))).map(by_meter);
+        let (mut before, of_the_hour): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            upto(at)?.into_iter().partition(|(_, note)| note.at < at);
+        if !of_the_hour.is_empty() {
+            let an_hour_ago = at.checked_sub_signed(TimeDelta::hours(1)).unwrap_or(at);
+            let earlier = upto(an_hour_ago)?.into_iter();
+            before.extend(earlier.filter(|(meter, _)| of_the_hour.contains_key(meter)));
+        }
+        Ok(before)
+    }
 }
 
-impl Losses {
-    fn take(&mut self, before: &mut Option<Counted>, last: &mut Option<Counted>) {
-        let before = before.take();
-        if let Some(last) = last.take() {
-            self.add(&last, before.as_ref());
-        }
-    }
+fn by_meter(notes: Vec<Note>) -> BTreeMap<String, Note> {
+    let meter = |note: &Note| note.key.rsplit_once('/').map(|(meter, _)| meter.to_owned());
+    notes.into_iter().filter_map(|note| Some((meter(&note)?, note))).collect()
 }

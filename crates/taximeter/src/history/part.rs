@@ -2,6 +2,8 @@
 //! sums that it keeps of all of them are counted over its columns.
 
 mod cells;
+mod kept;
+mod kinds;
 mod rows;
 mod sums;
 #[cfg(test)]
@@ -20,7 +22,10 @@ use taximeter_persistence::store::{
     StoreStats, Table,
 };
 
-use self::rows::{Rows, TABLES};
+use self::kept::Taken;
+pub(super) use self::kept::of_block;
+pub(super) use self::rows::TABLES;
+use self::rows::{Rows, SPENT};
 use self::sums::Counted;
 use super::pieces::Counting;
 use super::{Group, Period, windows};
@@ -67,7 +72,12 @@ impl Part {
         &self,
         since: Option<DateTime<Utc>>,
     ) -> Result<[Vec<Group>; 2], StoreError> {
-        Ok(self.counted(self.level)?.spent(since.map(|since| since.timestamp())))
+        let (counted, since) = (self.counted(self.level)?, since.map(|since| since.timestamp()));
+        if counted.has_spent {
+            return Ok(counted.spent(since));
+        }
+        // Sums of blocks tell no users and no conversations.
+        Ok(self.count_spent()?.spent(since))
     }
 
     /// Since when the operations are looked at.
@@ -88,16 +98,37 @@ impl Part {
 
     /// One pass over all tables.
     fn count(&self, query: &Query, level: Level) -> Result<Counted, StoreError> {
+        let take = |(_, taken): &mut (_, Taken<'_>), sums: &[u8]| taken.take(sums);
+        let is_told = kept::tell(&query.conditions);
         let counting = Counting {
             tables: &TABLES,
-            nothing: || Rows::new(&self.cuts, level),
-            add: |rows: &mut Rows<'_>, blocks: &[Block<'_>]| rows.count(blocks),
+            nothing: &|| {
+                (Rows::new(&self.cuts, level), Taken::new(&query.conditions, &self.cuts, level))
+            },
+            add: &|(rows, _): &mut (Rows<'_>, Taken<'_>), blocks: &[Block<'_>]| rows.count(blocks),
+            take: is_told.then_some(&take),
         };
         let (counts, scanned) = counting.of(&*self.whole, query)?;
         let mut counted = Counted { scanned, ..Counted::default() };
-        for rows in counts {
+        for (rows, taken) in counts {
+            counted.has_spent &= !taken.some;
             counted.merge(rows.finish());
+            counted.merge(taken.finish());
         }
+        Ok(counted)
+    }
+
+    /// The same of what was spent for whom alone.
+    fn count_spent(&self) -> Result<Counted, StoreError> {
+        let counting = Counting {
+            tables: &SPENT,
+            nothing: &|| Rows::new(&self.cuts, self.level),
+            add: &|rows: &mut Rows<'_>, blocks: &[Block<'_>]| rows.count_spent(blocks),
+            take: None,
+        };
+        let (counts, _) = counting.of(&*self.whole, &self.query(&Query::default()))?;
+        let mut counted = Counted::default();
+        counts.into_iter().for_each(|rows| counted.merge(rows.finish()));
         Ok(counted)
     }
 

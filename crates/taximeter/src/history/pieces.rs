@@ -1,6 +1,7 @@
 //! Counting over columns on as many threads as there are cores: time is cut into pieces, and who is done with one takes the
 //! next.
 
+use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,34 +12,36 @@ use taximeter_persistence::store::{Block, Column, Query, Scanned, Store, Table};
 /// Threads that count at once; the rest of the machine is somebody else's.
 const MOST_THREADS: usize = 4;
 /// Pieces of time for each thread.
-const PIECES: i64 = 8;
+const PIECES: usize = 8;
+/// The same where it costs something to cut.
+const FEW_PIECES: usize = 2;
 /// Fewer operations are counted before a second thread is there.
 const WORTH_THREADS: u64 = 50_000;
 
 /// What is counted, and how: a count of nothing, and what a piece of the tables adds to it.
-pub(super) struct Counting<'a, N, A> {
+pub(super) struct Counting<'a, C> {
     pub(super) tables: &'a [(Table, &'a [Column])],
-    pub(super) nothing: N,
-    pub(super) add: A,
+    pub(super) nothing: &'a (dyn Fn() -> C + Sync),
+    pub(super) add: &'a (dyn Fn(&mut C, &[Block<'_>]) + Sync),
+    /// Adds what the store has summed up of a piece already, if that serves, and says of how many operations.
+    pub(super) take: Option<&'a (dyn Fn(&mut C, &[u8]) -> Option<u64> + Sync)>,
 }
 
-impl<N, A> Counting<'_, N, A> {
+impl<C: Send> Counting<'_, C> {
     /// Counts what a query asks for: a count from each thread, and what was touched by all.
-    pub(super) fn of<C: Send>(
+    pub(super) fn of(
         &self,
         store: &dyn Store,
         query: &Query,
-    ) -> Result<(Vec<C>, Scanned), StoreError>
-    where
-        N: Fn() -> C + Sync,
-        A: Fn(&mut C, &[Block<'_>]) + Sync,
-    {
+    ) -> Result<(Vec<C>, Scanned), StoreError> {
         let span = store.span()?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let few = span.operations < WORTH_THREADS;
         let threads = if few { 1 } else { threads.min(MOST_THREADS) };
+        // Where pieces meet, sums do not serve.
+        let many = if self.take.is_some() { FEW_PIECES } else { PIECES };
         let pieces = match span.first_ns.zip(span.last_ns) {
-            Some(ends) if threads > 1 => pieces(query, ends, threads),
+            Some(ends) if threads > 1 => pieces(query, ends, many * threads),
             _ => vec![query.clone()],
         };
         let (counts, scanned) = self.all(store, &pieces, threads)?;
@@ -49,16 +52,12 @@ impl<N, A> Counting<'_, N, A> {
         Ok((counts, scanned))
     }
 
-    fn all<C: Send>(
+    fn all(
         &self,
         store: &dyn Store,
         pieces: &[Query],
         threads: usize,
-    ) -> Result<(Vec<C>, Scanned), StoreError>
-    where
-        N: Fn() -> C + Sync,
-        A: Fn(&mut C, &[Block<'_>]) + Sync,
-    {
+    ) -> Result<(Vec<C>, Scanned), StoreError> {
         let next = AtomicUsize::new(0);
         let counted = std::thread::scope(|scope| {
             let count = || self.some(store, pieces, &next);
@@ -83,36 +82,51 @@ impl<N, A> Counting<'_, N, A> {
     }
 
     /// Counts piece after piece, as long as there are some that nobody counts.
-    fn some<C>(
+    fn some(
         &self,
         store: &dyn Store,
         pieces: &[Query],
         next: &AtomicUsize,
-    ) -> Result<(C, Scanned), StoreError>
-    where
-        N: Fn() -> C,
-        A: Fn(&mut C, &[Block<'_>]),
-    {
-        let (mut count, mut all) = ((self.nothing)(), Scanned::default());
+    ) -> Result<(C, Scanned), StoreError> {
+        let (count, mut all) = (RefCell::new((self.nothing)()), Scanned::default());
         while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let scanned = store.tables(piece, self.tables, &mut |blocks| {
-                (self.add)(&mut count, blocks);
+            let mut add = |blocks: &[Block<'_>]| {
+                (self.add)(&mut count.borrow_mut(), blocks);
                 ControlFlow::Continue(())
-            })?;
+            };
+            let scanned = match self.take {
+                None => store.tables(piece, self.tables, &mut add),
+                Some(take) => {
+                    let mut take = |sums: &[u8]| take(&mut count.borrow_mut(), sums);
+                    store.tables_or_sums(piece, self.tables, &mut take, &mut add)
+                }
+            }?;
             all.rows += scanned.rows;
             all.shown += scanned.shown;
             all.damaged += scanned.damaged;
         }
-        Ok((count, all))
+        Ok((count.into_inner(), all))
     }
 }
 
-/// The same question of one piece of time after the other.
-fn pieces(query: &Query, (first, last): (i64, i64), threads: usize) -> Vec<Query> {
+/// Does one thing on a thread of its own, where there is one to be had, while this one does another.
+pub(super) fn beside<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce() -> B) -> (A, B) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, &one).ok();
+        let other = other();
+        let one = thread.map_or_else(&one, |thread| {
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        (one, other)
+    })
+}
+
+/// The same question of so many pieces of time, one after the other.
+fn pieces(query: &Query, (first, last): (i64, i64), many: usize) -> Vec<Query> {
     let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt();
     let first = query.since.and_then(nanos).map_or(first, |since| since.max(first));
     let last = query.until.and_then(nanos).map_or(last, |until| until.min(last));
-    let many = PIECES * i64::try_from(threads).unwrap_or(1);
+    let many = i64::try_from(many).unwrap_or(1);
     let step = last.saturating_sub(first) / many;
     if step <= 0 {
         return vec![query.clone()];
@@ -142,13 +156,13 @@ mod tests {
         let mut bounded = Query::default();
         (bounded.since, bounded.until) = (at(-500), at(700));
         for query in [open, bounded] {
-            let pieces = pieces(&query, (-1_000, 1_000), 2);
+            let pieces = pieces(&query, (-1_000, 1_000), 16);
             assert_eq!(pieces.len(), 16);
             assert_eq!((pieces[0].since, pieces[15].until), (query.since, query.until));
             assert!(pieces.windows(2).all(|two| two[0].until == two[1].since));
             let cuts: Vec<_> = pieces[1..].iter().map(|piece| piece.since).collect();
             assert!(cuts.is_sorted() && cuts[0] > query.since);
         }
-        assert_eq!(pieces(&Query::default(), (7, 7), 2).len(), 1);
+        assert_eq!(pieces(&Query::default(), (7, 7), 16).len(), 1);
     }
 }

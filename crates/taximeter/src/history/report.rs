@@ -5,10 +5,11 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use taximeter_analysis::{Dimension, TimeSpent};
-use taximeter_models::{Money, Totals};
+use taximeter_models::{Money, OperationRecord, Totals};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Column, Order, Store};
 
+use super::pieces::beside;
 use super::sums::PeriodSums;
 use super::{
     Advised, Attention, By, Group, Health, History, Line, LlmRow, LlmStretch, LookedAt, OverTime,
@@ -118,11 +119,21 @@ pub struct TopSessions {
     pub slowest: Vec<Session>,
 }
 
+/// What a report says of single operations.
+struct Singles {
+    /// The newest ones, and how many these are.
+    records: Vec<OperationRecord>,
+    looked_at: LookedAt,
+    dearest: Vec<Line>,
+    slowest: Vec<Line>,
+}
+
 /// So many dearest and slowest operations are named.
 const NAMED: usize = 5;
 /// So many records are looked at for savings and for where the time goes.
 pub(super) const RECORDS: usize = 2_000;
-/// Above so many operations sessions are not counted on the first screen; `--by session` counts them.
+/// Above so many operations sessions are not counted on the first screen, nor users of some operations alone; `--by session`
+/// and `--by user` count them.
 const MOST_COUNTED: u64 = 2_000_000;
 /// Above so many they are not looked at one by one on the first screen; [`History::sessions`] does that.
 const MOST_SESSIONS: u64 = 250_000;
@@ -134,23 +145,35 @@ impl History {
     /// Where the store cannot be read.
     pub fn report(&self, ask: &Ask) -> Result<Report, StoreError> {
         let ask = &Ask { period: self.whole(ask.period), ..ask.clone() };
-        let (part, looked_at) = self.selected(&ask.only, ask.period)?;
-        let Some(looked_at) = looked_at else { return self.report_within(self, ask, 0) };
-        let mut report = part.report_within(self, ask, looked_at.damaged)?;
+        let Some(part) = self.part_of(&ask.only, ask.period)? else {
+            return self.report_within(self, ask);
+        };
+        let mut report = part.report_within(self, ask)?;
         report.only = Some(ask.only.to_string());
-        report.looked_at = Some(looked_at);
+        report.looked_at = part.looked_at()?;
         Ok(report)
     }
 
     /// The report of these operations; how far to trust it is told of the whole store, of which they may be a part.
-    fn report_within(&self, store: &Self, ask: &Ask, damaged: u64) -> Result<Report, StoreError> {
+    fn report_within(&self, store: &Self, ask: &Ask) -> Result<Report, StoreError> {
+        // Single operations are looked for while the sums are read or counted.
+        let (singles, sums) = beside(|| self.singles(ask.period), || self.period_sums(ask.period));
+        self.report_of(store, ask, singles?, sums?)
+    }
+
+    fn report_of(
+        &self,
+        store: &Self,
+        ask: &Ask,
+        singles: Singles,
+        (sums, before): (PeriodSums, Option<PeriodSums>),
+    ) -> Result<Report, StoreError> {
         let period = ask.period;
-        let sums = PeriodSums::read(self, period)?;
-        let before = PeriodSums::before(self, period)?;
+        let Singles { records, looked_at, dearest, slowest } = singles;
         let totals = windows::totals(self, period, &sums)?;
-        let (records, looked_at) = self.records(period.query(), RECORDS)?;
         let over_time = self.over_time(period)?;
         let mut health = store.health_of(&totals.cost, period, ask.now)?;
+        let damaged = self.looked_at()?.map_or(0, |looked_at| looked_at.damaged);
         health.damaged = damaged.max(looked_at.damaged);
         let savings = self.advice_of(&records, looked_at, period);
         let numbers = self.six_numbers((&sums, before.as_ref()), &over_time, ask)?;
@@ -172,8 +195,8 @@ impl History {
             by_tool: tables::tool_rows(&sums.tools, &sums.all, &records),
             spenders: self.all_spenders(period, &sums)?,
             sessions: self.top_sessions(period, &sums)?,
-            dearest: self.first(period, Order::Dearest)?,
-            slowest: self.first(period, Order::Slowest)?,
+            dearest,
+            slowest,
             savings,
             health,
             groups: match &ask.by {
@@ -189,10 +212,24 @@ impl History {
         })
     }
 
+    fn period_sums(&self, period: Period) -> Result<(PeriodSums, Option<PeriodSums>), StoreError> {
+        Ok((PeriodSums::read(self, period)?, PeriodSums::before(self, period)?))
+    }
+
+    fn singles(&self, period: Period) -> Result<Singles, StoreError> {
+        let (records, looked_at) = self.records(period.query(), RECORDS)?;
+        let first = |order| self.first(period, order);
+        let (dearest, slowest) = (first(Order::Dearest)?, first(Order::Slowest)?);
+        Ok(Singles { records, looked_at, dearest, slowest })
+    }
+
     fn all_spenders(&self, period: Period, sums: &PeriodSums) -> Result<Vec<Spenders>, StoreError> {
         let operations = Group::each(&sums.operations);
         let mut all = vec![Spenders::of(Dimension::Operation, operations)];
         if let Some(part) = &self.part {
+            if sums.all.success.of > MOST_COUNTED {
+                return Ok(all);
+            }
             let [users, sessions] = part.spent(period.since)?;
             let others = [(Dimension::User, users), (Dimension::Session, sessions)];
             let told = others.into_iter().filter(|(_, spenders)| !spenders.is_empty());
@@ -248,17 +285,29 @@ impl History {
         only: &Selection,
         period: Period,
     ) -> Result<(Self, Option<LookedAt>), StoreError> {
+        let Some(part) = self.part_of(only, period)? else { return Ok((self.clone(), None)) };
+        let looked_at = part.looked_at()?;
+        Ok((part, looked_at))
+    }
+
+    /// The same, before anything is counted; none where the selection is of all.
+    fn part_of(&self, only: &Selection, period: Period) -> Result<Option<Self>, StoreError> {
         if only.conditions.is_empty() {
-            return Ok((self.clone(), None));
+            return Ok(None);
         }
         let level = over_time::level(self.bounded(period)?);
         let whole = Arc::clone(&self.store);
         let part = Arc::new(Part::new(whole, only.conditions.clone(), period, level));
-        let scanned = part.scanned()?;
         let store = Arc::clone(&part) as Arc<dyn Store>;
-        let history = Self { store, part: Some(part), ..self.clone() };
-        let looked_at = LookedAt { records: scanned.shown, more: false, damaged: scanned.damaged };
-        Ok((history, Some(looked_at)))
+        Ok(Some(Self { store, part: Some(part), ..self.clone() }))
+    }
+
+    /// How many operations this is of; none where it is of all.
+    fn looked_at(&self) -> Result<Option<LookedAt>, StoreError> {
+        let Some(part) = &self.part else { return Ok(None) };
+        let scanned = part.scanned()?;
+        let (records, damaged) = (scanned.shown, scanned.damaged);
+        Ok(Some(LookedAt { records, more: false, damaged }))
     }
 }
 

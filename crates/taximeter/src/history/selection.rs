@@ -201,10 +201,6 @@ fn outcome(value: &str) -> Result<Outcome, String> {
 
 /// A duration such as `250ms`, `2s`, `5m`.
 fn nanos(value: &str) -> Result<u64, String> {
-    let millis = value.strip_suffix("ms").and_then(|number| number.parse::<u64>().ok());
-    if let Some(millis) = millis {
-        return Ok(millis.saturating_mul(1_000_000));
-    }
-    let window: Window = value.parse().map_err(|_| "expected a time such as 250ms, 2s or 5m")?;
-    Ok(u64::try_from(window.length().as_nanos()).unwrap_or(u64::MAX))
+    let time = Window::time(value).map_err(|_| "expected a time such as 250ms, 2s or 5m")?;
+    Ok(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }

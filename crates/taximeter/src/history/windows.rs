@@ -8,8 +8,11 @@ use taximeter_models::{
     ComponentTotal, LlmTotals, Name, OperationRecord, TokenUsage, ToolTotals, Totals,
 };
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::{Numbers, Place, Summarize, Unreadable, WindowBytes};
+use taximeter_persistence::store::{
+    Block, Column, Numbers, Place, Summarize, Table, Unreadable, WindowBytes,
+};
 
+use super::part::{TABLES, of_block};
 use super::sums::PeriodSums;
 use super::{History, Period, Summed};
 
@@ -43,6 +46,14 @@ impl Summarize for Windows {
                 put(Place { dimension: dimension.clone(), key }, window(&sums));
             }
         }
+    }
+
+    fn tables(&self) -> &[(Table, &[Column])] {
+        &TABLES
+    }
+
+    fn block(&self, tables: &[Block<'_>]) -> Option<Vec<u8>> {
+        of_block(tables)
     }
 
     fn merge(&self, windows: &[&[u8]]) -> Result<WindowBytes, Unreadable> {

@@ -32,6 +32,7 @@ pub(crate) fn run(most: usize, out: &Out) {
     if stats.hot_operations + stats.sealed_operations == 0 {
         fill(&store, most, out);
     }
+    settle(&store, out);
     size(&store, out);
     if std::env::var_os("FILL").is_none() {
         Asked::new(store, out).all();
@@ -44,6 +45,19 @@ pub(crate) fn fill_synced(most: usize, out: &Out) {
     let open = SqliteStore::at(room.path()).durability(Durability::Fsync);
     let store = open.summarize(Arc::new(Windows)).open().expect("a store can be made");
     fill(&store, most, out);
+}
+
+/// Does what a store does by and by, until nothing is left.
+fn settle(store: &SqliteStore, out: &Out) {
+    let last = store.span().expect("it can be read").last_ns;
+    let now = last.map(DateTime::from_timestamp_nanos).expect("it holds some");
+    let began = ProcessTime::now();
+    while store.maintain(now).expect("there is room").more {}
+    let seconds = began.elapsed().as_secs_f64();
+    out.say(
+        || format!("what was left to do by and by: {seconds:.3} s of CPU"),
+        || serde_json::json!({"what": "left to do by and by", "cpu_seconds": seconds}),
+    );
 }
 
 /// Appends until there are so many, looking after the store as a meter does.
@@ -176,7 +190,11 @@ impl<'a> Asked<'a> {
         for (what, only, most) in [
             ("operation", "operation=qa_response".to_owned(), 0.3),
             ("LLM", "llm=openai/gpt-4o".to_owned(), 0.3),
+            ("provider", "provider=openai".to_owned(), 0.3),
+            ("tool", "tool=web_search".to_owned(), 0.3),
+            ("component", "component=retrieval".to_owned(), 0.3),
             ("user", format!("user={user}"), 0.3),
+            ("outcome", "outcome=failure".to_owned(), 1.5),
             ("tag", "tag:team=search".to_owned(), 1.5),
             ("key of metadata", "metadata:plan=free".to_owned(), 1.5),
         ] {

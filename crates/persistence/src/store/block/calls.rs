@@ -1,6 +1,7 @@
 //! Components and calls of records put together again from columns.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use taximeter_models::{ComponentTiming, LlmCall, Name, TokenUsage, ToolCall, ToolStatus, Unit};
@@ -14,7 +15,7 @@ use super::presence::{EVERY, SomeNumbers, SomeTexts};
 use super::read_maps::MapColumns;
 use super::reader::Reader;
 use super::texts::Texts;
-use super::times::{JSON, Times, Wrong};
+use super::times::{self, JSON, Times, Wrong};
 
 pub(super) struct Components {
     name: Arc<Texts>,
@@ -31,22 +32,23 @@ impl Components {
         let mask = reader.numbers_of(component::MASK, rows)?;
         Ok(Self {
             name: reader.texts_of(component::NAME, rows)?,
-            offset: Times {
-                nanos: reader.offsets()?,
-                ..Times::read(reader, component::OFFSET, &mask, bit::OFFSET, bit::FAR_OFFSET)?
-            },
+            offset: Times::read(reader, component::OFFSET, &mask, bit::OFFSET, bit::FAR_OFFSET)?,
             duration: Times::read(reader, component::DURATION, &mask, EVERY, bit::FAR_DURATION)?,
             count: reader.numbers_of(component::COUNT, rows)?,
         })
     }
 
-    pub(super) fn timing(&self, row: usize) -> ComponentTiming {
-        ComponentTiming {
+    /// The components of one operation.
+    pub(super) fn timings(&self, rows: Range<usize>) -> Vec<ComponentTiming> {
+        let took = |row| self.duration.nanos.get(row).unwrap_or_default();
+        let offsets = times::offsets(rows, &self.offset.nanos, took);
+        let timing = |(row, offset): (usize, Option<u64>)| ComponentTiming {
             name: self.name.name(row),
-            offset: self.offset.duration(row),
+            offset: offset.map(|nanos| self.offset.duration_of(row, nanos)),
             duration: self.duration.duration(row).unwrap_or_default(),
             count: self.count.get(row),
-        }
+        };
+        offsets.map(timing).collect()
     }
 }
 

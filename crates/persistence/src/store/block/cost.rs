@@ -244,10 +244,15 @@ impl Billed {
         Self { reasoning: units.any(|unit| unit == Unit::Reasoning) }
     }
 
+    /// Whether less of a unit is billed than was consumed, because a part of it is billed by itself.
+    pub(super) fn is_less(self, unit: Unit) -> bool {
+        unit == Unit::Output && self.reasoning
+    }
+
     /// The quantity that follows from a usage.
     pub(super) fn quantity(self, unit: Unit, count: &impl Fn(Unit) -> u64) -> u64 {
         match unit {
-            Unit::Output if self.reasoning => count(unit).saturating_sub(count(Unit::Reasoning)),
+            _ if self.is_less(unit) => count(unit).saturating_sub(count(Unit::Reasoning)),
             // A call is a request, whether or not its usage says so.
             Unit::Request => count(unit).max(1),
             _ => count(unit),

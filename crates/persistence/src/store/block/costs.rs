@@ -8,8 +8,9 @@ use super::column::llm;
 
 use super::error::{BlockError, Broken};
 use super::numbers::Numbers;
+use super::picked::Units;
 use super::reader::Reader;
-use super::recipe::Recipe;
+use super::recipe::{Plain, Recipe};
 use super::texts::{List, Texts};
 
 /// The costs of all rows.
@@ -38,11 +39,6 @@ impl Costs {
         self.forms.list()
     }
 
-    /// The place of the form of a row.
-    pub(super) fn form(&self, row: usize) -> usize {
-        self.forms.key(row)
-    }
-
     /// How many numbers are written of a row.
     pub(super) fn numbers_of(&self, row: usize) -> usize {
         self.recipe(row).numbers
@@ -68,6 +64,17 @@ impl Costs {
         usage: impl FnOnce() -> Option<TokenUsage>,
     ) -> Option<Charge> {
         self.recipe(row).charge(count, usage, &mut self.numbers(row))
+    }
+
+    /// The recipe of each form that is [`Plain`].
+    pub(super) fn plain<'u>(&self, units: &'u Units) -> Vec<Option<Plain<'u>>> {
+        self.recipes.iter().map(|recipe| recipe.plain(units)).collect()
+    }
+
+    /// The place of the form of a row.
+    #[inline]
+    pub(super) fn form(&self, row: usize) -> usize {
+        self.forms.key(row)
     }
 
     /// Whether the cost of a row is not known, not known whole, or in another currency.

@@ -5,7 +5,7 @@ use taximeter_models::{Charge, CostOutcome, TokenUsage, Unit};
 use super::column::{ColumnId, ErrorColumns, component, llm, tool};
 use super::costs::Costs;
 use super::error::{BlockError, Broken};
-use super::picked::{Picked, Units, names};
+use super::picked::{Picked, Units};
 use super::reader::Reader;
 use crate::store::columns::Values;
 use crate::store::{Block, Table};
@@ -31,7 +31,8 @@ impl Reader<'_> {
             return Ok(picked.numbers(|_, _| Block::NONE));
         }
         let mask = self.numbers_of(tool::MASK, self.count(tool::MASK))?;
-        Ok(picked.numbers(|_, row| u64::from(mask.get(row) & tool::bit::STATUS == TIMEOUT)))
+        let is_late = |mask: u64| u64::from(mask & tool::bit::STATUS == TIMEOUT);
+        Ok(Values::Numbers(mask.of(&picked.rows, is_late)))
     }
 
     pub(super) fn runs(&mut self, picked: &Picked) -> Result<Values, BlockError> {
@@ -39,7 +40,7 @@ impl Reader<'_> {
             return Ok(picked.numbers(|_, _| Block::NONE));
         }
         let counts = self.numbers_of(component::COUNT, self.count(component::MASK))?;
-        Ok(picked.numbers(|_, row| counts.get(row)))
+        Ok(Values::Numbers(counts.of(&picked.rows, |count| count)))
     }
 
     pub(super) fn finish_reasons(&mut self, picked: &Picked) -> Result<Values, BlockError> {
@@ -48,7 +49,7 @@ impl Reader<'_> {
         }
         let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
         let texts = self.some_texts(llm::FINISH, &mask, llm::bit::FINISH)?;
-        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
+        Ok(picked.own_keys(&texts))
     }
 
     /// The components in which errors arose.
@@ -56,7 +57,7 @@ impl Reader<'_> {
         let columns = ErrorColumns::OPERATIONS;
         let mask = self.numbers_of(columns.mask(), self.count(columns.mask()))?;
         let texts = self.some_texts(columns.component(), &mask, ErrorColumns::COMPONENT_BIT)?;
-        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
+        Ok(picked.own_keys(&texts))
     }
 
     pub(super) fn usage(&mut self, picked: &Picked) -> Result<Values, BlockError> {
@@ -66,7 +67,7 @@ impl Reader<'_> {
         let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
         let told = picked.map(|_, row| mask.get(row) & llm::bit::USAGE != 0);
         let own = |(unit, numbers): (Unit, super::presence::SomeNumbers)| {
-            (unit, picked.own(&numbers.each(0), |count| count))
+            (unit, numbers.of(&picked.rows, 0, |count| count))
         };
         Ok(Values::Usage { told, units: self.units(|_| true)?.into_iter().map(own).collect() })
     }
@@ -79,7 +80,11 @@ impl Reader<'_> {
         let costs = Costs::read(self, self.count(llm::MASK))?;
         let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
         let units = Units::of(self.units(|_| true)?);
+        let plain = costs.plain(&units);
         let charge = |row: usize| {
+            if let Some(plain) = &plain[costs.form(row)] {
+                return plain.charge(row);
+            }
             let count = |unit| units.count(unit, row);
             let told = mask.get(row) & llm::bit::USAGE != 0;
             let usage = || TokenUsage::of_sum(Unit::ALL.iter().map(|unit| (*unit, count(*unit))));

@@ -45,7 +45,7 @@ impl Errors {
         let unknown = Broken("it names a category that is not known");
         let category = category.map_err(|_| Wrong(self.columns.category(), unknown))?;
         let mut error = ErrorRecord::new(category, self.message.text(row));
-        error.causes = self.causes.get(row).map(|at| self.cause.text(at).to_owned()).collect();
+        error.causes = self.causes.get(row).map(|at| self.cause.text(at).into_owned()).collect();
         error.component = self.component.name(row);
         Ok(error)
     }
@@ -94,6 +94,9 @@ impl Warnings {
     }
 
     pub(super) fn warning(&self, row: usize) -> Warning {
-        Warning { message: self.message.text(row).to_owned(), component: self.component.name(row) }
+        Warning {
+            message: self.message.text(row).into_owned(),
+            component: self.component.name(row),
+        }
     }
 }

@@ -8,10 +8,12 @@ use taximeter_models::{ErrorCategory, Outcome, ToolStatus};
 use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
 use super::error::BlockError;
 use super::maps::{Item, Kind};
+use super::numbers::Numbers;
 use super::presence::{EVERY, Presence, SomeTexts};
 use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
 use super::sheets::{moment, outcome};
+use super::texts::Texts;
 use crate::store::{Block, Condition, Query};
 
 /// Rows of a table.
@@ -233,8 +235,9 @@ impl Reader<'_> {
 
     /// Calls go by the name that `LlmCall::model` gives.
     fn keep_llm(&mut self, name: &str, keep: &mut [bool]) -> Result<(), BlockError> {
-        let (keys, names) = self.llm_keys()?;
-        let found: Vec<bool> = keys.iter().map(|key| names[*key as usize] == *name).collect();
+        let (keys, names) = self.llm_keys(&Rows::All(self.count(llm::MASK)))?;
+        let is_it: Vec<bool> = names.iter().map(|known| *known == *name).collect();
+        let found: Vec<bool> = keys.iter().map(|key| is_it[*key as usize]).collect();
         self.keep_having(&LLMS, &found, keep)
     }
 
@@ -242,7 +245,8 @@ impl Reader<'_> {
         let mut having = vec![false; keep.len()];
         for parts in [&ERRORS, &TOOLS, &LLMS] {
             let categories = self.categories(parts)?;
-            let found: Vec<bool> = categories.iter().map(|known| *known == Some(asked)).collect();
+            let is_it = |part| categories.of(part) == Some(asked);
+            let found: Vec<bool> = (0..categories.rows()).map(is_it).collect();
             let mut these = vec![true; keep.len()];
             self.keep_having(parts, &found, &mut these)?;
             having.iter_mut().zip(these).for_each(|(having, these)| *having |= these);
@@ -251,23 +255,40 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// The category of the error of each part.
-    pub(super) fn categories(
-        &mut self,
-        parts: &Parts,
-    ) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+    /// The categories of the errors of parts.
+    pub(super) fn categories(&mut self, parts: &Parts) -> Result<Categories, BlockError> {
         let rows = self.count(parts.mask);
         let mask = self.numbers_of(parts.mask, rows)?;
         let (presence, count) = Presence::of(&mask, parts.error_bit);
         let texts = self.texts_of(parts.errors.category(), count)?;
-        let known: Vec<Option<ErrorCategory>> =
-            texts.list().iter().map(|text| text.parse().ok()).collect();
-        let category = |row| match presence.place(row) {
-            Some(place) => known[texts.key(place)],
-            None if parts.mask == tool::MASK => inferred(mask.get(row)),
-            None => None,
-        };
-        Ok((0..rows).map(category).collect())
+        let known = texts.list().iter().map(|text| text.parse().ok()).collect();
+        let inferred = if parts.mask == tool::MASK { inferred() } else { [None; 4] };
+        Ok(Categories { mask, presence, texts, known, inferred })
+    }
+}
+
+/// The category of the error of each part.
+pub(super) struct Categories {
+    mask: Arc<Numbers>,
+    presence: Presence,
+    texts: Arc<Texts>,
+    known: Vec<Option<ErrorCategory>>,
+    /// The category of a part that has no record of its error, by its status.
+    inferred: [Option<ErrorCategory>; 4],
+}
+
+impl Categories {
+    /// How many parts there are.
+    pub(super) fn rows(&self) -> usize {
+        self.mask.len()
+    }
+
+    /// None where the part has no error.
+    pub(super) fn of(&self, part: usize) -> Option<ErrorCategory> {
+        match self.presence.place(part) {
+            Some(place) => self.known[self.texts.key(place)],
+            None => self.inferred[(self.mask.get(part) & tool::bit::STATUS) as usize % 4],
+        }
     }
 }
 
@@ -307,15 +328,10 @@ pub(super) const ERRORS: Parts = Parts {
     error_bit: EVERY,
 };
 
-/// The category of a call of a tool that has no record of its error, from its status.
-fn inferred(mask: u64) -> Option<ErrorCategory> {
-    let status = match mask & tool::bit::STATUS {
-        0 => return None,
-        1 => ToolStatus::Failure,
-        2 => ToolStatus::Timeout,
-        _ => ToolStatus::Error,
-    };
-    taximeter_models::ToolCall::new("", status).error_category()
+/// The category of a call of a tool that has no record of its error, by its status.
+fn inferred() -> [Option<ErrorCategory>; 4] {
+    let of = |status| taximeter_models::ToolCall::new("", status).error_category();
+    [None, of(ToolStatus::Failure), of(ToolStatus::Timeout), of(ToolStatus::Error)]
 }
 
 fn keep_equal(texts: &SomeTexts, text: &str, keep: &mut [bool]) {

@@ -450,6 +450,6 @@ fn copy(table: &Table, from: &[Arc<Numbers>], to: &mut Vec<u64>) {
 
 fn copy_texts(table: &Table, from: &[Arc<Texts>], to: &mut List) {
     for (place, rows) in &table.runs {
-        rows.clone().for_each(|row| to.push(from[*place].text(row)));
+        rows.clone().for_each(|row| to.push(&from[*place].text(row)));
     }
 }

@@ -61,6 +61,8 @@ mod seal;
 mod sheets;
 mod spent;
 mod squeeze;
+#[cfg(feature = "sqlite")]
+mod sums;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -74,3 +76,5 @@ pub use merge::{MergeError, merge};
 pub use meta::{MOST_RECORDS, Meta};
 pub use reader::Reader;
 pub use seal::{Sealed, seal, seal_with};
+#[cfg(feature = "sqlite")]
+pub(in crate::store) use sums::SUMS;

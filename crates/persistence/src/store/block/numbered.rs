@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use super::bytes::{Cursor, put_bytes, put_number};
 use super::effort::Effort;
 use super::error::{Broken, SealError};
-use super::numbers;
+use super::numbers::{self, Numbers};
 use super::texts::{List, decode_keys, decode_plain, encode_plain};
 
 /// So many digits fit into 64 bits.
@@ -95,24 +95,68 @@ pub(super) fn encode(to: &mut Vec<u8>, split: &Split<'_>, effort: Effort) -> Res
     numbers::encode(to, &split.numbers, effort)
 }
 
+/// Texts as they were written: who asks for a few of them has no other made.
+#[derive(Debug)]
+pub(super) struct Numbered {
+    frames: List,
+    /// For each text its frame; none where each has its own.
+    keys: Option<Vec<u32>>,
+    numbers: Numbers,
+}
+
 /// Reads so many texts, from bytes that hold nothing else.
-pub(super) fn decode(bytes: &[u8], count: usize) -> Result<List, Broken> {
+pub(super) fn decode(bytes: &[u8], count: usize) -> Result<Numbered, Broken> {
     let mut cursor = Cursor(bytes);
     let distinct = cursor.at_most(count)?;
     let frames = decode_plain(cursor.bytes()?, distinct)?;
-    let frames = frames.iter().map(Frame::read).collect::<Result<Vec<_>, _>>()?;
     let keys = decode_keys(cursor.bytes()?, count, distinct)?;
-    let numbers = numbers::decode(cursor.0, count)?;
-    let mut list = List::default();
-    for (row, number) in numbers.iter().enumerate() {
-        let key = keys.as_ref().map_or(row, |keys| keys[row] as usize);
-        frames[key].write(number, &mut list.text);
-        list.close();
-        if list.text.len() > MOST_BYTES {
-            return Err(Broken("its texts are larger than they can be"));
-        }
+    let numbers = numbers::read(cursor.0.to_vec(), 0..cursor.0.len(), count)?;
+    let read = Numbered { frames, keys, numbers };
+    let frames = read.frames.iter().map(Frame::read).collect::<Option<Vec<_>>>();
+    let frames = frames.ok_or(Broken("a text around a number is none"))?;
+    if read.is_larger(&frames, MOST_BYTES) {
+        return Err(Broken("its texts are larger than they can be"));
     }
-    Ok(list)
+    Ok(read)
+}
+
+impl Numbered {
+    /// The text at a place.
+    pub(super) fn text(&self, at: usize) -> String {
+        let mut text = String::new();
+        if let Some(frame) = Frame::read(self.frames.get(self.key(at))) {
+            frame.write(self.numbers.get(at), &mut text);
+        }
+        text
+    }
+
+    /// All texts.
+    pub(super) fn list(&self) -> List {
+        let frames: Vec<_> = self.frames.iter().map(Frame::read).collect();
+        let mut list = List::default();
+        for (at, number) in self.numbers.iter().enumerate() {
+            if let Some(frame) = &frames[self.key(at)] {
+                frame.write(number, &mut list.text);
+            }
+            list.close();
+        }
+        list
+    }
+
+    fn key(&self, at: usize) -> usize {
+        self.keys.as_ref().map_or(at, |keys| keys[at] as usize)
+    }
+
+    /// Whether all texts together have more bytes.
+    fn is_larger(&self, frames: &[Frame<'_>], most: usize) -> bool {
+        let longest = frames.iter().map(|frame| frame.length(u64::MAX)).max().unwrap_or_default();
+        let is_far = self.numbers.len().checked_mul(longest).is_some_and(|all| all <= most);
+        if is_far {
+            return false;
+        }
+        let length = |(at, number)| frames[self.key(at)].length(number);
+        self.numbers.iter().enumerate().map(length).fold(0, usize::saturating_add) > most
+    }
 }
 
 impl<'t> Frame<'t> {
@@ -121,14 +165,18 @@ impl<'t> Frame<'t> {
         format!("{width} {before}{GAP}{after}")
     }
 
-    fn read(text: &'t str) -> Result<Self, Broken> {
-        let read = || {
-            let (width, around) = text.split_once(' ')?;
-            let (before, after) = around.split_once(GAP)?;
-            let width = width.parse().ok().filter(|width| *width <= MOST_DIGITS)?;
-            Some(Self { width, before, after })
-        };
-        read().ok_or(Broken("a text around a number is none"))
+    /// None where it is no frame.
+    fn read(text: &'t str) -> Option<Self> {
+        let (width, around) = text.split_once(' ')?;
+        let (before, after) = around.split_once(GAP)?;
+        let width = width.parse().ok().filter(|width| *width <= MOST_DIGITS)?;
+        Some(Self { width, before, after })
+    }
+
+    /// How many bytes it takes around a number.
+    fn length(&self, number: u64) -> usize {
+        let digits = number.checked_ilog10().map_or(1, |digits| digits as usize + 1);
+        self.before.len() + self.after.len() + digits.max(self.width)
     }
 
     fn write(&self, number: u64, to: &mut String) {

@@ -22,6 +22,11 @@ pub(super) struct Picked {
 }
 
 impl Picked {
+    /// These operations.
+    pub(super) fn operations(rows: &Rows) -> Self {
+        Self { table: Table::Operations, rows: rows.clone(), owners: None, places: None }
+    }
+
     /// The operation of the row at a place of those that were picked.
     pub(super) fn owner(&self, at: usize) -> usize {
         let place = |rows: &Rows| match rows {
@@ -51,22 +56,17 @@ impl Picked {
 
     /// Times, of which the largest number stands for one that was not told.
     pub(super) fn told(&self, times: &SomeNumbers) -> Values {
-        let told = |time: u64| time.min(Block::NONE - 1);
-        match times.presence {
-            Presence::All => Values::Numbers(self.own(&times.each(Block::NONE), told)),
-            _ => self.numbers(|_, row| times.get(row).map_or(Block::NONE, told)),
-        }
-    }
-
-    /// Those of the rows that were picked, out of those of all rows.
-    pub(super) fn own<T: Copy, U>(&self, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
-        gather(&self.rows, all, value)
+        Values::Numbers(times.of(&self.rows, Block::NONE, |time| time.min(Block::NONE - 1)))
     }
 
     /// The keys of texts of operations.
     pub(super) fn some_keys(&self, texts: &SomeTexts) -> Values {
-        let owners = self.owners.as_ref().unwrap_or(&self.rows);
-        Values::Keys { keys: gather(owners, &texts.keys(), |key| key), names: names(&texts.texts) }
+        keys_of(self.owners.as_ref().unwrap_or(&self.rows), texts)
+    }
+
+    /// The keys of texts of the rows that were picked.
+    pub(super) fn own_keys(&self, texts: &SomeTexts) -> Values {
+        keys_of(&self.rows, texts)
     }
 
     pub(super) fn no_keys(&self) -> Values {
@@ -74,15 +74,45 @@ impl Picked {
     }
 }
 
-pub(super) fn gather<T: Copy, U>(rows: &Rows, all: &[T], value: impl Fn(T) -> U) -> Vec<U> {
-    match rows {
-        Rows::All(_) => all.iter().map(|all| value(*all)).collect(),
-        Rows::Some(rows) => rows.iter().map(|row| value(all[*row as usize])).collect(),
-    }
+/// The keys of some rows, and the texts that they point to: of few rows, those that they have.
+fn keys_of(rows: &Rows, some: &SomeTexts) -> Values {
+    let texts = &some.texts;
+    let mut keys: Vec<u32> = match &some.presence {
+        Presence::All => {
+            let all = texts.keys();
+            match rows {
+                Rows::All(_) => all.into_owned(),
+                Rows::Some(rows) => rows.iter().map(|row| all[*row as usize]).collect(),
+            }
+        }
+        _ => rows.iter().map(|row| some.key(row).map_or(Keys::NONE, as_key)).collect(),
+    };
+    let names = if keys.len() < texts.distinct() {
+        renumber(&mut keys, texts)
+    } else {
+        texts.names().to_vec()
+    };
+    Values::Keys { keys, names }
 }
 
-pub(super) fn names(texts: &Texts) -> Vec<Name> {
-    texts.list().iter().map(Name::from).collect()
+/// Gives the texts that are pointed to the places in which they come first.
+fn renumber(keys: &mut [u32], texts: &Texts) -> Vec<Name> {
+    let mut places = vec![Keys::NONE; texts.distinct()];
+    let mut names = Vec::new();
+    for key in keys.iter_mut().filter(|key| **key != Keys::NONE) {
+        let place = &mut places[*key as usize];
+        if *place == Keys::NONE {
+            *place = as_key(names.len());
+            names.push(Name::from(&*texts.different(*key as usize)));
+        }
+        *key = *place;
+    }
+    names
+}
+
+/// A place in a list of texts, which never has more.
+pub(super) fn as_key(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(Keys::NONE)
 }
 
 /// The buckets of usage, by unit.
@@ -97,6 +127,12 @@ impl Units {
         Self(by_unit)
     }
 
+    /// How much of a unit each row consumed; none where no row consumed any.
+    pub(super) fn numbers(&self, unit: Unit) -> Option<&SomeNumbers> {
+        self.0[unit as usize].as_ref()
+    }
+
+    #[inline]
     pub(super) fn count(&self, unit: Unit, row: usize) -> u64 {
         self.0[unit as usize].as_ref().and_then(|numbers| numbers.get(row)).unwrap_or_default()
     }
@@ -114,7 +150,7 @@ impl Interner {
         if let Some(place) = self.places.get(text) {
             return *place;
         }
-        let place = u32::try_from(self.names.len()).unwrap_or(Keys::NONE);
+        let place = as_key(self.names.len());
         let name = Name::from(text);
         self.names.push(name.clone());
         self.places.insert(name, place);

@@ -1,5 +1,6 @@
 //! Maps of keys to values, read from their columns.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ impl Shapes {
         let within = |shape: u64| shape < shapes.len() as u64;
         let all = match &*rows {
             Numbers::Constant(shape, count) => *count == 0 || within(*shape),
-            Numbers::Each(rows) => rows.iter().all(|shape| within(*shape)),
+            rows => rows.each().iter().all(|shape| within(*shape)),
         };
         if all {
             Ok(Self { rows, list: shapes, columns })
@@ -73,7 +74,7 @@ impl Shapes {
             Numbers::Constant(shape, count) => {
                 Presence::of(&Numbers::Constant(bit(*shape), *count), 1)
             }
-            Numbers::Each(rows) => Presence::where_it_is(rows.iter().map(|shape| bit(*shape) != 0)),
+            rows => Presence::where_it_is(rows.each().iter().map(|shape| bit(*shape) != 0)),
         }
     }
 }
@@ -115,7 +116,7 @@ impl MapColumn {
     }
 
     /// The text of a row that has one, JSON included.
-    pub(super) fn text(&self, row: usize) -> Option<&str> {
+    pub(super) fn text(&self, row: usize) -> Option<Cow<'_, str>> {
         match &self.values {
             MapValues::Texts(texts) => self.presence.place(row).map(|place| texts.text(place)),
             _ => None,
@@ -133,7 +134,7 @@ impl MapColumn {
     pub(super) fn value(&self, row: usize) -> Option<Value> {
         match self.kind {
             Kind::Text => self.text(row).map(Value::from),
-            Kind::Json | Kind::Rest => serde_json::from_str(self.text(row)?).ok(),
+            Kind::Json | Kind::Rest => serde_json::from_str(&self.text(row)?).ok(),
             kind => Some(kind.value(self.number(row).unwrap_or_default())),
         }
     }
@@ -184,11 +185,11 @@ impl MapColumns {
         for column in self.of(row) {
             match column.kind {
                 Kind::Text => {
-                    map.insert(T::from(&column.key), T::from(column.text(row)?));
+                    map.insert(T::from(&column.key), T::from(&*column.text(row)?));
                 }
                 Kind::Rest => {
                     let rest: BTreeMap<String, String> =
-                        serde_json::from_str(column.text(row)?).ok()?;
+                        serde_json::from_str(&column.text(row)?).ok()?;
                     map.extend(rest.iter().map(|(key, text)| (T::from(key), T::from(text))));
                 }
                 _ => return None,

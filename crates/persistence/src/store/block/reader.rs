@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use taximeter_models::OperationId;
 
-use super::bytes::unzigzag;
 use super::column::{ColumnId, component, operation};
 use super::error::{BlockError, Broken};
 use super::ids::{Threads, expected_high};
@@ -17,6 +16,7 @@ use super::numbers::{self, Numbers};
 use super::presence::{Presence, Ranges, SomeNumbers, SomeTexts};
 use super::seal::checksum;
 use super::texts::{self, Texts};
+use super::times;
 
 /// Reads a sealed block.
 pub struct Reader<'f> {
@@ -92,14 +92,13 @@ impl<'f> Reader<'f> {
     }
 
     /// When each operation began, in nanoseconds since 1970.
-    pub(super) fn starts(&mut self) -> Result<Vec<i64>, BlockError> {
+    pub(in crate::store) fn starts(&mut self) -> Result<Vec<i64>, BlockError> {
         let first = self.meta.first_ns;
         let starts = self.numbers_of(operation::START, self.meta.rows)?;
         Ok(starts.each().iter().map(|since| first.wrapping_add(since.cast_signed())).collect())
     }
 
-    /// How long after the start of its operation each component began. They are kept as distances from the end of the
-    /// component before.
+    /// How long after the start of its operation each component began.
     pub(super) fn offsets(&mut self) -> Result<SomeNumbers, BlockError> {
         let rows = self.count(component::MASK);
         let ranges = self.ranges(operation::COMPONENTS, self.meta.rows, rows)?;
@@ -108,14 +107,8 @@ impl<'f> Reader<'f> {
         let durations = self.numbers_of(component::DURATION, rows)?;
         let mut absolute = Vec::with_capacity(offsets.numbers.len());
         for operation in 0..self.meta.rows {
-            let mut end = 0_u64;
-            for row in ranges.get(operation) {
-                if let Some(since) = offsets.get(row) {
-                    end = end.wrapping_add(unzigzag(since).cast_unsigned());
-                    absolute.push(end);
-                }
-                end = end.wrapping_add(durations.get(row));
-            }
+            let of_one = times::offsets(ranges.get(operation), &offsets, |row| durations.get(row));
+            absolute.extend(of_one.filter_map(|(_, offset)| offset));
         }
         offsets.numbers = Arc::new(Numbers::Each(absolute));
         Ok(offsets)
@@ -132,7 +125,7 @@ impl<'f> Reader<'f> {
             return Ok(Arc::clone(known));
         }
         let read = match self.payload(column)? {
-            Some(payload) => numbers::decode(payload.bytes(), payload.count),
+            Some(Payload { kept, within, count }) => numbers::read(kept, within, count),
             None => Ok(Numbers::default()),
         };
         let read = Arc::new(read.map_err(|broken| broken.at(Some(column)))?);

@@ -33,8 +33,7 @@ impl Reader<'_> {
             .map(|row| {
                 let mut record = operations.record(row)?;
                 let parts = |ranges: &Ranges| ranges.get(row);
-                record.components =
-                    parts(&operations.components).map(|at| components.timing(at)).collect();
+                record.components = components.timings(parts(&operations.components));
                 let call = |at| tools.call(at, operations.start.nanos(row));
                 record.tool_calls = parts(&operations.tools).map(call).collect::<Result<_, _>>()?;
                 let call = |at| llms.call(at, operations.start.nanos(row));

@@ -6,15 +6,15 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use taximeter_models::{ErrorCategory, LlmCall, Name, Unit};
+use taximeter_models::{ErrorCategory, LlmCall, Money, Name, Unit};
 
 use super::bytes::unzigzag;
 use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
 use super::error::BlockError;
 use super::maps::Kind;
 use super::matching::{COMPONENTS, ERRORS, LLMS, Parts, Rows, TOOLS};
-use super::picked::{Interner, Picked, names};
-use super::presence::{EVERY, SomeNumbers, SomeTexts};
+use super::picked::{Interner, Picked, as_key};
+use super::presence::{EVERY, Presence, Ranges, SomeNumbers, SomeTexts};
 use super::read_maps::{MapColumn, MapValues, Shapes};
 use super::reader::Reader;
 use super::spent::is_cache_read;
@@ -81,6 +81,24 @@ impl Reader<'_> {
         Ok((picked.rows.len(), values.collect::<Result<_, BlockError>>()?))
     }
 
+    /// How long these operations took, in nanoseconds.
+    #[cfg(feature = "sqlite")]
+    pub(in crate::store) fn durations_of(&mut self, rows: &Rows) -> Result<Vec<u64>, BlockError> {
+        match self.durations(&Picked::operations(rows))? {
+            Values::Numbers(numbers) => Ok(numbers),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// What is known of the cost of these operations, in US dollars.
+    #[cfg(feature = "sqlite")]
+    pub(in crate::store) fn costs_of(&mut self, rows: &Rows) -> Result<Vec<Money>, BlockError> {
+        match self.costs(&Picked::operations(rows))? {
+            Values::Money(costs) => Ok(costs),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     fn rows_of(&self, table: Table) -> usize {
         parts(table).map_or(self.meta.rows, |parts| self.count(parts.mask))
     }
@@ -92,30 +110,18 @@ impl Reader<'_> {
         operations: &Rows,
         with_places: bool,
     ) -> Result<Picked, BlockError> {
-        let mut picked = Picked { table, rows: operations.clone(), owners: None, places: None };
+        let mut picked = Picked { table, ..Picked::operations(operations) };
         let Some(parts) = parts(table) else { return Ok(picked) };
         let rows = self.count(parts.mask);
         let ranges = self.ranges(parts.count, self.meta.rows, rows)?;
-        let owned = |row: usize| {
-            let row_number = u32::try_from(row).unwrap_or(u32::MAX);
-            ranges.get(row).map(move |_| row_number)
-        };
-        let owners = operations.iter().flat_map(owned).collect();
-        if with_places && matches!(operations, Rows::Some(_)) {
-            let places = operations.iter().zip(0_u32..);
-            let place = |(row, place)| std::iter::repeat_n(place, ranges.get(row).len());
-            picked.places = Some(places.flat_map(place).collect());
+        let parts_of = (&ranges, operations, rows.div_ceil(self.meta.rows.max(1)));
+        let owners = spread(parts_of, |_, operation, _| operation);
+        if let Rows::Some(_) = operations {
+            picked.rows = Rows::Some(spread(parts_of, |_, _, part| part));
+            picked.places = with_places.then(|| spread(parts_of, |place, _, _| place));
+        } else {
+            picked.rows = Rows::All(rows);
         }
-        picked.rows = match operations {
-            Rows::All(_) => Rows::All(rows),
-            Rows::Some(_) => Rows::Some(
-                operations
-                    .iter()
-                    .flat_map(|row| ranges.get(row))
-                    .filter_map(|row| u32::try_from(row).ok())
-                    .collect(),
-            ),
-        };
         picked.owners = Some(Rows::Some(owners));
         Ok(picked)
     }
@@ -157,20 +163,25 @@ impl Reader<'_> {
     }
 
     fn started(&mut self, picked: &Picked) -> Result<Values, BlockError> {
-        let starts = self.starts()?;
+        let first = self.meta.first_ns;
+        let starts = self.numbers_of(operation::START, self.meta.rows)?;
+        let started = |since: u64| first.wrapping_add(since.cast_signed());
         let own = match picked.table {
             Table::Operations => {
-                return Ok(Values::Numbers(picked.own(&starts, i64::cast_unsigned)));
+                let started = |since| started(since).cast_unsigned();
+                return Ok(Values::Numbers(starts.of(&picked.rows, started)));
             }
             Table::Errors => {
-                return Ok(picked.numbers(|at, _| starts[picked.owner(at)].cast_unsigned()));
+                let started = |at| started(starts.get(picked.owner(at))).cast_unsigned();
+                return Ok(picked.numbers(|at, _| started(at)));
             }
             Table::ToolCalls => self.child(tool::MASK, tool::START, tool::bit::START)?,
             Table::LlmCalls => self.child(llm::MASK, llm::START, llm::bit::START)?,
             Table::Components => self.offsets()?,
         };
         let start = |at: usize, row: usize| {
-            let (start, since) = (starts[picked.owner(at)], own.get(row).unwrap_or_default());
+            let start = started(starts.get(picked.owner(at)));
+            let since = own.get(row).unwrap_or_default();
             if picked.table == Table::Components {
                 start.saturating_add_unsigned(since.min(Block::NONE - 1))
             } else {
@@ -219,11 +230,12 @@ impl Reader<'_> {
         };
         let mask = self.numbers_of(mask, self.count(mask))?;
         Ok(match picked.table {
-            Table::Operations | Table::Components | Table::Errors => {
+            Table::Operations => Values::Numbers(mask.of(&picked.rows, |mask| mask & bits)),
+            Table::Components | Table::Errors => {
                 picked.numbers(|at, _| mask.get(picked.owner(at)) & bits)
             }
             Table::ToolCalls | Table::LlmCalls => {
-                picked.numbers(|_, row| u64::from(mask.get(row) & bits != 0))
+                Values::Numbers(mask.of(&picked.rows, |mask| u64::from(mask & bits != 0)))
             }
         })
     }
@@ -237,18 +249,18 @@ impl Reader<'_> {
             Table::Errors => return self.error_components(picked),
         };
         let texts = self.texts_of(column, self.rows_of(picked.table))?;
-        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts) })
+        Ok(picked.own_keys(&SomeTexts { presence: Presence::All, texts }))
     }
 
     fn llm_names(&mut self, picked: &Picked) -> Result<Values, BlockError> {
-        let (keys, names) = self.llm_keys()?;
-        Ok(Values::Keys { keys: picked.own(&keys, |key| key), names })
+        let (keys, names) = self.llm_keys(&picked.rows)?;
+        Ok(Values::Keys { keys, names })
     }
 
-    /// For each LLM call the place of the name that [`LlmCall::model`] gives, and the names.
+    /// For each of these LLM calls the place of the name that [`LlmCall::model`] gives, and the names.
     ///
     /// [`LlmCall::model`]: taximeter_models::LlmCall::model
-    pub(super) fn llm_keys(&mut self) -> Result<(Vec<u32>, Vec<Name>), BlockError> {
+    pub(super) fn llm_keys(&mut self, calls: &Rows) -> Result<(Vec<u32>, Vec<Name>), BlockError> {
         let rows = self.count(llm::MASK);
         let mask = self.numbers_of(llm::MASK, rows)?;
         let asked = self.some_texts(llm::REQUEST_MODEL, &mask, llm::bit::REQUEST_MODEL)?;
@@ -261,7 +273,7 @@ impl Reader<'_> {
             let key = key.or_else(|| answered.key(row).map(|key| answers[key]));
             key.unwrap_or_else(|| interner.key(nobody.model()))
         };
-        Ok(((0..rows).map(key).collect(), interner.names))
+        Ok((calls.iter().map(key).collect(), interner.names))
     }
 
     fn of_operation(
@@ -281,7 +293,7 @@ impl Reader<'_> {
         }
         let mask = self.numbers_of(llm::MASK, self.count(llm::MASK))?;
         let texts = self.some_texts(llm::PROVIDER, &mask, llm::bit::PROVIDER)?;
-        Ok(Values::Keys { keys: picked.own(&texts.keys(), |key| key), names: names(&texts.texts) })
+        Ok(picked.own_keys(&texts))
     }
 
     fn value_keys(&mut self, picked: &Picked, map: Map, key: &str) -> Result<Values, BlockError> {
@@ -326,46 +338,51 @@ impl Reader<'_> {
     /// The category of the first error of each row; that of a component is the first that names it.
     fn error_categories(&mut self, picked: &Picked) -> Result<Values, BlockError> {
         let categories = match picked.table {
-            Table::ToolCalls => self.categories(&TOOLS)?,
-            Table::LlmCalls => self.categories(&LLMS)?,
-            Table::Errors => self.categories(&ERRORS)?,
-            Table::Operations => self.first_errors()?,
+            Table::ToolCalls => self.own_errors(&TOOLS, picked)?,
+            Table::LlmCalls => self.own_errors(&LLMS, picked)?,
+            Table::Errors => self.own_errors(&ERRORS, picked)?,
+            Table::Operations => self.first_errors(picked)?,
             Table::Components => self.component_errors(picked)?,
         };
-        let in_order = picked.table == Table::Components;
-        let key = |at: usize, row: usize| {
-            let category = categories[if in_order { at } else { row }]?;
-            let place = ErrorCategory::ALL.iter().position(|known| *known == category)?;
-            u32::try_from(place).ok()
+        let key = |category: &Option<ErrorCategory>| {
+            let place =
+                ErrorCategory::ALL.iter().position(|known| Some(known) == category.as_ref());
+            place.map_or(Keys::NONE, as_key)
         };
-        let keys = picked.map(|at, row| key(at, row).unwrap_or(Keys::NONE));
         let names = ErrorCategory::ALL.iter().map(|category| category.as_str().into());
-        Ok(Values::Keys { keys, names: names.collect() })
+        Ok(Values::Keys { keys: categories.iter().map(key).collect(), names: names.collect() })
     }
 
-    fn first_errors(&mut self) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+    fn own_errors(
+        &mut self,
+        parts: &Parts,
+        picked: &Picked,
+    ) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
+        let all = self.categories(parts)?;
+        Ok(picked.map(|_, row| all.of(row)))
+    }
+
+    fn first_errors(&mut self, picked: &Picked) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
         let all = self.categories(&ERRORS)?;
-        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
-        let first = |row| ranges.get(row).next().and_then(|first| all[first]);
-        Ok((0..self.meta.rows).map(first).collect())
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.rows())?;
+        Ok(picked.map(|_, row| ranges.get(row).next().and_then(|first| all.of(first))))
     }
 
-    /// In the order of the rows that were picked.
     fn component_errors(
         &mut self,
         picked: &Picked,
     ) -> Result<Vec<Option<ErrorCategory>>, BlockError> {
         let all = self.categories(&ERRORS)?;
-        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.len())?;
+        let ranges = self.ranges(operation::ERRORS, self.meta.rows, all.rows())?;
         let columns = ErrorColumns::OPERATIONS;
-        let mask = self.numbers_of(columns.mask(), all.len())?;
+        let mask = self.numbers_of(columns.mask(), all.rows())?;
         let within = self.some_texts(columns.component(), &mask, ErrorColumns::COMPONENT_BIT)?;
         let names = self.texts_of(component::NAME, self.rows_of(Table::Components))?;
         let category = |at: usize, row: usize| {
             let mut errors = ranges.get(picked.owner(at));
             errors
-                .find(|error| within.text(*error) == Some(names.text(row)))
-                .and_then(|error| all[error])
+                .find(|error| within.text(*error).as_deref() == Some(&*names.text(row)))
+                .and_then(|error| all.of(error))
         };
         Ok(picked.map(category))
     }
@@ -377,8 +394,21 @@ impl Reader<'_> {
             _ => return Ok(picked.numbers(|_, _| Block::NONE)),
         };
         let attempts = self.numbers_of(column, self.rows_of(picked.table))?;
-        Ok(picked.numbers(|_, row| attempts.get(row)))
+        Ok(Values::Numbers(attempts.of(&picked.rows, |attempt| attempt)))
     }
+}
+
+/// A number for each part of these operations, of which each has about so many: made of the place of its operation among
+/// these, its operation, and itself.
+fn spread(
+    (ranges, operations, about): (&Ranges, &Rows, usize),
+    number: impl Fn(usize, usize, usize) -> usize,
+) -> Vec<u32> {
+    let mut all = Vec::with_capacity(operations.len() * about);
+    for (place, operation) in operations.iter().enumerate() {
+        all.extend(ranges.get(operation).map(|part| as_key(number(place, operation, part))));
+    }
+    all
 }
 
 fn parts(table: Table) -> Option<&'static Parts> {

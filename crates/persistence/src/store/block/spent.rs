@@ -22,19 +22,20 @@ impl Reader<'_> {
         if !matches!(picked.table, Table::Operations | Table::LlmCalls) {
             return Ok(picked.numbers(|_, _| Block::NONE));
         }
-        let rows = self.count(llm::MASK);
-        let mut sums = vec![0_u64; rows];
-        for (_, numbers) in self.units(counts)? {
-            for (sum, count) in sums.iter_mut().zip(&*numbers.each(0)) {
-                *sum = sum.saturating_add(*count);
-            }
-        }
+        let units = self.units(counts)?;
         let ranges = self.llm_ranges()?;
         if picked.table == Table::LlmCalls || ranges.is_one_each() {
-            return Ok(Values::Numbers(picked.own(&sums, |sum| sum)));
+            let mut sums = vec![0_u64; picked.rows.len()];
+            for (_, numbers) in &units {
+                for (sum, count) in sums.iter_mut().zip(numbers.of(&picked.rows, 0, |count| count))
+                {
+                    *sum = sum.saturating_add(count);
+                }
+            }
+            return Ok(Values::Numbers(sums));
         }
-        let sum =
-            |row| sums[ranges.get(row)].iter().fold(0_u64, |sum, count| sum.saturating_add(*count));
+        let counts = |call| units.iter().filter_map(move |(_, numbers)| numbers.get(call));
+        let sum = |row| ranges.get(row).flat_map(counts).fold(0_u64, u64::saturating_add);
         Ok(picked.numbers(|_, row| sum(row)))
     }
 
@@ -71,7 +72,11 @@ impl Reader<'_> {
         }
         let costs = Costs::read(self, self.count(llm::MASK))?;
         let units = Units::of(self.units(|_| true)?);
-        let usd = |row: usize| costs.usd(row, &|unit| units.count(unit, row));
+        let plain = costs.plain(&units);
+        let usd = |row: usize| match &plain[costs.form(row)] {
+            Some(plain) => plain.usd(row),
+            None => costs.usd(row, &|unit| units.count(unit, row)),
+        };
         let wrong = || Broken("a cost cannot be counted").at(Some(llm::COST));
         let amounts: Option<Vec<Money>> = if picked.table == Table::LlmCalls {
             picked.rows.iter().map(usd).collect()

@@ -14,8 +14,9 @@ use taximeter_models::Name;
 use super::bytes::{Cursor, put_bytes, put_number};
 use super::effort::Effort;
 use super::error::{Broken, SealError};
+use super::numbered::{self, Numbered};
 use super::numbers::{self, Words};
-use super::{numbered, squeeze};
+use super::squeeze;
 
 mod form {
     pub(super) const PLAIN: u8 = 0;
@@ -25,15 +26,27 @@ mod form {
 /// The texts of a column.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    list: List,
+    /// How many different ones there are.
+    distinct: usize,
+    list: OnceLock<List>,
+    /// Of which the list is made where somebody asks for all of it; none where it is there.
+    split: Option<Numbered>,
     /// For each row its place in the list; none where each row has its own.
     keys: Option<Vec<u32>>,
     names: OnceLock<Vec<Name>>,
 }
 
+/// The names of a list so short are made together and kept: rows ask for them again and again.
+const FEW: usize = 64;
+
 impl Texts {
     pub(super) fn len(&self) -> usize {
-        self.keys.as_ref().map_or(self.list.len(), Vec::len)
+        self.keys.as_ref().map_or(self.distinct, Vec::len)
+    }
+
+    /// How many different texts there are.
+    pub(super) fn distinct(&self) -> usize {
+        self.distinct
     }
 
     pub(super) fn key(&self, row: usize) -> usize {
@@ -44,26 +57,39 @@ impl Texts {
     pub(super) fn keys(&self) -> Cow<'_, [u32]> {
         match &self.keys {
             Some(keys) => Cow::Borrowed(keys),
-            None => (0..).take(self.list.len()).collect(),
+            None => (0..).take(self.distinct).collect(),
         }
     }
 
-    pub(super) fn text(&self, row: usize) -> &str {
-        self.list.get(self.key(row))
+    pub(super) fn text(&self, row: usize) -> Cow<'_, str> {
+        self.different(self.key(row))
+    }
+
+    /// The text at a place of the list of different ones.
+    pub(super) fn different(&self, place: usize) -> Cow<'_, str> {
+        match (self.list.get(), &self.split) {
+            (None, Some(split)) => split.text(place).into(),
+            _ => self.list().get(place).into(),
+        }
     }
 
     pub(super) fn name(&self, row: usize) -> Name {
-        self.names()[self.key(row)].clone()
+        let place = self.key(row);
+        if self.distinct <= FEW || self.names.get().is_some() {
+            self.names()[place].clone()
+        } else {
+            Name::from(&*self.different(place))
+        }
     }
 
     /// The different texts.
     pub(super) fn list(&self) -> &List {
-        &self.list
+        self.list.get_or_init(|| self.split.as_ref().map(Numbered::list).unwrap_or_default())
     }
 
     /// The different texts, as names.
     pub(super) fn names(&self) -> &[Name] {
-        self.names.get_or_init(|| self.list.iter().map(Name::from).collect())
+        self.names.get_or_init(|| self.list().iter().map(Name::from).collect())
     }
 }
 
@@ -187,9 +213,14 @@ pub(super) fn encode_plain(
 pub(super) fn decode(bytes: &[u8], count: usize) -> Result<Texts, Broken> {
     let mut cursor = Cursor(bytes);
     let distinct = cursor.at_most(count)?;
-    let list = decode_list(cursor.bytes()?, distinct)?;
+    let mut list = Cursor(cursor.bytes()?);
+    let (list, split) = match list.byte()? {
+        form::PLAIN => (decode_plain(list.0, distinct)?.into(), None),
+        form::NUMBERED => (OnceLock::new(), Some(numbered::decode(list.0, distinct)?)),
+        _ => return Err(Broken("its texts have a form that is not known")),
+    };
     let keys = decode_keys(cursor.0, count, distinct)?;
-    Ok(Texts { list, keys, names: OnceLock::new() })
+    Ok(Texts { distinct, list, split, keys, names: OnceLock::new() })
 }
 
 /// The place of each row's text from the keys as they are written; none where each row has its own.
@@ -229,15 +260,6 @@ fn places<K: Copy + Into<u32>>(keys: &[K], distinct: usize) -> Result<Vec<u32>, 
     });
     places.extend(known);
     if within && next == distinct { Ok(places) } else { Err(OUTSIDE) }
-}
-
-fn decode_list(bytes: &[u8], count: usize) -> Result<List, Broken> {
-    let mut cursor = Cursor(bytes);
-    match cursor.byte()? {
-        form::PLAIN => decode_plain(cursor.0, count),
-        form::NUMBERED => numbered::decode(cursor.0, count),
-        _ => Err(Broken("its texts have a form that is not known")),
-    }
 }
 
 pub(super) fn decode_plain(bytes: &[u8], count: usize) -> Result<List, Broken> {
@@ -284,7 +306,11 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&mut bytes, &list(texts), effort).unwrap();
         let read = decode(&bytes, texts.len()).unwrap();
-        assert_eq!((0..read.len()).map(|row| read.text(row).to_owned()).collect::<Vec<_>>(), texts);
+        let all = || (0..read.len()).map(|row| read.text(row).into_owned()).collect::<Vec<_>>();
+        assert_eq!(all(), texts);
+        assert_eq!(read.distinct(), read.list().len());
+        // Now that the list is made, out of this.
+        assert_eq!(all(), texts);
         let mut names = read.names().to_vec();
         names.sort_unstable();
         names.dedup();

@@ -1,5 +1,6 @@
 //! Times of records put together again from columns.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -49,14 +50,18 @@ impl Times {
     }
 
     pub(super) fn duration(&self, row: usize) -> Option<Duration> {
-        let nanos = self.nanos.get(row)?;
-        Some(match self.far(row) {
+        self.nanos.get(row).map(|nanos| self.duration_of(row, nanos))
+    }
+
+    /// The duration of a row, from so many nanoseconds.
+    pub(super) fn duration_of(&self, row: usize, nanos: u64) -> Duration {
+        match self.far(row) {
             // A duration whose nanoseconds run over has no more seconds than there can be.
             Some((seconds, nanos)) => {
                 Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
             }
             None => Duration::from_nanos(nanos),
-        })
+        }
     }
 
     /// A moment, from so many nanoseconds.
@@ -74,6 +79,22 @@ impl Times {
         let Some(since) = self.nanos.get(row) else { return Ok(None) };
         self.moment(row, base.wrapping_add(unzigzag(since))).map(Some)
     }
+}
+
+/// How long after the start of their operation its components began, one after the other: that is kept as the distance from
+/// the end of the component before.
+pub(super) fn offsets<'n>(
+    components: Range<usize>,
+    since: &'n SomeNumbers,
+    durations: impl Fn(usize) -> u64 + 'n,
+) -> impl Iterator<Item = (usize, Option<u64>)> + 'n {
+    let mut end = 0_u64;
+    components.map(move |row| {
+        let since = since.get(row).map(|since| unzigzag(since).cast_unsigned());
+        let offset = since.map(|since| end.wrapping_add(since));
+        end = offset.unwrap_or(end).wrapping_add(durations(row));
+        (row, offset)
+    })
 }
 
 /// When operations began.

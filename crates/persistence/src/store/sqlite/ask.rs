@@ -14,6 +14,7 @@ use super::error::{damaged, failed};
 use super::extents::{self, Extent};
 use super::open::with_suffix;
 use super::read;
+use super::summed;
 use super::wants::Wants;
 use crate::StoreError;
 use crate::store::block::{self, BlockError, Rows};
@@ -121,12 +122,13 @@ fn in_time(
     Ok(scanned)
 }
 
-/// Shows columns of several tables, a block of each from every piece.
+/// Shows columns of several tables, a block of each from every piece; or sums of it, where it is whole and has some that are
+/// taken.
 pub(super) fn tables(
     reader: &mut Reader,
     tables: &[(Table, &[Column])],
     query: &Query,
-    each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+    (mut sums, each): (Option<Take<'_>>, &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>),
     path: &Path,
 ) -> Result<Scanned, StoreError> {
     let mut scanned = Scanned::default();
@@ -145,6 +147,13 @@ pub(super) fn tables(
                     _ => gathered.show(each),
                 }
             }
+            What::Sealed(sheet)
+                if sums.as_deref_mut().is_some_and(|take| {
+                    is_summed(reader, (&piece, sheet), query, take, &mut scanned)
+                }) =>
+            {
+                ControlFlow::Continue(())
+            }
             What::Sealed(sheet) => {
                 let ask = |block: &mut block::Reader<'_>| block.scan_tables(query, tables, each);
                 let answer = sealed(reader, sheet, &mut scanned, ask, path)?;
@@ -160,6 +169,32 @@ pub(super) fn tables(
         }
     }
     Ok(scanned)
+}
+
+/// Takes the sums of a block, and says of how many operations; none where they do not serve.
+type Take<'t> = &'t mut (dyn FnMut(&[u8]) -> Option<u64> + 't);
+
+/// Whether the sums of a block were taken, of which every operation began within the time. Sums that cannot be read are
+/// none: the columns say the same.
+fn is_summed(
+    reader: &Reader,
+    (piece, sheet): (&Piece, &Sheet),
+    query: &Query,
+    take: Take<'_>,
+    scanned: &mut Scanned,
+) -> bool {
+    let Some(meta) = sheet.meta.as_ref().filter(|_| query.holds_all(piece.from_ns, piece.to_ns))
+    else {
+        return false;
+    };
+    let kept = summed::read(&reader.connection, sheet.id).ok().flatten();
+    let sums = kept.as_deref().and_then(|kept| meta.read_sums(kept));
+    let taken = sums.filter(|sums| !sums.is_empty()).and_then(take);
+    if let Some(operations) = taken {
+        scanned.rows += sheet.operations;
+        scanned.shown += operations;
+    }
+    taken.is_some()
 }
 
 /// Asks a block; none where it is damaged, which is counted.
@@ -303,6 +338,7 @@ pub(super) fn span(
     };
     Ok(StoreSpan {
         operations: hot.saturating_add(sealed).max(0).cast_unsigned(),
+        sealed_operations: sealed.max(0).cast_unsigned(),
         first_ns: extents.iter().map(|extent| extent.from_ns).chain(first_ns).min(),
         last_ns: extents.iter().map(|extent| extent.to_ns).chain(last_ns).max(),
         bytes: size("") + size("-wal"),

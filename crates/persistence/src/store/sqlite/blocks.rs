@@ -141,7 +141,7 @@ pub(super) fn reader(connection: &Connection, id: i64, meta: Arc<Meta>) -> Reade
 }
 
 /// A column has the number of its block times 65,536, plus its own.
-fn part(block: i64, column: ColumnId) -> i64 {
+pub(super) fn part(block: i64, column: ColumnId) -> i64 {
     (block << 16) | i64::from(column.get())
 }
 
@@ -279,6 +279,11 @@ pub(super) fn remove(connection: &Connection, id: i64) -> rusqlite::Result<u64> 
         .execute([id << 16, (id << 16) | 0xffff])?;
     connection.prepare_cached("DELETE FROM blocks WHERE id = ?1")?.execute([id])?;
     Ok(operations.max(0).cast_unsigned())
+}
+
+/// The number of the newest block.
+pub(super) fn last(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    connection.prepare_cached("SELECT max(id) FROM blocks")?.query_row([], |row| row.get(0))
 }
 
 /// The block whose last operation began first, with when that was.

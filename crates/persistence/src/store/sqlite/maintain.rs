@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use super::append::transaction;
 use super::error::failed;
 use super::extents::{self, Extent};
-use super::{SqliteStore, Writer, blocks, merge, seal, sums};
+use super::{SqliteStore, Writer, blocks, merge, seal, summed, sums};
 use crate::StoreError;
 use crate::store::block::{Effort, MOST_RECORDS};
 use crate::store::rows::nanos;
@@ -151,6 +151,9 @@ impl SqliteStore {
         }
         if let Some(merged) = merge::step(self)? {
             done.merged += merged;
+            done.more = true;
+        }
+        if !done.more && summed::step(self)?.is_some() {
             done.more = true;
         }
         let mut writer = self.writer("maintaining")?;

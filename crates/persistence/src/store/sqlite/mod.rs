@@ -26,6 +26,7 @@ mod repair;
 mod schema;
 mod seal;
 mod sql;
+mod summed;
 mod sums;
 mod version_1;
 mod wants;
@@ -98,6 +99,8 @@ struct Writer {
     stuck: HashMap<i64, Extent>,
     /// Small blocks that cannot be put together with others.
     lone: HashSet<i64>,
+    /// Every block up to this number has sums, or is to have none.
+    summed_upto: i64,
     /// Whether the file failed, so that it is opened anew before it is written again.
     failed: bool,
 }
@@ -110,6 +113,7 @@ impl Writer {
             blocks: blocks::Known::default(),
             stuck: HashMap::new(),
             lone: HashSet::new(),
+            summed_upto: 0,
             failed: false,
         }
     }
@@ -324,7 +328,18 @@ impl Store for SqliteStore {
         tables: &[(Table, &[Column])],
         each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
     ) -> Result<Scanned, StoreError> {
-        self.read("reading", |reader| ask::tables(reader, tables, query, each, &self.path))
+        self.read("reading", |reader| ask::tables(reader, tables, query, (None, each), &self.path))
+    }
+
+    fn tables_or_sums(
+        &self,
+        query: &Query,
+        tables: &[(Table, &[Column])],
+        sums: &mut dyn FnMut(&[u8]) -> Option<u64>,
+        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+    ) -> Result<Scanned, StoreError> {
+        let how = (Some(sums), each);
+        self.read("reading", |reader| ask::tables(reader, tables, query, how, &self.path))
     }
 
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
@@ -344,6 +359,10 @@ impl Store for SqliteStore {
 
     fn notes(&self, beginning: &str) -> Result<Vec<Note>, StoreError> {
         self.read_notes(beginning)
+    }
+
+    fn last_notes(&self, beginning: &str, upto: Option<&str>) -> Result<Vec<Note>, StoreError> {
+        self.read_last_notes(beginning, upto)
     }
 
     fn forget_notes(&self, beginning: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {

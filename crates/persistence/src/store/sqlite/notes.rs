@@ -7,7 +7,7 @@ use super::cells::{Sum, int, text};
 use super::error::failed;
 use super::{SqliteStore, append};
 use crate::StoreError;
-use crate::store::Note;
+use crate::store::note::{self, Note};
 use crate::store::rows::nanos;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS notes (
@@ -33,6 +33,17 @@ impl SqliteStore {
             let rows = rows.map_err(failed("reading", &self.path))?;
             // One that does not fit its checksum is in no answer; a check finds it.
             Ok(rows.into_iter().filter_map(Found::note).collect())
+        })
+    }
+
+    pub(super) fn read_last_notes(
+        &self,
+        beginning: &str,
+        upto: Option<&str>,
+    ) -> Result<Vec<Note>, StoreError> {
+        self.read("reading", |reader| {
+            let last = last(&reader.connection, beginning, upto);
+            last.map_err(failed("reading", &self.path))
         })
     }
 
@@ -103,11 +114,48 @@ fn rows(connection: &Connection, beginning: &str) -> rusqlite::Result<Vec<Found>
     let meant = of_beginning(beginning);
     let sql = format!("SELECT key, at_ns, value, checked FROM notes WHERE {meant} ORDER BY key");
     let mut select = connection.prepare_cached(&sql)?;
-    let row = |row: &rusqlite::Row<'_>| {
-        let (key, value) = (lossy(row, 0)?, lossy(row, 2)?);
-        Ok(Found { key, at: row.get(1)?, value, checked: row.get(3)? })
-    };
-    select.query_map((beginning, behind(beginning)), row)?.collect()
+    select.query_map((beginning, behind(beginning)), found)?.collect()
+}
+
+fn found(row: &rusqlite::Row<'_>) -> rusqlite::Result<Found> {
+    let (key, value) = (lossy(row, 0)?, lossy(row, 2)?);
+    Ok(Found { key, at: row.get(1)?, value, checked: row.get(3)? })
+}
+
+/// The last note of each series that fits its checksum. What lies between is not looked at: from the first key of a series
+/// it is one step to its last one, and another to the next series.
+fn last(
+    connection: &Connection,
+    beginning: &str,
+    upto: Option<&str>,
+) -> rusqlite::Result<Vec<Note>> {
+    let (mut last, mut from) = (Vec::new(), beginning.to_owned());
+    if !is_there(connection)? {
+        return Ok(last);
+    }
+    let sql = "SELECT key FROM notes WHERE key >= ?1 ORDER BY key LIMIT 1";
+    let mut first_key = connection.prepare_cached(sql)?;
+    let sql = "SELECT key, at_ns, value, checked FROM notes
+               WHERE key >= ?1 AND key < coalesce(?2, x'') AND (?3 IS NULL OR key <= ?3) ORDER BY key DESC";
+    let mut of_series = connection.prepare_cached(sql)?;
+    while let Some(key) = first_key.query_row([&from], |row| lossy(row, 0)).optional()? {
+        let (series, _) = note::parts(&key);
+        if !key.starts_with(beginning) {
+            break;
+        }
+        let (end, most) = (behind(series), upto.map(|upto| format!("{series}{upto}")));
+        let mut rows = of_series.query((series, &end, most))?;
+        while let Some(row) = rows.next()? {
+            if let Some(note) = found(row)?.note() {
+                last.push(note);
+                break;
+            }
+        }
+        // A key that is no text any more may stand anywhere.
+        let Some(next) = end.filter(|next| *next > from) else { break };
+        from = next;
+    }
+    Ok(last)
 }
 
 /// Keys that begin so: from the least on, to what comes behind all of them. No other key is looked at. Every key begins with

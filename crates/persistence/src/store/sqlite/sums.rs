@@ -176,6 +176,17 @@ const OPEN_BELOW: &str = "SELECT level, start, dimension, key, rolled, window, c
     FROM rollups INDEXED BY rollups_by_age
     WHERE level = ?1 AND rolled IN (0, 2) AND start >= ?3 AND start < ?4 AND dimension = ?2";
 
+/// When the first window of a level begins, from a second on, that is in none of the next level yet.
+fn open_since(connection: &Connection, level: i64, from: i64) -> rusqlite::Result<Option<i64>> {
+    // By itself SQLite would read every row of the level.
+    let sql = "SELECT min(start) FROM rollups INDEXED BY rollups_by_age
+               WHERE level = ?1 AND rolled = ?2 AND start >= ?3";
+    let mut select = connection.prepare_cached(sql)?;
+    let mut first = |rolled| select.query_row((level, rolled, from), |row| row.get(0));
+    let (open, beside): (Option<i64>, Option<i64>) = (first(OPEN)?, first(BESIDE)?);
+    Ok(open.into_iter().chain(beside).min())
+}
+
 /// Answers a question about sums.
 pub(super) fn ask(
     connection: &Connection,
@@ -188,8 +199,14 @@ pub(super) fn ask(
     let level = number(query.level());
     let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Vec<Vec<u8>>>::new();
     for below in 0..=level {
-        let (from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
+        let (mut from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
         let sql = if below == level { OF_LEVEL } else { OPEN_BELOW };
+        if below < level {
+            match open_since(connection, below, from).map_err(said)? {
+                Some(first) => from = first,
+                None => continue,
+            }
+        }
         let mut select = connection.prepare_cached(sql).map_err(said)?;
         let mut rows = select.query((below, &*query.dimension, from, to)).map_err(said)?;
         while let Some(found) = rows.next().map_err(said)? {

@@ -1,16 +1,25 @@
 //! Rows of columns on their way into sums. Each row is counted once, by its step and by what it is of; the sums of whole
 //! operations are put together out of those of their calls in the end.
 
-use taximeter_analysis::{CountedCall, Reply};
-use taximeter_models::{Charge, ErrorCategory, Money};
+use std::collections::BTreeMap;
+
+use taximeter_analysis::{CountedCall, Reply, Sums};
+use taximeter_models::{Charge, ErrorCategory, Money, Name};
 use taximeter_persistence::store::{Block, Column, Keys, Level, Table, Usages};
 
 use super::super::windows;
 use super::cells::{Cells, Key, Names, Places};
+use super::kinds::{Kinds, Parts};
 use super::sums::{Counted, Spent};
 
+/// The columns out of which is counted what was spent for whom.
+pub(super) const SPENT: [(Table, &[Column]); 2] = [
+    (Table::Operations, &[Column::StartedAt, Column::User, Column::Session]),
+    (Table::LlmCalls, &[Column::Owner, Column::Charge]),
+];
+
 /// The columns that are counted.
-pub(super) const TABLES: [(Table, &[Column]); 5] = [
+pub(in super::super) const TABLES: [(Table, &[Column]); 5] = [
     (
         Table::Operations,
         &[
@@ -69,13 +78,32 @@ pub(super) struct Rows<'a> {
     components: Cells,
     spenders: [(Places<Key>, Vec<Spent>); 2],
     ends_ns: Option<(i64, i64)>,
+    /// By which operations are told apart, and their tools and components with them; none where it is their name, and the
+    /// operations of tools and components do not matter.
+    kinds: Option<Kinds>,
+}
+
+/// The sums of one kind of operations in one step.
+#[derive(Debug)]
+pub(super) struct OfKind {
+    /// The place of its name.
+    pub(super) name: usize,
+    /// Of the operations, without what their calls add.
+    pub(super) sums: Sums,
+    /// Of each LLM, by the places of provider and name.
+    pub(super) llms: Vec<((usize, usize), Sums)>,
+    pub(super) tools: Vec<(usize, Sums)>,
+    pub(super) components: Vec<(usize, Sums)>,
 }
 
 /// The operations of a block, while their calls are counted.
 struct Owners {
     started_ns: Vec<i64>,
     step: Vec<i64>,
-    name: Vec<usize>,
+    /// The place of its name, or of its kind.
+    group: Vec<usize>,
+    /// Whether tools and components are told apart by that too.
+    parts_too: bool,
     has_failed: Vec<bool>,
     bills: Vec<Bill>,
     /// For each that has any: the component in which an error arose, and its category.
@@ -95,7 +123,7 @@ struct Bill {
 impl<'a> Rows<'a> {
     pub(super) fn new(cuts: &'a [i64], level: Level) -> Self {
         Self {
-            steps: Steps { cuts, level, lately: (i64::MAX, i64::MIN) },
+            steps: Steps::new(cuts, level),
             names: Names::default(),
             operations: Cells::default(),
             llms: Cells::default(),
@@ -104,17 +132,65 @@ impl<'a> Rows<'a> {
             components: Cells::default(),
             spenders: <[(Places<Key>, Vec<Spent>); 2]>::default(),
             ends_ns: None,
+            kinds: None,
         }
+    }
+
+    /// Tells operations apart by their kind.
+    pub(super) fn by_kind(level: Level) -> Self {
+        Self { kinds: Some(Kinds::default()), ..Self::new(&[], level) }
     }
 
     pub(super) fn count(&mut self, blocks: &[Block<'_>]) {
         let [operations, errors, llms, tools, components] = blocks else { return };
         let mut owners = self.owners(operations);
+        if let Some(kinds) = &mut self.kinds {
+            let llms = Parts::llms(llms, &mut self.names, &mut self.pairs);
+            let [tools, components] =
+                [tools, components].map(|parts| Parts::named(parts, &mut self.names));
+            owners.group = kinds.of(&owners.group, [&llms, &tools, &components]);
+            owners.parts_too = true;
+        }
         self.errors(errors, &mut owners);
         self.llms(llms, &mut owners);
         self.operations(operations, &owners);
         self.tools(tools, &owners);
         self.components(components, &owners);
+    }
+
+    /// Counts what was spent for users and in conversations, and nothing else; see [`SPENT`].
+    pub(super) fn count_spent(&mut self, blocks: &[Block<'_>]) {
+        let [operations, llms] = blocks else { return };
+        let mut owners = self.owners(operations);
+        let calls = numbers(llms, &Column::Owner).iter().zip(llms.charges().unwrap_or_default());
+        calls.for_each(|(owner, charge)| owners.bills[place(*owner)].add(charge));
+        self.all_spenders(operations, &owners);
+    }
+
+    /// The names, and the sums of each kind in each step; none where these are more than so many.
+    pub(super) fn finish_kinds(self, most: usize) -> Option<(Vec<Option<Name>>, Vec<OfKind>)> {
+        let Self { names, operations, llms, pairs, tools, components, kinds, .. } = self;
+        let kinds = kinds?;
+        let mut all = BTreeMap::<(i64, usize), OfKind>::new();
+        for ((step, kind, _), cell) in operations.finish() {
+            let name = kinds.list()[kind].name;
+            let (llms, tools, components) = Default::default();
+            let of_kind = OfKind { name, sums: cell.sums, llms, tools, components };
+            all.insert((step, kind), of_kind);
+        }
+        if all.len() > most {
+            return None;
+        }
+        for ((step, kind, pair), cell) in llms.finish() {
+            all.get_mut(&(step, kind))?.llms.push((*pairs.get(pair), cell.sums));
+        }
+        for ((step, tool, kind), cell) in tools.finish() {
+            all.get_mut(&(step, kind))?.tools.push((tool, cell.sums));
+        }
+        for ((step, component, kind), cell) in components.finish() {
+            all.get_mut(&(step, kind))?.components.push((component, cell.sums));
+        }
+        Some((names.list().to_vec(), all.into_values().collect()))
     }
 
     pub(super) fn finish(self) -> Counted {
@@ -142,7 +218,8 @@ impl<'a> Rows<'a> {
             Bill { known: Some(Money::ZERO), usd: Money::ZERO, unpriced: 0, in_other_currency: 0 };
         Owners {
             step: started_ns.iter().map(|nanos| self.steps.of(*nanos)).collect(),
-            name: self.names.rows(operations.texts(&Column::Name), operations.rows()),
+            group: self.names.rows(operations.texts(&Column::Name), operations.rows()),
+            parts_too: false,
             has_failed: outcomes.iter().map(|outcome| *outcome != 0).collect(),
             bills: vec![free; operations.rows()],
             own_errors: Vec::new(),
@@ -214,6 +291,12 @@ impl<'a> Rows<'a> {
             cell.sums.warnings = cell.sums.warnings.saturating_add(warnings[row]);
             cell.sums.count_known_usd(owners.bills[row].known);
         }
+        if self.kinds.is_none() {
+            self.all_spenders(operations, owners);
+        }
+    }
+
+    fn all_spenders(&mut self, operations: &Block<'_>, owners: &Owners) {
         for (by, column) in [Column::User, Column::Session].iter().enumerate() {
             self.spenders(by, operations.texts(column), owners);
         }
@@ -240,7 +323,7 @@ impl<'a> Rows<'a> {
         let (late, attempts) = (of(&Column::TimedOut), of(&Column::Attempt));
         for (row, owner) in of(&Column::Owner).iter().enumerate() {
             let owner = place(*owner);
-            let cell = self.tools.of((owners.step[owner], names[row], 0));
+            let cell = self.tools.of(owners.part_key(owner, names[row]));
             cell.was_at(owners.started_ns[owner]);
             cell.sums.count_case(outcomes[row] == 0, 1, told(nanos[row]));
             cell.sums.timeouts += late[row];
@@ -271,7 +354,7 @@ impl<'a> Rows<'a> {
                     took = took.saturating_add(nanos[same]);
                     ran = ran.saturating_add(runs[same]);
                 }
-                let cell = self.components.of((owners.step[owner], names[row], 0));
+                let cell = self.components.of(owners.part_key(owner, names[row]));
                 cell.was_at(owners.started_ns[owner]);
                 let mut success = true;
                 for category in owners.errors_within(owner, names[row]) {
@@ -288,7 +371,12 @@ impl<'a> Rows<'a> {
 
 impl Owners {
     fn key(&self, owner: usize, of: usize) -> Key {
-        (self.step[owner], self.name[owner], of)
+        (self.step[owner], self.group[owner], of)
+    }
+
+    /// Of a tool or component.
+    fn part_key(&self, owner: usize, name: usize) -> Key {
+        (self.step[owner], name, if self.parts_too { self.group[owner] } else { 0 })
     }
 
     /// The errors of an operation that arose in a component; they stand in the order of operations.
@@ -316,7 +404,7 @@ impl Bill {
 
 /// Steps of time: windows of a level, cut where something begins or ends that is told apart.
 #[derive(Debug)]
-struct Steps<'a> {
+pub(super) struct Steps<'a> {
     cuts: &'a [i64],
     level: Level,
     /// The nanoseconds from and to which the last one goes: most rows are in that of the row before.
@@ -325,10 +413,28 @@ struct Steps<'a> {
 
 const SECOND: i64 = 1_000_000_000;
 
-impl Steps<'_> {
+impl<'a> Steps<'a> {
+    pub(super) fn new(cuts: &'a [i64], level: Level) -> Self {
+        Self { cuts, level, lately: (i64::MAX, i64::MIN) }
+    }
+
+    /// How long a step is that is not cut.
+    pub(super) fn seconds(&self) -> i64 {
+        self.level.seconds()
+    }
+
+    /// Whether a step begins between two moments because of a cut.
+    pub(super) fn is_cut(&self, (first, last): (i64, i64)) -> bool {
+        let within = |cut: &i64| {
+            let cut = cut.saturating_mul(SECOND);
+            first < cut && cut <= last
+        };
+        self.cuts.iter().any(within)
+    }
+
     /// The second in which the step of a moment begins.
     #[inline]
-    fn of(&mut self, nanos: i64) -> i64 {
+    pub(super) fn of(&mut self, nanos: i64) -> i64 {
         if !(self.lately.0 <= nanos && nanos < self.lately.1) {
             self.find(nanos);
         }

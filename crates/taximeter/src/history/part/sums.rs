@@ -12,9 +12,11 @@ use super::super::windows::{ALL, LLM, OPERATION, PROVIDER};
 use super::cells::{Cell, Cells, Key, Names, Places};
 
 /// What was counted of some operations.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Counted {
     pub(super) scanned: Scanned,
+    /// Whether it is known of all of them what was spent for whom.
+    pub(super) has_spent: bool,
     /// When the first and the last of them began, in nanoseconds since 1970.
     pub(super) ends_ns: Option<(i64, i64)>,
     pub(super) windows: HashMap<&'static str, Vec<Window>>,
@@ -49,6 +51,13 @@ impl Spent {
         self.operations += other.operations;
         self.usd += other.usd;
         self.unpriced += other.unpriced;
+    }
+}
+
+impl Default for Counted {
+    fn default() -> Self {
+        let (scanned, ends_ns, windows, spent) = Default::default();
+        Self { scanned, has_spent: true, ends_ns, windows, spent }
     }
 }
 
@@ -114,9 +123,7 @@ impl Counted {
         }
         let llm = |pair: usize| {
             let (provider, model) = pairs.get(pair);
-            let model = names.get(*model).clone().unwrap_or_default();
-            let provider = names.get(*provider).as_ref();
-            Some(provider.map_or(model.clone(), |by| format!("{by}/{model}").into()))
+            llm_key(names.get(*provider).as_ref(), names.get(*model).clone())
         };
         self.put_all(ALL, all.into_values().map(|cell| (None, cell)));
         self.put_all(PROVIDER, providers.into_iter().map(|((_, key), cell)| (key, cell)));
@@ -154,6 +161,12 @@ impl Counted {
             self.spent[by].entry((*step, names.get(*name).clone())).or_default().merge(spent);
         }
     }
+}
+
+/// The key under which an LLM stands: with its provider, where that was told.
+pub(super) fn llm_key(provider: Option<&Name>, model: Option<Name>) -> Option<Name> {
+    let model = model.unwrap_or_default();
+    Some(provider.map_or(model.clone(), |by| format!("{by}/{model}").into()))
 }
 
 impl Cell {

@@ -8,9 +8,13 @@ use taximeter_models::{
     CostOutcome, Currency, ErrorCategory, ErrorRecord, FreeReason, LlmCall, OperationId,
     OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Warning,
 };
-use taximeter_persistence::store::{Keep, MemoryStore, SqliteStore};
+use taximeter_persistence::store::{
+    Block, Condition, Keep, Level, MemoryStore, Query, SqliteStore,
+};
 
 use super::super::{Ask, By, History, Period, Report, Selection, Windows};
+use super::kept::Taken;
+use super::rows::TABLES;
 
 /// Numbers as if by lot, the same each time.
 struct Lot(u64);
@@ -185,6 +189,87 @@ const CONDITIONS: [&str; 12] = [
     "outcome=failure,longer=500ms",
     "operation=index,tag:team=web,metadata:plan=paid",
 ];
+
+/// Many operations of few kinds within an hour, and a last one much later.
+fn of_few_kinds() -> Vec<OperationRecord> {
+    let mut records = records(4_500);
+    for (number, record) in records.iter_mut().enumerate() {
+        record.started_at = start() + TimeDelta::milliseconds(500 * number as i64);
+        record.name = if number % 3 == 0 { "answer" } else { "index" }.into();
+        record.tool_calls.retain(|call| call.name == "web");
+        record.components.iter_mut().for_each(|timing| timing.name = "rank".into());
+        record.add_component("rank", Duration::from_millis(3));
+        record.llm_calls.truncate(1);
+        for call in &mut record.llm_calls {
+            let (provider, model) =
+                [("openai", "gpt-4o"), ("anthropic", "claude-sonnet-4-5")][number % 2];
+            (call.provider, call.request_model) = (Some(provider.into()), Some(model.into()));
+        }
+    }
+    let last = records.last_mut().unwrap();
+    last.started_at += TimeDelta::hours(20);
+    records
+}
+
+#[test]
+fn the_sums_of_a_block_say_what_its_records_do() {
+    let room = tempfile::tempdir().unwrap();
+    let open = |keep: Keep| {
+        let store = SqliteStore::at(room.path()).keep(keep);
+        History::new(Arc::new(store.summarize(Arc::new(Windows)).open().unwrap()))
+    };
+    let history = open(Keep::default());
+    let mut records = of_few_kinds();
+    history.price(&mut records);
+    let append = |history: &History, records: &[OperationRecord]| {
+        records.chunks(250).for_each(|batch| drop(history.append(batch.to_vec()).unwrap()));
+    };
+    append(&history, &records[..4_000]);
+    drop(history);
+    let history = open(Keep::default().block_operations(1));
+    let conditions = [Condition::Llm("gpt-4o".into())];
+    let query = Query::default().and(conditions[0].clone());
+    let taken = |history: &History| {
+        let mut taken = Vec::new();
+        let mut take = |sums: &[u8]| {
+            let mut of_hours = Taken::new(&conditions, &[], Level::Hour);
+            taken.push(of_hours.take(sums).unwrap());
+            // Nothing serves that is cut, or told apart by minutes.
+            let cut = [(start() + TimeDelta::minutes(9)).timestamp()];
+            assert_eq!(Taken::new(&conditions, &cut, Level::Hour).take(sums), None);
+            assert_eq!(Taken::new(&conditions, &[], Level::Minute).take(sums), None);
+            assert_eq!(
+                Taken::new(&conditions, &[], Level::Day).take(&sums[..sums.len() - 1]),
+                None
+            );
+            None
+        };
+        let each = &mut |_: &[Block<'_>]| std::ops::ControlFlow::Continue(());
+        history.store().tables_or_sums(&query, &TABLES, &mut take, each).unwrap();
+        taken
+    };
+    assert!(taken(&history).is_empty());
+    while history.store().maintain(start() + TimeDelta::days(2)).unwrap().more {}
+    assert_eq!(history.store().stats().unwrap().sealed_operations, 4_000);
+    // The others stay in rows.
+    append(&history, &records[4_000..]);
+    let asked = |record: &&OperationRecord| record.llm_calls.iter().any(|c| c.model() == "gpt-4o");
+    assert_eq!(taken(&history), [records[..4_000].iter().filter(asked).count() as u64]);
+    for only in [
+        "operation=answer",
+        "llm=openai/gpt-4o",
+        "provider=anthropic,operation=index",
+        "tool=web",
+        "component=rank",
+        "llm=gpt-4o,user=ann",
+    ] {
+        check(&history, &records, "all", only, None);
+    }
+    check(&history, &records, "48h", "operation=answer", Some("user"));
+    // A part of the block: it is counted by its columns.
+    let twenty_minutes = "2026-11-20T10:30:00Z..2026-11-20T10:50:00Z";
+    check(&history, &records, twenty_minutes, "operation=answer", None);
+}
 
 #[test]
 fn some_operations_are_counted_as_their_records_are() {

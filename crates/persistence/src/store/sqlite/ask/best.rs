@@ -17,7 +17,7 @@ use crate::store::sqlite::error::failed;
 use crate::store::sqlite::extents::Extent;
 use crate::store::sqlite::read;
 use crate::store::sqlite::wants::Wants;
-use crate::store::{Block, Column, Order, Query, Scanned, Table};
+use crate::store::{Block, Order, Query, Scanned};
 
 /// One that may be shown.
 #[derive(Debug, Clone, Copy)]
@@ -120,9 +120,7 @@ fn ranked(
                 if is_beyond || damaged.contains_key(&place) {
                     continue;
                 }
-                for (rank, row) in of_block(reader, sheet, query, scanned, path)? {
-                    best.offer(rank, || Found::Sealed(place, row));
-                }
+                of_block(reader, (sheet, place), query, &mut best, scanned, path)?;
             }
         }
     }
@@ -214,44 +212,70 @@ fn whole(
     Ok(Whole::All(all))
 }
 
-/// The best of a block, as many as are shown, by the columns of which their order is made.
+/// Offers the best of a block.
 fn of_block(
     reader: &Reader,
-    sheet: &Sheet,
+    (sheet, place): (&Sheet, usize),
     query: &Query,
+    best: &mut Best<Found>,
     scanned: &mut Scanned,
     path: &Path,
-) -> Result<Vec<(Rank, u32)>, StoreError> {
-    let ask =
-        |block: &mut block::Reader<'_>| Ok((block.meta().rows() as u64, ranks(block, query)?));
+) -> Result<(), StoreError> {
+    let ask = |block: &mut block::Reader<'_>| {
+        Ok((block.meta().rows() as u64, ranks(block, query, best)?))
+    };
     let (rows, ranks) = sealed(reader, sheet, scanned, ask, path)?.unwrap_or_default();
     scanned.rows += rows;
-    Ok(ranks)
+    for (rank, row) in ranks {
+        best.offer(rank, || Found::Sealed(place, row));
+    }
+    Ok(())
 }
 
-fn ranks(block: &mut block::Reader<'_>, query: &Query) -> Result<Vec<(Rank, u32)>, BlockError> {
+/// The best of a block, as many as are shown and those that are their equals, as far as they can be among the best of all.
+/// What decides first is looked at in every row, the rest in those that are left.
+fn ranks(
+    block: &mut block::Reader<'_>,
+    query: &Query,
+    best: &Best<Found>,
+) -> Result<Vec<(Rank, u32)>, BlockError> {
     let rows = block.matching(query)?;
-    if rows.is_empty() {
+    let mut left: Vec<(i128, u32)> = decisive(block, &rows, query.order)?
+        .into_iter()
+        .zip(rows.iter())
+        .filter(|(first, _)| best.may_take(*first))
+        .filter_map(|(first, row)| Some((first, u32::try_from(row).ok()?)))
+        .collect();
+    if let Some(limit) = query.limit.filter(|limit| 0 < *limit && *limit < left.len()) {
+        let (_, (last, _), _) = left.select_nth_unstable(limit - 1);
+        let last = *last;
+        left.retain(|(first, _)| *first <= last);
+    }
+    if left.is_empty() {
         return Ok(Vec::new());
     }
-    let ids = block.ids()?;
-    let column = if query.order == Order::Dearest { Column::CostUsd } else { Column::Duration };
-    let columns = [column.clone(), Column::StartedAt];
-    let mut ranks = Vec::with_capacity(rows.len());
-    let _ = block.scan(Table::Operations, query, &columns, &mut |block| {
-        let starts = block.numbers(&Column::StartedAt).unwrap_or_default();
-        let (took, cost) = (block.numbers(&column), block.money(&column));
-        for ((at, row), start) in rows.iter().enumerate().zip(starts) {
-            let took = took.map_or(0, |took| took[at]);
-            let cost = cost.map_or(Money::ZERO, |cost| cost[at]);
-            let rank = Rank::new(query.order, start.cast_signed(), took, cost, ids[row]);
-            ranks.extend(u32::try_from(row).ok().map(|row| (rank, row)));
+    let (ids, starts) = (block.ids()?, block.starts()?);
+    let rank = |(first, row): (i128, u32)| {
+        let at = row as usize;
+        (Rank::decided(first, starts[at], ids[at]), row)
+    };
+    Ok(left.into_iter().map(rank).collect())
+}
+
+/// What decides first of each of these rows.
+fn decisive(
+    block: &mut block::Reader<'_>,
+    rows: &Rows,
+    order: Order,
+) -> Result<Vec<i128>, BlockError> {
+    Ok(match order {
+        Order::Dearest => {
+            let costs = block.costs_of(rows)?.into_iter();
+            costs.map(|cost| Rank::decisive(order, 0, 0, cost)).collect()
         }
-        ControlFlow::Continue(())
-    })?;
-    if let Some(limit) = query.limit.filter(|limit| 0 < *limit && *limit < ranks.len()) {
-        ranks.select_nth_unstable_by_key(limit - 1, |(rank, _)| *rank);
-        ranks.truncate(limit);
-    }
-    Ok(ranks)
+        _ => {
+            let took = block.durations_of(rows)?.into_iter();
+            took.map(|took| Rank::decisive(order, 0, took, Money::ZERO)).collect()
+        }
+    })
 }
