@@ -96,18 +96,24 @@ fn binary() -> Result<PathBuf, Box<dyn Error>> {
     if status.success() { Ok(binary) } else { Err("the command line cannot be built".into()) }
 }
 
-/// Builds and runs a bench, which is a workspace of its own, so that nobody who only tests builds the peers.
+/// Builds and runs a bench.
 fn measure(name: &str, options: &[(&str, bool)]) -> Result<(), Box<dyn Error>> {
     let asked = options.iter().filter(|(_, asked)| *asked);
     start(name, &asked.map(|(option, _)| (*option).to_owned()).collect::<Vec<_>>())
 }
 
 fn start(name: &str, options: &[String]) -> Result<(), Box<dyn Error>> {
+    // A bench may start another program of its own.
+    cargo("build", name, &["--bins".to_owned()])?;
+    cargo("run", name, &[&["--".to_owned()][..], options].concat())
+}
+
+/// Runs cargo for a bench, which is a workspace of its own, so that nobody who only tests builds the peers.
+fn cargo(task: &str, name: &str, options: &[String]) -> Result<(), Box<dyn Error>> {
     let manifest = crate::root().join("xtask/benches").join(name).join("Cargo.toml");
     let mut command = Command::new(env!("CARGO"));
-    command.args(["run", "--release", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
+    command.args([task, "--release", "--quiet", "--locked", "--manifest-path"]).arg(manifest);
     command.arg("--target-dir").arg(crate::root().join("target/benches"));
-    command.arg("--");
     command.args(options);
     let status = command.status()?;
     if status.success() { Ok(()) } else { Err(format!("the bench {name} failed: {status}").into()) }

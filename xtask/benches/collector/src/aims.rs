@@ -3,9 +3,10 @@
 //! An aim in nanoseconds was set on a machine on which fastrace took 1,400 for the same operation. On another one it is the
 //! same share of what fastrace takes there that counts; both answers are printed.
 
+use bench_collector::ours::{BY_ID, EMPTY, GUARDS, LITERALS, OFF, RUN_TIME};
+use bench_collector::peers::{FASTRACE, FASTRACE_LITERALS, OPENTELEMETRY};
+
 use crate::facts::Facts;
-use crate::ours::{BY_ID, EMPTY, GUARDS, LITERALS, OFF, RUN_TIME};
-use crate::peers::{FASTRACE, FASTRACE_LITERALS, OPENTELEMETRY};
 use crate::{Measured, at};
 
 /// The nanoseconds of fastrace on the machine for which the aims were set.

@@ -3,11 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
+use bench_collector::ours::{PATIENCE, TOOK, calls};
+use bench_collector::{CHUNK, Input};
 use cpu_time::ThreadTime;
 use taximeter::{Batch, Collector, Counts, Limits, OperationRecord, Sink, SinkError};
-
-use crate::ours::{PATIENCE, TOOK, calls};
-use crate::{CHUNK, Input};
 
 /// Of each, the caller's nanoseconds for an operation, but for the bytes.
 pub(crate) struct Facts {

@@ -1,107 +1,22 @@
 //! What recording an operation costs: the caller's CPU time, that of the whole process, allocations, bytes kept.
 //!
-//! The *standard operation*: start, with a run-time name and two keys of metadata; three components; two calls of tools
-//! with two keys each; one token usage; end. All cases take turns in one process; a round is a chunk of operations and
-//! a flush, so that no peer has a reason to lose any; the median of the rounds counts. Nothing is printed of ours
-//! before records were read back and compared with what went in.
+//! All cases take turns in one process; a round is a chunk of operations and a flush, so that no peer has a reason to lose
+//! any; the median of the rounds counts. Nothing is printed of ours before records were read back and compared with what
+//! went in. The allocator of this process is the system's own: to count is dearer than to allocate, and would be added to the
+//! times of who allocates. So allocations are counted in a process of their own, `bench-collector-allocations`.
 //!
 //! `--only CASE TIMES` records one case so many times and nothing else, for a profiler to look at.
 
 mod aims;
 mod facts;
-mod ours;
-mod peers;
 
+use std::collections::BTreeMap;
 use std::env;
+use std::process::Command;
 use std::time::Duration;
 
+use bench_collector::{CHUNK, Case, cases, inputs, ours};
 use cpu_time::{ProcessTime, ThreadTime};
-
-/// How many operations lie between two flushes.
-const CHUNK: usize = 1_000;
-
-/// What an operation is made of: texts that only the run knows. The forms with literal names use the values alone.
-pub(crate) struct Input {
-    pub(crate) name: String,
-    pub(crate) words: Words<String>,
-    pub(crate) user: String,
-    pub(crate) urls: [String; 2],
-    pub(crate) number: u64,
-}
-
-/// The names and keys of an operation's parts.
-pub(crate) struct Words<T> {
-    pub(crate) components: [T; 3],
-    pub(crate) tools: [T; 2],
-    pub(crate) user: T,
-    pub(crate) number: T,
-    pub(crate) url: T,
-    pub(crate) hits: T,
-    pub(crate) provider: T,
-    pub(crate) model: T,
-}
-
-pub(crate) const WORDS: Words<&str> = Words {
-    components: ["retrieval", "prompt_build", "llm_inference"],
-    tools: ["web_search", "vector_db"],
-    user: "user_id",
-    number: "number",
-    url: "url",
-    hits: "hits",
-    provider: "openai",
-    model: "gpt-4",
-};
-
-impl Words<&str> {
-    fn owned(&self) -> Words<String> {
-        let owned = |text: &str| std::hint::black_box(text).to_owned();
-        Words {
-            components: self.components.map(owned),
-            tools: self.tools.map(owned),
-            user: owned(self.user),
-            number: owned(self.number),
-            url: owned(self.url),
-            hits: owned(self.hits),
-            provider: owned(self.provider),
-            model: owned(self.model),
-        }
-    }
-}
-
-const NAMES: [&str; 8] = [
-    "qa_response",
-    "summarise",
-    "ingest_docs",
-    "rerank_hits",
-    "chat_turn",
-    "plan_steps",
-    "embed_batch",
-    "route_query",
-];
-
-fn inputs() -> Vec<Input> {
-    let url = |number: usize| format!("https://api.example.com/v1/q/{}", number % 10);
-    NAMES
-        .iter()
-        .enumerate()
-        .map(|(number, name)| Input {
-            name: std::hint::black_box(*name).to_owned(),
-            words: WORDS.owned(),
-            user: format!("user-{number:07}"),
-            urls: [url(number), url(number + 1)],
-            number: number as u64 + 1_000,
-        })
-        .collect()
-}
-
-/// One way to record the standard operation.
-pub(crate) struct Case {
-    pub(crate) what: &'static str,
-    pub(crate) record: Box<dyn Fn(&Input)>,
-    pub(crate) flush: Box<dyn Fn()>,
-    /// Spans, records or series that it kept for an operation, as a word.
-    pub(crate) kept: &'static str,
-}
 
 pub(crate) struct Measured {
     pub(crate) what: &'static str,
@@ -121,9 +36,7 @@ fn main() {
     let json = env::args().any(|argument| argument == "--json");
     let rounds = if env::args().any(|argument| argument == "--quick") { 40 } else { 200 };
     ours::check(&inputs());
-    let mut cases = ours::cases();
-    cases.extend(peers::cases());
-    let measured = measure(&cases, rounds);
+    let measured = measure(&cases(), rounds, &allocations());
     if json {
         measured.iter().for_each(print_json);
     } else {
@@ -134,50 +47,43 @@ fn main() {
 
 /// Records the case of a name so many times, and nothing else: for a profiler to look at.
 fn only(what: &str, times: usize) {
-    let (cases, inputs) = (ours::cases().into_iter().chain(peers::cases()), inputs());
-    let case = cases.into_iter().find(|case| case.what == what).expect("a case of this name");
+    let inputs = inputs();
+    let case = cases().into_iter().find(|case| case.what == what).expect("a case of this name");
     (0..times).for_each(|number| (case.record)(&inputs[number % inputs.len()]));
     (case.flush)();
 }
 
-fn measure(cases: &[Case], rounds: usize) -> Vec<Measured> {
+/// Allocations and their bytes for an operation, by case, as the process beside this one counts them.
+fn allocations() -> BTreeMap<String, [f64; 2]> {
+    let name = format!("bench-collector-allocations{}", env::consts::EXE_SUFFIX);
+    let counts = env::current_exe().expect("it runs").with_file_name(name);
+    let counted = Command::new(&counts).output();
+    let counted = counted.unwrap_or_else(|error| panic!("starting {}: {error}", counts.display()));
+    assert!(counted.status.success(), "{} failed: {counted:?}", counts.display());
+    serde_json::from_slice(&counted.stdout).expect("it prints JSON and nothing else")
+}
+
+fn measure(cases: &[Case], rounds: usize, counted: &BTreeMap<String, [f64; 2]>) -> Vec<Measured> {
     let inputs = inputs();
     let mut measured: Vec<_> = cases
         .iter()
-        .map(|case| Measured {
-            what: case.what,
-            kept: case.kept,
-            caller: Vec::new(),
-            total: Vec::new(),
-            allocations: 0.0,
-            bytes: 0.0,
+        .map(|case| {
+            let [allocations, bytes] = counted[case.what];
+            let (caller, total) = (Vec::new(), Vec::new());
+            Measured { what: case.what, kept: case.kept, caller, total, allocations, bytes }
         })
         .collect();
-    let chunk = |case: &Case| {
-        for number in 0..CHUNK {
-            (case.record)(&inputs[number % inputs.len()]);
-        }
-    };
-    for case in cases {
-        (0..5).for_each(|_| {
-            chunk(case);
-            (case.flush)();
-        });
-    }
+    cases.iter().for_each(|case| case.warm_up(&inputs));
     for _ in 0..rounds {
         for (case, measured) in cases.iter().zip(&mut measured) {
             let (total, caller) = (ProcessTime::now(), ThreadTime::now());
-            chunk(case);
+            case.chunk(&inputs);
             measured.caller.push(nanos(caller.elapsed()));
             (case.flush)();
             measured.total.push(nanos(total.elapsed()));
         }
     }
-    for (case, measured) in cases.iter().zip(&mut measured) {
-        let counted = allocation_counter::measure(|| chunk(case));
-        (case.flush)();
-        measured.allocations = counted.count_total as f64 / CHUNK as f64;
-        measured.bytes = counted.bytes_total as f64 / CHUNK as f64;
+    for measured in &mut measured {
         measured.caller.sort_by(f64::total_cmp);
         measured.total.sort_by(f64::total_cmp);
     }
@@ -236,6 +142,8 @@ fn print_table(measured: &[Measured]) {
          texts that only the run knows. Ours borrows them; fastrace and OpenTelemetry take them as texts of their own or \
          as literals, so there each is a String, which is the cheapest that they offer for it. With literal names, known \
          at the call site, only the values are such; ours takes them by the same calls, and the compiler makes numbers of \
-         them. Compare run-time strings with run-time strings, literals with literals.\n"
+         them. Compare run-time strings with run-time strings, literals with literals.\nTimes are of a process with the \
+         system's allocator. Allocations and their bytes were counted in another one, in which no time was taken: to count \
+         costs some nanoseconds each, which only those would pay who allocate.\n"
     );
 }

@@ -8,15 +8,15 @@ use taximeter::{Collector, Handle, Meter, OperationRecord, Settings, TokenUsage,
 
 use crate::{Case, Input};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-pub(crate) const TOOK: Duration = Duration::from_millis(3);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TOOK: Duration = Duration::from_millis(3);
 
-pub(crate) const RUN_TIME: &str = "taximeter, durations, run-time strings";
-pub(crate) const LITERALS: &str = "taximeter, durations, literal names";
-pub(crate) const GUARDS: &str = "taximeter, guards, run-time strings";
-pub(crate) const BY_ID: &str = "taximeter's collector, by id, no clock of one's own";
-pub(crate) const OFF: &str = "taximeter switched off, durations";
-pub(crate) const EMPTY: &str = "an empty loop with the same arguments";
+pub const RUN_TIME: &str = "taximeter, durations, run-time strings";
+pub const LITERALS: &str = "taximeter, durations, literal names";
+pub const GUARDS: &str = "taximeter, guards, run-time strings";
+pub const BY_ID: &str = "taximeter's collector, by id, no clock of one's own";
+pub const OFF: &str = "taximeter switched off, durations";
+pub const EMPTY: &str = "an empty loop with the same arguments";
 
 /// The name of the operations whose names are literals.
 const NAME: &str = "qa_response";
@@ -47,7 +47,7 @@ fn durations(meter: &Meter, clock: &quanta::Clock, input: &Input) {
     op.succeed();
 }
 
-pub(crate) fn calls(op: &Handle, input: &Input) {
+pub fn calls(op: &Handle, input: &Input) {
     let words = &input.words;
     for (tool, url) in words.tools.iter().zip(&input.urls) {
         let call = op.tool(tool).with(&words.url, url.as_str()).with(&words.hits, input.number);
@@ -131,7 +131,7 @@ fn by_id(collector: &Collector, input: &Input) {
     collector.end_by_id(id, true).expect("it is open");
 }
 
-pub(crate) fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     let clock = Rc::new(quanta::Clock::new());
     let case = |what, record: fn(&Meter, &quanta::Clock, &Input)| {
         let (meter, clock) = (Rc::new(meter()), Rc::clone(&clock));
@@ -177,7 +177,7 @@ pub(crate) fn cases() -> Vec<Case> {
 ///
 /// # Panics
 /// Where something is not as it went in.
-pub(crate) fn check(inputs: &[Input]) {
+pub fn check(inputs: &[Input]) {
     let clock = quanta::Clock::new();
     check_form(inputs, |meter, input| durations(meter, &clock, input), |input| &input.name, TOOK);
     check_form(inputs, |meter, input| literals(meter, &clock, input), |_| NAME, TOOK);

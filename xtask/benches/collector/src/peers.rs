@@ -15,14 +15,14 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::{Case, Input, WORDS};
 
-pub(crate) const FASTRACE: &str = "fastrace 0.7, local spans, run-time strings";
-pub(crate) const FASTRACE_LITERALS: &str = "fastrace 0.7, local spans, literal names";
-pub(crate) const OPENTELEMETRY: &str = "opentelemetry_sdk, spans, run-time strings";
+pub const FASTRACE: &str = "fastrace 0.7, local spans, run-time strings";
+pub const FASTRACE_LITERALS: &str = "fastrace 0.7, local spans, literal names";
+pub const OPENTELEMETRY: &str = "opentelemetry_sdk, spans, run-time strings";
 
 const COMPONENTS: [&str; 3] = WORDS.components;
 const TOOLS: [&str; 2] = WORDS.tools;
 
-pub(crate) fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     vec![
         fastrace_run_time(),
         fastrace_literals(),
