@@ -287,7 +287,10 @@ impl Categories {
     pub(super) fn of(&self, part: usize) -> Option<ErrorCategory> {
         match self.presence.place(part) {
             Some(place) => self.known[self.texts.key(place)],
-            None => self.inferred[(self.mask.get(part) & tool::bit::STATUS) as usize % 4],
+            None => {
+                let status = usize::try_from(self.mask.get(part) & tool::bit::STATUS).ok()?;
+                self.inferred.get(status).copied().flatten()
+            }
         }
     }
 }
