@@ -285,10 +285,11 @@ impl Categories {
 
     /// None where the part has no error.
     pub(super) fn of(&self, part: usize) -> Option<ErrorCategory> {
-        match self.presence.place(part) {
-            Some(place) => self.known[self.texts.key(place)],
-            None => self.inferred[(self.mask.get(part) & tool::bit::STATUS) as usize % 4],
+        if let Some(place) = self.presence.place(part) {
+            return self.known[self.texts.key(place)];
         }
+        let status = usize::try_from(self.mask.get(part) & tool::bit::STATUS).ok()?;
+        self.inferred.get(status).copied().flatten()
     }
 }
 

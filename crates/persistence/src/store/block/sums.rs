@@ -41,9 +41,13 @@ impl Meta {
         let mut told = Vec::new();
         put_number(&mut told, self.rows() as u64);
         let (first, last) = self.range_ns();
-        [first, last].into_iter().for_each(|at| put_number(&mut told, zigzag(at)));
+        for at in [first, last] {
+            put_number(&mut told, zigzag(at));
+        }
         let (least, largest) = self.ids();
-        [least, largest].into_iter().for_each(|id| told.extend(id.bits().to_le_bytes()));
+        for id in [least, largest] {
+            told.extend(id.bits().to_le_bytes());
+        }
         crc32fast::hash(&told)
     }
 }

@@ -128,7 +128,7 @@ pub(super) fn tables(
     reader: &mut Reader,
     tables: &[(Table, &[Column])],
     query: &Query,
-    (mut sums, each): (Option<Take<'_>>, &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>),
+    (mut sums, each): (Option<Take<'_>>, Show<'_>),
     path: &Path,
 ) -> Result<Scanned, StoreError> {
     let mut scanned = Scanned::default();
@@ -170,6 +170,9 @@ pub(super) fn tables(
     }
     Ok(scanned)
 }
+
+/// Is shown columns, and says whether it goes on.
+type Show<'s> = &'s mut (dyn FnMut(&[Block<'_>]) -> ControlFlow<()> + 's);
 
 /// Takes the sums of a block, and says of how many operations; none where they do not serve.
 type Take<'t> = &'t mut (dyn FnMut(&[u8]) -> Option<u64> + 't);

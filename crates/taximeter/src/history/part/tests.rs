@@ -194,7 +194,7 @@ const CONDITIONS: [&str; 12] = [
 fn of_few_kinds() -> Vec<OperationRecord> {
     let mut records = records(4_500);
     for (number, record) in records.iter_mut().enumerate() {
-        record.started_at = start() + TimeDelta::milliseconds(500 * number as i64);
+        record.started_at = start() + TimeDelta::milliseconds(500 * i64::try_from(number).unwrap());
         record.name = if number % 3 == 0 { "answer" } else { "index" }.into();
         record.tool_calls.retain(|call| call.name == "web");
         record.components.iter_mut().for_each(|timing| timing.name = "rank".into());
@@ -222,7 +222,9 @@ fn the_sums_of_a_block_say_what_its_records_do() {
     let mut records = of_few_kinds();
     history.price(&mut records);
     let append = |history: &History, records: &[OperationRecord]| {
-        records.chunks(250).for_each(|batch| drop(history.append(batch.to_vec()).unwrap()));
+        for batch in records.chunks(250) {
+            history.append(batch.to_vec()).unwrap();
+        }
     };
     append(&history, &records[..4_000]);
     drop(history);

@@ -268,14 +268,10 @@ fn decisive(
     rows: &Rows,
     order: Order,
 ) -> Result<Vec<i128>, BlockError> {
-    Ok(match order {
-        Order::Dearest => {
-            let costs = block.costs_of(rows)?.into_iter();
-            costs.map(|cost| Rank::decisive(order, 0, 0, cost)).collect()
-        }
-        _ => {
-            let took = block.durations_of(rows)?.into_iter();
-            took.map(|took| Rank::decisive(order, 0, took, Money::ZERO)).collect()
-        }
-    })
+    if order == Order::Dearest {
+        let costs = block.costs_of(rows)?.into_iter();
+        return Ok(costs.map(|cost| Rank::decisive(order, 0, 0, cost)).collect());
+    }
+    let took = block.durations_of(rows)?.into_iter();
+    Ok(took.map(|took| Rank::decisive(order, 0, took, Money::ZERO)).collect())
 }
