@@ -128,7 +128,9 @@ impl Part {
         };
         let (counts, _) = counting.of(&*self.whole, &self.query(&Query::default()))?;
         let mut counted = Counted::default();
-        counts.into_iter().for_each(|rows| counted.merge(rows.finish()));
+        for rows in counts {
+            counted.merge(rows.finish());
+        }
         Ok(counted)
     }
 

@@ -18,13 +18,16 @@ const FEW_PIECES: usize = 2;
 /// Fewer operations are counted before a second thread is there.
 const WORTH_THREADS: u64 = 50_000;
 
+/// Adds what was summed up already, and says of how many operations; none where that does not serve.
+type Take<'a, C> = &'a (dyn Fn(&mut C, &[u8]) -> Option<u64> + Sync);
+
 /// What is counted, and how: a count of nothing, and what a piece of the tables adds to it.
 pub(super) struct Counting<'a, C> {
     pub(super) tables: &'a [(Table, &'a [Column])],
     pub(super) nothing: &'a (dyn Fn() -> C + Sync),
     pub(super) add: &'a (dyn Fn(&mut C, &[Block<'_>]) + Sync),
     /// Adds what the store has summed up of a piece already, if that serves, and says of how many operations.
-    pub(super) take: Option<&'a (dyn Fn(&mut C, &[u8]) -> Option<u64> + Sync)>,
+    pub(super) take: Option<Take<'a, C>>,
 }
 
 impl<C: Send> Counting<'_, C> {

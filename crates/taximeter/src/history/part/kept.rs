@@ -157,7 +157,7 @@ impl<'a> Taken<'a> {
         for ((provider, llm), sums) in group.llms.iter().zip(&mut sums) {
             own.merge_calls(&sums);
             let provider = name(provider);
-            self.merge(LLM, step, llm_key(provider.as_ref(), name(llm)), &sums);
+            self.merge(LLM, step, Some(llm_key(provider.as_ref(), name(llm))), &sums);
             self.merge(PROVIDER, step, provider, &sums);
         }
         for (dimension, keys) in [(TOOL, &group.tools), (COMPONENT, &group.components)] {

@@ -123,7 +123,7 @@ impl Counted {
         }
         let llm = |pair: usize| {
             let (provider, model) = pairs.get(pair);
-            llm_key(names.get(*provider).as_ref(), names.get(*model).clone())
+            Some(llm_key(names.get(*provider).as_ref(), names.get(*model).clone()))
         };
         self.put_all(ALL, all.into_values().map(|cell| (None, cell)));
         self.put_all(PROVIDER, providers.into_iter().map(|((_, key), cell)| (key, cell)));
@@ -164,9 +164,9 @@ impl Counted {
 }
 
 /// The key under which an LLM stands: with its provider, where that was told.
-pub(super) fn llm_key(provider: Option<&Name>, model: Option<Name>) -> Option<Name> {
+pub(super) fn llm_key(provider: Option<&Name>, model: Option<Name>) -> Name {
     let model = model.unwrap_or_default();
-    Some(provider.map_or(model.clone(), |by| format!("{by}/{model}").into()))
+    provider.map_or(model.clone(), |by| format!("{by}/{model}").into())
 }
 
 impl Cell {
