@@ -154,12 +154,13 @@ impl History {
         ];
         let counting = Counting {
             tables: &[(Table::Operations, &columns)],
-            nothing: Counts::default,
-            add: |counts: &mut Counts, blocks: &[Block<'_>]| {
+            nothing: &Counts::default,
+            add: &|counts: &mut Counts, blocks: &[Block<'_>]| {
                 for block in blocks {
                     counts.add(block, &columns[0]);
                 }
             },
+            take: None,
         };
         let (counts, _) = counting.of(&*self.store, query)?;
         Ok(counts.into_iter().reduce(Counts::merged).unwrap_or_default().finish())
