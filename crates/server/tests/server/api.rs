@@ -272,7 +272,7 @@ fn what_came_is_counted_and_scraped() {
         "taximeter_receiver_requests_total{taximeter_answer=\"refused\"} 1",
         "taximeter_receiver_items_total{taximeter_what=\"spans\"} 42",
         "taximeter_receiver_items_total{taximeter_what=\"duplicates\"} 1",
-        "taximeter_store_operations 41",
+        "taximeter_store_operations{taximeter_what=\"hot\"} 41",
         "taximeter_operation_duration_seconds_count{",
         "gen_ai_client_token_usage_sum{",
     ] {

@@ -220,7 +220,10 @@ fn what_is_asked_every_few_seconds_counts_nothing() {
     (config.page, config.otlp) = (here(0), vec![]);
     let server = Running::start(config);
     let metrics = server.get("/metrics");
-    assert!(metrics.contains("\ntaximeter_store_operations 6\n"), "{metrics}");
+    assert!(
+        metrics.contains("\ntaximeter_store_operations{taximeter_what=\"hot\"} 6\n"),
+        "{metrics}"
+    );
     assert_eq!(server.get("/readyz"), "ready\n");
     assert_eq!(server.get("/healthz"), "ok\n");
     assert_eq!(server.json("/api/v1/health")["operations"], 6);
