@@ -37,6 +37,13 @@ fn collector(limits: Limits) -> (Collector, Counting) {
     (built.expect("a model has threads"), sink)
 }
 
+/// One whose sink keeps the records.
+fn collecting() -> (Collector, MemorySink) {
+    let sink = MemorySink::default();
+    let collector = Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+    (collector, sink)
+}
+
 fn check(model: impl Fn() + Send + Sync + Clone + 'static) {
     shuttle::check_random(model.clone(), 2_000);
     shuttle::check_pct(model, 2_000, 3);
@@ -141,9 +148,7 @@ fn a_place_that_is_used_again_is_nobody_elses() {
 #[test]
 fn a_part_that_meets_the_end_of_its_operation_is_in_the_record_or_counted_as_late() {
     check(|| {
-        let sink = MemorySink::default();
-        let collector =
-            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let (collector, sink) = collecting();
         let op = collector.operation("op").start();
         let handle = op.handle();
         // Another thread ends what this one writes.
@@ -163,9 +168,7 @@ fn a_part_that_meets_the_end_of_its_operation_is_in_the_record_or_counted_as_lat
 #[test]
 fn a_call_that_runs_while_others_record_is_in_the_record_once_and_whole() {
     check(|| {
-        let sink = MemorySink::default();
-        let collector =
-            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let (collector, sink) = collecting();
         let op = collector.operation("op").start();
         let handle = op.handle();
         let other = thread::spawn(move || handle.warn("meanwhile"));
@@ -192,9 +195,7 @@ fn a_call_that_runs_while_others_record_is_in_the_record_once_and_whole() {
 #[test]
 fn a_call_that_runs_when_its_operation_ends_is_in_the_record_or_counted_as_late() {
     check(|| {
-        let sink = MemorySink::default();
-        let collector =
-            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let (collector, sink) = collecting();
         let op = collector.operation("op").start();
         let call = op.tool("t").with("k", 1).start();
         let ending = thread::spawn(move || op.succeed());
@@ -210,9 +211,7 @@ fn a_call_that_runs_when_its_operation_ends_is_in_the_record_or_counted_as_late(
 #[test]
 fn parts_of_all_threads_are_in_the_record_and_each_threads_in_their_order() {
     check(|| {
-        let sink = MemorySink::default();
-        let collector =
-            Collector::builder().sink(sink.clone()).build().expect("a model has threads");
+        let (collector, sink) = collecting();
         let op = collector.operation("op").start();
         let handle = op.handle();
         let other = thread::spawn(move || {
