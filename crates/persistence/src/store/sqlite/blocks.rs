@@ -225,6 +225,11 @@ fn sorted_ids(
     Ok(ids)
 }
 
+/// The metadata of a block that was sealed just now.
+pub(super) fn meta_of(sealed: &Sealed, path: &Path) -> Result<Meta, StoreError> {
+    Meta::read(&sealed.meta).map_err(|error| damaged("sealing in", path, error.to_string()))
+}
+
 /// Puts a block in.
 pub(super) fn insert(
     connection: &Connection,

@@ -7,7 +7,7 @@ use taximeter_models::Money;
 
 use super::append::transaction;
 use super::blocks::{self, Sheet};
-use super::error::{damaged, failed};
+use super::error::failed;
 use super::{Reader, SqliteStore};
 use crate::StoreError;
 use crate::store::block::{self, ColumnId, Effort, MOST_RECORDS, MergeError, Meta, Rows, Sealed};
@@ -39,8 +39,7 @@ pub(super) fn step(store: &SqliteStore) -> Result<Option<u64>, StoreError> {
             return Ok(None);
         }
     };
-    let meta = Meta::read(&sealed.meta)
-        .map_err(|error| damaged("sealing in", &store.path, error.to_string()))?;
+    let meta = blocks::meta_of(&sealed, &store.path)?;
     let dearest: Option<Vec<Money>> = parts.iter().map(|part| part.dearest).collect();
     let dearest = dearest.and_then(|dearest| dearest.into_iter().max());
     let said = failed("maintaining", &store.path);

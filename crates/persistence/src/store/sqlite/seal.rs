@@ -6,11 +6,11 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
-use taximeter_models::OperationRecord;
+use taximeter_models::{Money, OperationRecord};
 
 use super::append::transaction;
 use super::blocks;
-use super::error::{damaged, failed};
+use super::error::failed;
 use super::extents::{self, Extent};
 use super::maintain::{remove_extent, remove_numbers};
 use super::{Keep, SqliteStore, read};
@@ -56,8 +56,7 @@ pub(super) fn step(store: &SqliteStore, now: DateTime<Utc>) -> Result<Option<u64
                 return Ok(None);
             }
         }
-        let dearest = lot.records.iter().map(|record| record.cost().usd()).max();
-        blocks::insert(connection, &sealed, &meta, dearest).map_err(said)?;
+        blocks::insert(connection, &sealed, &meta, dearest(&lot.records)).map_err(said)?;
         let left = remove(connection, &lot).map_err(said)?;
         Ok(Some((left, meta.rows() as u64)))
     })?;
@@ -87,11 +86,14 @@ pub(super) fn at_once<'r>(
             }
         }
     };
-    let meta =
-        Meta::read(&sealed.meta).map_err(|error| damaged("sealing in", path, error.to_string()))?;
-    let dearest = lot.iter().map(|record| record.cost().usd()).max();
-    blocks::insert(connection, &sealed, &meta, dearest).map_err(failed("writing", path))?;
+    let meta = blocks::meta_of(&sealed, path)?;
+    blocks::insert(connection, &sealed, &meta, dearest(lot)).map_err(failed("writing", path))?;
     Ok(aside)
+}
+
+/// The most that one of them cost.
+fn dearest<'r>(records: impl IntoIterator<Item = &'r OperationRecord>) -> Option<Money> {
+    records.into_iter().map(|record| record.cost().usd()).max()
 }
 
 /// The oldest hot operations, where they are enough and old, or too many are hot.
@@ -145,8 +147,7 @@ fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, St
         }
         match block::seal_with(&lot.records, store.keep.effort(lot.records.len())) {
             Ok(sealed) => {
-                let meta = Meta::read(&sealed.meta)
-                    .map_err(|error| damaged("sealing in", &store.path, error.to_string()))?;
+                let meta = blocks::meta_of(&sealed, &store.path)?;
                 return Ok(Some((sealed, meta)));
             }
             Err(SealError::NotExact { id, .. }) => {
