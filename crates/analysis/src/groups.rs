@@ -10,7 +10,7 @@ use serde::Serialize;
 use taximeter_models::{CostTotals, ErrorCategory, Money, Name, OperationRecord};
 
 pub use self::dimension::{Dimension, UnknownDimension};
-pub(crate) use self::keys::{Keys, llm_key};
+pub(crate) use self::keys::Keys;
 use crate::statistics::{Distribution, Proportion};
 use crate::summary::TokenSummary;
 

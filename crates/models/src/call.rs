@@ -284,6 +284,14 @@ impl LlmCall {
         self.request_model.as_ref().or(self.response_model.as_ref()).map_or("unknown", Name::as_str)
     }
 
+    /// The [LLM](Self::model) with its provider, such as `openai/gpt-4o`: the key by which calls are grouped by LLM.
+    pub fn llm_key(&self) -> String {
+        match &self.provider {
+            Some(provider) => format!("{provider}/{}", self.model()),
+            None => self.model().to_owned(),
+        }
+    }
+
     /// Whether it ended without an error.
     pub fn is_success(&self) -> bool {
         self.error.is_none()

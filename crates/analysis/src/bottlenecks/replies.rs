@@ -12,7 +12,6 @@ use taximeter_models::{
 use super::calls::stands_out;
 use super::waste::{Waste, spent};
 use crate::Thresholds;
-use crate::groups::llm_key;
 use crate::summary::TokenSummary;
 use crate::thresholds::is_limit;
 
@@ -25,7 +24,7 @@ pub(super) fn llm_findings(
     let mut llms = BTreeMap::<String, Vec<(&OperationRecord, &LlmCall)>>::new();
     for operation in operations {
         for call in &operation.llm_calls {
-            llms.entry(llm_key(call)).or_default().push((operation, call));
+            llms.entry(call.llm_key()).or_default().push((operation, call));
         }
     }
     let mut findings = Vec::new();

@@ -123,7 +123,7 @@ impl Keys {
 
     #[cold]
     fn new_llm_place(&mut self, call: &LlmCall) -> usize {
-        let place = self.place(&llm_key(call));
+        let place = self.place(&call.llm_key());
         let providers = self.llms.entry(call.model().into()).or_default();
         // An LLM has a few providers. Whatever has more is looked for by its key each time, and not among all of them.
         if providers.len() < PROVIDERS {
@@ -255,14 +255,6 @@ fn is_llm(key: &[u8], call: &LlmCall) -> bool {
     key.split_at_checked(provider.len()).is_some_and(|(own, rest)| {
         is_same(own, provider) && matches!(rest, [b'/', rest @ ..] if is_same(rest, model))
     })
-}
-
-/// The LLM of a call with its provider, such as `openai/gpt-4o`.
-pub(crate) fn llm_key(call: &LlmCall) -> String {
-    match &call.provider {
-        Some(provider) => format!("{provider}/{}", call.model()),
-        None => call.model().to_owned(),
-    }
 }
 
 #[cfg(test)]

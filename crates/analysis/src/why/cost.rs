@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use taximeter_models::{CostOutcome, LlmCall, Money, OperationRecord, Rate, Unit};
 
 use super::{CostCause, CostChange, drivers, factors};
-use crate::groups::llm_key;
 
 /// Why the second of two periods costs more or less than the first.
 ///
@@ -131,7 +130,7 @@ impl Period {
         self.sum += usd;
         self.calls += 1.0;
         self.first_calls += f64::from(u8::from(call.attempt <= 1));
-        let llm = self.llms.entry(llm_key(call)).or_default();
+        let llm = self.llms.entry(call.llm_key()).or_default();
         llm.calls += 1.0;
         llm.add_lines(call, usd);
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::AddAssign;
 
-use taximeter_models::{Money, Name, OperationRecord, Rate};
+use taximeter_models::{LlmCall, Money, Name, OperationRecord, Rate};
 
 use super::{Driven, Driver};
-use crate::groups::{Dimension, llm_key};
+use crate::groups::Dimension;
 
 /// A key that explains less than this of a change is none of its drivers.
 const LEAST_SHARE: f64 = 0.1;
@@ -28,7 +28,7 @@ pub(super) fn of_cost(
             for operation in operations {
                 for call in &operation.llm_calls {
                     let key = match dimension {
-                        Dimension::Llm => Some(llm_key(call).into()),
+                        Dimension::Llm => Some(call.llm_key().into()),
                         Dimension::Provider => call.provider.clone(),
                         _ => key(operation, dimension),
                     };
@@ -101,7 +101,7 @@ fn key(operation: &OperationRecord, dimension: &Dimension) -> Option<Name> {
         Dimension::User => operation.user.clone(),
         Dimension::Session => operation.session.clone(),
         Dimension::Tag(tag) => operation.tags.get(tag.as_str()).map(|value| value.as_str().into()),
-        Dimension::Llm => joined(operation.llm_calls.iter().map(llm_key).collect()),
+        Dimension::Llm => joined(operation.llm_calls.iter().map(LlmCall::llm_key).collect()),
         Dimension::Tool => {
             joined(operation.tool_calls.iter().map(|call| call.name.to_string()).collect())
         }

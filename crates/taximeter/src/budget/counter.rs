@@ -79,11 +79,9 @@ impl Held {
 
 /// The provider of a call, or its LLM as `openai/gpt-4o`.
 fn called(by: &Dimension, call: &LlmCall) -> Option<Name> {
-    let provider = call.provider.clone();
-    match (by, provider) {
-        (Dimension::Provider, provider) => provider,
-        (_, Some(provider)) => Some(format!("{provider}/{}", call.model()).into()),
-        (_, None) => Some(call.model().into()),
+    match by {
+        Dimension::Provider => call.provider.clone(),
+        _ => Some(call.llm_key().into()),
     }
 }
 

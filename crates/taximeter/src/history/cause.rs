@@ -202,7 +202,7 @@ fn value(concern: &Concern, sums: &Sums) -> Option<f64> {
 /// The same of one operation.
 fn amount(one: &Attention, of: &OperationRecord) -> f64 {
     let name = &*one.about;
-    let llms = || of.llm_calls.iter().filter(|call| llm_key(call) == name);
+    let llms = || of.llm_calls.iter().filter(|call| call.llm_key() == name);
     let tools = || of.tool_calls.iter().filter(|call| call.name == *name);
     let seconds = |took: Option<std::time::Duration>| took.unwrap_or_default().as_secs_f64();
     let usd = |cost: Option<Money>| cost.unwrap_or_default().to_f64_lossy();
@@ -225,12 +225,6 @@ fn amount(one: &Attention, of: &OperationRecord) -> f64 {
         (_, Some(Dimension::Llm)) => llms().map(|call| usd(call.cost.known_usd())).sum(),
         _ => of.cost().usd().to_f64_lossy(),
     }
-}
-
-/// The key by which calls of an LLM are told apart.
-fn llm_key(call: &taximeter_models::LlmCall) -> String {
-    let model = call.model();
-    call.provider.as_ref().map_or_else(|| model.to_owned(), |by| format!("{by}/{model}"))
 }
 
 /// The operations behind it.

@@ -9,14 +9,13 @@ use taximeter_models::{
 use super::super::prices::{moved, shorter};
 use super::{Case, Looked, Saved, times};
 use crate::bottlenecks::{Prefixes, begin, is_background, is_batch};
-use crate::groups::llm_key;
 
 impl Looked<'_> {
     /// The LLM on which the most money goes, exchanged for the one with which the most is saved for sure.
     pub(super) fn cheaper(&self) -> Option<Saving> {
         let mut spent = HashMap::<String, Money>::new();
         for call in self.own.iter().flat_map(|operation| &operation.llm_calls) {
-            *spent.entry(llm_key(call)).or_default() += KnownUsd::of([call]).usd;
+            *spent.entry(call.llm_key()).or_default() += KnownUsd::of([call]).usd;
         }
         let (dearest, _) = spent.into_iter().max_by_key(|(llm, usd)| (*usd, llm.clone()))?;
         let seen = self.all.iter().flat_map(|operation| &operation.llm_calls);
@@ -27,7 +26,7 @@ impl Looked<'_> {
         others.sort();
         others.dedup();
         let saved = |other: &(Name, Name), operation: &OperationRecord| {
-            let calls = operation.llm_calls.iter().filter(|call| llm_key(call) == dearest);
+            let calls = operation.llm_calls.iter().filter(|call| call.llm_key() == dearest);
             let one = |call: &LlmCall| {
                 let mut instead = call.clone();
                 (instead.provider, instead.request_model) =
@@ -72,7 +71,7 @@ impl Looked<'_> {
     pub(super) fn prompt_cache(&self, llm: &Name) -> Option<Saving> {
         let mut shortest = HashMap::<u64, u64>::new();
         let calls = self.own.iter().flat_map(|operation| &operation.llm_calls);
-        for call in calls.filter(|call| llm_key(call) == **llm) {
+        for call in calls.filter(|call| call.llm_key() == **llm) {
             if let (Some(hash), Some(usage)) = (call.prompt_prefix_hash, &call.usage) {
                 let input = shortest.entry(hash).or_insert(u64::MAX);
                 *input = (*input).min(usage.input_tokens());
@@ -83,7 +82,7 @@ impl Looked<'_> {
             let mut saved = Vec::<Saved>::new();
             for operation in self.own {
                 let mut sum = KnownUsd::default();
-                for call in operation.llm_calls.iter().filter(|call| llm_key(call) == **llm) {
+                for call in operation.llm_calls.iter().filter(|call| call.llm_key() == **llm) {
                     let again = prefixes.again(operation, call, self.thresholds.cache_seconds);
                     let Some((again, hash)) = again.zip(call.prompt_prefix_hash) else { continue };
                     let alike = shortest.get(&hash).copied().unwrap_or_default();
@@ -126,7 +125,7 @@ impl Looked<'_> {
         self.made_of("replies are a quarter shorter (a tenth to four tenths)", |case, operation| {
             let part = case.of(0.1, 0.25, 0.4);
             let mut sum = Saved::default();
-            for call in operation.llm_calls.iter().filter(|call| llm_key(call) == **llm) {
+            for call in operation.llm_calls.iter().filter(|call| call.llm_key() == **llm) {
                 let whole = call.duration.unwrap_or_default();
                 let first = call.time_to_first_token.unwrap_or_default();
                 sum.0 += whole.saturating_sub(first).as_secs_f64() * part;
