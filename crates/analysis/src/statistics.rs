@@ -33,22 +33,39 @@ pub(crate) fn mean(values: &[f64]) -> Option<f64> {
 }
 
 /// The median of values in any order, in linear time; none of no values.
-pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    settle_median(&mut values)
+pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+    let mut places: Vec<i64> = values.into_iter().map(in_order).collect();
+    settle_median(&mut places)
 }
 
-/// The median, and puts what is not larger before the middle and what is not smaller behind it.
-fn settle_median(values: &mut [f64]) -> Option<f64> {
-    if values.is_empty() {
+/// The median of values that are [in order](in_order), and puts what is not larger before the middle and what is not smaller
+/// behind it.
+fn settle_median(places: &mut [i64]) -> Option<f64> {
+    if places.is_empty() {
         return None;
     }
-    let middle = values.len() / 2;
-    let upper = *values.select_nth_unstable_by(middle, f64::total_cmp).1;
-    if values.len() % 2 == 1 {
-        return Some(upper);
+    let middle = places.len() / 2;
+    let upper = *places.select_nth_unstable(middle).1;
+    if places.len() % 2 == 1 {
+        return Some(out_of_order(upper));
     }
-    let lower = values[..middle].iter().copied().max_by(f64::total_cmp)?;
-    quantile(&[lower, upper], 0.5)
+    let lower = *places[..middle].iter().max()?;
+    quantile(&[out_of_order(lower), out_of_order(upper)], 0.5)
+}
+
+/// A number that is in the same order as the value, which is compared in half of the time: the bits of negative floats
+/// count downwards. Zero has one sign.
+pub(crate) fn in_order(value: f64) -> i64 {
+    turned((value + 0.0).to_bits().cast_signed())
+}
+
+/// The value of its number.
+fn out_of_order(place: i64) -> f64 {
+    f64::from_bits(turned(place).cast_unsigned())
+}
+
+fn turned(bits: i64) -> i64 {
+    bits ^ ((bits >> 63) & i64::MAX)
 }
 
 /// A number within the range of floats: an overflow becomes the largest one.

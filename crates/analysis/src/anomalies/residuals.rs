@@ -95,7 +95,7 @@ fn levels(values: &[Option<f64>], step: Step) -> Vec<f64> {
         Step::Hour => 24,
         Step::Day => 14,
     };
-    let all = median(values.iter().flatten().copied().collect()).unwrap_or_default();
+    let all = median(values.iter().flatten().copied()).unwrap_or_default();
     let width = (2 * half + 1).min(values.len());
     let last = values.len() - width;
     let mut known: Option<(usize, f64)> = None;

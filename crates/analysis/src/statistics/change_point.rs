@@ -55,7 +55,7 @@ pub fn change_points(values: &[f64], alpha: f64, shortest: usize) -> Vec<ChangeP
     let mut from = 0;
     let mut changes = Vec::with_capacity(places.len());
     for (number, (at, p_value)) in places.into_iter().enumerate() {
-        let level = |piece: &[f64]| median(piece.to_vec()).unwrap_or_default();
+        let level = |piece: &[f64]| median(piece.iter().copied()).unwrap_or_default();
         let (before, after) = (level(&values[from..at]), level(&values[at..ends[number + 1]]));
         changes.push(ChangePoint { at, before, after, p_value });
         from = at;

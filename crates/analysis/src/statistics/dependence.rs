@@ -1,5 +1,7 @@
 //! How much less a series says whose values depend on those before them.
 
+use super::in_order;
+
 /// By how much the variance of a sum of ranks grows because each value is like the one before it: 1 for values that are
 /// independent, or that swing to and fro.
 ///
@@ -65,13 +67,6 @@ pub(super) fn mid_ranks(values: &[f64]) -> Vec<f64> {
         before += equal.len();
     }
     ranks
-}
-
-/// A number that is in the same order as the value: the bits of negative floats count downwards.
-fn in_order(value: f64) -> i64 {
-    // Zero has one sign.
-    let bits = (value + 0.0).to_bits().cast_signed();
-    bits ^ ((bits >> 63) & i64::MAX)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Whether one thing goes up with another: the test of Mann and Kendall, and Kendall's τ.
 
-use super::{finite, sorted_points};
+use super::{finite, in_order, sorted_points};
 
 /// How consistently `y` goes up or down with `x`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +62,7 @@ pub fn mann_kendall(points: &[(f64, f64)]) -> Option<MannKendall> {
     let sorted = sorted_points(points)?;
     let x_ties = Ties::of(sorted.iter().map(|point| point.0));
     let both = Ties::of(sorted.iter().copied());
-    let mut y: Vec<f64> = sorted.into_iter().map(|point| point.1).collect();
+    let mut y: Vec<i64> = sorted.into_iter().map(|point| in_order(point.1)).collect();
     let discordant = sort_and_count_inversions(&mut y);
     let y_ties = Ties::of(y);
 
@@ -147,7 +147,7 @@ fn pairs(count: usize) -> f64 {
 
 /// Sorts, and counts the pairs of which the larger value stood first.
 #[expect(clippy::cast_precision_loss, reason = "pairs stay below 2^53 up to 134 million points")]
-fn sort_and_count_inversions(values: &mut Vec<f64>) -> f64 {
+fn sort_and_count_inversions(values: &mut Vec<i64>) -> f64 {
     let mut inversions = 0_u64;
     let mut merged = Vec::with_capacity(values.len());
     let mut width = 1;
@@ -163,17 +163,18 @@ fn sort_and_count_inversions(values: &mut Vec<f64>) -> f64 {
     inversions as f64
 }
 
-fn merge(left: &[f64], right: &[f64], merged: &mut Vec<f64>) -> u64 {
-    let (mut at, mut inversions) = (0, 0);
-    for &value in right {
-        while at < left.len() && left[at] <= value {
-            merged.push(left[at]);
-            at += 1;
-        }
-        inversions += (left.len() - at) as u64;
-        merged.push(value);
+/// Which of two values is the smaller cannot be foretold, so nothing is decided by it: the places go on by what it is.
+fn merge(left: &[i64], right: &[i64], merged: &mut Vec<i64>) -> u64 {
+    let (mut l, mut r, mut inversions) = (0, 0, 0);
+    while l < left.len() && r < right.len() {
+        let (one, other) = (left[l], right[r]);
+        let is_inversion = other < one;
+        merged.push(one.min(other));
+        inversions += (left.len() - l) as u64 * u64::from(is_inversion);
+        (l, r) = (l + usize::from(!is_inversion), r + usize::from(is_inversion));
     }
-    merged.extend_from_slice(&left[at..]);
+    merged.extend_from_slice(&left[l..]);
+    merged.extend_from_slice(&right[r..]);
     inversions
 }
 

@@ -1,6 +1,6 @@
 //! A straight line through points that a few wild ones cannot bend.
 
-use super::{Place, finite, median, settle_median, sorted_points};
+use super::{Place, finite, in_order, median, out_of_order, settle_median, sorted_points};
 
 /// With more points than this, [`theil_sen`] works on the medians of so many groups of them.
 pub const MOST_THEIL_SEN_POINTS: usize = 300;
@@ -82,9 +82,9 @@ pub struct TheilSen {
     line: RobustLine,
     /// The points, or the medians of their groups, by `x`.
     points: Vec<(f64, f64)>,
-    /// The slopes of all pairs of these, of which none that stands before the middle is larger than the middle one, and none
-    /// behind it is smaller.
-    slopes: Vec<f64>,
+    /// The slopes of all pairs of these as numbers [in their order](in_order), of which none that stands before the middle is
+    /// larger than the middle one, and none behind it is smaller.
+    slopes: Vec<i64>,
 }
 
 impl TheilSen {
@@ -94,7 +94,7 @@ impl TheilSen {
         let points = reduced(&sorted, MOST_THEIL_SEN_POINTS);
         let mut slopes = slopes(&points);
         let slope = settle_median(&mut slopes)?;
-        let rests = sorted.iter().map(|(x, y)| finite(y - slope * x)).collect();
+        let rests = sorted.iter().map(|(x, y)| finite(y - slope * x));
         let line = RobustLine { slope, intercept: median(rests)? };
         Some(Self { line, points, slopes })
     }
@@ -125,25 +125,20 @@ impl TheilSen {
     /// lies.
     fn nth(&mut self, place: usize) -> f64 {
         let middle = self.slopes.len() / 2;
-        if place < middle {
-            nth(&mut self.slopes[..middle], place)
-        } else {
-            nth(&mut self.slopes[middle..], place - middle)
-        }
+        let (lower, upper) = self.slopes.split_at_mut(middle);
+        let (half, place) = if place < middle { (lower, place) } else { (upper, place - middle) };
+        out_of_order(*half.select_nth_unstable(place).1)
     }
 }
 
-fn nth(values: &mut [f64], place: usize) -> f64 {
-    *values.select_nth_unstable_by(place, f64::total_cmp).1
-}
-
-fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
+fn slopes(points: &[(f64, f64)]) -> Vec<i64> {
     let mut slopes = Vec::with_capacity(points.len() * points.len().saturating_sub(1) / 2);
     for (at, (x, y)) in points.iter().enumerate() {
         // They are sorted, so that those of the same `x` come first.
         let later = &points[at + 1..];
         let same = later.iter().take_while(|(later, _)| later <= x).count();
-        let slope = |(later_x, later_y): &(f64, f64)| finite((later_y - y) / (later_x - x));
+        let slope =
+            |(later_x, later_y): &(f64, f64)| in_order(finite((later_y - y) / (later_x - x)));
         slopes.extend(later[same..].iter().map(slope));
     }
     slopes
@@ -174,7 +169,7 @@ fn reduced(sorted: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
 fn center(points: &[(f64, f64)]) -> Option<(f64, f64)> {
     let middle = Place::of(0.5, points.len())?;
     let x = middle.between(points[middle.below].0, points[middle.above].0);
-    Some((x, median(points.iter().map(|(_, y)| *y).collect())?))
+    Some((x, median(points.iter().map(|(_, y)| *y))?))
 }
 
 #[cfg(test)]
