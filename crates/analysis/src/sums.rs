@@ -2,6 +2,7 @@
 
 mod bytes;
 mod call;
+mod counts;
 mod histogram;
 mod varint;
 

@@ -9,6 +9,7 @@ use taximeter_models::{
 };
 use thiserror::Error;
 
+use super::counts::{BUCKETS, Counts};
 use super::histogram::Moments;
 use super::varint::{Reader, Writer};
 use super::{Histogram, Sums};
@@ -329,20 +330,20 @@ fn take_period(from: &mut Reader<'_>) -> Option<Option<(DateTime<Utc>, DateTime<
 /// it. Of two values at most, the sums follow from the smallest and the largest.
 fn put_histogram(to: &mut Writer, histogram: &Histogram) {
     let (Moments { sum, squares, min, max }, counts) = (histogram.moments(), histogram.counts());
-    to.number(counts.len() as u64);
-    let (Some(first), Some(last)) = (counts.first(), counts.last()) else { return };
+    to.number(counts.iter().count() as u64);
+    let Some((first, last)) = counts.range() else { return };
     let mut next = 0;
     for (bucket, count) in counts.iter() {
-        to.number(u64::from(bucket - next) << 1 | u64::from(*count > 1));
-        if *count > 1 {
-            to.number(*count);
+        to.number(((bucket - next) as u64) << 1 | u64::from(count > 1));
+        if count > 1 {
+            to.number(count);
         }
         next = bucket + 1;
     }
     let count = histogram.count();
-    to.number(min - Histogram::ends(first.0).0);
+    to.number(min - Counts::ends(first).0);
     if count > 1 {
-        to.number(Histogram::ends(last.0).1 - max);
+        to.number(Counts::ends(last).1 - max);
     }
     if count > 2 {
         to.large(sum);
@@ -352,24 +353,21 @@ fn put_histogram(to: &mut Writer, histogram: &Histogram) {
 
 fn take_histogram(from: &mut Reader<'_>) -> Option<Histogram> {
     let buckets = from.number()?;
-    let mut counts = Vec::new();
-    let mut next = 0_u16;
+    let mut counts = Counts::default();
+    let mut next = 0;
     for _ in 0..buckets {
         let step = from.number()?;
-        let bucket = next.checked_add(u16::try_from(step >> 1).ok()?)?;
-        if usize::from(bucket) >= super::histogram::BUCKETS {
+        let bucket = usize::try_from(step >> 1).ok()?.checked_add(next)?;
+        if bucket >= BUCKETS {
             return None;
         }
         let count = if step & 1 == 1 { from.number().filter(|count| *count > 1)? } else { 1 };
-        counts.push((bucket, count));
+        counts.add_bucket(bucket, count);
         next = bucket + 1;
     }
-    let (Some(first), Some(last)) = (counts.first(), counts.last()) else {
-        return Some(Histogram::default());
-    };
-    let ((smallest, below), (from_here, largest)) =
-        (Histogram::ends(first.0), Histogram::ends(last.0));
-    let count = counts.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+    let Some((first, last)) = counts.range() else { return Some(Histogram::default()) };
+    let ((smallest, below), (from_here, largest)) = (Counts::ends(first), Counts::ends(last));
+    let count = counts.sum();
     let min = smallest.checked_add(from.number()?)?;
     let max = if count > 1 { largest.checked_sub(from.number()?)? } else { min };
     let (low, high) = (u128::from(min), u128::from(max));

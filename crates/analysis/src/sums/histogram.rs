@@ -2,13 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::columns::buckets::{count, ends, place};
+use super::counts::Counts;
 use crate::statistics::{Distribution, Place};
-
-/// The logarithm of the buckets to each doubling: 64.
-const BITS: u32 = 6;
-/// How many buckets there are.
-pub(super) const BUCKETS: usize = count::<BITS>();
 
 /// So many values are kept as they came, and their percentiles are exact.
 const KEPT: usize = 1_024;
@@ -44,8 +39,8 @@ const SMALL: u64 = u64::MAX / KEPT as u64;
 pub struct Histogram {
     /// Of the values that are in buckets.
     moments: Moments,
-    /// How many values lie in each bucket that has any, by bucket.
-    counts: Vec<(u16, u64)>,
+    /// How many values lie in each bucket.
+    counts: Counts,
     /// Values that are in no bucket yet, and in no sum.
     waiting: Vec<u64>,
 }
@@ -115,12 +110,15 @@ impl Histogram {
             return;
         }
         self.count_waiting();
-        self.moments.merge(&other.moments());
-        self.add_counts(&other.counts());
+        let moments = Moments::of(&other.waiting);
+        self.counts.add(&other.waiting, moments.min, moments.max);
+        self.counts.merge(&other.counts);
+        self.moments.merge(&moments);
+        self.moments.merge(&other.moments);
     }
 
     /// What was read from bytes.
-    pub(super) fn of_counts(counts: Vec<(u16, u64)>, moments: Moments) -> Self {
+    pub(super) fn of_counts(counts: Counts, moments: Moments) -> Self {
         Self { moments, counts, waiting: Vec::new() }
     }
 
@@ -131,62 +129,29 @@ impl Histogram {
         moments
     }
 
-    /// How many values lie in each bucket that has any, by bucket.
-    pub(super) fn counts(&self) -> Cow<'_, [(u16, u64)]> {
+    /// How many values lie in each bucket.
+    pub(super) fn counts(&self) -> Cow<'_, Counts> {
         if self.waiting.is_empty() {
             return Cow::Borrowed(&self.counts);
         }
-        let waiting = counted(&self.waiting, &Moments::of(&self.waiting));
-        Cow::Owned(if self.counts.is_empty() { waiting } else { merged(&self.counts, &waiting) })
-    }
-
-    /// The smallest and the largest value of a bucket.
-    pub(super) fn ends(bucket: u16) -> (u64, u64) {
-        ends::<BITS>(usize::from(bucket))
+        let (mut counts, moments) = (self.counts.clone(), Moments::of(&self.waiting));
+        counts.add(&self.waiting, moments.min, moments.max);
+        Cow::Owned(counts)
     }
 
     /// Puts the values that wait into their buckets.
     #[cold]
     fn count_waiting(&mut self) {
         let moments = Moments::of(&self.waiting);
-        let waiting = counted(&self.waiting, &moments);
+        self.counts.add(&self.waiting, moments.min, moments.max);
         self.moments.merge(&moments);
-        self.add_counts(&waiting);
         self.waiting.clear();
         self.waiting.shrink_to(WAITING);
     }
 
-    /// Nearly always the buckets are there already. Few are looked for, many are gone through beside them.
-    fn add_counts(&mut self, counts: &[(u16, u64)]) {
-        if counts.len() < 4 {
-            return counts.iter().for_each(|(bucket, more)| self.add_count(*bucket, *more));
-        }
-        let (mut new, mut at) = (Vec::new(), 0);
-        for (bucket, more) in counts {
-            while self.counts.get(at).is_some_and(|(own, _)| own < bucket) {
-                at += 1;
-            }
-            match self.counts.get_mut(at) {
-                Some((own, count)) if own == bucket => *count = count.saturating_add(*more),
-                _ => new.push((*bucket, *more)),
-            }
-        }
-        if !new.is_empty() {
-            self.counts = merged(&self.counts, &new);
-        }
-    }
-
-    fn add_count(&mut self, bucket: u16, more: u64) {
-        match self.counts.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
-            Ok(at) => self.counts[at].1 = self.counts[at].1.saturating_add(more),
-            Err(at) => self.counts.insert(at, (bucket, more)),
-        }
-    }
-
     /// How many values came.
     pub fn count(&self) -> u64 {
-        let waiting = self.waiting.len() as u64;
-        self.counts.iter().fold(waiting, |sum, (_, count)| sum.saturating_add(*count))
+        self.counts.sum().saturating_add(self.waiting.len() as u64)
     }
 
     /// The values, added up.
@@ -247,67 +212,9 @@ impl PartialEq for Histogram {
 
 impl Eq for Histogram {}
 
-fn quantile(counts: &[(u16, u64)], share: f64, count: u64) -> Option<f64> {
+fn quantile(counts: &Counts, share: f64, count: u64) -> Option<f64> {
     let place = Place::of(share, usize::try_from(count).ok()?)?;
-    Some(place.between(value(counts, place.below)?, value(counts, place.above)?))
-}
-
-/// The middle of the bucket of the value that has this index when all are sorted.
-#[expect(clippy::cast_precision_loss, reason = "an answer is a float; 53 bits are its precision")]
-fn value(counts: &[(u16, u64)], index: usize) -> Option<f64> {
-    let mut rest = index as u64;
-    for (bucket, count) in counts {
-        if rest < *count {
-            let (smallest, largest) = Histogram::ends(*bucket);
-            return Some(f64::midpoint(smallest as f64, largest as f64));
-        }
-        rest -= count;
-    }
-    None
-}
-
-/// How many of these values, which have these moments, lie in each bucket that has any, by bucket.
-fn counted(values: &[u64], moments: &Moments) -> Vec<(u16, u64)> {
-    if values.is_empty() {
-        return Vec::new();
-    }
-    // There are fewer than four thousand buckets.
-    let number = |bucket: usize| u16::try_from(bucket).unwrap_or(u16::MAX);
-    let (first, last) = (place::<BITS>(moments.min), place::<BITS>(moments.max));
-    if last - first > 8 * values.len() {
-        // Few values far from one another.
-        let bucket = |value: &u64| number(place::<BITS>(*value));
-        let mut buckets: Vec<u16> = values.iter().map(bucket).collect();
-        buckets.sort_unstable();
-        return buckets.chunk_by(u16::eq).map(|same| (same[0], same.len() as u64)).collect();
-    }
-    let mut counts = vec![0_u64; last - first + 1];
-    for value in values {
-        counts[place::<BITS>(*value) - first] += 1;
-    }
-    let mut held = Vec::with_capacity(counts.len());
-    held.extend((number(first)..).zip(counts).filter(|(_, count)| *count > 0));
-    held
-}
-
-/// The counts of both, by bucket.
-fn merged(left: &[(u16, u64)], right: &[(u16, u64)]) -> Vec<(u16, u64)> {
-    let mut both = Vec::with_capacity(left.len() + right.len());
-    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
-    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
-        let (from_left, from_right) = (one.0 <= other.0, other.0 <= one.0);
-        let bucket = one.0.min(other.0);
-        let mut sum = 0_u64;
-        if from_left {
-            sum = sum.saturating_add(left.next().map_or(0, |counted| counted.1));
-        }
-        if from_right {
-            sum = sum.saturating_add(right.next().map_or(0, |counted| counted.1));
-        }
-        both.push((bucket, sum));
-    }
-    both.extend(left.chain(right));
-    both
+    Some(place.between(counts.value(place.below)?, counts.value(place.above)?))
 }
 
 #[cfg(test)]
