@@ -11,6 +11,9 @@ use taximeter_models::{OperationRecord, ToolCall, ToolStatus};
 
 use crate::{NOISES, Noise, POINTS};
 
+/// Draws the values of a series.
+type Draw = Box<dyn Fn(&mut StdRng) -> Vec<f64>>;
+
 /// Tools of a session whose error rates are compared.
 const TOOLS: usize = 10;
 
@@ -20,10 +23,10 @@ pub(crate) fn run(series: u64, seed: u64, json: bool) {
     if !json {
         println!("\nOut of the ordinary, in {series} series of {POINTS} points each");
     }
-    let mut kinds: Vec<(&str, Box<dyn Fn(&mut StdRng) -> Vec<f64>>)> = NOISES
+    let mut kinds: Vec<(&str, Draw)> = NOISES
         .into_iter()
         .map(|(noise, name)| {
-            let draw: Box<dyn Fn(&mut StdRng) -> Vec<f64>> = Box::new(move |rng| noise.draw(rng));
+            let draw: Draw = Box::new(move |rng| noise.draw(rng));
             (name, draw)
         })
         .collect();

@@ -2,15 +2,17 @@
 //! outside of a forecast's ranges. And how fast it is: columns by key beside DuckDB and polars, live windows, and the
 //! trend of a series that grows.
 //!
-//! `SEED=n` draws other series; the default is 7. `ONLY=columns,windows` runs these parts alone, of `errors`, `coverage`,
-//! `alarms`, `columns`, `windows`, `rollups` and `curve`.
+//! `SEED=n` draws other series; the default is 7. `ONLY=columns,windows` runs these parts alone, of `errors`, `changes`,
+//! `coverage`, `alarms`, `columns`, `windows`, `sketches`, `rollups` and `curve`.
 
 mod alarms;
+mod changes;
 mod columns;
 mod coverage;
 mod curve;
 mod peers;
 mod rollups;
+mod sketches;
 mod windows;
 
 use std::time::{Duration, Instant};
@@ -175,12 +177,14 @@ fn main() {
     let only = std::env::var("ONLY").ok();
     let many = |few: u64, many: u64| if quick { few } else { many };
     let drawn = || StdRng::seed_from_u64(seed);
-    let parts: [(&str, &dyn Fn()); 7] = [
+    let parts: [(&str, &dyn Fn()); 9] = [
         ("errors", &|| errors(many(1_000, 10_000), seed, json, &mut drawn())),
+        ("changes", &|| changes::run(many(10, 100) as usize, seed, json)),
         ("coverage", &|| coverage::run(many(100, 1_000), seed, json)),
         ("alarms", &|| alarms::run(many(100, 1_000), seed, json)),
         ("columns", &|| columns::measure(many(1_000_000, 10_000_000) as usize, json, &mut drawn())),
         ("windows", &|| windows::measure(quick, json)),
+        ("sketches", &|| sketches::measure(quick, json, &mut drawn())),
         ("rollups", &|| rollups::measure(quick, json)),
         ("curve", &|| curve::measure(many(100_000, 10_000_000) as usize, json, &mut drawn())),
     ];

@@ -1,4 +1,5 @@
-//! DuckDB and polars, asked for the same groups by `peers.py` in a Python environment of their own.
+//! Peers from PyPI, each script of which runs in a Python environment of its own: DuckDB and polars are asked for the same
+//! groups by `peers.py`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,39 +25,43 @@ pub(crate) struct Peer {
 
 /// What the peers took; or why there are none on this machine. A peer that answers otherwise ends the bench.
 pub(crate) fn ask(rows: &Rows, groups: &[ColumnGroup], rounds: usize) -> Result<Vec<Peer>, String> {
-    let folder = folder()?;
-    let python = environment(&folder)?;
+    let folder = folder("columns")?;
     write(&folder, rows, groups, rounds)
         .map_err(|error| format!("{}: {error}", folder.display()))?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.py");
+    run_script("peers", &folder)?.lines().map(read).collect()
+}
+
+/// What a script of the bench prints over the files in this folder, in an environment that has what its list names.
+pub(crate) fn run_script(script: &str, folder: &Path) -> Result<String, String> {
+    let bench = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = environment(folder, &bench.join(script).with_extension("txt"))?;
     let asked = Command::new(python)
-        .arg(script)
-        .arg(&folder)
+        .arg(bench.join(script).with_extension("py"))
+        .arg(folder)
         .env("POLARS_MAX_THREADS", "1")
         .stderr(Stdio::inherit())
         .output()
         .map_err(|error| error.to_string())?;
-    assert!(asked.status.success(), "peers.py failed: {}", asked.status);
-    String::from_utf8_lossy(&asked.stdout).lines().map(read).collect()
+    assert!(asked.status.success(), "{script}.py failed: {}", asked.status);
+    Ok(String::from_utf8_lossy(&asked.stdout).into_owned())
 }
 
 /// Beside the bench, below the target directory.
-fn folder() -> Result<PathBuf, String> {
+pub(crate) fn folder(name: &str) -> Result<PathBuf, String> {
     let bench = std::env::current_exe().map_err(|error| error.to_string())?;
     let target = bench.ancestors().nth(2).ok_or("the bench lies in no folder")?;
-    let folder = target.join("columns");
+    let folder = target.join(name);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     Ok(folder)
 }
 
-/// The Python that has the peers of `peers.txt`; pip is quick where they are there already.
-fn environment(folder: &Path) -> Result<PathBuf, String> {
+/// The Python that has the peers of this list; pip is quick where they are there already.
+fn environment(folder: &Path, peers: &Path) -> Result<PathBuf, String> {
     let place = folder.join("python");
     let python = place.join("bin/python");
     if !python.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&place))?;
     }
-    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers.txt");
     let install =
         ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
     run(Command::new(&python).args(install).arg(peers))?;

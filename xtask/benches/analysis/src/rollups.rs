@@ -63,7 +63,8 @@ fn costs(rounds: usize) -> Vec<Row> {
         ),
         (
             "writing the sums of one key".into(),
-            median(rounds, || sums.iter().map(|sums| sums.to_bytes().len()).sum::<usize>()) / windows,
+            median(rounds, || sums.iter().map(|sums| sums.to_bytes().len()).sum::<usize>())
+                / windows,
             "ns",
         ),
         (
