@@ -353,18 +353,19 @@ fn put_histogram(to: &mut Writer, histogram: &Histogram) {
 
 fn take_histogram(from: &mut Reader<'_>) -> Option<Histogram> {
     let buckets = from.number()?;
-    let mut counts = Counts::default();
-    let mut next = 0;
+    let mut counts = Vec::new();
+    let mut next = 0_u16;
     for _ in 0..buckets {
         let step = from.number()?;
-        let bucket = usize::try_from(step >> 1).ok()?.checked_add(next)?;
-        if bucket >= BUCKETS {
+        let bucket = next.checked_add(u16::try_from(step >> 1).ok()?)?;
+        if usize::from(bucket) >= BUCKETS {
             return None;
         }
         let count = if step & 1 == 1 { from.number().filter(|count| *count > 1)? } else { 1 };
-        counts.add_bucket(bucket, count);
+        counts.push((bucket, count));
         next = bucket + 1;
     }
+    let counts = Counts::of(counts);
     let Some((first, last)) = counts.range() else { return Some(Histogram::default()) };
     let ((smallest, below), (from_here, largest)) = (Counts::ends(first), Counts::ends(last));
     let count = counts.sum();
