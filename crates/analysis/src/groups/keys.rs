@@ -228,16 +228,19 @@ fn ending(name: &str) -> usize {
 /// which costs half of what a call of the C library does.
 #[inline]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let length = one.len();
-    let same_ends = |ends: usize| {
-        one[..ends] == other[..ends] && one[length - ends..] == other[length - ends..]
-    };
-    length == other.len()
-        && match length {
-            8..=16 => same_ends(8),
-            4..8 => same_ends(4),
+    one.len() == other.len()
+        && match one.len() {
+            8..=16 => has_same_ends::<8>(one, other),
+            4..8 => has_same_ends::<4>(one, other),
             _ => one == other,
         }
+}
+
+/// Arrays, other than slices, are compared as numbers.
+#[inline]
+fn has_same_ends<const LENGTH: usize>(one: &[u8], other: &[u8]) -> bool {
+    one.first_chunk::<LENGTH>() == other.first_chunk()
+        && one.last_chunk::<LENGTH>() == other.last_chunk()
 }
 
 /// How many places from the first on are all different.
