@@ -7,7 +7,9 @@ use foldhash::fast::RandomState;
 
 use taximeter_models::{Name, OperationId, OperationRecord};
 
+use crate::counts::LossReason;
 use crate::frame::{self, Buffer};
+use crate::sink::SinkError;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 
@@ -72,6 +74,23 @@ impl<'a> Batch<'a> {
     /// costs, for every record takes the place of the one before.
     pub fn for_each_lean(&self, see: impl FnMut(&mut OperationRecord)) {
         each_lean(self.chunk.bytes.as_slice(), 0, &mut self.names.lock(), see);
+    }
+
+    /// Adds to what came of a batch, of which a sink has read so many records, those that it could not: they are lost, and
+    /// count by the reason of what else was, if anything was.
+    ///
+    /// # Errors
+    /// Where something came of it that was an error, or some of its records could not be read.
+    pub fn settled(&self, read: usize, came: Result<(), SinkError>) -> Result<(), SinkError> {
+        let unread = self.len().saturating_sub(read) as u64;
+        match came {
+            Err(error) => Err(SinkError { lost: error.lost + unread, ..error }),
+            Ok(()) if unread == 0 => Ok(()),
+            Ok(()) => {
+                let source = "they are no records".into();
+                Err(SinkError { lost: unread, reason: LossReason::Invalid, source })
+            }
+        }
     }
 
     /// A copy of its bytes, to keep.
@@ -234,7 +253,7 @@ impl Known {
 #[cfg(all(test, not(taximeter_model)))]
 mod tests {
     use super::*;
-    use crate::{LossReason, MemorySink, Sink};
+    use crate::{MemorySink, Sink};
 
     #[test]
     fn a_record_that_cannot_be_read_back_is_lost_alone_and_counted() {
@@ -250,10 +269,21 @@ mod tests {
             chunk.push(frame.len(), |place| place.copy_from_slice(frame));
         }
         let (sink, names) = (MemorySink::default(), Interner::new(10));
-        let error = sink.accept_packed(&Batch::new(&chunk, &names)).expect_err("one is broken");
+        let batch = Batch::new(&chunk, &names);
+        let error = sink.accept_packed(&batch).expect_err("one is broken");
         assert_eq!((error.lost, error.reason), (1, LossReason::Invalid));
         let taken: Vec<_> = sink.records().iter().map(|record| record.name.to_string()).collect();
         assert_eq!(taken, ["a", "c"]);
+
+        let mut lean = Vec::new();
+        batch.for_each_lean(|record| lean.push(record.name.to_string()));
+        assert_eq!(lean, ["a", "c"]);
+        // What else was lost says why; all of it is counted.
+        let full =
+            SinkError { lost: 2, reason: LossReason::DiskFull, source: "there is no room".into() };
+        let error = batch.settled(lean.len(), Err(full)).expect_err("all three are lost");
+        assert_eq!((error.lost, error.reason), (3, LossReason::DiskFull));
+        assert!(batch.settled(batch.len(), Ok(())).is_ok());
     }
 
     #[test]

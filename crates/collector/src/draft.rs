@@ -7,7 +7,6 @@ use std::time::Duration;
 use taximeter_models::{ErrorRecord, ToolStatus};
 
 use crate::bounds::{BEYOND, Bounds};
-use crate::clock::Moment;
 use crate::frame::{Buffer, Label, Words, count_keys, hot, part};
 use crate::limits::head;
 use crate::page::{Kind, ROOM, Run, Span};
@@ -115,6 +114,12 @@ impl Draft {
         });
     }
 
+    /// Records the call, of which it is known when it began and how long it took.
+    fn ran(mut self: Box<Self>, core: &Core, [began, took]: [u64; 2], status: ToolStatus) {
+        part::started_nanos(&mut self.bytes, core.wall_at(began));
+        self.record(core, took, status);
+    }
+
     /// Records the call: it took so many nanoseconds.
     fn record(mut self: Box<Self>, core: &Core, took: u64, status: ToolStatus) {
         // Where it failed, that was said before.
@@ -139,7 +144,7 @@ impl ToolPart {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn plain(core: &Core, name: Label) -> Self {
         match core.page.begin_call(|to| hot::tool(to, name)) {
             Some(span) => Self::Here(span),
@@ -253,7 +258,7 @@ impl ToolPart {
     }
 
     /// Records it as over: it took so many nanoseconds.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn record(self, core: &Core, took: u64, status: ToolStatus) {
         let end = |to: &mut Words<'_, ROOM>| hot::tool_end(to, took, status);
         match self {
@@ -262,18 +267,16 @@ impl ToolPart {
         }
     }
 
-    /// Lets it run, from this moment on.
-    #[inline(never)]
-    pub(crate) fn run(self, core: &Core, began: Moment) -> RunningTool {
-        let begin = |to: &mut Words<'_, ROOM>| hot::started(to, began.wall);
-        if let Self::Here(span) = self
-            && let Some(run) = core.page.run(span, begin)
-        {
-            return RunningTool::Here(run);
+    /// Lets it run.
+    #[inline]
+    pub(crate) fn run(self, core: &Core) -> RunningTool {
+        match self {
+            Self::Here(span) => match core.page.run(span) {
+                Some(run) => RunningTool::Here(run),
+                None => RunningTool::Apart(self.apart(core)),
+            },
+            Self::Apart(draft) => RunningTool::Apart(draft),
         }
-        let mut draft = self.apart(core);
-        part::started_nanos(&mut draft.bytes, began.wall);
-        RunningTool::Apart(draft)
     }
 }
 
@@ -334,33 +337,37 @@ impl RunningTool {
         }
     }
 
-    /// Records it as over: it took so many nanoseconds.
-    #[inline(never)]
-    pub(crate) fn record(self, core: &Core, took: u64, status: ToolStatus) {
-        let end = |to: &mut Words<'_, ROOM>| hot::tool_end(to, took, status);
+    /// Records it as over: at what nanosecond of the monotonic clock it began, and how many it took.
+    #[inline]
+    pub(crate) fn record(self, core: &Core, [began, took]: [u64; 2], status: ToolStatus) {
+        let end = |to: &mut Words<'_, ROOM>| {
+            hot::started(to, core.wall_at(began));
+            hot::tool_end(to, took, status);
+        };
         match self {
             Self::Here(run) if hot::is_short(took) && core.page.end_run(run, end) => {}
-            other => other.apart(core).record(core, took, status),
+            other => other.apart(core).ran(core, [began, took], status),
         }
     }
 
     /// As [`record`](RunningTool::record), with what it failed with.
     #[cold]
-    pub(crate) fn fail(self, core: &Core, took: u64, status: ToolStatus, error: ErrorRecord) {
+    pub(crate) fn fail(self, core: &Core, times: [u64; 2], status: ToolStatus, error: ErrorRecord) {
         let mut draft = self.apart(core);
         draft.shown.take().end(&core.shared, Over::Tool(status, Some(&error)));
         draft.put(core, |bytes, bounds| part::error(bytes, &bounds.error(error)));
-        draft.record(core, took, status);
+        draft.ran(core, times, status);
     }
 }
 
 #[cfg(all(test, not(taximeter_model)))]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use taximeter_models::{OperationRecord, ToolStatus};
 
-    use crate::{Collector, Handle};
+    use crate::{Collector, Handle, ManualClock, ToolGuard};
 
     /// Records with calls before and behind; gives the record, of which nothing was lost.
     fn recorded(record: impl FnOnce(&Handle)) -> OperationRecord {
@@ -468,6 +475,24 @@ mod tests {
             assert_eq!((d.status, &b.metadata["set"]), (ToolStatus::Timeout, &1.into()));
             assert_eq!(record.components.len(), 1);
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_moves_no_call_out_of_its_operation() {
+        let clock = Arc::new(ManualClock::at("2026-11-23T12:00:00Z".parse().expect("a time")));
+        let collector = Collector::builder().clock(Arc::clone(&clock) as _).build();
+        let op = collector.expect("a thread").operation("op").start();
+        clock.advance(Duration::from_secs(2));
+        clock.step_wall(-3_600);
+        let calls = ["short", "of a name that is not short"].map(|name| op.tool(name).start());
+        clock.advance(Duration::from_secs(3));
+        calls.into_iter().for_each(ToolGuard::succeed);
+        let record = op.finish().expect("it is on");
+        for call in &record.tool_calls {
+            assert_eq!(call.started_at, Some(record.started_at + Duration::from_secs(2)));
+            assert_eq!(call.duration, Some(Duration::from_secs(3)));
+        }
+        assert_eq!(record.tool_calls.len(), 2);
     }
 
     #[test]

@@ -55,30 +55,40 @@ impl ComponentGuard {
 
     /// Ends it; as good as dropping it.
     #[inline]
-    pub fn stop(self) {}
-}
+    pub fn stop(mut self) {
+        self.end();
+        // Nothing is left in it; said so, no code is made to look for it.
+        std::mem::forget(self);
+    }
 
-impl Drop for ComponentGuard {
     #[inline]
-    fn drop(&mut self) {
-        if let Some(Running { core, name, began, apart }) = &mut self.0 {
-            match apart.take() {
-                None => core.end_component(*name, *began),
-                Some(draft) => core.end_component_apart(draft, *began),
+    fn end(&mut self) {
+        if let Some(Running { core, name, began, apart }) = self.0.take() {
+            match apart {
+                None => core.end_component(name, began),
+                Some(draft) => core.end_component_apart(draft, began),
             }
         }
     }
 }
 
+impl Drop for ComponentGuard {
+    #[inline]
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 impl Core {
+    /// It takes the place with it, so that who drops a guard need not let it go.
     #[inline(never)]
-    fn end_component(&self, name: Label, began: Began) {
+    fn end_component(self: Arc<Self>, name: Label, began: Began) {
         let took = self.now().saturating_sub(began);
         self.component_at(name, self.since_start(began), took);
     }
 
     #[inline(never)]
-    fn end_component_apart(&self, mut draft: Box<Draft>, began: Began) {
+    fn end_component_apart(self: Arc<Self>, mut draft: Box<Draft>, began: Began) {
         draft.shown.take().end(&self.shared, Over::Component);
         let (offset, took) = (self.since_start(began), self.now().saturating_sub(began));
         let name = std::str::from_utf8(draft.bytes.as_slice()).unwrap_or_default();
@@ -139,8 +149,10 @@ pub struct ToolStart<'h>(Option<(&'h Arc<Core>, ToolPart)>);
 #[derive(Debug)]
 #[must_use = "dropped at once, the call is recorded as cancelled"]
 pub struct ToolGuard(Option<(Arc<Core>, RunningTool, Began)>);
+
 impl<'h> ToolStart<'h> {
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of a text that the compiler knows, numbers are left")]
     pub(crate) fn new(handle: &'h Handle, name: &str) -> Self {
         Self(handle.0.as_ref().map(|core| (core, ToolPart::new(core, name))))
     }
@@ -182,8 +194,8 @@ impl<'h> ToolStart<'h> {
     #[inline]
     pub fn start(self) -> ToolGuard {
         ToolGuard(self.into_inner().map(|(core, call)| {
-            let began = core.shared.time.now(&core.shared.intake);
-            (Arc::clone(core), call.run(core, began), began.monotonic)
+            let call = call.run(core);
+            (Arc::clone(core), call, core.now())
         }))
     }
 
@@ -245,40 +257,45 @@ impl ToolGuard {
 
     /// Ends it as a success.
     #[inline]
-    pub fn succeed(mut self) {
-        self.close(ToolStatus::Success, None);
+    pub fn succeed(self) {
+        self.end(ToolStatus::Success);
     }
 
     /// Ends it by an error: a timeout if that is its category, else an error.
     pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
-        if let Some((core, ..)) = &self.0 {
+        if let Some((core, call, began)) = self.0.take() {
+            let took = core.now().saturating_sub(began);
             let error = read(&core.shared.intake, error);
-            self.close(ToolStatus::of_error(error.category), Some(error));
+            call.fail(&core, [began, took], ToolStatus::of_error(error.category), error);
         }
     }
 
     /// Ends it with a status, and nothing said of why.
-    pub fn end(mut self, status: ToolStatus) {
-        self.close(status, None);
-    }
-
     #[inline]
-    fn close(&mut self, status: ToolStatus, error: Option<ErrorRecord>) {
+    pub fn end(mut self, status: ToolStatus) {
         if let Some((core, call, began)) = self.0.take() {
-            let took = core.now().saturating_sub(began);
-            match error {
-                None => call.record(&core, took, status),
-                Some(error) => call.fail(&core, took, status, error),
-            }
+            core.end_tool(call, began, status);
         }
+        // Nothing is left in it; said so, no code is made to look for it.
+        std::mem::forget(self);
+    }
+}
+
+impl Core {
+    /// It takes the place with it, so that who ends a call need not let it go.
+    #[inline(never)]
+    fn end_tool(self: Arc<Self>, call: RunningTool, began: Began, status: ToolStatus) {
+        let took = self.now().saturating_sub(began);
+        call.record(&self, [began, took], status);
     }
 }
 
 impl Drop for ToolGuard {
     #[inline]
     fn drop(&mut self) {
-        if self.0.is_some() {
-            self.close(ToolStatus::Error, Some(dropped()));
+        if let Some((core, call, began)) = self.0.take() {
+            let took = core.now().saturating_sub(began);
+            call.fail(&core, [began, took], ToolStatus::Error, dropped());
         }
     }
 }

@@ -124,7 +124,8 @@ impl Handle {
     }
 
     /// Prepares a call of a tool.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of a text that the compiler knows, numbers are left")]
     pub fn tool(&self, name: impl AsRef<str>) -> ToolStart<'_> {
         ToolStart::new(self, name.as_ref())
     }

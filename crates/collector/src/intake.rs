@@ -22,7 +22,7 @@ use crate::sync::{Brief, BriefGuard, Mutex, MutexGuard};
 
 #[derive(Debug)]
 pub(crate) struct Intake {
-    slots: Box<[Brief<Slot>]>,
+    slots: Box<[Brief<Slot>; SLOTS]>,
     bytes: Budget,
     records: Budget,
     /// How many empty chunks all slots may keep.
@@ -126,7 +126,7 @@ impl Intake {
     pub(crate) fn new(limits: Limits, redaction: Redaction, shown: bool) -> Self {
         let chunk = CHUNK.min((limits.queued_bytes / 16).max(1_024));
         Self {
-            slots: (0..SLOTS).map(|_| Brief::default()).collect(),
+            slots: Box::new(std::array::from_fn(|_| Brief::default())),
             bytes: Budget::new(limits.queued_bytes),
             records: Budget::new(limits.queued_records),
             spares: Budget::new(limits.queued_bytes / chunk / 8),
@@ -166,6 +166,8 @@ impl Intake {
         let mut slot = self.own_slot()?;
         slot.ledger.offered += 1;
         slot.ledger.open += 1;
+        // Its frame will come here, if it ends on this thread.
+        slot.chunk.bytes.fetch();
         slot.pool.pop()
     }
 
@@ -400,7 +402,7 @@ impl Intake {
 
     /// Lets go of the operations that were kept to be used again: they know the collector, which could not end else.
     pub(crate) fn empty_pools(&self) {
-        for slot in &self.slots {
+        for slot in self.slots.iter() {
             // They are dropped after the lock is let go: dropping one may be the end of the whole collector.
             let pool = self.lock_slot(slot).map(|mut slot| std::mem::take(&mut slot.pool));
             drop(pool);
@@ -439,7 +441,7 @@ impl Intake {
         }
         self.forked.store(true, Ordering::Release);
         self.close();
-        for slot in &self.slots {
+        for slot in self.slots.iter() {
             let Some(mut slot) = self.lock_slot(slot) else { continue };
             let queued = std::mem::take(&mut slot.ledger.queued);
             slot.chunk = Chunk::default();

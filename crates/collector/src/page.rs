@@ -21,7 +21,7 @@
 
 use taximeter_models::{OperationId, Outcome};
 
-use crate::frame::{HEADER, Word, Words, halves, head, hot};
+use crate::frame::{HEADER, Word, Words, halves, head, hot, put_text};
 use crate::limits::Limits;
 use crate::slots::{NOBODY, is_own, token};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -239,6 +239,14 @@ impl Page {
         at + words.len() * 8
     }
 
+    /// Puts a text of no more than [`hot::TEXT`] bytes behind its key, which was put together up to here; says where it ends.
+    #[inline]
+    pub(crate) fn put_text(&self, at: usize, text: &str) -> Option<usize> {
+        let room = self.words.get(at / 8..).and_then(|room| room.first_chunk())?;
+        put_text(room, text.as_bytes())?;
+        Some(at + text.len().next_multiple_of(8))
+    }
+
     /// Begins a call where it belongs, if this thread may; says where. Until it is over, runs, or is taken off, other parts
     /// have no room on the page.
     #[inline]
@@ -259,14 +267,16 @@ impl Page {
         to.is_some()
     }
 
-    /// Lets a call run, which is not yet over; says how it is found again.
+    /// Lets a call run, which is not yet over, if this thread may; says how it is found again.
     #[inline]
-    pub(crate) fn run(&self, span: Span, begin: impl FnOnce(&mut Words<'_, ROOM>)) -> Option<Run> {
-        let to = self.compose(span.to(), begin)?;
-        self.running.store(to, Ordering::Relaxed);
+    pub(crate) fn run(&self, span: Span) -> Option<Run> {
+        if !self.is_own() {
+            return None;
+        }
+        self.running.store(span.to(), Ordering::Relaxed);
         self.wrote(span.from() | RUNNING);
-        let first = self.word(span.from() / 8).load(Ordering::Relaxed);
-        Some(Run { span: Span::new(span.from(), to), first })
+        let first = self.first_of(span.from()).load(Ordering::Relaxed);
+        Some(Run { span, first })
     }
 
     /// Goes on with a call that runs, by who says where it ends; says how it is found then, unless it was passed over.
@@ -297,7 +307,7 @@ impl Page {
         let written = self.written.load(Ordering::Relaxed);
         if written & RUNNING != 0 && self.is_own() {
             let (from, to) = (written & !SIGNS, self.running.load(Ordering::Relaxed));
-            self.word(from / 8).store(hot::gone((to - from) / 8), Ordering::Relaxed);
+            self.first_of(from).store(hot::gone((to - from) / 8), Ordering::Relaxed);
             self.wrote(to);
         }
     }
@@ -353,6 +363,12 @@ impl Page {
     #[inline]
     fn word(&self, place: usize) -> &Word {
         &self.words[place % WORDS]
+    }
+
+    /// The first word of a part that begins at this byte.
+    #[inline]
+    fn first_of(&self, from: usize) -> &Word {
+        &self.words[from / 8 % PLACES]
     }
 
     /// How many bytes are written.

@@ -370,6 +370,12 @@ impl Core {
         now.saturating_sub(self.started.load(Ordering::Acquire))
     }
 
+    /// The time of day at a moment of the monotonic clock, in nanoseconds since 1970: as long after the start.
+    #[inline]
+    pub(crate) fn wall_at(&self, moment: u64) -> i64 {
+        self.page.started_at().saturating_add_unsigned(self.since_start(moment))
+    }
+
     /// Ends the operation and hands it in.
     #[inline(never)]
     pub(crate) fn finish(self: &Arc<Self>, outcome: Outcome) {

@@ -39,18 +39,24 @@ impl Core {
 
     /// Puts a key and its text together behind so many bytes of the page; says where they end. None where the text is not
     /// plain, or there is no room.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn put_plain_text(&self, at: usize, key: Label, text: &str) -> Option<usize> {
         if text.len() > hot::TEXT {
             return None;
         }
-        // What is put together is nobody's yet, so it is looked at last, when nothing else needs to be remembered.
-        let end = self.page.compose(at, |to| hot::text(to, key, text))?;
+        let at = self.page.compose(at, |to| hot::key_of_text(to, key, text.len()))?;
+        self.put_text(at, text)
+    }
+
+    /// What is put together is nobody's yet, so it is looked at last, when nothing else needs to be remembered.
+    #[inline(never)]
+    fn put_text(&self, at: usize, text: &str) -> Option<usize> {
+        let end = self.page.put_text(at, text)?;
         (!is_suspicious(text)).then_some(end)
     }
 
     /// As [`put_plain_text`](Core::put_plain_text), for a number.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn put_plain_unsigned(&self, at: usize, key: Label, number: u64) -> Option<usize> {
         self.page.compose(at, |to| hot::unsigned(to, key, number))
     }
@@ -107,7 +113,7 @@ impl Core {
         nanos(took)
     }
 
-    #[inline(never)]
+    #[inline]
     fn plain_component(&self, name: Label, took: u64) {
         let compose = |to: &mut Words<'_, _>| hot::component(to, name, None, took);
         if !(hot::is_short(took) && self.page.write(compose)) {
@@ -150,7 +156,7 @@ impl Core {
         }
     }
 
-    #[inline(never)]
+    #[inline]
     fn plain_usage(&self, provider: Label, model: Label, usage: &TokenUsage) {
         let compose = |to: &mut Words<'_, _>| hot::usage(to, provider, model, usage);
         if !(hot::is_usage(usage) && self.page.write(compose)) {

@@ -36,14 +36,7 @@ pub trait Sink: Send + Sync {
     /// As for `accept`; and where a record could not be read back, which then counts as lost.
     fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
         let records: Vec<_> = batch.records().collect();
-        let unread = batch.len().saturating_sub(records.len()) as u64;
-        let unread_too = |error: SinkError| SinkError { lost: error.lost + unread, ..error };
-        self.accept(records).map_err(unread_too)?;
-        if unread == 0 {
-            return Ok(());
-        }
-        let source = "they are no records".into();
-        Err(SinkError { lost: unread, reason: LossReason::Invalid, source })
+        batch.settled(records.len(), self.accept(records))
     }
 
     /// Makes everything taken so far as safe as the sink can. Default: nothing to do.

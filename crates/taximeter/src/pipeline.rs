@@ -244,9 +244,11 @@ impl Sink for Pipeline {
         }
         let stored = self.append(&records);
         let mut observed = self.observed();
+        let mut read = records.len();
         if records.is_empty() {
             let mut charges = Charges::at(&book);
             batch.for_each_lean(|record| {
+                read += 1;
                 let at = record.started_at;
                 observed.totals.add_charged(record, |call| match call.cost {
                     CostOutcome::Pending => charges.of(call, at),
@@ -262,7 +264,7 @@ impl Sink for Pipeline {
         drop(observed);
         self.measure(&records);
         let taken = self.hand_on(records);
-        stored.and(taken)
+        batch.settled(read, stored.and(taken))
     }
 
     fn flush(&self) -> Result<(), SinkError> {
@@ -311,5 +313,45 @@ impl Pipeline {
 impl std::fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Pipeline").field("recent", &self.recent).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use taximeter_collector::{LossReason, MemorySink};
+    use taximeter_models::{Currency, LlmCall, Money, ReportedCost};
+
+    use super::*;
+    use crate::{Meter, MeterBuilder};
+
+    /// Records an operation that cannot be read back between two that can.
+    fn record(meter: MeterBuilder) {
+        let meter = meter.build().unwrap();
+        // The least amount that there is has no text, and costs that come with their call travel as text.
+        let total = Money::from_ticks(i128::MIN);
+        let reported = ReportedCost { total, input: None, output: None, currency: Currency::USD };
+        for cost in
+            [CostOutcome::Pending, CostOutcome::ProviderReported(reported), CostOutcome::Pending]
+        {
+            let op = meter.operation("qa_response").start();
+            let mut call = LlmCall::new("openai", "gpt-4o");
+            call.cost = cost;
+            op.record_llm_call(call);
+            op.succeed();
+        }
+        meter.flush(Duration::from_secs(30)).unwrap_err();
+        let counts = meter.counts();
+        assert_eq!((counts.stored, counts.dropped[&LossReason::Invalid]), (2, 1), "{counts:?}");
+        assert_eq!((meter.totals().successful_operations, meter.recent(10).len()), (2, 2));
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_counted_whether_records_are_made_or_not() {
+        record(Meter::builder());
+        let sink = MemorySink::default();
+        record(Meter::builder().sink(sink.clone()));
+        assert_eq!(sink.records().len(), 2);
     }
 }

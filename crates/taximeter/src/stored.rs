@@ -123,3 +123,35 @@ fn lost(records: usize, error: StoreError) -> SinkError {
     };
     SinkError { lost: records as u64, reason, source: Box::new(error) }
 }
+
+#[cfg(all(test, feature = "store"))]
+mod tests {
+    use taximeter_collector::SystemClock;
+    use taximeter_persistence::store::{Query, SqliteStore};
+
+    use super::*;
+
+    #[test]
+    fn an_operation_that_cannot_be_stored_is_lost_alone_as_invalid() {
+        let room = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::at(room.path()).open().unwrap());
+        let stored = Stored::new(Arc::clone(&store), Arc::new(SystemClock::default()));
+        let mut batch = ["a", "too deep", "c"].map(OperationRecord::new);
+        let deep = (0..130).fold(serde_json::json!(1), |value, _| serde_json::json!([value]));
+        batch[1].metadata.insert("deep".into(), deep);
+        for (id, record) in (1..).zip(&mut batch) {
+            record.id = taximeter_models::OperationId::from_bits(id);
+        }
+
+        let error = stored.append(&batch).expect_err("one is too deep");
+        assert_eq!((error.lost, error.reason), (1, LossReason::Invalid), "{error:?}");
+        let mut kept = Vec::new();
+        let each = &mut |record: OperationRecord| {
+            kept.push(record.name.to_string());
+            std::ops::ControlFlow::Continue(())
+        };
+        store.scan(&Query::default(), each).unwrap();
+        kept.sort();
+        assert_eq!(kept, ["a", "c"]);
+    }
+}

@@ -6,6 +6,12 @@ const SHORT: usize = 32;
 /// The longest of them, tag and length; and no fewer bytes than any number has.
 const ROOM: usize = SHORT + 2;
 
+/// The bytes of a line, by which memory goes from one processor to another.
+const LINE: usize = 64;
+
+/// So many bytes are fetched: as many as most frames have.
+const NEXT: usize = 6 * LINE;
+
 /// A growing piece of memory whose unused end is initialised, so that a part is written by one check of its length.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
@@ -62,6 +68,17 @@ impl Buffer {
         let room = self.memory.get_mut(self.length..)?.get_mut(..bytes)?;
         self.length += bytes;
         Some(room)
+    }
+
+    /// Writes to each line of memory that is likely to be filled next, but for the one that is being filled. The processor has
+    /// them then by the time that they are: to get them from where they were since another one read them takes as long as
+    /// a frame takes to be put together.
+    #[inline]
+    pub(crate) fn fetch(&mut self) {
+        let ahead = self.memory.get_mut(self.length + LINE..);
+        if let Some(ahead) = ahead.and_then(|ahead| ahead.first_chunk_mut::<NEXT>()) {
+            ahead.as_chunks_mut::<LINE>().0.iter_mut().for_each(|[first, ..]| *first = 0);
+        }
     }
 
     /// Sees to it that so many bytes fit.

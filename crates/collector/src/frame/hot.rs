@@ -22,10 +22,10 @@ pub(crate) fn name<const N: usize>(to: &mut Words<'_, N>, name: Label) {
     to.label(head(tag::NAME, [name.len(), 0]), 2, name);
 }
 
+/// What stands before a text of so many bytes: those are words of their own.
 #[inline]
-pub(crate) fn text<const N: usize>(to: &mut Words<'_, N>, key: Label, text: &str) {
-    to.label(head(tag::TEXT_APART, [key.len(), text.len()]), 3, key);
-    to.text(text);
+pub(crate) fn key_of_text<const N: usize>(to: &mut Words<'_, N>, key: Label, length: usize) {
+    to.label(head(tag::TEXT_APART, [key.len(), length]), 3, key);
 }
 
 #[inline]

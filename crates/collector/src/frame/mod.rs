@@ -29,7 +29,7 @@ use taximeter_models::{ToolStatus, Unit};
 pub(crate) use buffer::Buffer;
 pub(crate) use label::Label;
 pub(crate) use read::{count, count_keys, id_of, read, read_lean, read_parts};
-pub(crate) use words::{Word, Words};
+pub(crate) use words::{Word, Words, put_text};
 pub(crate) use write::{
     Ended, HEADER, close, encode, halves, head, nanos, part, short_nanos, unix_nanos,
 };

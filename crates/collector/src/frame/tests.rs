@@ -12,7 +12,8 @@ use taximeter_models::{
 };
 
 use super::{
-    Buffer, Ended, HEADER, LONG, Label, Word, Words, close, encode, hot, id_of, read, read_lean,
+    Buffer, Ended, HEADER, LONG, Label, Word, Words, close, encode, hot, id_of, put_text, read,
+    read_lean,
 };
 
 fn back(record: &OperationRecord) -> OperationRecord {
@@ -148,6 +149,16 @@ fn piece(compose: impl FnOnce(&mut Words<'_, 16>)) -> Vec<u64> {
     places[..length].iter().map(|place| place.load(std::sync::atomic::Ordering::Relaxed)).collect()
 }
 
+/// The words of a text and its key.
+fn text_of(key: Label, text: &str) -> Vec<u64> {
+    let places = [const { Word::new(u64::MAX) }; hot::TEXT / 8];
+    put_text(&places, text.as_bytes()).expect("it is short");
+    let mut words = piece(|to| hot::key_of_text(to, key, text.len()));
+    let text = places[..text.len().div_ceil(8)].iter();
+    words.extend(text.map(|place| place.load(std::sync::atomic::Ordering::Relaxed)));
+    words
+}
+
 /// The frame of parts that are put together as words.
 fn in_words(pieces: impl IntoIterator<Item = Vec<u64>>) -> Vec<u8> {
     let mut bytes = Buffer::default();
@@ -172,13 +183,13 @@ proptest! {
         let with_cached = with_cached.build().expect("it is consistent");
         let frame = in_words([
             piece(|to| hot::name(to, label(&name))),
-            piece(|to| hot::text(to, label("text"), &text)),
+            text_of(label("text"), &text),
             vec![hot::gone(2), u64::MAX],
             piece(|to| hot::unsigned(to, label(&key), number)),
             piece(|to| hot::component(to, label(&name), None, took)),
             piece(|to| hot::component(to, label(&key), Some(offset), took)),
             piece(|to| hot::tool(to, label(&key))),
-            piece(|to| hot::text(to, label(&key), &text)),
+            text_of(label(&key), &text),
             piece(|to| hot::tool_end(to, took, ToolStatus::Timeout)),
             piece(|to| hot::usage(to, label(&name), label(&key), &usage)),
             piece(|to| hot::tool(to, label(&name))),

@@ -53,26 +53,12 @@ impl<'w, const N: usize> Words<'w, N> {
         self.set(2, beyond(high));
         self.at += (bytes + label.len()).div_ceil(8);
     }
-
-    /// Appends a text of no more than [`TEXT`] bytes, behind a few words.
-    #[inline]
-    pub(super) fn text(&mut self, text: &str) {
-        debug_assert!(self.at < FEW && text.len() <= TEXT, "it was asked for");
-        let room = self.words.get(self.at % FEW..).and_then(|room| room.first_chunk());
-        self.at += text.len().div_ceil(8);
-        if let Some(room) = room {
-            put_text(room, text.as_bytes());
-        }
-    }
 }
-
-/// More words than stand before a text: those of the longest key.
-const FEW: usize = 4;
 
 /// Puts a text into words, of which there are enough. No loop: those of each power of two are stored one after the other, at
 /// places that are known.
 #[inline]
-fn put_text(words: &[Word; TEXT / 8], text: &[u8]) -> Option<()> {
+pub(crate) fn put_text(words: &[Word; TEXT / 8], text: &[u8]) -> Option<()> {
     if let Some(all) = text.first_chunk::<TEXT>() {
         store(words, all);
         return Some(());

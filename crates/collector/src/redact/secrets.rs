@@ -117,12 +117,17 @@ fn has_scheme(bytes: &[u8]) -> bool {
 #[expect(clippy::inline_always, reason = "a call would cost half as much as the answer")]
 pub(super) fn is_harmless(bytes: &[u8]) -> bool {
     let bytes = bytes.strip_prefix(b"https://").unwrap_or(bytes);
-    let signs = match (bytes.last_chunk::<WIDE>(), bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(last), ..) => near_signs(last) || have_near_signs(bytes.as_chunks().0),
-        (None, Some(first), Some(last)) => near_signs::<HALF>(first) | near_signs::<HALF>(last),
-        _ => bytes.iter().any(|byte| is_near_sign(*byte) || *byte == b' '),
+    let signs = if let (Some((first, others)), Some(last)) =
+        (bytes.split_first_chunk::<WIDE>(), bytes.last_chunk::<WIDE>())
+    {
+        (near_signs(first) | near_signs(last)) || have_near_signs(others.as_chunks().0)
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        near_signs::<HALF>(first) | near_signs::<HALF>(last)
+    } else {
+        bytes.iter().any(|byte| is_near_sign(*byte) || *byte == b' ')
     };
-    !signs && (bytes.len() < SHORTEST || !bytes.as_chunks().0.iter().any(may_be_word))
+    // Who fills the first of these pieces and is as long as a key fills the second as well.
+    !signs && (bytes.len() < SHORTEST || !bytes.as_chunks().0.iter().skip(1).any(may_be_word))
 }
 
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! What recording an operation costs: the caller's CPU time, that of the whole process, allocations, bytes kept.
 //!
 //! All cases take turns in one process; a round is a chunk of operations and a flush, so that no peer has a reason to lose
-//! any; the median of the rounds counts. Nothing is printed of ours before records were read back and compared with what
+//! any; the median of the rounds counts, and of what is compared the median of the quotients within a round. Nothing is printed of ours before records were read back and compared with what
 //! went in. The allocator of this process is the system's own: to count is dearer than to allocate, and would be added to the
 //! times of who allocates. So allocations are counted in a process of their own, `bench-collector-allocations`.
 //!
@@ -9,6 +9,9 @@
 
 mod aims;
 mod facts;
+mod frozen;
+mod threads;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::env;
@@ -18,6 +21,9 @@ use std::time::Duration;
 use bench_collector::{CHUNK, Case, cases, inputs, ours};
 use cpu_time::{ProcessTime, ThreadTime};
 
+use crate::turns::at;
+
+/// Of a case, the nanoseconds for an operation, round by round.
 pub(crate) struct Measured {
     pub(crate) what: &'static str,
     pub(crate) kept: &'static str,
@@ -36,12 +42,13 @@ fn main() {
     let json = env::args().any(|argument| argument == "--json");
     let rounds = if env::args().any(|argument| argument == "--quick") { 40 } else { 200 };
     ours::check(&inputs());
-    let measured = measure(&cases(), rounds, &allocations());
+    let cases = cases();
+    let measured = measure(&cases, rounds, &allocations());
     if json {
         measured.iter().for_each(print_json);
     } else {
         print_table(&measured);
-        aims::print(&measured, &facts::find(&inputs()));
+        aims::print(&measured, &facts::find(&cases, &inputs()));
     }
 }
 
@@ -83,19 +90,11 @@ fn measure(cases: &[Case], rounds: usize, counted: &BTreeMap<String, [f64; 2]>) 
             measured.total.push(nanos(total.elapsed()));
         }
     }
-    for measured in &mut measured {
-        measured.caller.sort_by(f64::total_cmp);
-        measured.total.sort_by(f64::total_cmp);
-    }
     measured
 }
 
 fn nanos(time: Duration) -> f64 {
     time.as_nanos() as f64 / CHUNK as f64
-}
-
-pub(crate) fn at(sorted: &[f64], share: f64) -> f64 {
-    sorted[((sorted.len() - 1) as f64 * share) as usize]
 }
 
 fn print_json(case: &Measured) {
@@ -105,7 +104,7 @@ fn print_json(case: &Measured) {
             "case": case.what,
             "kept": case.kept,
             "caller_ns": at(&case.caller, 0.5),
-            "caller_ns_least": case.caller[0],
+            "caller_ns_least": at(&case.caller, 0.0),
             "caller_ns_p90": at(&case.caller, 0.9),
             "total_ns": at(&case.total, 0.5),
             "allocations": case.allocations,
@@ -127,7 +126,7 @@ fn print_table(measured: &[Measured]) {
             "{:<44} {:>7.0} {:>17} {:>6.2} {:>8.0} {:>7.2} {:>8.0}  {}",
             case.what,
             caller,
-            format!("[{:.0}..{:.0}]", case.caller[0], at(&case.caller, 0.9)),
+            format!("[{:.0}..{:.0}]", at(&case.caller, 0.0), at(&case.caller, 0.9)),
             caller / first,
             at(&case.total, 0.5),
             case.allocations,
