@@ -1,20 +1,17 @@
 //! Small blocks, as most batches make them, put together: few large ones are read sooner, and take less room.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use taximeter_models::Money;
 
 use super::append::transaction;
-use super::blocks::{self, Sheet};
+use super::blocks;
 use super::error::failed;
-use super::whole::Whole;
+use super::whole::{Sound, Whole};
 use super::{Reader, SqliteStore, summed};
 use crate::StoreError;
 use crate::store::Summarize;
-use crate::store::block::{
-    self, ColumnId, Effort, MOST_RECORDS, MergeError, Meta, Rows, SUMS, Sealed,
-};
+use crate::store::block::{self, ColumnId, Effort, MOST_RECORDS, MergeError, Rows, SUMS, Sealed};
 
 /// Small blocks that fill a large one.
 #[derive(Debug)]
@@ -34,7 +31,7 @@ type Made = (Sealed, Option<Vec<u8>>);
 const MOST_SMALL: usize = 4;
 
 /// The blocks that are small and can be put together, the oldest first.
-fn small(store: &SqliteStore, reader: &mut Reader) -> Result<Vec<(Sheet, Arc<Meta>)>, StoreError> {
+fn small(store: &SqliteStore, reader: &mut Reader) -> Result<Vec<Sound>, StoreError> {
     let lone = store.writer("maintaining")?.lone.clone();
     let mut small = Vec::new();
     for sheet in blocks::all(&reader.connection, &mut reader.blocks, &store.path)? {
@@ -64,7 +61,7 @@ pub(super) fn next(store: &SqliteStore) -> Result<Option<Parts>, StoreError> {
         });
         let Some(last) = enough else { return Ok(None) };
         small.truncate(if many > MOST_RECORDS { last } else { last + 1 });
-        let parts = small.iter().map(|(sheet, meta)| Whole::read(&reader.connection, sheet, meta));
+        let parts = small.iter().map(|sound| Whole::read(&reader.connection, sound));
         let parts: rusqlite::Result<Vec<Whole>> = parts.collect();
         parts.map(|parts| Some(Parts(parts))).map_err(failed("maintaining", &store.path))
     })
@@ -83,7 +80,7 @@ impl Parts {
             let columns: HashMap<ColumnId, &Vec<u8>> =
                 sealed.columns.iter().map(|(column, bytes)| (*column, bytes)).collect();
             let fetch =
-                |column| columns.get(&column).map(|bytes| bytes.to_vec()).ok_or("there is none");
+                |column| columns.get(&column).map(|bytes| (*bytes).clone()).ok_or("there is none");
             // It is counted by its columns where that cannot be.
             summed::make(block::Reader::open(&sealed.meta, fetch).ok()?, summarize)
         });

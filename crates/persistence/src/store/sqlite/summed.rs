@@ -4,17 +4,16 @@
 //! do blocks of older versions; a block without any is counted by its columns.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::append::transaction;
-use super::blocks::{self, Sheet};
+use super::blocks;
 use super::error::failed;
-use super::whole::Whole;
+use super::whole::{Sound, Whole};
 use super::{Reader, SqliteStore};
 use crate::StoreError;
-use crate::store::block::{self, Meta, SUMS};
+use crate::store::block::{self, SUMS};
 use crate::store::{Block, Query, Summarize};
 
 /// Fewer operations are counted sooner than their sums are read.
@@ -54,7 +53,7 @@ pub(super) fn next(store: &SqliteStore) -> Result<Option<Unsummed>, StoreError> 
     };
     let (next, upto) = store.read("maintaining", |reader| {
         let (next, upto) = find(reader, upto, store)?;
-        let whole = |(sheet, meta)| Whole::read(&reader.connection, &sheet, &meta).map(Unsummed);
+        let whole = |sound| Whole::read(&reader.connection, &sound).map(Unsummed);
         Ok((next.map(whole).transpose().map_err(said)?, upto))
     })?;
     note(store, upto)?;
@@ -66,7 +65,7 @@ fn find(
     reader: &mut Reader,
     mut upto: i64,
     store: &SqliteStore,
-) -> Result<(Option<(Sheet, Arc<Meta>)>, i64), StoreError> {
+) -> Result<(Option<Sound>, i64), StoreError> {
     let least = WORTH_SUMS.max(store.keep.block_operations / 2);
     for sheet in blocks::all(&reader.connection, &mut reader.blocks, &store.path)? {
         if sheet.id <= upto {

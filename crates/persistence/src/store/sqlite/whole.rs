@@ -9,6 +9,9 @@ use taximeter_models::Money;
 use super::blocks::{self, Sheet};
 use crate::store::block::{self, ColumnId, Meta};
 
+/// A listed block whose metadata can be read.
+pub(super) type Sound = (Sheet, Arc<Meta>);
+
 /// A sealed block with all its columns.
 #[derive(Debug)]
 pub(super) struct Whole {
@@ -20,12 +23,8 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// Reads the columns of a block that is not damaged.
-    pub(super) fn read(
-        connection: &Connection,
-        sheet: &Sheet,
-        meta: &Arc<Meta>,
-    ) -> rusqlite::Result<Self> {
+    /// Reads the columns of a block.
+    pub(super) fn read(connection: &Connection, (sheet, meta): &Sound) -> rusqlite::Result<Self> {
         let columns = blocks::columns(connection, sheet.id)?;
         Ok(Self { id: sheet.id, meta: Arc::clone(meta), dearest: sheet.dearest, columns })
     }
