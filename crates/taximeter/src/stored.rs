@@ -1,4 +1,4 @@
-//! The store behind the pipeline: batches go in on the worker's thread, and so does what is done by and by.
+//! The store behind the pipeline: batches go in on the worker's thread, and between them what is done by and by.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -28,6 +28,8 @@ pub(crate) struct Stored {
 
 /// How often the store is looked after where there was nothing to do the last time.
 const EVERY: TimeDelta = TimeDelta::seconds(10);
+/// How often where there was: small batches come in quick succession, and looking costs as much as one of them.
+const SOON: TimeDelta = TimeDelta::milliseconds(20);
 
 impl Stored {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
@@ -103,9 +105,9 @@ impl Stored {
         if now < *next && *next - now <= EVERY {
             return;
         }
-        let done = self.store.maintain(now);
+        let done = self.store.maintain_beside(now);
         let more = matches!(done, Ok(Maintained { more: true, .. }));
-        *next = if more { now } else { now + EVERY };
+        *next = now + if more { SOON } else { EVERY };
         if let Err(error) = done {
             self.remember(&error);
             global::warn(&format!("{error}; it is tried again"));

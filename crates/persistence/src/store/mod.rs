@@ -152,14 +152,24 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError>;
 
     /// Does a small piece of what is to be done by and by, as of a moment: sums up further, seals, removes what is too
-    /// old, gives room back. Says what was done and whether there is more. It is called from the thread that appends,
-    /// when nothing waits. Default: there is nothing to do.
+    /// old, gives room back. Says what was done and whether there is more. It is called by who has time for it.
+    /// Default: there is nothing to do.
     ///
     /// # Errors
     /// Where the store cannot be written. What was done before stays done.
     fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
         let _ = now;
         Ok(Maintained::default())
+    }
+
+    /// The same for the thread that appends, which calls it between batches: what takes long may be done on another thread
+    /// meanwhile, and comes in at a later call. How much may be left to do so is bounded. Default: as
+    /// [`maintain`](Self::maintain).
+    ///
+    /// # Errors
+    /// As for [`maintain`](Self::maintain).
+    fn maintain_beside(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
+        self.maintain(now)
     }
 
     /// Since when the sums of minutes, hours and days are whole; those before were removed, or may have been. None where

@@ -15,7 +15,7 @@ use crate::summing::summing;
 
 /// A store with rows, a block and sums, as one file; with what is in it.
 fn made(room: &Path) -> (Vec<u8>, HashMap<OperationId, OperationRecord>, Vec<Rollup>) {
-    let keep = Keep::default().block_operations(1).hot_operations(150);
+    let keep = Keep::default().block_operations(1).hot_operations(150).seal_at_once(1_000);
     let open = || SqliteStore::at(room.join("whole.db")).keep(keep).summarize(summing()).open();
     let store = open().unwrap();
     let mut records = operations(0, 300);

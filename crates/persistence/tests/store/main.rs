@@ -8,6 +8,7 @@
 )]
 
 mod arbitrary;
+mod beside;
 mod damage;
 #[cfg(unix)]
 mod faults;

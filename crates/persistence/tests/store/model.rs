@@ -22,6 +22,7 @@ enum Action {
     Append(Vec<OperationRecord>),
     Reopen,
     Maintain(i64),
+    MaintainBeside(i64),
     Scan(Query),
     Columns(Table, Query),
     Rollups(RollupQuery),
@@ -39,7 +40,8 @@ fn action() -> impl Strategy<Value = Action> {
         4 => vec(record(), 0..5).prop_map(Action::Append),
         1 => Just(Action::Reopen),
         // Some hours or days after most operations.
-        2 => select(vec![1, 30, 200]).prop_map(Action::Maintain),
+        1 => select(vec![1, 30, 200]).prop_map(Action::Maintain),
+        2 => select(vec![1, 30, 200]).prop_map(Action::MaintainBeside),
         2 => query().prop_map(Action::Scan),
         2 => (table, query()).prop_map(|(table, query)| Action::Columns(table, query)),
         2 => rollups().prop_map(Action::Rollups),
@@ -89,6 +91,9 @@ proptest! {
                 }
                 Action::Maintain(hours) => {
                     store.maintain(at(hours * 3_600)).unwrap();
+                }
+                Action::MaintainBeside(hours) => {
+                    store.maintain_beside(at(hours * 3_600)).unwrap();
                 }
                 Action::Scan(query) => {
                     prop_assert_eq!(scanned(&store, &query), scanned(&twin, &query));

@@ -61,7 +61,7 @@ fn the_other_process() {
         // One write, so that what is read of it is whole.
         std::io::stdout().write_all(format!("\nacknowledged {first}\n").as_bytes()).unwrap();
         if batch % 8 == 7 {
-            store.maintain(at(1_000_000)).unwrap();
+            store.maintain_beside(at(1_000_000)).unwrap();
         }
     }
 }

@@ -48,7 +48,8 @@ fn documented() -> Vec<String> {
 #[test]
 fn the_documented_questions_have_answers() {
     let room = tempfile::tempdir().unwrap();
-    let store = SqliteStore::at(room.path()).summarize(summing()).open().unwrap();
+    let keep = Keep::default().seal_at_once(1_000);
+    let store = SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
     store.append(&records()).unwrap();
     let plain = rusqlite::Connection::open(store.path()).unwrap();
     let questions = documented();
@@ -77,7 +78,8 @@ fn the_documented_questions_have_answers() {
 #[test]
 fn views_and_tables_say_the_same() {
     let room = tempfile::tempdir().unwrap();
-    let store = SqliteStore::at(room.path()).open().unwrap();
+    let keep = Keep::default().seal_at_once(1_000);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
     store.append(&records()).unwrap();
     let rows = |text: String| store.sql(&Sql::new(text)).unwrap().rows;
     for (table, columns) in [

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cpu_time::ProcessTime;
+use cpu_time::{ProcessTime, ThreadTime};
 use taximeter::history::Windows;
 use taximeter_models::OperationRecord;
 use taximeter_persistence::store::{Durability, Keep, SqliteStore, Store};
@@ -52,38 +52,40 @@ pub(crate) struct Took {
     pub(crate) operations: usize,
     pub(crate) wall: Duration,
     cpu: Duration,
+    /// The part of it that the thread took which appends.
+    own: Duration,
 }
 
 impl Took {
-    pub(crate) fn batch(
-        &mut self,
-        records: &[OperationRecord],
-        append: impl FnOnce(&[OperationRecord]),
-    ) {
-        let (began, cpu) = (Instant::now(), ProcessTime::now());
-        append(records);
+    /// What is done with so many operations, to its end.
+    pub(crate) fn add(&mut self, operations: usize, work: impl FnOnce()) {
+        let (began, cpu, own) = (Instant::now(), ProcessTime::now(), ThreadTime::now());
+        work();
         self.wall += began.elapsed();
         self.cpu += cpu.elapsed();
-        self.operations += records.len();
+        self.own += own.elapsed();
+        self.operations += operations;
     }
 
     pub(crate) fn print(&self, what: &str, size: usize, path: &Path, out: &Out) -> Measured {
         let count = self.operations as f64;
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / count;
         let measured = Measured {
             per_second: count / self.wall.as_secs_f64(),
-            cpu_us: self.cpu.as_secs_f64() * 1e6 / count,
+            cpu_us: each(self.cpu),
             bytes: bytes(path) / size as f64,
         };
-        let Measured { per_second, cpu_us, bytes } = measured;
+        let (Measured { per_second, cpu_us, bytes }, own_us) = (measured, each(self.own));
         out.say(
             || {
                 format!(
-                    "{what}, up to {size}: {per_second:.0} operations/s, {cpu_us:.2} us of CPU each, {bytes:.1} bytes each"
+                    "{what}, up to {size}: {per_second:.0} operations/s, {cpu_us:.2} us of CPU each, {own_us:.2} of them on the thread that appends, {bytes:.1} bytes each"
                 )
             },
             || {
                 serde_json::json!({
-                    "what": what, "operations": size, "per_second": per_second, "cpu_us": cpu_us, "bytes": bytes,
+                    "what": what, "operations": size, "per_second": per_second, "cpu_us": cpu_us,
+                    "cpu_us_of_the_thread_that_appends": own_us, "bytes": bytes,
                 })
             },
         );
@@ -139,8 +141,8 @@ fn grow(durability: Durability, sums: bool, form: Form, most: usize, out: &Out) 
     let (mut looks, mut wall) = (Vec::new(), Duration::ZERO);
     while size < most {
         let batch = standard.batch(batch().min(most - size));
-        took.batch(&batch, |batch| {
-            store.append(batch).expect("there is room");
+        took.add(batch.len(), || {
+            store.append(&batch).expect("there is room");
         });
         size += batch.len();
         if size >= look {
@@ -181,12 +183,12 @@ pub(crate) fn rows_of_json(most: usize, out: &Out) {
     let mut took = Took::default();
     while took.operations < most {
         let batch = standard.batch(batch().min(most - took.operations));
-        took.batch(&batch, |batch| {
+        took.add(batch.len(), || {
             connection.execute_batch("BEGIN").expect("nobody else has it");
             let mut insert = connection
                 .prepare_cached("INSERT OR IGNORE INTO operations VALUES (?, ?, ?, ?)")
                 .expect("the table is there");
-            for record in batch {
+            for record in &batch {
                 let text = serde_json::to_string(record).expect("a record is JSON");
                 let started = record.started_at.timestamp_nanos_opt();
                 insert

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use cpu_time::ProcessTime;
 use taximeter::analysis::Dimension;
 use taximeter::history::{Ask, By, History, Period, Selection, Windows};
-use taximeter_models::Name;
+use taximeter_models::{Name, OperationRecord};
 use taximeter_persistence::store::{Column, Durability, Order, Query, SqliteStore, Store, Table};
 
 use crate::hot::{Took, batch, judge, least};
@@ -20,6 +20,8 @@ use crate::standard::{Form, Standard};
 
 /// Questions are asked so often, and the quickest answer counts.
 const ROUNDS: usize = 3;
+/// So many operations are made before they are appended, so that nothing is done beside while they are made.
+const ROUND: usize = 131_072;
 
 pub(crate) fn run(most: usize, out: &Out) {
     let at = std::env::var_os("AT").map(PathBuf::from);
@@ -68,13 +70,23 @@ fn fill(store: &SqliteStore, most: usize, out: &Out) {
     let (mut took, mut size, mut look) = (Took::default(), 0, 10_000.min(most));
     let (mut looks, mut wall) = (Vec::new(), Duration::ZERO);
     while size < most {
-        let batch = standard.batch(batch().min(most - size));
-        let now = batch.last().map(|record| record.started_at).expect("a batch is not empty");
-        took.batch(&batch, |batch| {
-            store.append(batch).expect("there is room");
-            store.maintain(now).expect("there is room");
+        let round = (most.min(look) - size).min(ROUND);
+        let batches: Vec<_> = (0..round)
+            .step_by(batch())
+            .map(|from| standard.batch(batch().min(round - from)))
+            .collect();
+        took.add(round, || {
+            for batch in &batches {
+                store.append(batch).expect("there is room");
+                store.maintain_beside(last(batch)).expect("there is room");
+            }
+            // What another thread has to do still is part of it.
+            let now = batches.last().map(|batch| last(batch)).expect("a round is not empty");
+            while store.maintain_beside(now).expect("there is room").more {
+                std::thread::sleep(Duration::from_millis(10));
+            }
         });
-        size += batch.len();
+        size += round;
         if size >= look {
             wall += took.wall;
             looks.push(std::mem::take(&mut took).print(what, size, store.path(), out));
@@ -82,6 +94,11 @@ fn fill(store: &SqliteStore, most: usize, out: &Out) {
         }
     }
     judge(what, least(durability), &looks, size as f64 / wall.as_secs_f64(), out);
+}
+
+/// When the last operation of a batch began.
+fn last(batch: &[OperationRecord]) -> DateTime<Utc> {
+    batch.last().map(|record| record.started_at).expect("a batch is not empty")
 }
 
 fn size(store: &SqliteStore, out: &Out) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::bytes::{Cursor, put_number, unzigzag, zigzag};
 use super::error::Broken;
-use super::texts::List;
+use super::texts::Gathered;
 
 /// Keys beyond this many in a block go, with their values, into one column of JSON.
 const MOST_COLUMNS: usize = 256;
@@ -119,7 +119,7 @@ pub(super) struct Keyed<'r> {
     pub(super) key: &'r str,
     pub(super) kind: Kind,
     pub(super) numbers: Vec<u64>,
-    pub(super) texts: List,
+    pub(super) texts: Gathered,
     /// How many rows have it.
     pub(super) rows: usize,
 }
@@ -204,7 +204,13 @@ impl<'r> MapSheet<'r> {
         let columns = &mut self.columns;
         *self.places.entry((key, kind)).or_insert_with(|| {
             let place = u16::try_from(columns.len()).unwrap_or(u16::MAX);
-            columns.push(Keyed { key, kind, numbers: Vec::new(), texts: List::default(), rows: 0 });
+            columns.push(Keyed {
+                key,
+                kind,
+                numbers: Vec::new(),
+                texts: Gathered::default(),
+                rows: 0,
+            });
             place
         })
     }

@@ -21,7 +21,7 @@ use super::read_maps::Shapes;
 use super::reader::Reader;
 use super::seal::{Sealed, encode};
 use super::sheets::Sheets;
-use super::texts::{List, Texts};
+use super::texts::{Gathered, Texts};
 
 /// Why blocks were not put together. They stay as they are.
 #[derive(Debug, Error)]
@@ -130,6 +130,7 @@ fn runs(rows: impl Iterator<Item = Run>) -> Vec<Run> {
 }
 
 /// The rows of a table: how many each block has, and in what order they come.
+#[derive(Clone)]
 struct Table {
     rows: Vec<usize>,
     runs: Vec<Run>,
@@ -304,8 +305,7 @@ impl Merging<'_, '_, '_> {
     fn texts(&mut self, table: &Table, columns: &[ColumnId]) -> Done {
         for column in columns {
             let read = self.each(|block, place| block.texts_of(*column, table.rows[place]))?;
-            let to = &mut self.sheets.texts[usize::from(column.get())];
-            copy_texts(table, &read, to);
+            self.sheets.texts[usize::from(column.get())] = texts(table, &read);
         }
         Ok(())
     }
@@ -334,6 +334,19 @@ impl Merging<'_, '_, '_> {
     /// Those rows whose mask has a bit.
     fn having(&mut self, table: &Table, mask: ColumnId, bit: u64) -> Done<Table> {
         let masks = self.column(table, mask)?;
+        // Mostly all rows of all blocks are alike.
+        let is_everywhere = |has: bool| {
+            let mut masks = masks.iter().filter(|masks| masks.len() > 0);
+            masks.all(
+                |masks| matches!(**masks, Numbers::Constant(mask, _) if (mask & bit != 0) == has),
+            )
+        };
+        if is_everywhere(true) {
+            return Ok(table.clone());
+        }
+        if is_everywhere(false) {
+            return Ok(Table { rows: vec![0; table.rows.len()], runs: Vec::new() });
+        }
         let has = |mask: &u64| u64::from(mask & bit != 0);
         Ok(table.within(|place| masks[place].each().iter().map(has).collect()))
     }
@@ -413,7 +426,7 @@ impl Merging<'_, '_, '_> {
                 Some(column) => block.texts_of(column, table.rows[at]),
                 None => Ok(Arc::default()),
             })?;
-            copy_texts(&table, &read, &mut self.sheets.maps[map as usize].columns[place].texts);
+            self.sheets.maps[map as usize].columns[place].texts = texts(&table, &read);
         } else if kind.is_number() {
             let read = self.each(|block, at| match column(at) {
                 Some(column) => block.numbers_of(column, table.rows[at]),
@@ -443,13 +456,12 @@ fn add_shapes(sheet: &mut MapSheet<'_>, table: &Table, shapes: &[Shapes], places
 
 fn copy(table: &Table, from: &[Arc<Numbers>], to: &mut Vec<u64>) {
     let from: Vec<Cow<'_, [u64]>> = from.iter().map(|numbers| numbers.each()).collect();
+    to.reserve(table.runs.iter().map(|(_, rows)| rows.len()).sum());
     for (place, rows) in &table.runs {
         to.extend_from_slice(&from[*place][rows.clone()]);
     }
 }
 
-fn copy_texts(table: &Table, from: &[Arc<Texts>], to: &mut List) {
-    for (place, rows) in &table.runs {
-        rows.clone().for_each(|row| to.push(&from[*place].text(row)));
-    }
+fn texts(table: &Table, from: &[Arc<Texts>]) -> Gathered {
+    Gathered::of_runs(table.runs.iter().cloned(), from)
 }

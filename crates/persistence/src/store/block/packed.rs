@@ -30,19 +30,19 @@ pub(super) fn encode(to: &mut Vec<u8>, numbers: &[u64]) {
     let Some((least, bits)) = span(numbers) else { return };
     put_number(to, least);
     to.push(bits.to_le_bytes()[0]);
+    // Eight bytes at a time: what of a number is beyond them begins the next eight.
     let (mut pending, mut filled) = (0_u64, 0);
     for number in numbers {
-        pending |= (number - least) << filled;
+        let number = number - least;
+        pending |= number << filled;
         filled += bits;
-        while filled >= 8 {
-            to.push(pending.to_le_bytes()[0]);
-            pending >>= 8;
-            filled -= 8;
+        if filled >= u64::BITS {
+            to.extend(pending.to_le_bytes());
+            filled -= u64::BITS;
+            pending = if filled > 0 { number >> (bits - filled) } else { 0 };
         }
     }
-    if filled > 0 {
-        to.push(pending.to_le_bytes()[0]);
-    }
+    to.extend(&pending.to_le_bytes()[..filled.div_ceil(8) as usize]);
     to.extend([0; PADDING]);
 }
 

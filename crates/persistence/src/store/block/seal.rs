@@ -184,10 +184,10 @@ impl Sealer {
             known += u64::from(new);
             if new { 0 } else { *form + 1 }
         };
-        let keys = costs.rows.iter().map(key).collect();
+        let keys: Vec<u64> = costs.rows.iter().map(key).collect();
         let list = costs.forms.iter().map(String::as_str).collect();
         let mut bytes = Vec::new();
-        texts::encode_dictionary(&mut bytes, &Dictionary { list, keys }, self.effort)?;
+        texts::encode_dictionary(&mut bytes, &Dictionary { list, keys: keys.into() }, self.effort)?;
         self.put(llm::COST, costs.rows.len(), bytes)?;
         if costs.numbers.is_empty() {
             Ok(())

@@ -14,7 +14,7 @@ use super::cost::CostSheet;
 use super::error::SealError;
 use super::ids::{Threads, expected_high};
 use super::maps::{Item, Kind, MapSheet};
-use super::texts::List;
+use super::texts::Gathered;
 
 /// The columns of a block, as they grow record by record.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Sheets<'r> {
     /// The columns of numbers, by the number of the column.
     pub(super) numbers: Vec<Vec<u64>>,
     /// The columns of texts, likewise.
-    pub(super) texts: Vec<List>,
+    pub(super) texts: Vec<Gathered>,
     pub(super) maps: [MapSheet<'r>; Map::ALL.len()],
     pub(super) costs: CostSheet<'r>,
     /// When the first operation began, in nanoseconds since 1970.
@@ -37,7 +37,7 @@ impl<'r> Sheets<'r> {
     pub(super) fn new(base: i64) -> Self {
         Self {
             numbers: vec![Vec::new(); FIXED],
-            texts: vec![List::default(); FIXED],
+            texts: vec![Gathered::default(); FIXED],
             maps: Default::default(),
             costs: CostSheet::default(),
             base,

@@ -6,7 +6,8 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 use taximeter_models::Name;
@@ -126,10 +127,60 @@ impl List {
     }
 }
 
+/// The texts of a column on their way into a block, as they come or with their keys already.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Gathered {
+    /// One for each row, or each different one once where there are keys.
+    list: List,
+    keys: Option<Vec<u64>>,
+}
+
+impl Gathered {
+    pub(super) fn len(&self) -> usize {
+        self.keys.as_ref().map_or(self.list.len(), Vec::len)
+    }
+
+    /// Adds the text of the next row.
+    pub(super) fn push(&mut self, text: &str) {
+        self.list.push(text);
+    }
+
+    /// The texts of some rows of several columns. A text that a column has in many rows is looked at once.
+    pub(super) fn of_runs<'t>(
+        runs: impl IntoIterator<Item = (usize, Range<usize>)>,
+        columns: &'t [Arc<Texts>],
+    ) -> Self {
+        let mut list = List::default();
+        let mut places: HashMap<&'t str, u64, RandomState> = HashMap::default();
+        // For each text of a column its key; 0 is not known yet.
+        let mut known: Vec<Vec<u64>> =
+            columns.iter().map(|texts| vec![0; texts.distinct()]).collect();
+        let mut keys = Vec::new();
+        for (column, rows) in runs {
+            let (texts, known) = (&*columns[column], &mut known[column]);
+            keys.extend(rows.map(|row| {
+                let own = texts.key(row);
+                if known[own] > 0 {
+                    return known[own];
+                }
+                let text = texts.list().get(own);
+                let key = *places.entry(text).or_insert(list.len() as u64 + 1);
+                known[own] = key;
+                let is_new = key > list.len() as u64;
+                if is_new {
+                    list.push(text);
+                }
+                if is_new { 0 } else { key }
+            }));
+        }
+        Self { list, keys: Some(keys) }
+    }
+}
+
 /// The different ones of some texts, and for each text its key as it is written.
 pub(super) struct Dictionary<'t> {
     pub(super) list: Vec<&'t str>,
-    pub(super) keys: Vec<u64>,
+    pub(super) keys: Cow<'t, [u64]>,
 }
 
 fn dictionary(texts: &List) -> Dictionary<'_> {
@@ -155,21 +206,25 @@ fn dictionary(texts: &List) -> Dictionary<'_> {
         last = place;
         if new { 0 } else { place as u64 + 1 }
     });
-    let keys = keys.collect();
+    let keys = keys.collect::<Vec<_>>().into();
     Dictionary { list, keys }
 }
 
 /// Writes texts, and hands out the different ones.
 pub(super) fn encode<'t>(
     to: &mut Vec<u8>,
-    texts: &'t List,
+    texts: &'t Gathered,
     effort: Effort,
 ) -> Result<Vec<&'t str>, SealError> {
-    if u32::try_from(texts.text.len()).is_err() {
-        let rows = texts.text.len();
+    let Gathered { list, keys } = texts;
+    if u32::try_from(list.text.len()).is_err() {
+        let rows = list.text.len();
         return Err(SealError::TooMany { what: "bytes of text", rows, most: u32::MAX as usize });
     }
-    let dictionary = dictionary(texts);
+    let dictionary = match keys {
+        Some(keys) => Dictionary { list: list.iter().collect(), keys: keys.into() },
+        None => dictionary(list),
+    };
     encode_dictionary(to, &dictionary, effort)?;
     Ok(dictionary.list)
 }
@@ -289,8 +344,8 @@ mod tests {
 
     use super::*;
 
-    fn list(texts: &[String]) -> List {
-        let mut list = List::default();
+    fn list(texts: &[String]) -> Gathered {
+        let mut list = Gathered::default();
         for text in texts {
             list.push(text);
         }
@@ -350,6 +405,32 @@ mod tests {
         #[test]
         fn texts_come_back(texts in prop::collection::vec("[a-c0-2]{0,3}|\\PC{0,9}|x0{0,3}[0-9]{1,21}", 0..80)) {
             back(&texts);
+        }
+
+        #[test]
+        fn runs_of_columns_are_one_column(
+            columns in prop::collection::vec(prop::collection::vec("[a-c]{0,2}|x[0-9]{1,3}", 1..40), 1..4),
+            runs in prop::collection::vec((any::<prop::sample::Index>(), 0..40_usize, 0..40_usize), 0..9),
+        ) {
+            let read = columns.iter().map(|texts| {
+                let mut bytes = Vec::new();
+                encode(&mut bytes, &list(texts), Effort::Quick).unwrap();
+                Arc::new(decode(&bytes, texts.len()).unwrap())
+            });
+            let read: Vec<Arc<Texts>> = read.collect();
+            let runs: Vec<(usize, Range<usize>)> = runs.iter().map(|(column, from, to)| {
+                let column = column.index(columns.len());
+                let rows = columns[column].len();
+                (column, *from.min(&rows)..*to.max(from).min(&rows))
+            }).collect();
+            let texts = |(column, rows): &(usize, Range<usize>)| columns[*column][rows.clone()].to_vec();
+            let expected: Vec<String> = runs.iter().flat_map(texts).collect();
+            let (mut merged, mut bytes) = (Vec::new(), Vec::new());
+            let gathered = Gathered::of_runs(runs, &read);
+            prop_assert_eq!(gathered.len(), expected.len());
+            encode(&mut merged, &gathered, Effort::Small).unwrap();
+            encode(&mut bytes, &list(&expected), Effort::Small).unwrap();
+            prop_assert_eq!(merged, bytes);
         }
 
         #[test]

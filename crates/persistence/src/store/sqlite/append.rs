@@ -1,6 +1,5 @@
 //! Taking a batch: what is new goes in, few operations as rows and many as a block, and their sums, in one transaction.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -39,9 +38,8 @@ pub(super) fn append(
             let is_worth = new.len() >= WORTH_A_THREAD;
             let (windows, put) = beside(is_worth, || sums::windows(&new, summarize), put);
             put?;
-            for (at, window) in windows {
-                sums::merge(connection, at, window, summarize, path)?;
-            }
+            let mut adder = sums::Adder::prepare(connection, summarize, path)?;
+            windows.into_iter().try_for_each(|(at, window)| adder.add(at, window))?;
         } else {
             put()?;
         }
@@ -95,11 +93,10 @@ fn unknown<'r>(
     connection: &Connection,
     records: &'r [OperationRecord],
 ) -> rusqlite::Result<Vec<&'r OperationRecord>> {
-    let mut ids =
-        HashSet::with_capacity_and_hasher(records.len(), foldhash::fast::RandomState::default());
-    let mut new: Vec<&OperationRecord> =
-        records.iter().filter(|record| ids.insert(record.id)).collect();
-    new.sort_unstable_by_key(|record| record.id);
+    let mut new: Vec<&OperationRecord> = records.iter().collect();
+    // Most come in order, and of those with one id the first one stays the first.
+    new.sort_by_key(|record| record.id);
+    new.dedup_by_key(|record| record.id);
     let known = known(connection, &new)?;
     let mut known = known.into_iter();
     new.retain(|_| !known.next().unwrap_or(false));

@@ -230,13 +230,13 @@ pub(super) fn meta_of(sealed: &Sealed, path: &Path) -> Result<Meta, StoreError> 
     Meta::read(&sealed.meta).map_err(|error| damaged("sealing in", path, error.to_string()))
 }
 
-/// Puts a block in.
+/// Puts a block in; its number.
 pub(super) fn insert(
     connection: &Connection,
     sealed: &Sealed,
     meta: &Meta,
     dearest: Option<Money>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<i64> {
     let id: i64 = connection
         .prepare_cached(
             "SELECT max(coalesce((SELECT value FROM counters WHERE name = 'next_block'), 1),
@@ -253,12 +253,18 @@ pub(super) fn insert(
     for (column, bytes) in &sealed.columns {
         insert.execute((part(id, *column), bytes))?;
     }
-    Ok(())
+    Ok(id)
 }
 
-/// Whether a block is listed.
-pub(super) fn is_there(connection: &Connection, id: i64) -> rusqlite::Result<bool> {
-    connection.prepare_cached("SELECT 1 FROM blocks WHERE id = ?1")?.exists([id])
+/// Puts a column beside those of a block that is there.
+pub(super) fn insert_column(
+    connection: &Connection,
+    block: i64,
+    column: ColumnId,
+    bytes: &[u8],
+) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached("INSERT INTO block_columns VALUES (?, ?)")?;
+    insert.execute((part(block, column), bytes)).map(drop)
 }
 
 /// All columns of a block.

@@ -11,7 +11,8 @@ use rusqlite::Connection;
 use super::append::transaction;
 use super::error::failed;
 use super::extents::{self, Extent};
-use super::{SqliteStore, Writer, blocks, merge, seal, summed, sums};
+use super::work::{self, Who};
+use super::{SqliteStore, Writer, blocks, seal, sums};
 use crate::StoreError;
 use crate::store::block::{Effort, MOST_RECORDS};
 use crate::store::rows::nanos;
@@ -38,7 +39,7 @@ pub struct Keep {
     /// and such small blocks are put together when there are enough of them. Default: 32,768.
     pub block_operations: u64,
     /// A batch of so many operations or more is sealed as it comes, and never stands in rows: that takes a fraction of the
-    /// time. Default: 1,000.
+    /// time. Default: 100.
     pub seal_at_once: u64,
     /// How long operations are kept, by when they began; none is for ever. The sums of their time stay. Default: for
     /// ever.
@@ -58,7 +59,7 @@ impl Default for Keep {
             hot_operations: 16_384,
             hot_for: Duration::from_secs(3_600),
             block_operations: 32_768,
-            seal_at_once: 1_000,
+            seal_at_once: 100,
             operations_for: None,
             bytes: None,
             sums_for: [Some(DAY.saturating_mul(3)), Some(DAY.saturating_mul(100)), None],
@@ -142,23 +143,20 @@ const PAGES: i64 = 256;
 const LOG: u64 = 4 << 20;
 
 impl SqliteStore {
-    pub(super) fn do_step(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
+    pub(super) fn do_step(&self, now: DateTime<Utc>, who: Who) -> Result<Maintained, StoreError> {
         let mut done = Maintained::default();
         self.roll_up(now, &mut done)?;
         if let Some(sealed) = seal::step(self, now)? {
             done.sealed += sealed;
             done.more = true;
         }
-        if let Some(merged) = merge::step(self)? {
-            done.merged += merged;
-            done.more = true;
-        }
-        if !done.more && summed::step(self)?.is_some() {
-            done.more = true;
-        }
+        work::step(self, who, &mut done)?;
         let mut writer = self.writer("maintaining")?;
         self.remove_old(&mut writer, now, &mut done)?;
-        self.give_back(&writer.connection, &mut done)?;
+        // As long as there is more to do, what is free is soon written again.
+        if !done.more {
+            self.give_back(&writer.connection, &mut done)?;
+        }
         if !done.more && self.log_bytes() > LOG {
             self.shorten_log(&writer.connection)?;
         }
@@ -233,7 +231,7 @@ impl SqliteStore {
         let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let (free, all) =
             (number("freelist_count").map_err(said)?, number("page_count").map_err(said)?);
-        // What is free is soon written again; only much of it is worth the work.
+        // Only much of it is worth the work.
         if free > PAGES && free > all / 8 {
             let mut vacuum =
                 connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})")).map_err(said)?;

@@ -30,6 +30,8 @@ mod summed;
 mod sums;
 mod version_1;
 mod wants;
+mod whole;
+mod work;
 mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -50,6 +52,7 @@ pub use self::maintain::Keep;
 use self::names::Texts;
 pub use self::repair::Repaired;
 pub use self::sql::{Answer, Sql};
+use self::work::Who;
 use super::{
     Appended, Block, Column, Durability, Maintained, Note, Query, Rollup, RollupQuery, Scanned,
     Store, StoreSpan, StoreStats, Summarize, Table,
@@ -87,6 +90,7 @@ pub struct SqliteStore {
     readers: Mutex<Vec<Reader>>,
     /// None where the store may only be read.
     writer: Option<Mutex<Writer>>,
+    work: work::Work,
 }
 
 /// The one connection that writes.
@@ -201,7 +205,8 @@ impl OpenSqlite {
 
     fn finish(self, writer: Option<Mutex<Writer>>) -> SqliteStore {
         let Self { path, how, keep, summarize } = self;
-        SqliteStore { path, how, keep, summarize, writer, readers: Mutex::default() }
+        let (readers, work) = Default::default();
+        SqliteStore { path, how, keep, summarize, readers, writer, work }
     }
 }
 
@@ -378,6 +383,10 @@ impl Store for SqliteStore {
     }
 
     fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
-        self.do_step(now)
+        self.do_step(now, Who::Idle)
+    }
+
+    fn maintain_beside(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
+        self.do_step(now, Who::Appending)
     }
 }

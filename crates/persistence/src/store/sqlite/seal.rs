@@ -6,7 +6,7 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
-use taximeter_models::{Money, OperationRecord};
+use taximeter_models::{Money, OperationId, OperationRecord};
 
 use super::append::transaction;
 use super::blocks;
@@ -73,22 +73,28 @@ pub(super) fn at_once<'r>(
     keep: &Keep,
     path: &Path,
 ) -> Result<Vec<&'r OperationRecord>, StoreError> {
-    let (mut lot, mut aside) = (lot.to_vec(), Vec::new());
-    let sealed = loop {
-        match block::seal_with(lot.iter().copied(), keep.effort(lot.len())) {
-            Ok(sealed) => break sealed,
-            Err(SealError::NotExact { id, .. }) if aside.len() < MOST_ASIDE && lot.len() > 1 => {
-                aside.extend(lot.extract_if(.., |record| record.id == id));
-            }
-            Err(_) => {
-                aside.append(&mut lot);
-                return Ok(aside);
-            }
-        }
-    };
+    let (mut whole, mut aside) = (lot.to_vec(), Vec::new());
+    let Ok(sealed) = seal_most(&mut whole, &mut aside, keep) else { return Ok(lot.to_vec()) };
     let meta = blocks::meta_of(&sealed, path)?;
-    blocks::insert(connection, &sealed, &meta, dearest(lot)).map_err(failed("writing", path))?;
-    Ok(aside)
+    blocks::insert(connection, &sealed, &meta, dearest(whole)).map_err(failed("writing", path))?;
+    Ok(lot.iter().copied().filter(|record| aside.contains(&record.id)).collect())
+}
+
+/// Seals records but for those that would not come back as they are, whose ids are put aside.
+fn seal_most(
+    lot: &mut Vec<&OperationRecord>,
+    aside: &mut Vec<OperationId>,
+    keep: &Keep,
+) -> Result<Sealed, SealError> {
+    loop {
+        match block::seal_with(lot.iter().copied(), keep.effort(lot.len())) {
+            Err(SealError::NotExact { id, .. }) if aside.len() < MOST_ASIDE && lot.len() > 1 => {
+                lot.retain(|record| record.id != id);
+                aside.push(id);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// The most that one of them cost.
@@ -141,17 +147,13 @@ fn lot(
 
 /// Seals what can be sealed, and leaves the rest out of the lot.
 fn seal(lot: &mut Lot, store: &SqliteStore) -> Result<Option<(Sealed, Meta)>, StoreError> {
-    for _ in 0..MOST_ASIDE {
-        if lot.records.is_empty() {
-            return Ok(None);
-        }
-        match block::seal_with(&lot.records, store.keep.effort(lot.records.len())) {
+    while !lot.records.is_empty() {
+        let mut aside = Vec::new();
+        match seal_most(&mut lot.records.iter().collect(), &mut aside, &store.keep) {
             Ok(sealed) => {
+                lot.retain(|_, record| !aside.contains(&record.id));
                 let meta = blocks::meta_of(&sealed, &store.path)?;
                 return Ok(Some((sealed, meta)));
-            }
-            Err(SealError::NotExact { id, .. }) => {
-                lot.retain(|_, record| record.id != id);
             }
             Err(SealError::TooMany { .. }) if lot.extents.len() > 1 => {
                 let half = lot.extents.len() / 2;

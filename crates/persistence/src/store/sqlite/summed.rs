@@ -1,20 +1,20 @@
 //! Sums of sealed blocks: who counts some operations of millions takes them, and need not look at the columns.
 //!
-//! They are made of a block that is there already, one at a time, when nothing else is to be done. So blocks of older
-//! versions get theirs too; a block without any is counted by its columns.
+//! A block that is put together has them at once. Others get theirs one at a time, when nothing else is to be done, and so
+//! do blocks of older versions; a block without any is counted by its columns.
 
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::append::transaction;
-use super::blocks::{self, Sheet};
+use super::blocks;
 use super::error::failed;
+use super::whole::{Sound, Whole};
 use super::{Reader, SqliteStore};
 use crate::StoreError;
-use crate::store::block::{Meta, SUMS};
-use crate::store::{Query, Summarize};
+use crate::store::block::{self, SUMS};
+use crate::store::{Block, Query, Summarize};
 
 /// Fewer operations are counted sooner than their sums are read.
 const WORTH_SUMS: u64 = 2_048;
@@ -26,9 +26,22 @@ pub(super) fn read(connection: &Connection, block: i64) -> rusqlite::Result<Opti
     select.query_row([blocks::part(block, SUMS)], |row| row.get(0)).optional()
 }
 
-/// Makes the sums of the next block that lacks them, if there is one; how many operations that holds.
-pub(super) fn step(store: &SqliteStore) -> Result<Option<u64>, StoreError> {
-    let Some(summarize) = store.summarize.as_deref() else { return Ok(None) };
+/// A block that lacks sums.
+#[derive(Debug)]
+pub(super) struct Unsummed(Whole);
+
+/// Its sums as they are kept; none where it cannot be read, or none are made.
+#[derive(Debug)]
+pub(super) struct Summed {
+    block: Whole,
+    sums: Option<Vec<u8>>,
+}
+
+/// The next block that lacks sums, if there is one.
+pub(super) fn next(store: &SqliteStore) -> Result<Option<Unsummed>, StoreError> {
+    if store.summarize.as_deref().is_none_or(|summarize| summarize.tables().is_empty()) {
+        return Ok(None);
+    }
     let said = failed("maintaining", &store.path);
     let upto = {
         let writer = store.writer("maintaining")?;
@@ -38,73 +51,85 @@ pub(super) fn step(store: &SqliteStore) -> Result<Option<u64>, StoreError> {
         }
         writer.summed_upto
     };
-    let (next, made) = store.read("maintaining", |reader| {
-        let next = next(reader, upto, store)?;
-        let made = next.sheet.as_ref().and_then(|(sheet, meta)| {
-            let sums = make(reader, sheet, meta, summarize);
-            sums.map(|sums| (sheet.clone(), meta.write_sums(&sums)))
-        });
-        Ok((next, made))
+    let (next, upto) = store.read("maintaining", |reader| {
+        let (next, upto) = find(reader, upto, store)?;
+        let whole = |sound| Whole::read(&reader.connection, &sound).map(Unsummed);
+        Ok((next.map(whole).transpose().map_err(said)?, upto))
     })?;
-    let mut writer = store.writer("maintaining")?;
-    if let Some((sheet, bytes)) = &made {
-        transaction(&mut writer, &store.path, |connection, _| {
-            // Another process may have removed it meanwhile, or made the same.
-            let sql = "INSERT OR IGNORE INTO block_columns
-                       SELECT ?1, ?2 WHERE EXISTS (SELECT 1 FROM blocks WHERE id = ?3)";
-            let mut insert = connection.prepare_cached(sql).map_err(said)?;
-            insert.execute((blocks::part(sheet.id, SUMS), bytes, sheet.id)).map_err(said)
-        })?;
-    }
-    writer.summed_upto = writer.summed_upto.max(next.upto);
-    Ok(made.map(|(sheet, _)| sheet.operations))
+    note(store, upto)?;
+    Ok(next)
 }
 
-/// A block to be summed up, and up to which number there is nothing to do behind that.
-struct Next {
-    sheet: Option<(Sheet, Arc<Meta>)>,
-    upto: i64,
-}
-
-fn next(reader: &mut Reader, upto: i64, store: &SqliteStore) -> Result<Next, StoreError> {
-    let mut next = Next { sheet: None, upto };
+/// The next block that lacks sums, and up to which number none does.
+fn find(
+    reader: &mut Reader,
+    mut upto: i64,
+    store: &SqliteStore,
+) -> Result<(Option<Sound>, i64), StoreError> {
+    let least = WORTH_SUMS.max(store.keep.block_operations / 2);
     for sheet in blocks::all(&reader.connection, &mut reader.blocks, &store.path)? {
         if sheet.id <= upto {
             continue;
         }
-        next.upto = sheet.id;
         // What is damaged is for a repair, and what is small for another block.
-        let least = WORTH_SUMS.max(store.keep.block_operations / 2);
-        let Some(meta) = sheet.meta.clone().filter(|_| sheet.operations >= least) else {
-            continue;
-        };
-        let kept = read(&reader.connection, sheet.id);
-        if kept.map_err(failed("maintaining", &store.path))?.is_none() {
-            next.sheet = Some((sheet, meta));
-            break;
+        if let Some(meta) = sheet.meta.clone().filter(|_| sheet.operations >= least) {
+            let kept = read(&reader.connection, sheet.id);
+            if kept.map_err(failed("maintaining", &store.path))?.is_none() {
+                return Ok((Some((sheet, meta)), upto));
+            }
         }
+        upto = sheet.id;
     }
-    Ok(next)
+    Ok((None, upto))
 }
 
-/// None where the block cannot be read: a check finds that.
-fn make(
-    reader: &Reader,
-    sheet: &Sheet,
-    meta: &Arc<Meta>,
-    summarize: &dyn Summarize,
-) -> Option<Vec<u8>> {
+/// Remembers that no block up to this number lacks sums.
+fn note(store: &SqliteStore, upto: i64) -> Result<(), StoreError> {
+    let mut writer = store.writer("maintaining")?;
+    writer.summed_upto = writer.summed_upto.max(upto);
+    Ok(())
+}
+
+impl Unsummed {
+    /// Sums it up.
+    pub(super) fn sum(self, summarize: Option<&dyn Summarize>) -> Summed {
+        let sums = summarize.and_then(|summarize| make(self.0.reader(), summarize));
+        Summed { block: self.0, sums }
+    }
+}
+
+impl Summed {
+    /// Puts the sums beside the block, if that is there still.
+    pub(super) fn put(self, store: &SqliteStore) -> Result<(), StoreError> {
+        let Self { block, sums } = self;
+        let said = failed("maintaining", &store.path);
+        if let Some(sums) = sums {
+            let mut writer = store.writer("maintaining")?;
+            transaction(&mut writer, &store.path, |connection, _| {
+                // Another process may have made the same meanwhile.
+                let is_meant = block.is_there(connection).map_err(said)?
+                    && read(connection, block.id).map_err(said)?.is_none();
+                if is_meant {
+                    blocks::insert_column(connection, block.id, SUMS, &sums).map_err(said)?;
+                }
+                Ok(())
+            })?;
+        }
+        note(store, block.id)
+    }
+}
+
+/// The sums of a block as they are kept; none where it cannot be read, which a check finds, or none are made.
+pub(super) fn make(mut block: block::Reader<'_>, summarize: &dyn Summarize) -> Option<Vec<u8>> {
     let tables = summarize.tables();
     if tables.is_empty() {
         return None;
     }
     let mut sums = None;
-    let mut block = blocks::reader(&reader.connection, sheet.id, Arc::clone(meta));
-    let _ = block
-        .scan_tables(&Query::default(), tables, &mut |shown| {
-            sums = summarize.block(shown);
-            ControlFlow::Continue(())
-        })
-        .ok()?;
-    Some(sums.unwrap_or_default())
+    let shown = &mut |shown: &[Block<'_>]| {
+        sums = summarize.block(shown);
+        ControlFlow::Continue(())
+    };
+    let _ = block.scan_tables(&Query::default(), tables, shown).ok()?;
+    Some(block.meta().write_sums(&sums.unwrap_or_default()))
 }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use chrono::DateTime;
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row, Statement};
 use taximeter_models::{Name, OperationRecord};
 
 use super::cells::{Sum, blob, int, text};
@@ -50,25 +50,45 @@ pub(super) fn windows(
     made
 }
 
-/// Adds a window to the row of its place.
-pub(super) fn merge(
-    connection: &Connection,
-    mut at: At,
-    window: WindowBytes,
-    summarize: &dyn Summarize,
-    path: &Path,
-) -> Result<(), StoreError> {
-    let said = failed("summing up in", path);
-    let Some(old) = read(connection, &at).map_err(said)? else {
-        return put(connection, INSERT, &at, &window).map_err(said);
-    };
-    match old.and_then(|old| together(summarize, &[&old, &window.bytes])) {
-        Ok(sum) => put(connection, UPDATE, &at, &sum).map_err(said),
-        Err(wrong) if at.rolled != OPEN => Err(damaged("summing up in", path, wrong)),
-        Err(_) => {
-            at.rolled = BESIDE;
-            merge(connection, at, window, summarize, path)
+/// Adds windows to the rows of their places.
+pub(super) struct Adder<'c> {
+    read: CachedStatement<'c>,
+    insert: CachedStatement<'c>,
+    update: CachedStatement<'c>,
+    summarize: &'c dyn Summarize,
+    path: &'c Path,
+}
+
+impl<'c> Adder<'c> {
+    pub(super) fn prepare(
+        connection: &'c Connection,
+        summarize: &'c dyn Summarize,
+        path: &'c Path,
+    ) -> Result<Self, StoreError> {
+        let prepare = |sql| connection.prepare_cached(sql).map_err(failed("summing up in", path));
+        let (read, insert, update) = (prepare(READ)?, prepare(INSERT)?, prepare(UPDATE)?);
+        Ok(Self { read, insert, update, summarize, path })
+    }
+
+    pub(super) fn add(&mut self, mut at: At, window: WindowBytes) -> Result<(), StoreError> {
+        let said = failed("summing up in", self.path);
+        let Some(old) = self.read(&at).map_err(said)? else {
+            return put(&mut self.insert, &at, &window).map_err(said);
+        };
+        match old.and_then(|old| together(self.summarize, &[&old, &window.bytes])) {
+            Ok(sum) => put(&mut self.update, &at, &sum).map_err(said),
+            Err(wrong) if at.rolled != OPEN => Err(damaged("summing up in", self.path, wrong)),
+            Err(_) => {
+                at.rolled = BESIDE;
+                self.add(at, window)
+            }
         }
+    }
+
+    fn read(&mut self, at: &At) -> rusqlite::Result<Option<Bytes>> {
+        let one = (at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled);
+        let row = |row: &Row<'_>| Ok(verified(at, row.get(0)?, row.get(1)?));
+        self.read.query_row(one, row).optional()
     }
 }
 
@@ -78,17 +98,6 @@ fn together(summarize: &dyn Summarize, windows: &[&[u8]]) -> Result<WindowBytes,
 
 type Bytes = Result<Vec<u8>, String>;
 
-fn read(connection: &Connection, at: &At) -> rusqlite::Result<Option<Bytes>> {
-    let sql = "SELECT window, checked FROM rollups
-               WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
-    connection
-        .prepare_cached(sql)?
-        .query_row((at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled), |row| {
-            Ok(verified(at, row.get(0)?, row.get(1)?))
-        })
-        .optional()
-}
-
 fn verified(at: &At, window: Vec<u8>, sum: i64) -> Bytes {
     if checked(at, &window) == sum {
         Ok(window)
@@ -97,16 +106,18 @@ fn verified(at: &At, window: Vec<u8>, sum: i64) -> Bytes {
     }
 }
 
+const READ: &str = "SELECT window, checked FROM rollups
+    WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
 const INSERT: &str = "INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 /// Of a row that is there: nothing that its index knows of is written again.
 const UPDATE: &str = "UPDATE rollups SET count = ?6, failed = ?7, duration_ns = ?8, input_tokens = ?9, output_tokens = ?10,
       cost_usd = ?11, unpriced = ?12, window = ?13, checked = ?14
     WHERE level = ?1 AND start = ?2 AND dimension = ?3 AND key = ?4 AND rolled = ?5";
 
-fn put(connection: &Connection, sql: &str, at: &At, window: &WindowBytes) -> rusqlite::Result<()> {
+fn put(write: &mut Statement<'_>, at: &At, window: &WindowBytes) -> rusqlite::Result<()> {
     let numbers = &window.numbers;
     let readable = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    connection.prepare_cached(sql)?.execute(rusqlite::params![
+    write.execute(rusqlite::params![
         at.level,
         at.start,
         &*at.place.dimension,
@@ -239,20 +250,24 @@ pub(super) fn roll_up(
 ) -> Result<u32, StoreError> {
     let said = failed("maintaining", path);
     let wrong = |wrong| damaged("maintaining", path, wrong);
+    let open = open(connection, level, before, most).map_err(said)?;
+    if open.is_empty() {
+        return Ok(0);
+    }
+    let mut adder = Adder::prepare(connection, summarize, path)?;
     let mut groups = BTreeMap::<(i64, Place), Vec<Vec<u8>>>::new();
     let mut rolled = 0;
-    for (at, window) in open(connection, level, before, most).map_err(said)? {
+    for (at, window) in open {
         // What cannot be read stays where it is, for a repair.
         let Ok(window) = window else { continue };
-        mark(connection, &at, &window, summarize, path)?;
+        mark(connection, &at, &window, &mut adder)?;
         groups.entry((next.start(at.start), at.place)).or_default().push(window);
         rolled += 1;
     }
     for ((start, place), windows) in groups {
         let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
         let window = together(summarize, &windows).map_err(wrong)?;
-        let at = At { level: number(next), start, place, rolled: OPEN };
-        merge(connection, at, window, summarize, path)?;
+        adder.add(At { level: number(next), start, place, rolled: OPEN }, window)?;
     }
     Ok(rolled)
 }
@@ -276,10 +291,9 @@ fn mark(
     connection: &Connection,
     at: &At,
     window: &[u8],
-    summarize: &dyn Summarize,
-    path: &Path,
+    adder: &mut Adder<'_>,
 ) -> Result<(), StoreError> {
-    let said = failed("maintaining", path);
+    let said = failed("maintaining", adder.path);
     let rolled = At { rolled: ROLLED, ..at.clone() };
     let sql = "UPDATE OR IGNORE rollups SET rolled = ?6, checked = ?7
                WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
@@ -294,9 +308,9 @@ fn mark(
     let one = (at.level, dimension, at.start, key(&at.place), at.rolled);
     let delete = connection.prepare_cached(sql).and_then(|mut delete| delete.execute(one));
     delete.map_err(said)?;
-    let window =
-        together(summarize, &[window]).map_err(|wrong| damaged("maintaining", path, wrong))?;
-    merge(connection, rolled, window, summarize, path)
+    let window = together(adder.summarize, &[window]);
+    let window = window.map_err(|wrong| damaged("maintaining", adder.path, wrong))?;
+    adder.add(rolled, window)
 }
 
 /// Where it stands in the counters from which second on the rows of a level are whole.

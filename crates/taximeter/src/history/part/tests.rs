@@ -215,7 +215,8 @@ fn of_few_kinds() -> Vec<OperationRecord> {
 fn the_sums_of_a_block_say_what_its_records_do() {
     let room = tempfile::tempdir().unwrap();
     let open = |keep: Keep| {
-        let store = SqliteStore::at(room.path()).keep(keep);
+        // What is appended is rows.
+        let store = SqliteStore::at(room.path()).keep(keep.seal_at_once(1_000));
         History::new(Arc::new(store.summarize(Arc::new(Windows)).open().unwrap()))
     };
     let history = open(Keep::default());
@@ -277,7 +278,8 @@ fn the_sums_of_a_block_say_what_its_records_do() {
 fn some_operations_are_counted_as_their_records_are() {
     let room = tempfile::tempdir().unwrap();
     let open = || {
-        let store = SqliteStore::at(room.path()).keep(Keep::default().block_operations(1));
+        let keep = Keep::default().block_operations(1).seal_at_once(1_000);
+        let store = SqliteStore::at(room.path()).keep(keep);
         History::new(Arc::new(store.summarize(Arc::new(Windows)).open().unwrap()))
     };
     let mut history = open();
