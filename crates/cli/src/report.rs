@@ -36,7 +36,8 @@ pub(crate) use self::top::losses;
 pub(crate) struct Arguments {
     #[command(flatten)]
     which: Which,
-    /// A table of the numbers by operation, component, tool, provider, model, user, session, tag:NAME, minute, hour or day
+    /// A table of the numbers by operation, component, tool, provider, model, kind (of token), user, session, tag:NAME, minute,
+    /// hour or day
     #[arg(long, value_name = "WHAT")]
     by: Option<By>,
     /// What may be spent in this month, in US dollars

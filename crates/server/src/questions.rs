@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -34,6 +35,8 @@ pub(crate) struct Questions {
     time: Duration,
     /// Whether what answers is played.
     pub(crate) demo: Demo,
+    /// Whether the store is being made ready for what is asked next.
+    warming: AtomicBool,
     /// How often something was stored.
     pub(crate) changed: watch::Sender<u64>,
     /// The store's file, for questions in SQL.
@@ -161,6 +164,7 @@ impl Questions {
             room: Arc::new(Semaphore::new(config.limits.questions)),
             time: config.limits.answer_time,
             demo: config.demo,
+            warming: AtomicBool::new(false),
             changed,
             sqlite: config.sqlite.clone(),
             inbox,
@@ -205,7 +209,22 @@ impl Questions {
     /// The first screen.
     pub(crate) async fn report(self: &Arc<Self>, filter: &Filter) -> Result<Report, QuestionError> {
         let ask = filter.ask(Utc::now())?;
-        self.ask(move |history| history.report(&ask)).await
+        let report = self.ask(move |history| history.report(&ask)).await;
+        self.warm();
+        report
+    }
+
+    /// Makes the store ready for the next report, which may be of some operations alone; nobody waits for that.
+    fn warm(self: &Arc<Self>) {
+        if self.warming.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let questions = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            // What cannot be read says so to who asks.
+            while questions.history.store().warm().unwrap_or(false) {}
+            questions.warming.store(false, Ordering::Release);
+        });
     }
 
     /// Sessions or users, so many where no number is named.

@@ -97,18 +97,43 @@ impl Sums {
     /// # Errors
     /// Where the bytes are no sums, or those of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SumsError> {
-        let mut from = Reader(bytes);
-        match from.byte() {
-            Some(VERSION) => {}
-            Some(newer) if newer > VERSION => return Err(SumsError::Newer(newer)),
-            _ => return Err(SumsError::Damaged("they have no version")),
-        }
-        let sums = Self::read(&mut from).ok_or(SumsError::Damaged("a number cannot be"))?;
+        let mut from = versioned(bytes)?;
+        let sums = Self::read(&mut from).ok_or(WRONG)?;
         let whole = from.0.is_empty();
         whole.then_some(sums).ok_or(SumsError::Damaged("they go on behind their end"))
     }
 
+    /// The same without how long things took and how fast they were: those histograms, which are most of the bytes, are empty
+    /// and are not looked at. For who adds up what many groups spent.
+    ///
+    /// ```
+    /// use taximeter_analysis::Sums;
+    /// use taximeter_models::OperationRecord;
+    ///
+    /// let mut sums = Sums::default();
+    /// sums.add_operation(&OperationRecord::new("answer"));
+    /// let counts = Sums::counts_from_bytes(&sums.to_bytes())?;
+    /// assert_eq!((counts.count(), counts.nanos.count()), (1, 0));
+    /// assert!(Sums::counts_from_bytes(&[]).is_err());
+    /// # Ok::<(), taximeter_analysis::SumsError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Where the bytes up to there are no sums, or those of a newer version.
+    pub fn counts_from_bytes(bytes: &[u8]) -> Result<Self, SumsError> {
+        Self::counts(&mut versioned(bytes)?).ok_or(WRONG)
+    }
+
     fn read(from: &mut Reader<'_>) -> Option<Self> {
+        let mut sums = Self::counts(from)?;
+        sums.nanos = take_histogram(from)?;
+        sums.first_token_nanos = take_histogram(from)?;
+        sums.milli_tokens_per_second = take_histogram(from)?;
+        Some(sums)
+    }
+
+    /// What stands before the histograms.
+    fn counts(from: &mut Reader<'_>) -> Option<Self> {
         let mut sums = Self::default();
         sums.success.of = from.number()?;
         sums.put_numbers(take_present(from)?);
@@ -123,9 +148,6 @@ impl Sums {
         let known = sums.cost.usd().ticks().wrapping_sub(take_money(from)?);
         sums.known_costs.sum = Money::from_ticks(known);
         sums.period = take_period(from)?;
-        sums.nanos = take_histogram(from)?;
-        sums.first_token_nanos = take_histogram(from)?;
-        sums.milli_tokens_per_second = take_histogram(from)?;
         let is_part = |rate: Rate| rate.hits <= rate.of;
         (is_part(sums.success) && is_part(sums.truncated)).then_some(sums)
     }
@@ -201,6 +223,17 @@ impl Sums {
 }
 
 const NUMBERS: usize = 19;
+
+const WRONG: SumsError = SumsError::Damaged("a number cannot be");
+
+/// What stands behind the version.
+fn versioned(bytes: &[u8]) -> Result<Reader<'_>, SumsError> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => Ok(Reader(rest)),
+        Some((newer, _)) if *newer > VERSION => Err(SumsError::Newer(*newer)),
+        _ => Err(SumsError::Damaged("they have no version")),
+    }
+}
 
 /// Which numbers are not zero, as bits, and these.
 fn put_present(to: &mut Writer, numbers: &[u64; NUMBERS]) {

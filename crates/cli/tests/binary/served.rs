@@ -229,7 +229,6 @@ fn the_page_shows_the_numbers_of_the_command_line() {
     for (row, group) in page.rows("By LLM").iter().zip(by_llm["groups"].as_array().unwrap()) {
         let took = |name: &str| took(group["duration_seconds"][name].as_f64());
         let told = [
-            group["key"].as_str().unwrap().to_owned(),
             whole(&group["success"]["of"]),
             errors(&group["success"]),
             took("p50"),
@@ -238,8 +237,12 @@ fn the_page_shows_the_numbers_of_the_command_line() {
             whole(&group["output_tokens"]),
             rate(&group["cache_read"]),
         ];
-        assert_eq!(row[..8], told, "{group}");
-        assert_eq!(row[9], money(usd(&group["total_cost"])));
+        assert_eq!(
+            (row[0].as_str(), &row[3..]),
+            (group["key"].as_str().unwrap(), &told[..]),
+            "{group}"
+        );
+        assert_eq!(row[1], money(usd(&group["total_cost"])));
     }
     for state in room.json(&["budget"])["budgets"].as_array().unwrap() {
         page.holds(&format!(
@@ -296,6 +299,8 @@ fn first_screen(room: &Room, served: &Served) {
         let speed = llm["output_tokens_per_second"].as_f64();
         let told = [
             format!("{}/{}", llm["provider"].as_str().unwrap(), llm["model"].as_str().unwrap()),
+            money(usd(&llm["total_cost"])),
+            money(usd(&llm["mean_cost"])),
             whole(&llm["success"]["of"]),
             errors(&llm["success"]),
             rate(&llm["retries"]),
@@ -309,8 +314,6 @@ fn first_screen(room: &Room, served: &Served) {
             rate(&llm["reasoning"]),
             rate(&llm["truncated"]),
             rate(&llm["tool_replies"]),
-            money(usd(&llm["mean_cost"])),
-            money(usd(&llm["total_cost"])),
         ];
         assert_eq!(row[..], told, "{llm}");
     }
@@ -334,20 +337,20 @@ fn first_screen(room: &Room, served: &Served) {
         for (row, session) in rows.iter().zip(sessions) {
             let told = [
                 session["key"].as_str().unwrap().to_owned(),
+                money(usd(&session["total_cost"])),
+                seconds(session["busy_seconds"].as_f64().unwrap()),
                 whole(&session["errors"]["of"]),
                 rate(&session["errors"]),
-                seconds(session["busy_seconds"].as_f64().unwrap()),
                 seconds(session["longest_seconds"].as_f64().unwrap()),
             ];
-            assert_eq!(row[..5], told, "{session}");
-            assert_eq!(row[9], money(usd(&session["total_cost"])));
+            assert_eq!(row[..6], told, "{session}");
         }
     }
     for spenders in report["spenders"].as_array().unwrap() {
         let rows = page.rows(&format!("Top spenders by {}", spenders["by"].as_str().unwrap()));
         for (row, spender) in rows.iter().zip(spenders["top"].as_array().unwrap()) {
             assert_eq!(
-                (&row[1], &row[3]),
+                (&row[3], &row[1]),
                 (&whole(&spender["operations"]), &money(usd(&spender["total_cost"])))
             );
         }

@@ -65,6 +65,8 @@ pub enum Column {
     Usage,
     /// What it adds to totals of costs; see [`Block::charges`]. LLM calls.
     Charge,
+    /// What each unit that it consumed costs in US dollars, as far as it has a price for each; see [`Block::bills`]. LLM calls.
+    Bill,
 }
 
 /// A piece of a table, column by column: as many values in each as the block has rows.
@@ -82,6 +84,7 @@ pub(crate) enum Values {
     Keys { keys: Vec<u32>, names: Vec<Name> },
     Usage { told: Vec<bool>, units: Vec<(Unit, Vec<u64>)> },
     Charges(Vec<Charge>),
+    Bills(Vec<(Unit, Vec<Money>)>),
 }
 
 /// What LLM calls consumed.
@@ -157,6 +160,15 @@ impl<'a> Block<'a> {
     pub fn charges(&self) -> Option<&'a [Charge]> {
         match self.values(&Column::Charge)? {
             Values::Charges(charges) => Some(charges),
+            _ => None,
+        }
+    }
+
+    /// The units that any of the rows pays for, each with what each row pays for it; none where [`Column::Bill`] was not asked
+    /// for. What a provider told as one amount is in none of them.
+    pub fn bills(&self) -> Option<&'a [(Unit, Vec<Money>)]> {
+        match self.values(&Column::Bill)? {
+            Values::Bills(bills) => Some(bills),
             _ => None,
         }
     }

@@ -1,13 +1,13 @@
 //! Columns gathered out of whole records, row by row.
 
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{AddAssign, ControlFlow};
 use std::time::Duration;
 
 use serde_json::Value;
 use taximeter_models::{
-    Charge, ComponentTiming, CostOutcome, ErrorCategory, ErrorRecord, LlmCall, Money, Name,
-    OperationRecord, TokenUsage, ToolCall, ToolStatus, Unit,
+    Charge, ComponentTiming, CostOutcome, Currency, ErrorCategory, ErrorRecord, LlmCall, Money,
+    Name, OperationRecord, TokenUsage, ToolCall, ToolStatus, Unit,
 };
 
 use super::columns::Values;
@@ -93,6 +93,7 @@ enum Gathered {
     Keys { keys: Vec<u32>, names: Vec<Name>, places: HashMap<Name, u32> },
     Usage { told: Vec<bool>, units: Vec<(Unit, Vec<u64>)> },
     Charges(Vec<Charge>),
+    Bills(Vec<(Unit, Vec<Money>)>),
 }
 
 impl<'a> Gather<'a> {
@@ -140,8 +141,10 @@ impl<'a> Gather<'a> {
                 }
                 Gathered::Usage { told, units } => {
                     told.push(seen.usage().is_some());
-                    put_usage(units, rows, seen.usage());
+                    let counts = seen.usage().into_iter().flat_map(TokenUsage::iter);
+                    put_units(units, rows, counts);
                 }
+                Gathered::Bills(units) => put_units(units, rows, seen.bill()),
                 Gathered::Charges(charges) => charges.push(seen.charge()),
             }
         }
@@ -156,6 +159,7 @@ impl<'a> Gather<'a> {
                 Gathered::Keys { keys, names, .. } => Values::Keys { keys, names },
                 Gathered::Usage { told, units } => Values::Usage { told, units },
                 Gathered::Charges(charges) => Values::Charges(charges),
+                Gathered::Bills(bills) => Values::Bills(bills),
             };
             (column.clone(), values)
         });
@@ -171,6 +175,7 @@ impl Gathered {
             Column::CostUsd => Self::Money(Vec::new()),
             Column::Usage => Self::Usage { told: Vec::new(), units: Vec::new() },
             Column::Charge => Self::Charges(Vec::new()),
+            Column::Bill => Self::Bills(Vec::new()),
             Column::Name
             | Column::Operation
             | Column::User
@@ -187,18 +192,23 @@ impl Gathered {
     }
 }
 
-/// Adds what a row consumed; all units have as many values as there are rows.
-fn put_usage(units: &mut Vec<(Unit, Vec<u64>)>, rows: usize, usage: Option<&TokenUsage>) {
-    for (unit, count) in usage.iter().flat_map(|usage| usage.iter()) {
+/// Adds what a row has of each unit; all units have as many values as there are rows.
+fn put_units<V: Copy + Default + AddAssign>(
+    units: &mut Vec<(Unit, Vec<V>)>,
+    rows: usize,
+    values: impl Iterator<Item = (Unit, V)>,
+) {
+    for (unit, value) in values {
         if !units.iter().any(|(known, _)| *known == unit) {
-            units.push((unit, vec![0; rows]));
+            units.push((unit, vec![V::default(); rows]));
         }
-        if let Some((_, counts)) = units.iter_mut().find(|(known, _)| *known == unit) {
-            counts.push(count);
+        if let Some((_, all)) = units.iter_mut().find(|(known, _)| *known == unit) {
+            all.resize(rows + 1, V::default());
+            all[rows] += value;
         }
     }
-    for (_, counts) in units {
-        counts.resize(rows + 1, 0);
+    for (_, all) in units {
+        all.resize(rows + 1, V::default());
     }
 }
 
@@ -269,6 +279,16 @@ impl Seen<'_> {
             Row::Llm(call) => Charge::of(&call.cost, call.usage.as_ref()),
             _ => Charge::of(&CostOutcome::NoUsage, None),
         }
+    }
+
+    fn bill(&self) -> impl Iterator<Item = (Unit, Money)> {
+        let estimate = match self.row {
+            Row::Llm(call) => call.cost.estimate(),
+            _ => None,
+        };
+        let dollars = estimate.filter(|estimate| estimate.currency == Currency::USD);
+        let lines = dollars.into_iter().flat_map(|estimate| &estimate.lines);
+        lines.map(|line| (line.unit, line.amount))
     }
 
     fn started_ns(&self) -> i64 {

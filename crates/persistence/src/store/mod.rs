@@ -22,12 +22,12 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
-use taximeter_models::{OperationId, OperationRecord};
+use taximeter_models::{Name, OperationId, OperationRecord};
 
 pub use columns::{Block, Column, Keys, Usages};
 pub use memory::MemoryStore;
 pub use note::Note;
-pub use query::{Condition, Order, Query, Table};
+pub use query::{Condition, Detail, Order, Query, Table};
 pub use rollup::{
     Dimension, Level, Numbers, Place, Rollup, RollupQuery, Summarize, Unreadable, WindowBytes,
 };
@@ -151,6 +151,18 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Where the store cannot be read, or a window was made by a newer version.
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError>;
 
+    /// Shows the windows of which [`rollups`](Self::rollups) makes one of each group, without merging them, for who merges
+    /// them himself: when the answer begins, its key, and the window. Default: those that are merged already.
+    ///
+    /// # Errors
+    /// Where the store cannot be read, or `each` says so.
+    fn windows(&self, query: &RollupQuery, each: ShowWindow<'_>) -> Result<(), StoreError> {
+        for rollup in self.rollups(query)? {
+            each(rollup.start, rollup.key, &rollup.window.bytes)?;
+        }
+        Ok(())
+    }
+
     /// Does a small piece of what is to be done by and by, as of a moment: sums up further, seals, removes what is too
     /// old, gives room back. Says what was done and whether there is more. It is called by who has time for it.
     /// Default: there is nothing to do.
@@ -170,6 +182,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// As for [`maintain`](Self::maintain).
     fn maintain_beside(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {
         self.maintain(now)
+    }
+
+    /// Makes ready in memory a piece of what questions ask for again and again, and says whether there may be more. It is for
+    /// who answers many, and is called when nothing waits. Default: nothing can be made ready.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn warm(&self) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     /// Since when the sums of minutes, hours and days are whole; those before were removed, or may have been. None where
@@ -248,6 +269,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Where the store cannot be read.
     fn stats(&self) -> Result<StoreStats, StoreError>;
 
+    /// Where it is cut in time at the least cost, by who shares a question among threads: when each of its pieces begins, in
+    /// nanoseconds since 1970, with how many operations it holds, in the order of time. Default: nowhere in particular.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    fn seams(&self) -> Result<Vec<(i64, u64)>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// What of it can be told without counting, however much is there. Default: out of [`stats`](Self::stats).
     ///
     /// # Errors
@@ -259,6 +289,10 @@ pub trait Store: Send + Sync + fmt::Debug {
         Ok(StoreSpan { operations, sealed_operations, first_ns, last_ns, bytes, known })
     }
 }
+
+/// Is shown a window: when its answer begins, its key, and its bytes.
+pub type ShowWindow<'s> =
+    &'s mut (dyn FnMut(Option<DateTime<Utc>>, Option<Name>, &[u8]) -> Result<(), StoreError> + 's);
 
 /// What is safe when [`append`](Store::append) has returned.
 #[derive(
@@ -316,6 +350,8 @@ pub struct Scanned {
     /// Operations that were met and could not be read because their bytes are damaged. They are in no answer; a check
     /// counts all that there are, and a repair says which.
     pub damaged: u64,
+    /// Whether older ones were not looked for, because they are in more pieces than were to be looked into.
+    pub broken_off: bool,
 }
 
 /// How many operations a store holds, from when to when.

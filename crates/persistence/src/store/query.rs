@@ -31,6 +31,25 @@ pub struct Query {
     pub order: Order,
     /// How many are shown at most. Default: all.
     pub limit: Option<usize>,
+    /// In how many sealed pieces of the store they are looked for at most where the newest come first: those that are older
+    /// than these are left out then, and [`Scanned::broken_off`](super::Scanned::broken_off) says so. Default: in all.
+    pub pieces: Option<usize>,
+    /// How much of each is read. Default: all of it.
+    pub detail: Detail,
+}
+
+/// How much of an operation is read where it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Detail {
+    /// All of it.
+    #[default]
+    Whole,
+    /// All but metadata, of its calls too.
+    WithoutMetadata,
+    /// What tells it in a line: metadata, components, warnings, the parent and the trace may be left out, and when its calls
+    /// began and their first tokens came.
+    Line,
 }
 
 impl Query {
@@ -61,6 +80,12 @@ impl Query {
     /// All of them, in the order in which they come soonest.
     pub(crate) fn anyhow(mut self) -> Self {
         (self.order, self.limit) = (Order::OldestFirst, None);
+        self
+    }
+
+    /// So much of each.
+    pub fn detail(mut self, detail: Detail) -> Self {
+        self.detail = detail;
         self
     }
 

@@ -27,6 +27,12 @@ pub trait Summarize: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Merges the sums of several blocks, as if these were one. Default, and where they cannot be merged: none.
+    fn merge_blocks(&self, blocks: &[&[u8]]) -> Option<Vec<u8>> {
+        let _ = blocks;
+        None
+    }
+
     /// Merges windows of one dimension and key into one, as if it had been made of the records of all.
     ///
     /// # Errors

@@ -1,11 +1,12 @@
 //! What is done by and by: sealing, rolling up, removing, giving room back.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use taximeter_models::{Money, OperationId, OperationRecord};
 use taximeter_persistence::store::{
-    Keep, Level, Maintained, Query, RollupQuery, SqliteStore, Store,
+    Condition, Keep, Level, Maintained, Order, Query, RollupQuery, SqliteStore, Store,
 };
 
 use crate::records::{all, scanned};
@@ -221,7 +222,7 @@ fn a_small_block_that_is_damaged_holds_up_no_other() {
     assert_eq!(store.maintain(at(1_000)).unwrap().merged, 0);
     assert_eq!(maintain(&store, at(1_000)).merged, 60);
     assert_eq!(blocks(&store), [20, 20, 20, 60]);
-    let left = store.scan(&Query::default(), &mut |_| std::ops::ControlFlow::Continue(()));
+    let left = store.scan(&Query::default(), &mut |_| ControlFlow::Continue(()));
     let left = left.unwrap();
     assert_eq!((left.shown, left.damaged), (100, 20));
 }
@@ -271,4 +272,33 @@ fn cannot_be_sealed(at_once: u64) {
     assert_eq!((stats.hot_operations, stats.sealed_operations), (1, 999), "{at_once}");
     assert_eq!(all(&store), before);
     assert_eq!(store.append(&records).unwrap().known, 1_000);
+}
+
+#[test]
+fn the_newest_are_looked_for_in_as_many_blocks_as_is_asked() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(1_000).seal_at_once(1);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    let operations = operations(0, 3_000);
+    for batch in operations.chunks(1_000) {
+        store.append(batch).unwrap();
+    }
+    let asked = |pieces: Option<usize>, limit: usize| {
+        let mut query = Query::default().and(Condition::Operation("a".into()));
+        query = query.order(Order::NewestFirst).limit(limit);
+        query.pieces = pieces;
+        let mut shown = Vec::new();
+        let scanned = store.scan(&query, &mut |record| {
+            shown.push(record);
+            ControlFlow::Continue(())
+        });
+        (shown, scanned.unwrap().broken_off)
+    };
+    let is_a = |record: &&OperationRecord| *record.name == *"a";
+    let newest = |from: usize| operations[from..].iter().rev().filter(is_a).cloned().collect();
+    assert_eq!(asked(None, 5_000), (newest(0), false));
+    assert_eq!(asked(Some(3), 5_000), (newest(0), false));
+    assert_eq!(asked(Some(2), 5_000), (newest(1_000), true));
+    // Where there are enough of them, nothing was left out.
+    assert_eq!((asked(Some(1), 9).0.len(), asked(Some(1), 9).1), (9, false));
 }

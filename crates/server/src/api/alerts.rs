@@ -2,13 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
+use axum::response::Response;
 use serde::Deserialize;
 use taximeter_alerts::Backtest;
 
 use super::answers::{Answer, Asked, Shared, asked};
-use super::lists::{Format, csv};
+use super::lists::Written;
 use super::rows;
 use crate::alerts::Trial;
 use crate::questions::QuestionError;
@@ -25,22 +24,17 @@ pub(super) struct Which {
 pub(super) async fn overview(
     State(questions): Shared,
     which: Asked<Which>,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let (which, is_csv) = (asked(which)?, asked(format)?.is_csv(&headers)?);
-    let overview = questions.watch.alerts.overview();
-    if !is_csv {
-        return Ok(Json(overview).into_response());
-    }
+    let (which, overview) = (asked(which)?, questions.watch.alerts.overview());
     match which.table.as_str() {
         "" | "rules" => {
-            csv("rules", &overview.rules.iter().map(rows::RuleRow::of).collect::<Vec<_>>())
+            written.list("rules", &overview, overview.rules.iter().map(rows::RuleRow::of))
         }
         "firing" => {
-            csv("firing", &overview.firing.iter().map(rows::FiringRow::of).collect::<Vec<_>>())
+            written.list("firing", &overview, overview.firing.iter().map(rows::FiringRow::of))
         }
-        "log" => csv("told", &overview.log),
+        "log" => written.list("told", &overview, &overview.log),
         other => {
             let known = "rules, firing or log";
             Err(QuestionError::Asked(format!("table={other}: expected {known}")))
@@ -54,13 +48,8 @@ pub(super) async fn backtest(State(questions): Shared, trial: Asked<Trial>) -> A
 
 pub(super) async fn budgets(
     State(questions): Shared,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let is_csv = asked(format)?.is_csv(&headers)?;
     let budgets = questions.budgets().await?;
-    if is_csv {
-        return csv("budgets", &budgets.states.iter().map(rows::BudgetRow::of).collect::<Vec<_>>());
-    }
-    Ok(Json(budgets).into_response())
+    written.list("budgets", &budgets, budgets.states.iter().map(rows::BudgetRow::of))
 }

@@ -8,7 +8,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use taximeter::analysis::{Objective, Step};
 use taximeter::history::{
@@ -17,7 +17,7 @@ use taximeter::history::{
 };
 use taximeter::{StoreError, Window};
 
-use super::lists::{Format, csv};
+use super::lists::Written;
 use super::rows;
 use crate::inbox::Receiving;
 use crate::pages::outlook;
@@ -33,8 +33,14 @@ pub(super) fn asked<Q>(query: Asked<Q>) -> Result<Q, QuestionError> {
     query.map(|Query(query)| query).map_err(|why| QuestionError::Asked(why.body_text()))
 }
 
-pub(super) async fn report(State(questions): Shared, query: Asked<Filter>) -> Answer<Report> {
-    Ok(Json(questions.report(&asked(query)?).await?))
+/// As CSV where the time goes step by step, which no other path tells.
+pub(super) async fn report(
+    State(questions): Shared,
+    query: Asked<Filter>,
+    written: Written,
+) -> Result<Response, QuestionError> {
+    let found: Report = questions.report(&asked(query)?).await?;
+    written.list("time-by-step", &found, &found.time_by_step)
 }
 
 pub(super) async fn operation(State(questions): Shared, Path(id): Path<String>) -> Answer<Shown> {
@@ -49,19 +55,15 @@ pub(super) async fn trend(
     State(questions): Shared,
     Path(operation): Path<String>,
     query: Asked<Filter>,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let (filter, is_csv, now) = (asked(query)?, asked(format)?.is_csv(&headers)?, Utc::now());
+    let (filter, now) = (asked(query)?, Utc::now());
     let window = if filter.since.is_empty() { "7d" } else { &filter.since };
     let window: Window = window.parse().map_err(|why| QuestionError::Asked(format!("{why}")))?;
     let only = filter.selection(now)?;
     let found = questions.ask(move |history| history.trend(&operation, &window, &only, now));
     let found: Trend = found.await?;
-    if is_csv {
-        return csv("trend", &rows::trend(&found));
-    }
-    Ok(Json(found).into_response())
+    written.list("trend", &found, rows::trend(&found))
 }
 
 pub(super) async fn advice(State(questions): Shared, query: Asked<Filter>) -> Answer<Advised> {
@@ -73,10 +75,9 @@ pub(super) async fn advice(State(questions): Shared, query: Asked<Filter>) -> An
 pub(super) async fn forecast(
     State(questions): Shared,
     query: Asked<Filter>,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let (filter, is_csv, now) = (asked(query)?, asked(format)?.is_csv(&headers)?, Utc::now());
+    let (filter, now) = (asked(query)?, Utc::now());
     let only = filter.selection(now)?;
     let mut ask = OutlookAsk::new(now);
     ask.budget = filter.budget()?;
@@ -88,11 +89,8 @@ pub(super) async fn forecast(
     };
     let found = questions.ask(move |history| Ok::<_, StoreError>(outlook(history, &only, &ask)?.0));
     let found: Outlook = found.await?;
-    if is_csv {
-        let points = found.forecast.as_ref().map_or(&[][..], |forecast| forecast.points.as_slice());
-        return csv("forecast", points);
-    }
-    Ok(Json(found).into_response())
+    let points = found.forecast.as_ref().map_or(&[][..], |forecast| forecast.points.as_slice());
+    written.list("forecast", &found, points)
 }
 
 /// So many steps are forecast at most.

@@ -1,11 +1,11 @@
 //! Lists: operations and groups, as JSON or as CSV.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, Query, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::request::Parts;
 use serde::{Deserialize, Serialize};
 use taximeter::StoreError;
 use taximeter::history::{By, Group, Line, LookedAt, Session, VERSION};
@@ -23,17 +23,44 @@ pub(super) struct Format {
     format: String,
 }
 
-impl Format {
-    pub(super) fn is_csv(&self, headers: &HeaderMap) -> Result<bool, QuestionError> {
-        match self.format.as_str() {
-            "csv" => Ok(true),
-            "json" => Ok(false),
+/// As what a list is to be written, as its address and `Accept` ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Written {
+    Json,
+    Csv,
+}
+
+impl<S: Sync> FromRequestParts<S> for Written {
+    type Rejection = QuestionError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, QuestionError> {
+        let format = asked(Query::<Format>::try_from_uri(&parts.uri))?.format;
+        match format.as_str() {
+            "csv" => Ok(Self::Csv),
+            "json" => Ok(Self::Json),
             "" => {
-                let accepted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+                let accepted = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
                 let accepted = accepted.unwrap_or_default();
-                Ok(accepted.contains("text/csv") && !accepted.contains("application/json"))
+                let is_csv =
+                    accepted.contains("text/csv") && !accepted.contains("application/json");
+                Ok(if is_csv { Self::Csv } else { Self::Json })
             }
             other => Err(QuestionError::Asked(format!("format={other}: expected json or csv"))),
+        }
+    }
+}
+
+impl Written {
+    /// A document, or its rows.
+    pub(super) fn list<R: Serialize>(
+        self,
+        name: &'static str,
+        document: &impl Serialize,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<Response, QuestionError> {
+        match self {
+            Self::Json => Ok(Json(document).into_response()),
+            Self::Csv => csv(name, rows),
         }
     }
 }
@@ -52,17 +79,13 @@ pub(super) struct Operations {
 pub(super) async fn operations(
     State(questions): Shared,
     query: Asked<Filter>,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let (filter, is_csv) = (asked(query)?, asked(format)?.is_csv(&headers)?);
+    let filter = asked(query)?;
     let (lines, looked_at) = questions.lines(&filter).await?;
-    if is_csv {
-        return csv("operations", &lines);
-    }
-    let document = "operations";
-    let taximeter_version = VERSION;
-    Ok(Json(Operations { taximeter_version, document, looked_at, lines }).into_response())
+    let (taximeter_version, document) = (VERSION, "operations");
+    let found = Operations { taximeter_version, document, looked_at, lines };
+    written.list("operations", &found, &found.lines)
 }
 
 /// The numbers of groups.
@@ -119,10 +142,9 @@ impl<'g> GroupRow<'g> {
 pub(super) async fn groups(
     State(questions): Shared,
     query: Asked<Filter>,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let (filter, is_csv) = (asked(query)?, asked(format)?.is_csv(&headers)?);
+    let filter = asked(query)?;
     let by: By = if filter.by.is_empty() { "operation" } else { &filter.by }.parse()?;
     let now = Utc::now();
     let (period, only) = (filter.period(now)?, filter.selection(now)?);
@@ -133,11 +155,9 @@ pub(super) async fn groups(
         Ok::<_, StoreError>((part.groups(&of, period)?, looked_at))
     });
     let (rows, looked_at) = found.await?;
-    if is_csv {
-        return csv("groups", &rows.iter().map(GroupRow::of).collect::<Vec<_>>());
-    }
     let (taximeter_version, document) = (VERSION, "groups");
-    Ok(Json(Groups { taximeter_version, document, by, looked_at, rows }).into_response())
+    let found = Groups { taximeter_version, document, by, looked_at, rows };
+    written.list("groups", &found, found.rows.iter().map(GroupRow::of))
 }
 
 /// A session as a row.
@@ -177,10 +197,9 @@ impl<'s> SessionRow<'s> {
 pub(super) async fn sessions(
     State(questions): Shared,
     query: Asked<Filter>,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let (filter, is_csv) = (asked(query)?, asked(format)?.is_csv(&headers)?);
+    let filter = asked(query)?;
     if !["", "session", "user"].contains(&filter.by.as_str()) {
         return Err(QuestionError::Asked(format!("by={}: expected session or user", filter.by)));
     }
@@ -189,14 +208,14 @@ pub(super) async fn sessions(
         return Err(QuestionError::Asked(format!("order={}: expected {known}", filter.order)));
     }
     let found = questions.sessions(&filter, LINES).await?;
-    if is_csv {
-        return csv("sessions", &found.sessions.iter().map(SessionRow::of).collect::<Vec<_>>());
-    }
-    Ok(Json(found).into_response())
+    written.list("sessions", &found, found.sessions.iter().map(SessionRow::of))
 }
 
 /// Rows as CSV by RFC 4180, with the names of the columns first where there is a row.
-pub(super) fn csv(name: &'static str, rows: &[impl Serialize]) -> Result<Response, QuestionError> {
+fn csv<R: Serialize>(
+    name: &'static str,
+    rows: impl IntoIterator<Item = R>,
+) -> Result<Response, QuestionError> {
     let failed = |why: String| QuestionError::Asked(format!("writing {name} as CSV: {why}"));
     let mut table = csv::Writer::from_writer(Vec::new());
     for row in rows {

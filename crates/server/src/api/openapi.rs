@@ -41,9 +41,9 @@ fn told(path: &str) -> Told {
     use Answer::{Json, List, Other};
     match path {
         "/api/v1/report" => (
-            "The first screen of a period.",
-            &["since", "only", "by", "budget"],
-            Json(of::<Report>),
+            "The first screen of a period; as CSV where the time goes in each step.",
+            &["since", "only", "by", "budget", "format"],
+            List(of::<Report>),
         ),
         "/api/v1/operations" => (
             "Operations, a line each.",

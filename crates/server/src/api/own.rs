@@ -2,15 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::Utc;
-use http::HeaderMap;
 use serde::Serialize;
 use taximeter::history::{Metric, MetricSummary, Metrics, OwnMetric};
 use taximeter::models::{Name, TrendDirection};
 
 use super::answers::{Answer, Asked, Shared, asked};
-use super::lists::{Format, csv};
+use super::lists::Written;
 use crate::questions::{Filter, QuestionError};
 
 /// A metric of operations as a row.
@@ -50,16 +49,12 @@ impl<'m> Row<'m> {
 pub(super) async fn all(
     State(questions): Shared,
     query: Asked<Filter>,
-    format: Asked<Format>,
-    headers: HeaderMap,
+    written: Written,
 ) -> Result<Response, QuestionError> {
-    let (filter, is_csv, now) = (asked(query)?, asked(format)?.is_csv(&headers)?, Utc::now());
+    let (filter, now) = (asked(query)?, Utc::now());
     let (period, only) = (filter.period(now)?, filter.selection(now)?);
     let found: Metrics = questions.ask(move |history| history.metrics(&only, period, now)).await?;
-    if is_csv {
-        return csv("metrics", &found.metrics.iter().map(Row::of).collect::<Vec<_>>());
-    }
-    Ok(Json(found).into_response())
+    written.list("metrics", &found, found.metrics.iter().map(Row::of))
 }
 
 /// One metric: of operations, or where none has it, of programs' own.

@@ -264,7 +264,7 @@ pub(super) fn plain(name: &str) -> String {
 pub(super) fn length(step: &By) -> TimeDelta {
     match step {
         By::Time(level) => TimeDelta::seconds(level.seconds()),
-        By::Dimension(_) => TimeDelta::zero(),
+        _ => TimeDelta::zero(),
     }
 }
 

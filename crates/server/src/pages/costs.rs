@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use maud::{Markup, html};
-use taximeter::history::{By, Group, LookedAt, Outlook, OverTime, Period};
+use taximeter::history::{By, Group, KindSpent, LookedAt, Outlook, OverTime, Period};
 use taximeter::report::{NONE, count, each, money, share, spend, took};
 
 use super::compare::{self, Sides};
@@ -13,8 +13,9 @@ use super::{alerts, charts, outlook, over_time};
 use crate::alerts::Budgets;
 use crate::questions::Filter;
 
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "model",
+    "kind",
     "provider",
     "operation",
     "tool",
@@ -35,6 +36,8 @@ pub(super) struct Costs {
     pub(super) by: By,
     pub(super) groups: Vec<Group>,
     pub(super) over_time: OverTime,
+    /// What was spent on each kind in each step, where these are asked for.
+    pub(super) kinds: Vec<KindSpent>,
     pub(super) sides: Sides,
     pub(super) outlook: Outlook,
     /// Of how many operations the outlook is, where it is not of all.
@@ -61,7 +64,7 @@ pub(super) fn page(
         }
         @if costs.groups.is_empty() { (no_operation(endpoint)) } @else {
             (table(&costs.groups, &costs.by, &key, filter))
-            (over_time::spend(&costs.over_time, filter))
+            (over_time::spend(&costs.over_time, &costs.kinds, filter))
         }
         (compare::why_cost(&costs.sides, filter))
         (outlook::page(&costs.outlook, costs.outlook_of, filter))
@@ -74,6 +77,7 @@ pub(super) fn page(
 fn name(by: &str) -> &str {
     match by {
         "model" | "llm" => "LLM",
+        "kind" => "kind of token",
         "tag:service.name" => "service",
         super::asked::ENVIRONMENT => "environment",
         by => by.strip_prefix("tag:").unwrap_or(by),
@@ -104,16 +108,18 @@ fn table(groups: &[Group], by: &By, key: &str, filter: &Filter) -> Markup {
             (scroll(&title, &html! {
                 table {
                     thead { tr {
-                        th scope="col" { (name(key)) } th scope="col" { "Count" } th scope="col" { "Errors" }
-                        th scope="col" { "p50" } th scope="col" { "p95" } th scope="col" { "Input" }
-                        th scope="col" { "Output" } th scope="col" { "Cached" } th scope="col" { "Each" }
-                        th scope="col" { "Cost" }
+                        th scope="col" { (name(key)) } th scope="col" { "Cost" } th scope="col" { "Each" }
+                        th scope="col" { "Count" } th scope="col" { "Errors" } th scope="col" { "p50" }
+                        th scope="col" { "p95" } th scope="col" { "Input" } th scope="col" { "Output" }
+                        th scope="col" { "Cached" }
                     } }
                     tbody { @for group in groups { (row(group, key, step, filter)) } }
                 }
             }))
             p.note {
-                (money(groups.iter().map(|group| group.total_cost).sum())) " in all, of " (count(groups.iter().map(Group::count).sum()))
+                (money(groups.iter().map(|group| group.total_cost).sum())) " in all"
+                // A call that is paid for two kinds is counted with each.
+                @if key == "kind" { "; the count is of LLM calls" } @else { ", of " (count(groups.iter().map(Group::count).sum())) }
                 @if key == "tool" || key == "component" { "; a tool or component has no cost of its own" }
             }
         }
@@ -126,11 +132,14 @@ fn row(group: &Group, key: &str, step: TimeDelta, filter: &Filter) -> Markup {
         tr {
             th scope="row" {
                 @match (&group.key, group.start) {
+                    (Some(kind), _) if key == "kind" => (over_time::kind_name(kind)),
                     (Some(name), _) => a href=(narrowed(filter, key, name)) { (name) },
                     (None, Some(start)) => a href=(during(filter, start, start + step)) { (charts::shown(&start)) },
                     (None, None) => "(not told)",
                 }
             }
+            td { @if key == "tool" || key == "component" { (NONE) } @else { (spend(group.total_cost, group.unpriced_calls)) } }
+            td { (each(group.mean_cost().filter(|mean| !mean.is_zero()))) }
             td { (count(group.count())) }
             td { (share(group.errors())) }
             td { (took(times.map(|times| times.p50))) }
@@ -138,8 +147,6 @@ fn row(group: &Group, key: &str, step: TimeDelta, filter: &Filter) -> Markup {
             td { (count(group.input_tokens)) }
             td { (count(group.output_tokens)) }
             td { (share(group.cache_read)) }
-            td { (each(group.mean_cost().filter(|mean| !mean.is_zero()))) }
-            td { @if key == "tool" || key == "component" { (NONE) } @else { (spend(group.total_cost, group.unpriced_calls)) } }
         }
     }
 }

@@ -73,11 +73,11 @@ pub(super) fn table(rows: &[LlmRow], filter: &Filter) -> Markup {
             (scroll("LLMs", &html! {
                 table.dense {
                     thead { tr {
-                        th scope="col" { "LLM" } th scope="col" { "Calls" } th scope="col" { "Errors" } th scope="col" { "Retries" }
+                        th scope="col" { "LLM" } th scope="col" { "Cost" } th scope="col" { "Each" } th scope="col" { "Calls" } th scope="col" { "Errors" } th scope="col" { "Retries" }
                         th scope="col" { "p50" } th scope="col" { "p95" } th scope="col" { "First token p95" }
                         th scope="col" { "Tokens/s" } th scope="col" { "Input" } th scope="col" { "Output" }
                         th scope="col" { "Cached" } th scope="col" { "Reasoning" } th scope="col" { "Cut off" }
-                        th scope="col" { "To tools" } th scope="col" { "Each" } th scope="col" { "Cost" }
+                        th scope="col" { "To tools" }
                     } }
                     tbody { @for llm in rows { (row(llm, filter)) } }
                 }
@@ -96,6 +96,10 @@ fn row(llm: &LlmRow, filter: &Filter) -> Markup {
     html! {
         tr {
             th scope="row" { a href=(narrowed(filter, "llm", &name)) { (name) } }
+            td {
+                a href=(to("dearest")) title=(format!("{} in all", money(llm.total_cost))) { (spend(llm.total_cost, unknown)) }
+            }
+            td { (each(llm.mean_cost.filter(|mean| !mean.is_zero()))) }
             td { (count(llm.success.rate.of)) }
             td { a href=(to("failed")) { (share(llm.success.rate.complement())) } }
             td { (share(llm.retries)) }
@@ -109,10 +113,6 @@ fn row(llm: &LlmRow, filter: &Filter) -> Markup {
             td { (share(llm.reasoning)) }
             td { (share(llm.truncated)) }
             td { (share(llm.tool_replies)) }
-            td { (each(llm.mean_cost.filter(|mean| !mean.is_zero()))) }
-            td {
-                a href=(to("dearest")) title=(format!("{} in all", money(llm.total_cost))) { (spend(llm.total_cost, unknown)) }
-            }
         }
     }
 }

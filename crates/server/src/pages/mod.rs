@@ -41,13 +41,15 @@ use chrono::{DateTime, Utc};
 use maud::Markup;
 use serde::Deserialize;
 use taximeter::analysis::Dimension;
-use taximeter::history::{By, History, OutlookAsk, Period, Selection};
+use taximeter::history::{By, History, OutlookAsk, OverTime, Period, Selection};
+use taximeter::store::Level;
 
 use self::compare::Sides;
 use self::costs::Costs;
 use self::frame::Frame;
 use self::frame::Page;
 pub(crate) use self::outlook::ask as outlook;
+use self::overview::Spent;
 pub(crate) use self::sessions::{by as sessions_by, order as sessions_order};
 use crate::questions::{Filter, LINES, QuestionError, Questions};
 
@@ -121,8 +123,19 @@ async fn whole(questions: &Arc<Questions>, filter: &Filter) -> Result<Markup, Qu
     });
     let coming = ahead::ask(questions, &report, filter, Utc::now());
     let (sides, coming) = (sides.await?, coming.await?);
+    let kinds = match level(&report.over_time).filter(|_| filter.spend == over_time::COST) {
+        Some(level) => {
+            let period = report.period;
+            let found = asked(questions, filter, move |history, _, only, _| {
+                Ok(history.kinds(only, period, Some(level))?)
+            });
+            found.await?
+        }
+        None => Vec::new(),
+    };
     let firing = questions.watch.alerts.overview().firing;
-    Ok(overview::page(&report, &sides, coming, &firing, questions, filter))
+    let spent = Spent { kinds, coming };
+    Ok(overview::page(&report, &sides, spent, &firing, questions, filter))
 }
 
 async fn operations(State(questions): Shared, Query(filter): Query<Filter>) -> Response {
@@ -237,11 +250,18 @@ async fn spent(
         let mut ask = OutlookAsk::new(now);
         ask.budget = budget;
         let (outlook, outlook_of) = outlook::ask(history, only, &ask)?;
+        let over_time = part.over_time(period)?;
+        let each = level(&over_time).filter(|_| by == By::Kind);
+        let kinds = match each {
+            Some(level) => history.kinds(only, period, Some(level))?,
+            None => Vec::new(),
+        };
         Ok(Costs {
             period,
             looked_at,
             groups: part.groups(&by, period)?,
-            over_time: part.over_time(period)?,
+            over_time,
+            kinds,
             sides: compare::ask(history, &of, period, now)?,
             outlook,
             outlook_of,
@@ -251,6 +271,14 @@ async fn spent(
     });
     let budgets = questions.budgets().await?;
     Ok(costs::page(&costs.await?, &budgets, questions.endpoint.as_deref(), filter))
+}
+
+/// How long a step is.
+fn level(over_time: &OverTime) -> Option<Level> {
+    match over_time.step {
+        By::Time(level) => Some(level),
+        _ => None,
+    }
 }
 
 async fn trends(State(questions): Shared, Query(filter): Query<Filter>) -> Response {

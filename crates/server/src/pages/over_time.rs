@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use plotly::layout::BarMode;
 use plotly::{Bar, Layout, Plot};
-use taximeter::history::{LlmMoment, Moment, OverTime, Report, StepTime};
+use taximeter::history::{CostKind, KindSpent, LlmMoment, Moment, OverTime, Report, StepTime};
 use taximeter::report::{NONE, count, money, part, part_name, seconds, took};
 use taximeter::{Money, Name};
 
@@ -18,9 +18,12 @@ use crate::questions::Filter;
 /// What a chart shows, by the value of its field in the address.
 type Choice = (&'static str, &'static str);
 
+/// The value by which the cost by kind is asked for, which is counted for it alone.
+pub(super) const COST: &str = "cost";
+
 const SPEND: [Choice; 4] = [
     ("", "Cost by LLM"),
-    ("cost", "Cost by kind"),
+    (COST, "Cost by kind"),
     ("tokens", "Tokens by LLM"),
     ("kinds", "Tokens by kind"),
 ];
@@ -43,11 +46,16 @@ fn choice(label: &str, field: &str, all: &[Choice], now: &str, filter: &Filter) 
 }
 
 /// Money or tokens over time, as the address says; money with what comes.
-pub(super) fn spending(over_time: &OverTime, coming: Coming, filter: &Filter) -> Markup {
+pub(super) fn spending(
+    over_time: &OverTime,
+    kinds: &[KindSpent],
+    coming: Coming,
+    filter: &Filter,
+) -> Markup {
     let chart = match filter.spend.as_str() {
         "tokens" => tokens_by_llm(over_time),
         "kinds" => tokens_by_kind(over_time),
-        "cost" => cost_by_kind(over_time).coming(coming),
+        COST => cost_by_kind(over_time, kinds).coming(coming),
         _ => cost_by_llm(over_time).coming(coming),
     };
     chart
@@ -56,8 +64,11 @@ pub(super) fn spending(over_time: &OverTime, coming: Coming, filter: &Filter) ->
         .draw(filter)
 }
 
-pub(super) fn spend(over_time: &OverTime, filter: &Filter) -> Markup {
-    cost_by_llm(over_time).exported(groups(filter, &over_time.step.to_string())).draw(filter)
+/// Money over time: by kind where that is told, else by LLM.
+pub(super) fn spend(over_time: &OverTime, kinds: &[KindSpent], filter: &Filter) -> Markup {
+    let chart =
+        if kinds.is_empty() { cost_by_llm(over_time) } else { cost_by_kind(over_time, kinds) };
+    chart.exported(groups(filter, &over_time.step.to_string())).draw(filter)
 }
 
 fn cost_by_llm(over_time: &OverTime) -> Chart<'static> {
@@ -82,16 +93,28 @@ fn cost_by_llm(over_time: &OverTime) -> Chart<'static> {
         .with(has_others.then_some(others))
 }
 
-/// What went in and what came out; the rest is what providers told as one amount, and what is paid by the piece.
-fn cost_by_kind(over_time: &OverTime) -> Chart<'static> {
-    let usd = |name: &str, of: &dyn Fn(&Moment) -> Money| {
-        Series::new(name, &over_time.moments, |at| Some(of(at).to_f64_lossy()), |at| money(of(at)))
-    };
-    let rest = |at: &Moment| at.total_cost - at.input_cost - at.output_cost;
-    let has_rest = over_time.moments.iter().any(|at| !rest(at).is_zero());
-    Chart::new("Spend on each kind of token", "US dollars", Look::Stack, over_time)
-        .with([usd("input", &|at| at.input_cost), usd("output", &|at| at.output_cost)])
-        .with(has_rest.then(|| usd("not told apart", &rest)))
+/// What is paid for input, for what is read from and written into caches, for output and reasoning.
+fn cost_by_kind(over_time: &OverTime, kinds: &[KindSpent]) -> Chart<'static> {
+    let spent: BTreeMap<_, _> =
+        kinds.iter().map(|one| ((one.start, one.kind), one.total_cost)).collect();
+    let there = |kind: &CostKind| kinds.iter().any(|one| one.kind == *kind);
+    let series = CostKind::ALL.into_iter().filter(there).map(|kind| {
+        let of = |at: &&Moment| spent.get(&(Some(at.start), kind)).copied().unwrap_or_default();
+        let usd = |at: &&Moment| Some(of(at).to_f64_lossy());
+        Series::new(kind_name(kind.as_str()), &over_time.moments, usd, |at| money(of(at)))
+    });
+    Chart::new("Spend on each kind of token", "US dollars", Look::Stack, over_time).with(series)
+}
+
+/// A kind of what is paid for as it is spoken of.
+pub(super) fn kind_name(kind: &str) -> &str {
+    match kind {
+        "input" => "input, not cached",
+        "cache_read" => "input from a cache",
+        "cache_write" => "input into a cache",
+        "untold" => "not told apart",
+        other => other,
+    }
 }
 
 fn tokens_by_llm(over_time: &OverTime) -> Chart<'static> {
@@ -249,9 +272,13 @@ pub(super) fn time_by_step(report: &Report, filter: &Filter) -> Markup {
         let value = |at: &&Moment| steps.get(&at.start).map(|step| of(step));
         Series::new(name, &report.over_time.moments, value, |at| took(value(at)))
     });
+    let export = |format: &str| {
+        let others = [("format", format), ("live", ""), ("compare", ""), ("order", "")];
+        link("/api/v1/report", filter, &others)
+    };
     let mut chart = Chart::new("Where the time goes", "seconds", Look::Stack, &report.over_time)
         .with(parts)
-        .exported([("JSON", link("/api/v1/report", filter, &[("live", ""), ("compare", "")]))]);
+        .exported([("CSV", export("csv")), ("JSON", export(""))]);
     let of = report.savings.looked_at;
     chart.note = html! {
         p.note { "Seconds on the critical paths of " (of) ", added up" @if of.more { "; of the steps before nothing is shown" } "." }

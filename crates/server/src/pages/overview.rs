@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use taximeter::analysis::{Dimension, When};
-use taximeter::history::{Attention, Cause, Change, Concern, Report};
+use taximeter::history::{Attention, Cause, Change, Concern, KindSpent, Report};
 use taximeter::report::{count, counted, money, share, spend, took};
 use taximeter::{Money, Rate};
 use taximeter_alerts::FiringNow;
@@ -17,10 +17,17 @@ use super::{advice, alerts, charts, llms, operations, over_time, sessions, table
 use crate::demo::Demo;
 use crate::questions::{Filter, Questions};
 
+/// What stands on the chart of spending beside what the report says.
+pub(super) struct Spent {
+    /// What was spent on each kind of token, where that is asked for.
+    pub(super) kinds: Vec<KindSpent>,
+    pub(super) coming: Coming,
+}
+
 pub(super) fn page(
     report: &Report,
     sides: &Sides,
-    coming: Coming,
+    spent: Spent,
     firing: &[FiringNow],
     questions: &Questions,
     filter: &Filter,
@@ -38,7 +45,7 @@ pub(super) fn page(
         (numbers(report, filter))
         @if !filter.compare.is_empty() { (compare::measures(sides)) }
         div.two {
-            (over_time::spending(&report.over_time, coming, filter))
+            (over_time::spending(&report.over_time, &spent.kinds, spent.coming, filter))
             (over_time::latency(&report.over_time, filter))
             (over_time::errors(report, filter))
             (over_time::time_by_step(report, filter))

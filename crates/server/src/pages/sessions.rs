@@ -114,10 +114,10 @@ fn table(sessions: &[Session], by: &str, label: &str, filter: &Filter) -> Markup
         (scroll(label, &html! {
             table {
                 thead { tr {
-                    th scope="col" { (by) } th scope="col" { "Operations" } th scope="col" { "Errors" }
-                    th scope="col" { "Busy" } th scope="col" { "Longest" } th scope="col" { "First began (UTC)" }
-                    th scope="col" { "Until the last" } th scope="col" { "Input" } th scope="col" { "Output" }
-                    th scope="col" { "Cost" }
+                    th scope="col" { (by) } th scope="col" { "Cost" } th scope="col" { "Busy" }
+                    th scope="col" { "Operations" } th scope="col" { "Errors" } th scope="col" { "Longest" }
+                    th scope="col" { "First began (UTC)" } th scope="col" { "Until the last" }
+                    th scope="col" { "Input" } th scope="col" { "Output" }
                 } }
                 tbody { @for one in sessions { (row(one, by, filter)) } }
             }
@@ -129,15 +129,15 @@ fn row(one: &Session, by: &str, filter: &Filter) -> Markup {
     html! {
         tr {
             th scope="row" { a href=(narrowed(filter, by, &one.key)) { (one.key) } }
+            td { (spend(one.total_cost, one.unpriced_calls)) }
+            td { (seconds(one.busy_seconds)) }
             td { (count(one.errors.of)) }
             td { (share(one.errors)) }
-            td { (seconds(one.busy_seconds)) }
             td { (seconds(one.longest_seconds)) }
             td { (instant(one.first_at)) }
             td { (lasting(TimeDelta::seconds((one.last_at - one.first_at).num_seconds()))) }
             td { (count(one.input_tokens)) }
             td { (count(one.output_tokens)) }
-            td { (spend(one.total_cost, one.unpriced_calls)) }
         }
     }
 }

@@ -18,8 +18,8 @@ pub(super) fn spenders(spenders: &Spenders, report: &Report, filter: &Filter) ->
             (scroll(&format!("Top spenders by {key}"), &html! {
                 table {
                     thead { tr {
-                        th scope="col" { (key) } th scope="col" { "Operations" } th scope="col" { "Share" }
-                        th scope="col" { "Cost" }
+                        th scope="col" { (key) } th scope="col" { "Cost" } th scope="col" { "Share" }
+                        th scope="col" { "Operations" }
                     } }
                     tbody {
                         @for spender in &spenders.top {
@@ -30,16 +30,16 @@ pub(super) fn spenders(spenders: &Spenders, report: &Report, filter: &Filter) ->
                                         None => "(not told)",
                                     }
                                 }
-                                td { (count(spender.operations)) }
-                                td { (part(Some(spender.total_cost.to_f64_lossy() / all).filter(|part| part.is_finite()))) }
                                 td { (spend(spender.total_cost, spender.unpriced_calls)) }
+                                td { (part(Some(spender.total_cost.to_f64_lossy() / all).filter(|part| part.is_finite()))) }
+                                td { (count(spender.operations)) }
                             }
                         }
                         @if spenders.others > 0 {
                             tr {
                                 th scope="row" { a href=(link("/costs", filter, &[("by", &key)])) { (counted(spenders.others, "other")) } }
-                                td {} td {}
                                 td { (money(spenders.others_cost)) }
+                                td {} td {}
                             }
                         }
                     }

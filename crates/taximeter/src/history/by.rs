@@ -24,11 +24,13 @@ pub enum By {
     Dimension(Dimension),
     /// By the hour or the day of UTC, or the minute.
     Time(Level),
+    /// By what LLM calls are paid for: see [`CostKind`](super::CostKind).
+    Kind,
 }
 
 /// A text that names nothing to tell numbers apart by.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{why}; or minute, hour or day")]
+#[error("{why}; or kind, minute, hour or day")]
 pub struct UnknownBy {
     why: UnknownDimension,
 }
@@ -43,6 +45,7 @@ impl FromStr for By {
             "minute" => Self::Time(Level::Minute),
             "hour" => Self::Time(Level::Hour),
             "day" => Self::Time(Level::Day),
+            "kind" => Self::Kind,
             "model" => Self::Dimension(Dimension::Llm),
             text => Self::Dimension(text.parse().map_err(|why| UnknownBy { why })?),
         })
@@ -53,6 +56,7 @@ impl fmt::Display for By {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dimension(dimension) => dimension.fmt(f),
+            Self::Kind => f.write_str("kind"),
             Self::Time(Level::Minute) => f.write_str("minute"),
             Self::Time(Level::Hour) => f.write_str("hour"),
             Self::Time(Level::Day) => f.write_str("day"),

@@ -9,7 +9,7 @@ use taximeter_analysis::statistics::change_points;
 use taximeter_analysis::{Dimension, Sums, why_mean};
 use taximeter_models::{Money, Name, OperationRecord};
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::{Condition, Level};
+use taximeter_persistence::store::{Condition, Detail, Level};
 
 use super::windows::{self, provider_and_model};
 use super::{Attention, By, Concern, History, Period, Selection, Summed, over_time};
@@ -55,6 +55,8 @@ pub struct MainDriver {
 
 /// So many operations are looked at of each side.
 const MOST: usize = 256;
+/// They are looked for in so many sealed pieces of the store at most.
+const PIECES: usize = 4;
 /// Fewer say too little.
 const ENOUGH: usize = 20;
 /// A level holds for so many steps at least.
@@ -101,7 +103,8 @@ impl History {
         turn: DateTime<Utc>,
     ) -> Result<Option<MainDriver>, StoreError> {
         let newest = |period: Period| {
-            let query = selection(one).query(period);
+            let mut query = selection(one).query(period).detail(Detail::Line);
+            query.pieces = Some(PIECES);
             self.records(query, MOST).map(|(records, _)| records)
         };
         let before = newest(Period { until: Some(turn), ..both })?;

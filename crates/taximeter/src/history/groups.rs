@@ -79,11 +79,11 @@ impl Group {
 }
 
 impl History {
-    /// The numbers of each group of a period: by time in its order, else those that cost the most first, then those that
+    /// The numbers of each group of a period: by time and by kind in their order, else those that cost the most first, then those that
     /// are the most.
     ///
-    /// Operations, components, tools, providers, LLMs and time are answered out of kept sums; users, sessions and tags are
-    /// counted over the columns of the period.
+    /// Operations, components, tools, providers, LLMs and time are answered out of kept sums; users, sessions, tags and kinds
+    /// are counted over the columns of the period. A group of a kind is one of LLM calls.
     ///
     /// # Errors
     /// Where the store cannot be read.
@@ -91,6 +91,7 @@ impl History {
         let period = self.whole(period);
         let dimension = match by {
             By::Time(level) => return self.by_time(*level, period),
+            By::Kind => return self.groups_by_kind(period),
             By::Dimension(dimension) => dimension,
         };
         let mut groups = match dimension {

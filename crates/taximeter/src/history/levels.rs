@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_persistence::store::Level;
 
-use super::{Period, Summed};
+use super::Period;
 
 /// Since when the sums of minutes, of hours and of days are whole; none where all are there.
 #[derive(Debug, Clone, Copy, Default)]
@@ -82,21 +82,6 @@ fn split((period, below): (Period, Level), level: Level) -> Vec<(Period, Level)>
 
 fn down(at: DateTime<Utc>, level: Level) -> DateTime<Utc> {
     DateTime::from_timestamp(level.start(at.timestamp()), 0).unwrap_or(at)
-}
-
-/// One answer for each window and key.
-pub(super) fn together(mut all: Vec<Summed>) -> Vec<Summed> {
-    all.sort_by(|one, other| (one.start, &one.key).cmp(&(other.start, &other.key)));
-    let mut merged: Vec<Summed> = Vec::with_capacity(all.len());
-    for next in all {
-        match merged.last_mut() {
-            Some(last) if last.start == next.start && last.key == next.key => {
-                last.sums.merge(&next.sums);
-            }
-            _ => merged.push(next),
-        }
-    }
-    merged
 }
 
 #[cfg(test)]

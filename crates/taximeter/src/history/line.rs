@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use taximeter_models::{ErrorCategory, Money, Name, OperationId, OperationRecord, Outcome};
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::Query;
+use taximeter_persistence::store::{Detail, Query};
 
 use super::windows::seconds;
 use super::{History, LookedAt};
@@ -80,7 +80,8 @@ impl History {
     /// Where the store cannot be read.
     pub fn operations(&self, query: &Query) -> Result<(Vec<Line>, LookedAt), StoreError> {
         let mut lines = Vec::new();
-        let scanned = self.store.scan(query, &mut |record| {
+        let query = query.clone().detail(Detail::Line);
+        let scanned = self.store.scan(&query, &mut |record| {
             lines.push(Line::of(&record));
             ControlFlow::Continue(())
         })?;

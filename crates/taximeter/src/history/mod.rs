@@ -6,6 +6,7 @@
 //! | the first screen of a period | [`History::report`] | [`Report`] |
 //! | how each tool did, and each LLM | [`History::tools`], [`History::llms`] | [`Tools`], [`LlmRow`]s |
 //! | the numbers of each operation, LLM, tool, user, tag, day and so on | [`History::groups`], by a [`By`] | [`Group`]s |
+//! | what was spent on input, caches, output and reasoning | [`History::kinds`] | [`KindSpent`] |
 //! | the sums of each group, and what was spent for each | [`History::sums_by`], [`History::spending`] | [`GroupSums`], [`Spending`] |
 //! | what is not in the store | [`History::losses`] | [`Losses`] |
 //! | how their durations spread | [`History::spread`] | [`Spread`] |
@@ -61,6 +62,7 @@ mod gate;
 mod groups;
 mod health;
 mod keyed;
+mod kinds;
 mod levels;
 mod line;
 mod losses;
@@ -86,11 +88,13 @@ mod trend;
 mod unusual;
 mod windows;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use taximeter_analysis::{Sums, Thresholds, TrendConfig};
+use taximeter_analysis::{Sums, SumsError, Thresholds, TrendConfig};
 use taximeter_models::{Name, OperationRecord, Totals};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Appended, Level, Query, RollupQuery, Scanned, Store};
@@ -112,6 +116,7 @@ pub use gate::{GateAsk, Gated, GatedMeasure, Limit, LimitError};
 pub use groups::Group;
 pub use health::{Health, LateBook};
 pub use keyed::{GroupSums, Spending};
+pub use kinds::{CostKind, KindSpent};
 pub use line::Line;
 pub use losses::Losses;
 pub use metrics::{Metric, MetricCompared, MetricGroup, MetricSummary, Metrics};
@@ -249,29 +254,46 @@ impl History {
         self.store.sums_since().map(Reach)
     }
 
-    /// The sums of a dimension over a period, for each key, and for each window of a level where one is named.
+    /// The sums of a dimension over a period, for each key, and for each window of a level where one is named: in the order
+    /// of time and of keys.
     fn sums(
         &self,
         dimension: &str,
         period: Period,
         each: Option<Level>,
     ) -> Result<Vec<Summed>, StoreError> {
-        let mut all = Vec::new();
+        self.sums_read(dimension, period, each, Sums::from_bytes)
+    }
+
+    /// The same, of windows that are read in some way.
+    fn sums_read(
+        &self,
+        dimension: &str,
+        period: Period,
+        each: Option<Level>,
+        read: fn(&[u8]) -> Result<Sums, SumsError>,
+    ) -> Result<Vec<Summed>, StoreError> {
         let pieces = match &self.part {
             // What is counted is counted for just that period.
             Some(_) => vec![(period, Level::Minute)],
             None => self.reach()?.pieces(period, each),
         };
+        let mut all = BTreeMap::<_, Sums>::new();
         for (piece, resolution) in pieces {
             let mut query = RollupQuery::new(dimension);
             (query.since, query.until) = (piece.since, piece.until);
             (query.each, query.resolution) = (each, resolution);
-            for rollup in self.store.rollups(&query)? {
-                let sums = Sums::from_bytes(&rollup.window.bytes).map_err(windows::damaged)?;
-                all.push(Summed { start: rollup.start, key: rollup.key, sums });
-            }
+            self.store.windows(&query, &mut |start, key, bytes| {
+                let sums = read(bytes).map_err(windows::damaged)?;
+                match all.entry((start, key)) {
+                    Entry::Vacant(new) => drop(new.insert(sums)),
+                    Entry::Occupied(mut known) => known.get_mut().merge(&sums),
+                }
+                Ok(())
+            })?;
         }
-        Ok(levels::together(all))
+        let summed = |((start, key), sums)| Summed { start, key, sums };
+        Ok(all.into_iter().map(summed).collect())
     }
 
     /// Whole records: the newest ones, up to a number, the oldest of these first.
@@ -283,7 +305,7 @@ impl History {
         let query = query.order(taximeter_persistence::store::Order::NewestFirst).limit(most + 1);
         let mut records = Vec::new();
         let scanned = self.scan(&query, |record| records.push(record))?;
-        let more = records.len() > most;
+        let more = records.len() > most || scanned.broken_off;
         records.truncate(most);
         records.reverse();
         let looked = LookedAt { records: records.len() as u64, more, damaged: scanned.damaged };

@@ -2,6 +2,7 @@
 //! sums that it keeps of all of them are counted over its columns.
 
 mod cells;
+mod firsts;
 mod kept;
 mod kinds;
 mod rows;
@@ -13,21 +14,23 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use taximeter_analysis::Sums;
 use taximeter_models::{Name, OperationId, OperationRecord};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{
-    Appended, Block, Column, Condition, Level, Query, Rollup, RollupQuery, Scanned, Store,
+    Appended, Block, Column, Condition, Level, Order, Query, Rollup, RollupQuery, Scanned, Store,
     StoreStats, Table,
 };
 
+pub(super) use self::firsts::NAMED;
 use self::kept::Taken;
-pub(super) use self::kept::of_block;
+pub(super) use self::kept::{merged, of_block};
 pub(super) use self::rows::TABLES;
 use self::rows::{Rows, SPENT};
 use self::sums::Counted;
 use super::pieces::Counting;
+use super::report::MOST_COUNTED;
 use super::{Group, Period, windows};
 
 /// The operations of a store that began within a period and fulfil every condition.
@@ -36,6 +39,8 @@ pub(super) struct Part {
     whole: Arc<dyn Store>,
     conditions: Vec<Condition>,
     period: Period,
+    /// From when to when operations are asked for, both included, in nanoseconds since 1970.
+    asked_ns: (i64, i64),
     /// Moments in seconds at which sums are cut, beside the beginnings of their windows.
     cuts: Vec<i64>,
     /// Windows of this level are counted where no shorter ones are asked for.
@@ -58,7 +63,12 @@ impl Part {
         let mut cuts: Vec<i64> = cuts.map(|at| at.timestamp()).collect();
         cuts.sort_unstable();
         let period = Period { since, until: asked.until };
-        Self { whole, conditions, period, cuts, level, counted: Mutex::default() }
+        let end = |at: Option<DateTime<Utc>>, none| {
+            at.map_or(none, |at| at.timestamp_nanos_opt().unwrap_or(none))
+        };
+        let last = asked.until.map(|until| until - TimeDelta::nanoseconds(1));
+        let asked_ns = (end(asked.since, i64::MIN), end(last, i64::MAX));
+        Self { whole, conditions, period, asked_ns, cuts, level, counted: Mutex::default() }
     }
 
     /// How many operations there are.
@@ -76,8 +86,27 @@ impl Part {
         if counted.has_spent {
             return Ok(counted.spent(since));
         }
-        // Sums of blocks tell no users and no conversations.
+        // Sums of blocks tell no users and no conversations: all operations are gone through again, also those that do not
+        // fulfil the conditions.
+        if counted.scanned.rows > MOST_COUNTED {
+            return Ok([Vec::new(), Vec::new()]);
+        }
         Ok(self.count_spent()?.spent(since))
+    }
+
+    /// When the operations of the period asked for began that come first in an order, in nanoseconds since 1970: with them may
+    /// others have begun. None where not every operation was counted by itself.
+    pub(super) fn firsts(&self, order: Order) -> Result<Option<Vec<i64>>, StoreError> {
+        if kept::tell(&self.conditions) {
+            return Ok(None);
+        }
+        let counted = self.counted(self.level)?;
+        Ok(match order {
+            _ if counted.scanned.damaged > 0 => None,
+            Order::Slowest => Some(counted.firsts.slowest.moments()),
+            Order::Dearest => Some(counted.firsts.dearest.moments()),
+            _ => None,
+        })
     }
 
     /// Since when the operations are looked at.
@@ -103,7 +132,8 @@ impl Part {
         let counting = Counting {
             tables: &TABLES,
             nothing: &|| {
-                (Rows::new(&self.cuts, level), Taken::new(&query.conditions, &self.cuts, level))
+                let rows = Rows::new(&self.cuts, level).ranking(self.asked_ns);
+                (rows, Taken::new(&query.conditions, &self.cuts, level))
             },
             add: &|(rows, _): &mut (Rows<'_>, Taken<'_>), blocks: &[Block<'_>]| rows.count(blocks),
             take: is_told.then_some(&take),
@@ -228,6 +258,10 @@ impl Store for Part {
             window: windows::window(&sums),
         };
         Ok(groups.into_iter().map(rollup).collect())
+    }
+
+    fn seams(&self) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.whole.seams()
     }
 
     fn stats(&self) -> Result<StoreStats, StoreError> {

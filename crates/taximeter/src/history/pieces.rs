@@ -44,7 +44,7 @@ impl<C: Send> Counting<'_, C> {
         // Where pieces meet, sums do not serve.
         let many = if self.take.is_some() { FEW_PIECES } else { PIECES };
         let pieces = match span.first_ns.zip(span.last_ns) {
-            Some(ends) if threads > 1 => pieces(query, ends, many * threads),
+            Some(ends) if threads > 1 => pieces(query, ends, many * threads, &store.seams()?),
             _ => vec![query.clone()],
         };
         let (counts, scanned) = self.all(store, &pieces, threads)?;
@@ -125,27 +125,52 @@ pub(super) fn beside<A: Send, B>(one: impl Fn() -> A + Sync, other: impl FnOnce(
 }
 
 /// The same question of so many pieces of time, one after the other.
-fn pieces(query: &Query, (first, last): (i64, i64), many: usize) -> Vec<Query> {
+fn pieces(
+    query: &Query,
+    (first, last): (i64, i64),
+    many: usize,
+    seams: &[(i64, u64)],
+) -> Vec<Query> {
     let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt();
     let first = query.since.and_then(nanos).map_or(first, |since| since.max(first));
     let last = query.until.and_then(nanos).map_or(last, |until| until.min(last));
-    let many = i64::try_from(many).unwrap_or(1);
-    let step = last.saturating_sub(first) / many;
-    if step <= 0 {
-        return vec![query.clone()];
-    }
+    let cuts = at_seams((first, last), many, seams).unwrap_or_else(|| even((first, last), many));
+    let at = DateTime::<Utc>::from_timestamp_nanos;
     // The first and the last piece have the ends of the question, whatever came meanwhile.
-    let cut = |number: i64| {
-        let is_within = 0 < number && number < many;
-        is_within.then(|| DateTime::<Utc>::from_timestamp_nanos(first + step * number))
-    };
-    let piece = |number: i64| {
+    let begins = [query.since].into_iter().chain(cuts.iter().map(|cut| Some(at(*cut))));
+    let ends = cuts.iter().map(|cut| Some(at(*cut))).chain([query.until]);
+    let piece = |(since, until)| {
         let mut piece = query.clone();
-        piece.since = cut(number).or(query.since);
-        piece.until = cut(number + 1).or(query.until);
+        (piece.since, piece.until) = (since, until);
         piece
     };
-    (0..many).map(piece).collect()
+    begins.zip(ends).map(piece).collect()
+}
+
+/// Cuts between which are about as many operations, where the store has enough seams between two moments.
+fn at_seams((first, last): (i64, i64), many: usize, seams: &[(i64, u64)]) -> Option<Vec<i64>> {
+    let within: Vec<_> = seams.iter().filter(|(at, _)| first < *at && *at < last).collect();
+    if within.len() < many {
+        return None;
+    }
+    let all: u64 = within.iter().map(|(_, operations)| operations).sum();
+    let each = all / many as u64 + 1;
+    let (mut cuts, mut sum, mut next) = (Vec::with_capacity(many), 0, each);
+    for (at, operations) in within {
+        if sum >= next && cuts.last() != Some(at) {
+            cuts.push(*at);
+            next += each;
+        }
+        sum += operations;
+    }
+    Some(cuts)
+}
+
+/// Cuts as far apart from one another.
+fn even((first, last): (i64, i64), many: usize) -> Vec<i64> {
+    let many = i64::try_from(many).unwrap_or(1);
+    let step = last.saturating_sub(first) / many;
+    if step <= 0 { Vec::new() } else { (1..many).map(|number| first + step * number).collect() }
 }
 
 #[cfg(test)]
@@ -159,13 +184,23 @@ mod tests {
         let mut bounded = Query::default();
         (bounded.since, bounded.until) = (at(-500), at(700));
         for query in [open, bounded] {
-            let pieces = pieces(&query, (-1_000, 1_000), 16);
+            let pieces = pieces(&query, (-1_000, 1_000), 16, &[]);
             assert_eq!(pieces.len(), 16);
             assert_eq!((pieces[0].since, pieces[15].until), (query.since, query.until));
             assert!(pieces.windows(2).all(|two| two[0].until == two[1].since));
             let cuts: Vec<_> = pieces[1..].iter().map(|piece| piece.since).collect();
             assert!(cuts.is_sorted() && cuts[0] > query.since);
         }
-        assert_eq!(pieces(&Query::default(), (7, 7), 16).len(), 1);
+        assert_eq!(pieces(&Query::default(), (7, 7), 16, &[]).len(), 1);
+    }
+
+    #[test]
+    fn pieces_begin_where_the_store_has_seams_and_hold_as_much() {
+        let seams: Vec<_> = (0..100).map(|at| (at * 10, if at < 50 { 1 } else { 3 })).collect();
+        let pieces = pieces(&Query::default(), (0, 1_000), 4, &seams);
+        let cuts: Vec<_> = pieces[1..].iter().filter_map(|piece| piece.since).collect();
+        let cuts: Vec<_> = cuts.iter().filter_map(DateTime::timestamp_nanos_opt).collect();
+        // 199 operations: 50, 50 and 50 of them before these.
+        assert_eq!(cuts, [510, 670, 840]);
     }
 }

@@ -1,14 +1,16 @@
 //! The first screen of a period, as one document.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use taximeter_analysis::{Dimension, TimeSpent};
+use taximeter_analysis::{Dimension, Sums, TimeSpent};
 use taximeter_models::{Money, OperationRecord, Totals};
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::{Column, Order, Store};
+use taximeter_persistence::store::{Column, Detail, Order, Query, Store};
 
+use super::part::NAMED;
 use super::pieces::beside;
 use super::sums::PeriodSums;
 use super::{
@@ -128,13 +130,13 @@ struct Singles {
     slowest: Vec<Line>,
 }
 
-/// So many dearest and slowest operations are named.
-const NAMED: usize = 5;
 /// So many records are looked at for savings and for where the time goes.
 pub(super) const RECORDS: usize = 2_000;
 /// Above so many operations sessions are not counted on the first screen, nor users of some operations alone; `--by session`
 /// and `--by user` count them.
-const MOST_COUNTED: u64 = 2_000_000;
+pub(super) const MOST_COUNTED: u64 = 2_000_000;
+/// The newest operations of some are looked for in so many sealed pieces of the store at most.
+pub(super) const PIECES: usize = 16;
 /// Above so many they are not looked at one by one on the first screen; [`History::sessions`] does that.
 const MOST_SESSIONS: u64 = 250_000;
 
@@ -217,7 +219,9 @@ impl History {
     }
 
     fn singles(&self, period: Period) -> Result<Singles, StoreError> {
-        let (records, looked_at) = self.records(period.query(), RECORDS)?;
+        let mut query = period.query();
+        query.pieces = Some(PIECES);
+        let (records, looked_at) = self.records(query, RECORDS)?;
         let first = |order| self.first(period, order);
         let (dearest, slowest) = (first(Order::Dearest)?, first(Order::Slowest)?);
         Ok(Singles { records, looked_at, dearest, slowest })
@@ -236,7 +240,8 @@ impl History {
             all.extend(told.map(|(by, spenders)| Spenders::of(by, spenders)));
             return Ok(all);
         }
-        let users = self.kept(windows::USER, period)?;
+        let users = self.sums_read(windows::USER, period, None, Sums::counts_from_bytes)?;
+        let users = Group::each(&users);
         let mut others = vec![Spenders::of(Dimension::User, users)];
         if sums.all.success.of <= MOST_COUNTED {
             let sessions = self.spent_by(Column::Session, &period.query())?;
@@ -271,8 +276,38 @@ impl History {
         Ok(None)
     }
 
+    /// Those that come first: by what was counted, if they were counted one by one, else the store looks for them.
     fn first(&self, period: Period, order: Order) -> Result<Vec<Line>, StoreError> {
+        let found = self.part.as_ref().map(|part| part.firsts(order)).transpose()?.flatten();
+        if let Some(moments) = found
+            && let Some(lines) = self.first_of(&moments, order)?
+        {
+            return Ok(lines);
+        }
         Ok(self.operations(&period.query().order(order).limit(NAMED))?.0)
+    }
+
+    /// The first of those that began at these moments; none where there is a moment at which none began.
+    fn first_of(&self, moments: &[i64], order: Order) -> Result<Option<Vec<Line>>, StoreError> {
+        let mut ranked = Vec::new();
+        for moment in moments {
+            let at = DateTime::from_timestamp_nanos;
+            let mut query = Query::default().since(at(*moment)).detail(Detail::Line);
+            query.until = moment.checked_add(1).map(at);
+            let before = ranked.len();
+            self.scan(&query, |record| {
+                let size = match order {
+                    Order::Dearest => record.cost().usd().ticks(),
+                    _ => i128::try_from(record.duration.as_nanos()).unwrap_or(i128::MAX),
+                };
+                ranked.push(((Reverse(size), *moment, record.id), Line::of(&record)));
+            })?;
+            if ranked.len() == before {
+                return Ok(None);
+            }
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        Ok(Some(ranked.into_iter().take(NAMED).map(|(_, line)| line).collect()))
     }
 
     /// The operations of a selection as a history of their own, from the period before on, and how many they are. A selection
@@ -291,7 +326,11 @@ impl History {
     }
 
     /// The same, before anything is counted; none where the selection is of all.
-    fn part_of(&self, only: &Selection, period: Period) -> Result<Option<Self>, StoreError> {
+    pub(super) fn part_of(
+        &self,
+        only: &Selection,
+        period: Period,
+    ) -> Result<Option<Self>, StoreError> {
         if only.conditions.is_empty() {
             return Ok(None);
         }

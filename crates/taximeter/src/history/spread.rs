@@ -1,13 +1,11 @@
 //! How the durations of operations spread: how many took how long.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
-
 use serde::Serialize;
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Block, Column, Query, Table};
 
 use super::History;
+use super::pieces::Counting;
 
 /// How many operations took how long.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -43,35 +41,116 @@ impl History {
     /// # Errors
     /// Where the store cannot be read.
     pub fn spread(&self, query: &Query) -> Result<Spread, StoreError> {
-        let columns = [Column::Duration, Column::Outcome];
-        let mut counts = BTreeMap::<i32, (u64, u64)>::new();
         let mut query = query.clone();
         query.limit = None;
-        self.store.columns(Table::Operations, &query, &columns, &mut |block| {
-            let (Some(nanos), outcomes) = (block.numbers(&columns[0]), block.numbers(&columns[1]))
-            else {
-                return ControlFlow::Continue(());
-            };
-            for (row, nanos) in nanos.iter().enumerate().filter(|(_, nanos)| **nanos != Block::NONE)
-            {
-                let count = counts.entry(place(*nanos)).or_default();
-                let has_failed = outcomes.and_then(|all| all.get(row)).is_some_and(|one| *one != 0);
-                (count.0, count.1) = (count.0 + 1, count.1 + u64::from(has_failed));
+        let places = Places::new();
+        let counting = Counting {
+            tables: &[(Table::Operations, &COLUMNS)],
+            nothing: &|| vec![Count::default(); places.begins.len()],
+            add: &|counts: &mut Vec<Count>, blocks: &[Block<'_>]| {
+                for block in blocks {
+                    places.count(block, counts);
+                }
+            },
+            take: None,
+        };
+        let (counts, _) = counting.of(&*self.store, &query)?;
+        let counts = counts.into_iter().reduce(|mut all, other| {
+            for (one, more) in all.iter_mut().zip(other) {
+                (one.operations, one.failed) =
+                    (one.operations + more.operations, one.failed + more.failed);
             }
-            ControlFlow::Continue(())
-        })?;
-        let Some((first, last)) = counts.keys().next().zip(counts.keys().last()) else {
+            all
+        });
+        let counts = counts.unwrap_or_default();
+        let has_any = |count: &Count| count.operations > 0;
+        let (Some(first), Some(last)) =
+            (counts.iter().position(has_any), counts.iter().rposition(has_any))
+        else {
             return Ok(Spread::default());
         };
-        let stretch = |place: i32| {
-            let (operations, failed) = counts.get(&place).copied().unwrap_or_default();
-            Stretch { from_seconds: edge(place), to_seconds: edge(place + 1), operations, failed }
+        let stretch = |(place, count): (i32, &Count)| Stretch {
+            from_seconds: edge(place),
+            to_seconds: edge(place + 1),
+            operations: count.operations,
+            failed: count.failed,
         };
+        let numbered = (FIRST..).zip(&counts);
         Ok(Spread {
-            operations: counts.values().map(|count| count.0).sum(),
-            stretches: (*first..=*last).map(stretch).collect(),
+            operations: counts.iter().map(|count| count.operations).sum(),
+            stretches: numbered.skip(first).take(last + 1 - first).map(stretch).collect(),
         })
     }
+}
+
+const COLUMNS: [Column; 2] = [Column::Duration, Column::Outcome];
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    operations: u64,
+    failed: u64,
+}
+
+/// In which stretch a duration lies, found without a logarithm.
+struct Places {
+    /// With how many nanoseconds each stretch begins, in its order.
+    begins: Vec<u64>,
+    /// The stretch in which the least number of so many bits lies.
+    of_bits: [usize; 65],
+}
+
+/// The stretch of a microsecond, and of all that is shorter.
+const FIRST: i32 = 30;
+
+impl Places {
+    fn new() -> Self {
+        let mut begins = vec![0];
+        for number in FIRST + 1..=place(u64::MAX) {
+            begins.push(begin(number));
+        }
+        let mut of_bits = [0; 65];
+        for (bits, of) in of_bits.iter_mut().enumerate().skip(1) {
+            let least = 1_u64 << (bits - 1);
+            *of = begins.partition_point(|begin| *begin <= least) - 1;
+        }
+        Self { begins, of_bits }
+    }
+
+    #[inline]
+    fn of(&self, nanos: u64) -> usize {
+        let bits = u64::BITS - nanos.leading_zeros();
+        let mut place = self.of_bits[bits as usize];
+        // There are three or four of them to a doubling.
+        while self.begins.get(place + 1).is_some_and(|begin| *begin <= nanos) {
+            place += 1;
+        }
+        place
+    }
+
+    fn count(&self, block: &Block<'_>, counts: &mut [Count]) {
+        let nanos = block.numbers(&COLUMNS[0]).unwrap_or_default();
+        let outcomes = block.numbers(&COLUMNS[1]).unwrap_or_default();
+        for (row, nanos) in nanos.iter().enumerate().filter(|(_, nanos)| **nanos != Block::NONE) {
+            let count = &mut counts[self.of(*nanos)];
+            count.operations += 1;
+            count.failed += u64::from(outcomes.get(row).is_some_and(|outcome| *outcome != 0));
+        }
+    }
+}
+
+/// The least number of nanoseconds that lies in a stretch.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is looked for from near there on"
+)]
+fn begin(number: i32) -> u64 {
+    let near = 10_f64.powf(f64::from(number) / f64::from(EACH)) as u64;
+    let mut nanos = near.saturating_sub(near >> 50).saturating_sub(2);
+    while place(nanos) < number {
+        nanos = nanos.saturating_add((near >> 52).max(1));
+    }
+    nanos
 }
 
 /// The stretch of a duration; all below a microsecond are of one.
@@ -98,6 +177,22 @@ mod tests {
 
     use super::super::{History, Windows};
     use super::*;
+
+    #[test]
+    fn a_stretch_is_found_without_a_logarithm() {
+        let places = Places::new();
+        let mut nanos = 1_u64;
+        while nanos < u64::MAX / 3 {
+            for at in [nanos - 1, nanos, nanos + 1] {
+                assert_eq!(FIRST + i32::try_from(places.of(at)).unwrap(), place(at), "{at}");
+            }
+            nanos += nanos / 7 + 1;
+        }
+        for number in FIRST + 1..100 {
+            let begin = begin(number);
+            assert_eq!((place(begin - 1), place(begin)), (number - 1, number));
+        }
+    }
 
     #[test]
     fn every_operation_is_in_one_stretch() {

@@ -8,7 +8,7 @@ use taximeter_analysis::{
 };
 use taximeter_models::{OperationRecord, PerformanceTrend};
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::Condition;
+use taximeter_persistence::store::{Condition, Detail};
 
 use super::{History, LookedAt, Period, Selection, VERSION};
 
@@ -38,6 +38,8 @@ pub struct Trend {
     pub why_cost: Option<CostChange>,
 }
 
+/// So many operations are looked at: the newest ones.
+const MOST: usize = 5_000;
 /// So many parts are asked what if they were faster.
 const PARTS: usize = 3;
 /// So many points are handed on for drawing.
@@ -59,7 +61,8 @@ impl History {
         let since = since.and_then(|length| now.checked_sub_signed(length));
         let selection = only.clone().and(Condition::Operation(operation.into()));
         let query = selection.query(Period::new(since, Some(now)));
-        let (records, looked_at) = self.records(query, super::MOST_RECORDS)?;
+        let query = query.detail(Detail::WithoutMetadata);
+        let (records, looked_at) = self.records(query, MOST)?;
         let mut config = self.trends.clone();
         config.thresholds.clone_from(&self.thresholds);
         let found = trend(&records, operation, window, now, &config);

@@ -12,7 +12,7 @@ use taximeter_persistence::store::{
     Block, Column, Numbers, Place, Summarize, Table, Unreadable, WindowBytes,
 };
 
-use super::part::{TABLES, of_block};
+use super::part::{TABLES, merged, of_block};
 use super::sums::PeriodSums;
 use super::{History, Period, Summed};
 
@@ -54,6 +54,10 @@ impl Summarize for Windows {
 
     fn block(&self, tables: &[Block<'_>]) -> Option<Vec<u8>> {
         of_block(tables)
+    }
+
+    fn merge_blocks(&self, blocks: &[&[u8]]) -> Option<Vec<u8>> {
+        merged(blocks)
     }
 
     fn merge(&self, windows: &[&[u8]]) -> Result<WindowBytes, Unreadable> {

@@ -16,6 +16,7 @@ use super::read_maps::MapColumns;
 use super::reader::Reader;
 use super::texts::Texts;
 use super::times::{self, JSON, Times, Wrong};
+use crate::store::Detail;
 
 pub(super) struct Components {
     name: Arc<Texts>,
@@ -64,19 +65,30 @@ pub(super) struct Tools {
 }
 
 impl Tools {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, BlockError> {
+    pub(super) fn read(reader: &mut Reader<'_>, detail: Detail) -> Result<Self, BlockError> {
         use tool::bit;
 
-        let rows = reader.count(tool::MASK);
+        let (rows, is_told) = (reader.count(tool::MASK), detail != Detail::Line);
         let mask = reader.numbers_of(tool::MASK, rows)?;
         Ok(Self {
             name: reader.texts_of(tool::NAME, rows)?,
-            start: Times::read(reader, tool::START, &mask, bit::START, bit::FAR_START)?,
+            start: Times::read_if(
+                is_told,
+                reader,
+                tool::START,
+                &mask,
+                (bit::START, bit::FAR_START),
+            )?,
             duration: Times::read(reader, tool::DURATION, &mask, bit::DURATION, bit::FAR_DURATION)?,
             attempt: reader.numbers_of(tool::ATTEMPT, rows)?,
             arguments: reader.some_numbers(tool::ARGUMENTS, &mask, bit::ARGUMENTS)?,
             errors: SomeErrors::read(reader, ErrorColumns::TOOL_CALLS, &mask, bit::ERROR)?,
-            metadata: MapColumns::read(reader, Map::ToolMetadata, rows)?,
+            metadata: MapColumns::read_if(
+                detail == Detail::Whole,
+                reader,
+                Map::ToolMetadata,
+                rows,
+            )?,
             mask,
         })
     }
@@ -122,10 +134,10 @@ pub(super) struct Llms {
 }
 
 impl Llms {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, BlockError> {
+    pub(super) fn read(reader: &mut Reader<'_>, detail: Detail) -> Result<Self, BlockError> {
         use llm::bit;
 
-        let rows = reader.count(llm::MASK);
+        let (rows, is_told) = (reader.count(llm::MASK), detail != Detail::Line);
         let mask = reader.numbers_of(llm::MASK, rows)?;
         let mut names = |column, bit| reader.some_texts(column, &mask, bit);
         Ok(Self {
@@ -136,14 +148,20 @@ impl Llms {
                 names(llm::FINISH, bit::FINISH)?,
                 names(llm::TIER, bit::TIER)?,
             ],
-            start: Times::read(reader, llm::START, &mask, bit::START, bit::FAR_START)?,
+            start: Times::read_if(
+                is_told,
+                reader,
+                llm::START,
+                &mask,
+                (bit::START, bit::FAR_START),
+            )?,
             duration: Times::read(reader, llm::DURATION, &mask, bit::DURATION, bit::FAR_DURATION)?,
-            first_token: Times::read(
+            first_token: Times::read_if(
+                is_told,
                 reader,
                 llm::FIRST_TOKEN,
                 &mask,
-                bit::FIRST_TOKEN,
-                bit::FAR_FIRST_TOKEN,
+                (bit::FIRST_TOKEN, bit::FAR_FIRST_TOKEN),
             )?,
             attempt: reader.numbers_of(llm::ATTEMPT, rows)?,
             prefix: reader.some_numbers(llm::PREFIX, &mask, bit::PREFIX)?,
@@ -152,7 +170,7 @@ impl Llms {
             errors: SomeErrors::read(reader, ErrorColumns::LLM_CALLS, &mask, bit::ERROR)?,
             usage: MapColumns::read(reader, Map::Usage, rows)?,
             served_as: MapColumns::read(reader, Map::ServedAs, rows)?,
-            metadata: MapColumns::read(reader, Map::LlmMetadata, rows)?,
+            metadata: MapColumns::read_if(detail == Detail::Whole, reader, Map::LlmMetadata, rows)?,
             costs: Costs::read(reader, rows)?,
             mask,
         })

@@ -66,6 +66,16 @@ impl Costs {
         self.recipe(row).charge(count, usage, &mut self.numbers(row))
     }
 
+    /// Tells what a row pays for each unit in US dollars; nothing where it has no price for each.
+    pub(super) fn bill(
+        &self,
+        row: usize,
+        count: &impl Fn(Unit) -> u64,
+        each: &mut impl FnMut(Unit, Money),
+    ) -> Option<()> {
+        self.recipe(row).bill(count, &mut self.numbers(row), each)
+    }
+
     /// The recipe of each form that is [`Plain`].
     pub(super) fn plain<'u>(&self, units: &'u Units) -> Vec<Option<Plain<'u>>> {
         self.recipes.iter().map(|recipe| recipe.plain(units)).collect()

@@ -1,6 +1,6 @@
 //! Columns of a block that sums are counted from: how many errors, which usage, what a call adds to costs.
 
-use taximeter_models::{Charge, CostOutcome, TokenUsage, Unit};
+use taximeter_models::{Charge, CostOutcome, Money, TokenUsage, Unit};
 
 use super::column::{ColumnId, ErrorColumns, component, llm, tool};
 use super::costs::Costs;
@@ -94,6 +94,32 @@ impl Reader<'_> {
         charges
             .map(Values::Charges)
             .ok_or_else(|| Broken("a cost cannot be counted").at(Some(llm::COST)))
+    }
+
+    pub(super) fn bills(&mut self, picked: &Picked) -> Result<Values, BlockError> {
+        if picked.table != Table::LlmCalls {
+            return Ok(Values::Bills(Vec::new()));
+        }
+        let costs = Costs::read(self, self.count(llm::MASK))?;
+        let units = Units::of(self.units(|_| true)?);
+        let plain = costs.plain(&units);
+        let mut bills: Vec<(Unit, Vec<Money>)> = Vec::new();
+        for (at, row) in picked.rows.iter().enumerate() {
+            let mut put = |unit: Unit, amount: Money| {
+                let place = bills.iter().position(|(known, _)| *known == unit);
+                let place = place.unwrap_or_else(|| {
+                    bills.push((unit, vec![Money::ZERO; picked.rows.len()]));
+                    bills.len() - 1
+                });
+                bills[place].1[at] += amount;
+            };
+            let counted = match &plain[costs.form(row)] {
+                Some(plain) => plain.bill(row, &mut put),
+                None => costs.bill(row, &|unit| units.count(unit, row), &mut put),
+            };
+            counted.ok_or_else(|| Broken("a cost cannot be counted").at(Some(llm::COST)))?;
+        }
+        Ok(Values::Bills(bills))
     }
 }
 

@@ -80,6 +80,11 @@ pub(super) struct SomeNumbers {
 }
 
 impl SomeNumbers {
+    /// Of so many rows of which none has one.
+    pub(super) fn none(rows: usize) -> Self {
+        Self { presence: Presence::Nothing(rows), numbers: Arc::default() }
+    }
+
     #[inline]
     pub(super) fn get(&self, row: usize) -> Option<u64> {
         self.presence.place(row).map(|place| self.numbers.get(place))

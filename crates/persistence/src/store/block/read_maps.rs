@@ -156,6 +156,21 @@ impl MapColumns {
         Ok(Self { shapes, columns })
     }
 
+    /// The same, or no map of any row.
+    pub(super) fn read_if(
+        is_asked: bool,
+        reader: &mut Reader<'_>,
+        map: Map,
+        rows: usize,
+    ) -> Result<Self, BlockError> {
+        if is_asked {
+            return Self::read(reader, map, rows);
+        }
+        let rows = Arc::new(Numbers::Constant(0, rows));
+        let shapes = Shapes { rows, list: Vec::new(), columns: Vec::new() };
+        Ok(Self { shapes, columns: Vec::new() })
+    }
+
     fn of(&self, row: usize) -> impl Iterator<Item = &MapColumn> {
         self.shapes.of(row).iter().map(|place| &self.columns[usize::from(*place)])
     }

@@ -156,6 +156,21 @@ impl Recipe {
         }
     }
 
+    /// What a row pays for each unit in US dollars.
+    pub(super) fn bill(
+        &self,
+        count: &impl Fn(Unit) -> u64,
+        numbers: &mut impl FnMut() -> Option<u64>,
+        each: &mut impl FnMut(Unit, Money),
+    ) -> Option<()> {
+        let estimate = self.form.estimate().filter(|cost| cost.currency == Currency::USD);
+        let lines = estimate.map_or(&[][..], |cost| &cost.lines);
+        for (line, price) in lines.iter().zip(&self.each) {
+            each(line.unit, self.amount(line, *price, count, numbers)?);
+        }
+        Some(())
+    }
+
     fn amount(
         &self,
         line: &CostLine,
@@ -193,6 +208,7 @@ struct PlainLine<'u> {
     consumed: Option<&'u SomeNumbers>,
     /// The ticks of one of it.
     each: i128,
+    unit: Unit,
     is_output: bool,
 }
 
@@ -208,7 +224,7 @@ impl Recipe {
             let follows = line.quantity == 0 && line.amount == Money::ZERO;
             let each = (*each).filter(|_| is_own && follows)?;
             let consumed = units.numbers(line.unit);
-            Some(PlainLine { consumed, each, is_output: line.unit.is_output() })
+            Some(PlainLine { consumed, each, unit: line.unit, is_output: line.unit.is_output() })
         };
         let lines = cost.lines.iter().zip(&self.each).map(line).collect::<Option<_>>()?;
         Some(Plain { lines, currency: cost.currency })
@@ -224,6 +240,17 @@ impl Plain<'_> {
             *(if line.is_output { &mut output } else { &mut input }) += line.amount(row)?;
         }
         Some(Charge::exact(input, output, self.currency))
+    }
+
+    /// What a row pays for each unit in US dollars; none out of range.
+    #[inline]
+    pub(super) fn bill(&self, row: usize, each: &mut impl FnMut(Unit, Money)) -> Option<()> {
+        if self.currency == Currency::USD {
+            for line in &self.lines {
+                each(line.unit, line.amount(row)?);
+            }
+        }
+        Some(())
     }
 
     /// What is known of the cost of a row in US dollars; none out of range.

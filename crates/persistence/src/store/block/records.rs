@@ -17,6 +17,7 @@ use super::reader::Reader;
 use super::sheets::halves;
 use super::texts::Texts;
 use super::times::{JSON, Starts, Times, Wrong};
+use crate::store::Detail;
 
 impl Reader<'_> {
     /// Whole records of these rows, in their order.
@@ -24,22 +25,39 @@ impl Reader<'_> {
     /// # Errors
     /// Where a column is damaged or cannot be fetched.
     pub fn records(&mut self, rows: &Rows) -> Result<Vec<OperationRecord>, BlockError> {
-        let operations = Operations::read(self)?;
-        let components = Components::read(self)?;
-        let tools = Tools::read(self)?;
-        let llms = Llms::read(self)?;
-        let warnings = Warnings::read(self)?;
+        self.records_of(rows, Detail::Whole)
+    }
+
+    /// So much of the records of these rows, in their order. What is not asked for is not fetched either.
+    pub(in crate::store) fn records_of(
+        &mut self,
+        rows: &Rows,
+        detail: Detail,
+    ) -> Result<Vec<OperationRecord>, BlockError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let is_told = detail != Detail::Line;
+        let operations = Operations::read(self, detail)?;
+        let components = is_told.then(|| Components::read(self)).transpose()?;
+        let tools = Tools::read(self, detail)?;
+        let llms = Llms::read(self, detail)?;
+        let warnings = is_told.then(|| Warnings::read(self)).transpose()?;
         rows.iter()
             .map(|row| {
                 let mut record = operations.record(row)?;
                 let parts = |ranges: &Ranges| ranges.get(row);
-                record.components = components.timings(parts(&operations.components));
+                if let Some(components) = &components {
+                    record.components = components.timings(parts(&operations.components));
+                }
                 let call = |at| tools.call(at, operations.start.nanos(row));
                 record.tool_calls = parts(&operations.tools).map(call).collect::<Result<_, _>>()?;
                 let call = |at| llms.call(at, operations.start.nanos(row));
                 record.llm_calls = parts(&operations.llms).map(call).collect::<Result<_, _>>()?;
-                record.warnings =
-                    parts(&operations.warnings).map(|at| warnings.warning(at)).collect();
+                if let Some(warnings) = &warnings {
+                    let all = parts(&operations.warnings).map(|at| warnings.warning(at));
+                    record.warnings = all.collect();
+                }
                 Ok(record)
             })
             .collect::<Result<_, Wrong>>()
@@ -70,14 +88,17 @@ struct Operations {
 }
 
 impl Operations {
-    fn read(reader: &mut Reader<'_>) -> Result<Self, BlockError> {
+    fn read(reader: &mut Reader<'_>, detail: Detail) -> Result<Self, BlockError> {
         use operation::bit;
 
-        let rows = reader.meta.rows;
+        let (rows, is_told) = (reader.meta.rows, detail != Detail::Line);
         let mask = reader.numbers_of(operation::MASK, rows)?;
         let start = Times::read(reader, operation::START, &mask, EVERY, bit::FAR_START)?;
         let duration = Times::read(reader, operation::DURATION, &mask, EVERY, bit::FAR_DURATION)?;
         let mut relative = |columns: [ColumnId; 2], bit| {
+            if !is_told {
+                return Ok([SomeNumbers::none(rows), SomeNumbers::none(rows)]);
+            }
             let [high, low] = columns.map(|column| reader.some_numbers(column, &mask, bit));
             Ok([high?, low?])
         };
@@ -109,7 +130,7 @@ impl Operations {
             ],
             errors: Errors::read(reader, ErrorColumns::OPERATIONS)?,
             tags: MapColumns::read(reader, Map::Tags, rows)?,
-            metadata: MapColumns::read(reader, Map::Metadata, rows)?,
+            metadata: MapColumns::read_if(detail == Detail::Whole, reader, Map::Metadata, rows)?,
             mask,
         })
     }

@@ -159,6 +159,7 @@ impl Reader<'_> {
             Column::FinishReason => self.finish_reasons(picked),
             Column::Usage => self.usage(picked),
             Column::Charge => self.charges(picked),
+            Column::Bill => self.bills(picked),
         }
     }
 

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use taximeter_models::{ErrorCategory, OperationRecord, Outcome};
 
 use super::{ColumnId, Effort, Reader, Rows, Sealed, merge, seal, seal_with};
-use crate::store::{Column, Condition, Query, Table};
+use crate::store::{Column, Condition, Detail, Query, Table};
 
 const TABLES: [Table; 5] =
     [Table::Operations, Table::ToolCalls, Table::LlmCalls, Table::Components, Table::Errors];
@@ -53,6 +53,8 @@ fn check_round_trip_of(sealed: &Sealed, records: &[OperationRecord]) {
         assert_eq!(back, expected);
     }
     assert_eq!(back.len(), expected.len());
+    let lines = open(sealed).records_of(&Rows::All(records.len()), Detail::Line).expect("lines");
+    assert_eq!(lines, expected.iter().cloned().map(oracle::in_a_line).collect::<Vec<_>>());
     let ids: Vec<_> = expected.iter().map(|record| record.id).collect();
     assert_eq!(reader.ids().expect("ids"), ids);
     for record in &expected {

@@ -44,6 +44,21 @@ impl Times {
         })
     }
 
+    /// The same, or no time of any row.
+    pub(super) fn read_if(
+        is_asked: bool,
+        reader: &mut Reader<'_>,
+        column: ColumnId,
+        mask: &Numbers,
+        (bit, far): (u64, u64),
+    ) -> Result<Self, BlockError> {
+        if is_asked {
+            return Self::read(reader, column, mask, bit, far);
+        }
+        let none = || SomeNumbers::none(mask.len());
+        Ok(Self { column, nanos: none(), far_seconds: none(), far_nanos: none() })
+    }
+
     pub(super) fn far(&self, row: usize) -> Option<(u64, u32)> {
         let nanos = u32::try_from(self.far_nanos.get(row)?).unwrap_or(u32::MAX);
         Some((self.far_seconds.get(row)?, nanos))

@@ -1,6 +1,6 @@
 //! Answering questions about records: the pieces that may hold what is meant are read one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::error::{damaged, failed};
 use super::extents::{self, Extent};
 use super::open::with_suffix;
 use super::read;
+use super::runs::Runs;
 use super::summed;
 use super::wants::Wants;
 use crate::StoreError;
@@ -97,7 +98,14 @@ fn in_time(
 ) -> Result<Scanned, StoreError> {
     let mut scanned = Scanned::default();
     let mut waiting = BTreeMap::<Rank, OperationRecord>::new();
+    let most = query.pieces.filter(|_| query.order == Order::NewestFirst).unwrap_or(usize::MAX);
+    let mut sealed = 0;
     for (place, piece) in pieces.iter().enumerate() {
+        sealed += usize::from(matches!(piece.what, What::Sealed(_)));
+        if sealed > most {
+            scanned.broken_off = true;
+            break;
+        }
         for record in meant(reader, piece, query, Wants::ALL, &mut scanned, path)? {
             waiting.insert(Rank::of(&record, query.order), record);
         }
@@ -128,10 +136,14 @@ pub(super) fn tables(
     reader: &mut Reader,
     tables: &[(Table, &[Column])],
     query: &Query,
-    (mut sums, each): (Option<Take<'_>>, Show<'_>),
+    (mut sums, each): (Option<(Take<'_>, &Runs)>, Show<'_>),
     path: &Path,
 ) -> Result<Scanned, StoreError> {
     let mut scanned = Scanned::default();
+    let taken = match &mut sums {
+        Some((take, runs)) => runs.take(reader, query, *take, &mut scanned, path)?,
+        None => HashSet::new(),
+    };
     let wants =
         tables.iter().fold(Wants::of(query), |wants, (table, columns)| wants.and(*table, columns));
     for piece in pieces(reader, query, path)? {
@@ -147,9 +159,10 @@ pub(super) fn tables(
                     _ => gathered.show(each),
                 }
             }
+            What::Sealed(sheet) if taken.contains(&sheet.id) => ControlFlow::Continue(()),
             What::Sealed(sheet)
-                if sums.as_deref_mut().is_some_and(|take| {
-                    is_summed(reader, (&piece, sheet), query, take, &mut scanned)
+                if sums.as_mut().is_some_and(|(take, _)| {
+                    is_summed(reader, (&piece, sheet), query, *take, &mut scanned)
                 }) =>
             {
                 ControlFlow::Continue(())
@@ -244,6 +257,21 @@ fn pieces(reader: &mut Reader, query: &Query, path: &Path) -> Result<Vec<Piece>,
     Ok(pieces)
 }
 
+/// When each piece begins, and how many operations it holds.
+pub(super) fn seams(reader: &mut Reader, path: &Path) -> Result<Vec<(i64, u64)>, StoreError> {
+    let seam = |piece: Piece| {
+        let operations = match piece.what {
+            What::Hot(extent) => extent.operations.max(0).cast_unsigned(),
+            What::Sealed(sheet) => sheet.operations,
+        };
+        (piece.from_ns, operations)
+    };
+    let mut seams: Vec<_> =
+        pieces(reader, &Query::default(), path)?.into_iter().map(seam).collect();
+    seams.sort_unstable();
+    Ok(seams)
+}
+
 fn meant(
     reader: &mut Reader,
     piece: &Piece,
@@ -268,7 +296,7 @@ fn meant(
                     _ => {}
                 }
                 let looked_at = block.meta().rows() as u64;
-                Ok((looked_at, block.records(&rows)?))
+                Ok((looked_at, block.records_of(&rows, query.detail)?))
             };
             let answer = sealed(reader, sheet, scanned, ask, path)?;
             let (rows, records) = answer.unwrap_or_default();

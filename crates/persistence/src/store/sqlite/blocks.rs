@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension, Row};
@@ -28,8 +28,27 @@ pub(super) struct Sheet {
 #[derive(Debug, Default)]
 pub(super) struct Known {
     list: Vec<Listed>,
-    metas: HashMap<i64, Arc<Meta>, RandomState>,
+    metas: Metas,
     ids: HashMap<i64, Arc<[OperationId]>, RandomState>,
+}
+
+/// The metadata of blocks. Connections that read share them, since there are more with each block. One that writes has its
+/// own: what it sees before its transaction is over may never be there.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Metas(Arc<Mutex<HashMap<i64, Arc<Meta>, RandomState>>>);
+
+impl Known {
+    /// With metadata that others have read, or are to use too.
+    pub(super) fn sharing(metas: &Metas) -> Self {
+        Self { metas: metas.clone(), ..Self::default() }
+    }
+}
+
+impl Metas {
+    /// Forgets them all.
+    pub(super) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
 }
 
 /// The ids of so many blocks are remembered.
@@ -44,6 +63,8 @@ pub(super) fn all(
     let said = failed("reading", path);
     let Known { list, metas, .. } = known;
     renew(connection, list).map_err(said)?;
+    // Who comes while another reads them waits, and has them then.
+    let metas = &mut *metas.0.lock().unwrap_or_else(PoisonError::into_inner);
     if metas.len() > list.len() {
         metas.retain(|id, _| list.binary_search_by_key(id, |(id, ..)| *id).is_ok());
     }

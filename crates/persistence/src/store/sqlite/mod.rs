@@ -23,6 +23,7 @@ mod parts;
 mod price;
 mod read;
 mod repair;
+mod runs;
 mod schema;
 mod seal;
 mod sql;
@@ -55,7 +56,7 @@ pub use self::sql::{Answer, Sql};
 use self::work::Who;
 use super::{
     Appended, Block, Column, Durability, Maintained, Note, Query, Rollup, RollupQuery, Scanned,
-    Store, StoreSpan, StoreStats, Summarize, Table,
+    ShowWindow, Store, StoreSpan, StoreStats, Summarize, Table,
 };
 use crate::StoreError;
 
@@ -88,6 +89,9 @@ pub struct SqliteStore {
     /// Those that nobody is reading with just now. They are closed before the writer: the last one to close the file
     /// empties its log and takes it away, and who may only read cannot.
     readers: Mutex<Vec<Reader>>,
+    /// What these know of blocks.
+    metas: blocks::Metas,
+    runs: runs::Runs,
     /// None where the store may only be read.
     writer: Option<Mutex<Writer>>,
     work: work::Work,
@@ -132,10 +136,13 @@ struct Reader {
     blocks: blocks::Known,
 }
 
+/// So many connections are kept that nobody reads with just now.
+const MOST_READERS: usize = 6;
+
 impl Reader {
-    fn open(path: &Path, how: &open::How) -> Result<Self, StoreError> {
+    fn open(path: &Path, how: &open::How, metas: &blocks::Metas) -> Result<Self, StoreError> {
         let (connection, access) = open::for_reading(path, how)?;
-        let (texts, blocks) = (Texts::default(), blocks::Known::default());
+        let (texts, blocks) = (Texts::default(), blocks::Known::sharing(metas));
         Ok(Self { connection, access, texts, blocks })
     }
 }
@@ -197,16 +204,16 @@ impl OpenSqlite {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_to_read(self) -> Result<SqliteStore, StoreError> {
-        let reader = Reader::open(&self.path, &self.how)?;
         let store = self.finish(None);
+        let reader = Reader::open(&store.path, &store.how, &store.metas)?;
         store.keep_reader(reader);
         Ok(store)
     }
 
     fn finish(self, writer: Option<Mutex<Writer>>) -> SqliteStore {
         let Self { path, how, keep, summarize } = self;
-        let (readers, work) = Default::default();
-        SqliteStore { path, how, keep, summarize, readers, writer, work }
+        let (readers, metas, runs, work) = Default::default();
+        SqliteStore { path, how, keep, summarize, readers, metas, runs, writer, work }
     }
 }
 
@@ -252,6 +259,7 @@ impl SqliteStore {
     fn open_anew(&self, writer: &mut Writer) -> Result<(), StoreError> {
         writer.connection = Connection::open_in_memory().map_err(failed("opening", &self.path))?;
         self.readers().clear();
+        self.metas.clear();
         *writer = Writer::new(open::for_writing(&self.path, &self.how)?);
         Ok(())
     }
@@ -270,7 +278,7 @@ impl SqliteStore {
         let free = self.readers().pop();
         let mut reader = match free {
             Some(reader) => reader,
-            None => Reader::open(&self.path, &self.how)?,
+            None => Reader::open(&self.path, &self.how, &self.metas)?,
         };
         let said = failed(doing, &self.path);
         reader.connection.execute_batch("BEGIN").map_err(said)?;
@@ -283,10 +291,12 @@ impl SqliteStore {
         done
     }
 
-    /// Keeps a reader for the next question. Where nobody wrote, it is to be seen anew whether somebody does.
+    /// Keeps a reader for the next question, unless enough wait for one: each remembers pages and texts. Where nobody wrote, it
+    /// is to be seen anew whether somebody does.
     fn keep_reader(&self, reader: Reader) {
-        if reader.access == open::Access::Shared {
-            self.readers().push(reader);
+        let mut readers = self.readers();
+        if reader.access == open::Access::Shared && readers.len() < MOST_READERS {
+            readers.push(reader);
         }
     }
 }
@@ -343,13 +353,30 @@ impl Store for SqliteStore {
         sums: &mut dyn FnMut(&[u8]) -> Option<u64>,
         each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
     ) -> Result<Scanned, StoreError> {
-        let how = (Some(sums), each);
+        let how = (Some((sums, &self.runs)), each);
         self.read("reading", |reader| ask::tables(reader, tables, query, how, &self.path))
+    }
+
+    fn warm(&self) -> Result<bool, StoreError> {
+        let Some(summarize) = self.summarize.as_deref() else { return Ok(false) };
+        self.read("reading", |reader| self.runs.make(reader, summarize, &self.path))
     }
 
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         let Some(summarize) = self.summarize.as_deref() else { return Ok(Vec::new()) };
         self.read("reading", |reader| sums::ask(&reader.connection, query, summarize, &self.path))
+    }
+
+    fn windows(&self, query: &RollupQuery, each: ShowWindow<'_>) -> Result<(), StoreError> {
+        if self.summarize.is_none() {
+            return Ok(());
+        }
+        self.read("reading", |reader| {
+            sums::show(&reader.connection, query, &self.path, &mut |start, key, window| {
+                let start = start.and_then(|start| DateTime::from_timestamp(start, 0));
+                each(start, key, &window)
+            })
+        })
     }
 
     fn sums_since(&self) -> Result<[Option<DateTime<Utc>>; 3], StoreError> {
@@ -380,6 +407,10 @@ impl Store for SqliteStore {
 
     fn span(&self) -> Result<StoreSpan, StoreError> {
         self.read("reading", |reader| ask::span(&reader.connection, &self.path))
+    }
+
+    fn seams(&self) -> Result<Vec<(i64, u64)>, StoreError> {
+        self.read("reading", |reader| ask::seams(reader, &self.path))
     }
 
     fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {

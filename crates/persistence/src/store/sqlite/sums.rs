@@ -205,10 +205,32 @@ pub(super) fn ask(
     summarize: &dyn Summarize,
     path: &Path,
 ) -> Result<Vec<Rollup>, StoreError> {
+    let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Vec<Vec<u8>>>::new();
+    show(connection, query, path, &mut |start, key, window| {
+        groups.entry((start, key)).or_default().push(window);
+        Ok(())
+    })?;
+    let mut rollups = Vec::with_capacity(groups.len());
+    for ((start, key), windows) in groups {
+        let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+        let window =
+            together(summarize, &windows).map_err(|wrong| damaged("reading", path, wrong))?;
+        let start = start.and_then(|start| DateTime::from_timestamp(start, 0));
+        rollups.push(Rollup { start, key, window });
+    }
+    Ok(rollups)
+}
+
+/// Shows each window that answers a question about sums, with the second in which its answer begins, and its key.
+pub(super) fn show(
+    connection: &Connection,
+    query: &RollupQuery,
+    path: &Path,
+    each: &mut dyn FnMut(Option<i64>, Option<Name>, Vec<u8>) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let said = failed("reading", path);
     let (from, to) = query.seconds();
     let level = number(query.level());
-    let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Vec<Vec<u8>>>::new();
     for below in 0..=level {
         let (mut from, to) = (from.unwrap_or(i64::MIN), to.unwrap_or(i64::MAX));
         let sql = if below == level { OF_LEVEL } else { OPEN_BELOW };
@@ -224,19 +246,11 @@ pub(super) fn ask(
             let (at, window) = row(found).map_err(said)?;
             if query.means(&at.place) {
                 let window = window.map_err(|wrong| damaged("reading", path, wrong))?;
-                groups.entry((query.group(at.start), at.place.key)).or_default().push(window);
+                each(query.group(at.start), at.place.key, window)?;
             }
         }
     }
-    let mut rollups = Vec::with_capacity(groups.len());
-    for ((start, key), windows) in groups {
-        let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
-        let window =
-            together(summarize, &windows).map_err(|wrong| damaged("reading", path, wrong))?;
-        let start = start.and_then(|start| DateTime::from_timestamp(start, 0));
-        rollups.push(Rollup { start, key, window });
-    }
-    Ok(rollups)
+    Ok(())
 }
 
 /// Adds open rows of a level, the oldest first and so many at most, to the rows of the next, and marks them.

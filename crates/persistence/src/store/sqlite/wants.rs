@@ -91,7 +91,7 @@ impl Wants {
                 | Column::FinishReason
                 | Column::Usage
                 | Column::Attempt => self.llm_calls = true,
-                Column::CostUsd | Column::Unpriced | Column::Charge => {
+                Column::CostUsd | Column::Unpriced | Column::Charge | Column::Bill => {
                     (self.llm_calls, self.prices) = (true, true);
                 }
             }

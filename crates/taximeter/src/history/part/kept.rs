@@ -12,6 +12,7 @@ use taximeter_models::Name;
 use taximeter_persistence::store::{Block, Column, Condition, Level};
 
 use super::super::windows::{ALL, COMPONENT, LLM, OPERATION, PROVIDER, TOOL};
+use super::cells::Names;
 use super::rows::{Rows, Steps};
 use super::sums::{Counted, Window, llm_key};
 
@@ -60,29 +61,107 @@ pub(in super::super) fn of_block(tables: &[Block<'_>]) -> Option<Vec<u8>> {
     let mut rows = Rows::by_kind(level);
     rows.count(tables);
     let (names, kinds) = rows.finish_kinds(tables.first()?.rows() / LEAST_OF_GROUP)?;
-    let (mut groups, mut written) = (Vec::new(), Vec::new());
+    let mut writing = Writing::default();
     for kind in kinds {
-        let mut group =
-            Group { name: kind.name, operations: kind.sums.count(), ..Group::default() };
-        let mut put = |sums: &Sums| {
+        let sums = [&kind.sums].into_iter().chain(kind.llms.iter().map(|(_, sums)| sums));
+        let parts = kind.tools.iter().chain(&kind.components).map(|(_, sums)| sums);
+        let group = Group {
+            name: kind.name,
+            operations: kind.sums.count(),
+            llms: kind.llms.iter().map(|(llm, _)| *llm).collect(),
+            tools: kind.tools.iter().map(|(tool, _)| *tool).collect(),
+            components: kind.components.iter().map(|(component, _)| *component).collect(),
+            bytes: Vec::new(),
+        };
+        writing.put(group, sums.chain(parts));
+    }
+    writing.finish(level.seconds(), ends_ns, names)
+}
+
+/// Sums on their way into bytes.
+#[derive(Default)]
+struct Writing {
+    groups: Vec<Group>,
+    written: Vec<u8>,
+}
+
+impl Writing {
+    fn put<'s>(&mut self, mut group: Group, sums: impl Iterator<Item = &'s Sums>) {
+        for sums in sums {
             let bytes = sums.to_bytes();
             group.bytes.push(bytes.len());
-            written.extend(bytes);
-        };
-        put(&kind.sums);
-        kind.llms.iter().for_each(|(_, sums)| put(sums));
-        kind.tools.iter().for_each(|(_, sums)| put(sums));
-        kind.components.iter().for_each(|(_, sums)| put(sums));
-        group.llms = kind.llms.iter().map(|(llm, _)| *llm).collect();
-        group.tools = kind.tools.iter().map(|(tool, _)| *tool).collect();
-        group.components = kind.components.iter().map(|(component, _)| *component).collect();
-        groups.push(group);
+            self.written.extend(bytes);
+        }
+        self.groups.push(group);
     }
-    let step_seconds = level.seconds();
-    let head = Head { version: VERSION, step_seconds, ends_ns, names, groups };
-    let head = serde_json::to_vec(&head).ok()?;
-    let length = u32::try_from(head.len()).ok()?.to_le_bytes();
-    Some([&length[..], &head, &written].concat())
+
+    fn finish(
+        self,
+        step_seconds: i64,
+        ends_ns: (i64, i64),
+        names: Vec<Option<Name>>,
+    ) -> Option<Vec<u8>> {
+        let head = Head { version: VERSION, step_seconds, ends_ns, names, groups: self.groups };
+        let head = serde_json::to_vec(&head).ok()?;
+        let length = u32::try_from(head.len()).ok()?.to_le_bytes();
+        Some([&length[..], &head, &self.written].concat())
+    }
+}
+
+/// What tells kinds of operations apart in one step: their name, their LLMs, tools and components.
+type Kind = (i64, Option<Name>, Vec<(Option<Name>, Option<Name>)>, [Vec<Option<Name>>; 2]);
+
+/// The sums of several blocks as those of one, each kind in each step once; none where they are of other steps or cannot be
+/// read.
+pub(in super::super) fn merged(blocks: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut all = BTreeMap::<Kind, (u64, Vec<Sums>)>::new();
+    let mut reach: Option<(i64, (i64, i64))> = None;
+    for bytes in blocks {
+        let (head, mut rest) = read(bytes)?;
+        let (step_seconds, ends_ns) = reach.unwrap_or((head.step_seconds, head.ends_ns));
+        if head.step_seconds != step_seconds {
+            return None;
+        }
+        let ends_ns = (ends_ns.0.min(head.ends_ns.0), ends_ns.1.max(head.ends_ns.1));
+        reach = Some((step_seconds, ends_ns));
+        for group in &head.groups {
+            let (own, others) = rest.split_at_checked(group.bytes.iter().sum())?;
+            rest = others;
+            let (kind, sums) = group.kind(&head, group.sums(own)?)?;
+            let (operations, known) = all.entry(kind).or_default();
+            *operations += group.operations;
+            if known.is_empty() {
+                *known = sums;
+            } else {
+                known.iter_mut().zip(&sums).for_each(|(known, sums)| known.merge(sums));
+            }
+        }
+    }
+    let (step_seconds, ends_ns) = reach?;
+    let mut names = Names::default();
+    let mut writing = Writing::default();
+    for ((_, name, llms, [tools, components]), (operations, sums)) in all {
+        let mut places = |of: Vec<Option<Name>>| of.into_iter().map(|n| names.of(n)).collect();
+        let (tools, components) = (places(tools), places(components));
+        let group = Group {
+            operations,
+            name: names.of(name),
+            llms: llms.into_iter().map(|(by, llm)| (names.of(by), names.of(llm))).collect(),
+            tools,
+            components,
+            bytes: Vec::new(),
+        };
+        writing.put(group, sums.iter());
+    }
+    writing.finish(step_seconds, ends_ns, names.list().to_vec())
+}
+
+/// The head, and the sums behind it; none where these bytes are of another version.
+fn read(bytes: &[u8]) -> Option<(Head, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (head, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    let head: Head = serde_json::from_slice(head).ok()?;
+    (head.version == VERSION).then_some((head, rest))
 }
 
 /// Whether sums of blocks tell which operations fulfil these.
@@ -115,12 +194,8 @@ impl<'a> Taken<'a> {
     /// Takes the sums of a block, and says of how many operations; none where they are of longer steps than is asked for, are
     /// cut by a moment at which time is told apart, or cannot be read.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<u64> {
-        let (length, rest) = bytes.split_first_chunk::<4>()?;
-        let (head, mut rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-        let head: Head = serde_json::from_slice(head).ok()?;
-        let serves = head.version == VERSION
-            && head.step_seconds <= self.steps.seconds()
-            && !self.steps.is_cut(head.ends_ns);
+        let (head, mut rest) = read(bytes)?;
+        let serves = head.step_seconds <= self.steps.seconds() && !self.steps.is_cut(head.ends_ns);
         if !serves {
             return None;
         }
@@ -198,6 +273,28 @@ impl Group {
             // Nobody asks; see `tell`.
             _ => false,
         })
+    }
+
+    /// What tells it apart, and its sums in an order in which those of every block of the same kind are.
+    fn kind(&self, head: &Head, sums: Vec<Sums>) -> Option<(Kind, Vec<Sums>)> {
+        let name = |place: &usize| head.names.get(*place).cloned().flatten();
+        let mut sums = sums.into_iter();
+        let own = sums.next()?;
+        let (first, _) = own.period?;
+        let step = first.timestamp().div_euclid(head.step_seconds.max(1));
+        let llms = self.llms.iter().map(|(by, llm)| (name(by), name(llm)));
+        let mut llms: Vec<_> = llms.zip(sums.by_ref()).collect();
+        llms.sort_by(|one, other| one.0.cmp(&other.0));
+        let [mut tools, mut components] = [&self.tools, &self.components]
+            .map(|parts| parts.iter().map(name).zip(sums.by_ref()).collect::<Vec<_>>());
+        for parts in [&mut tools, &mut components] {
+            parts.sort_by(|one, other| one.0.cmp(&other.0));
+        }
+        let (llms, of_llms): (_, Vec<_>) = llms.into_iter().unzip();
+        let (tools, of_tools): (_, Vec<_>) = tools.into_iter().unzip();
+        let (components, of_components): (_, Vec<_>) = components.into_iter().unzip();
+        let all = [own].into_iter().chain(of_llms).chain(of_tools).chain(of_components);
+        Some(((step, name(&self.name), llms, [tools, components]), all.collect()))
     }
 
     /// The sums of the operations, and of each LLM, tool and component.

@@ -9,6 +9,7 @@ use taximeter_persistence::store::{Block, Column, Keys, Level, Table, Usages};
 
 use super::super::windows;
 use super::cells::{Cells, Key, Names, Places};
+use super::firsts::Firsts;
 use super::kinds::{Kinds, Parts};
 use super::sums::{Counted, Spent};
 
@@ -78,6 +79,7 @@ pub(super) struct Rows<'a> {
     components: Cells,
     spenders: [(Places<Key>, Vec<Spent>); 2],
     ends_ns: Option<(i64, i64)>,
+    firsts: Firsts,
     /// By which operations are told apart, and their tools and components with them; none where it is their name, and the
     /// operations of tools and components do not matter.
     kinds: Option<Kinds>,
@@ -132,8 +134,14 @@ impl<'a> Rows<'a> {
             components: Cells::default(),
             spenders: <[(Places<Key>, Vec<Spent>); 2]>::default(),
             ends_ns: None,
+            firsts: Firsts::default(),
             kinds: None,
         }
+    }
+
+    /// Tells too which come first of those that began within some time, in nanoseconds since 1970.
+    pub(super) fn ranking(self, within_ns: (i64, i64)) -> Self {
+        Self { firsts: Firsts::within(within_ns), ..self }
     }
 
     /// Tells operations apart by their kind.
@@ -194,9 +202,9 @@ impl<'a> Rows<'a> {
     }
 
     pub(super) fn finish(self) -> Counted {
-        let Self { names, operations, llms, pairs, tools, components, spenders, ends_ns, .. } =
-            self;
-        let mut counted = Counted { ends_ns, ..Counted::default() };
+        let Self { names, operations, llms, pairs, tools, components, spenders, .. } = self;
+        let (ends_ns, firsts) = (self.ends_ns, self.firsts);
+        let mut counted = Counted { ends_ns, firsts, ..Counted::default() };
         counted.put_operations(operations, llms, &names, &pairs);
         counted.put(windows::TOOL, tools, &names);
         counted.put(windows::COMPONENT, components, &names);
@@ -290,6 +298,7 @@ impl<'a> Rows<'a> {
             cell.sums.errors = cell.sums.errors.saturating_add(errors[row]);
             cell.sums.warnings = cell.sums.warnings.saturating_add(warnings[row]);
             cell.sums.count_known_usd(owners.bills[row].known);
+            self.firsts.offer(owners.started_ns[row], nanos[row], owners.bills[row].usd);
         }
         if self.kinds.is_none() {
             self.all_spenders(operations, owners);

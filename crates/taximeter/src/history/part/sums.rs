@@ -10,6 +10,7 @@ use taximeter_persistence::store::Scanned;
 use super::super::Group;
 use super::super::windows::{ALL, LLM, OPERATION, PROVIDER};
 use super::cells::{Cell, Cells, Key, Names, Places};
+use super::firsts::Firsts;
 
 /// What was counted of some operations.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Counted {
     pub(super) ends_ns: Option<(i64, i64)>,
     pub(super) windows: HashMap<&'static str, Vec<Window>>,
     pub(super) spent: [BTreeMap<(i64, Option<Name>), Spent>; 2],
+    /// Those that come first, of all that were not taken as sums.
+    pub(super) firsts: Firsts,
 }
 
 /// The sums of one key in one step.
@@ -56,8 +59,8 @@ impl Spent {
 
 impl Default for Counted {
     fn default() -> Self {
-        let (scanned, ends_ns, windows, spent) = Default::default();
-        Self { scanned, has_spent: true, ends_ns, windows, spent }
+        let (scanned, ends_ns, windows, spent, firsts) = Default::default();
+        Self { scanned, has_spent: true, ends_ns, windows, spent, firsts }
     }
 }
 
@@ -88,6 +91,7 @@ impl Counted {
         let both = self.ends_ns.zip(other.ends_ns);
         let both = both.map(|(ours, theirs)| (ours.0.min(theirs.0), ours.1.max(theirs.1)));
         self.ends_ns = both.or(self.ends_ns).or(other.ends_ns);
+        self.firsts.merge(other.firsts);
         for (dimension, windows) in other.windows {
             self.windows.entry(dimension).or_default().extend(windows);
         }

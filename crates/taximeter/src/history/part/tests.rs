@@ -9,11 +9,11 @@ use taximeter_models::{
     OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Warning,
 };
 use taximeter_persistence::store::{
-    Block, Condition, Keep, Level, MemoryStore, Query, SqliteStore,
+    Block, Condition, Keep, Level, MemoryStore, Query, SqliteStore, Store,
 };
 
 use super::super::{Ask, By, History, Period, Report, Selection, Windows};
-use super::kept::Taken;
+use super::kept::{Taken, merged, of_block};
 use super::rows::TABLES;
 
 /// Numbers as if by lot, the same each time.
@@ -272,6 +272,47 @@ fn the_sums_of_a_block_say_what_its_records_do() {
     // A part of the block: it is counted by its columns.
     let twenty_minutes = "2026-11-20T10:30:00Z..2026-11-20T10:50:00Z";
     check(&history, &records, twenty_minutes, "operation=answer", None);
+}
+
+#[test]
+fn the_sums_of_blocks_put_together_are_those_of_each_added_up() {
+    let history = History::new(Arc::new(MemoryStore::default()));
+    let mut records = of_few_kinds();
+    history.price(&mut records);
+    let sums = |records: &[OperationRecord]| {
+        let store = MemoryStore::default();
+        store.append(records).unwrap();
+        let mut sums = None;
+        let each = &mut |blocks: &[Block<'_>]| {
+            sums = of_block(blocks);
+            std::ops::ControlFlow::Continue(())
+        };
+        store.tables(&Query::default(), &TABLES, each).unwrap();
+        sums.expect("there are few kinds")
+    };
+    let blocks: Vec<_> = [&records[..4_000], &records[400..4_400]].map(sums).into();
+    let blocks: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
+    let together = merged(&blocks).expect("they are of the same steps");
+    assert!(together.len() < blocks.concat().len());
+    for condition in [
+        Condition::Operation("answer".into()),
+        Condition::Llm("gpt-4o".into()),
+        Condition::Tool("web".into()),
+        Condition::Component("rank".into()),
+    ] {
+        let conditions = [condition];
+        let taken = |blocks: &[&[u8]]| {
+            let mut taken = Taken::new(&conditions, &[], Level::Hour);
+            let operations: u64 = blocks.iter().map(|sums| taken.take(sums).unwrap()).sum();
+            let windows = taken.finish().windows.into_iter().map(|(dimension, windows)| {
+                let window = |one: super::sums::Window| (one.start, one.key, one.sums);
+                (dimension, windows.into_iter().map(window).collect::<Vec<_>>())
+            });
+            (operations, windows.collect::<std::collections::BTreeMap<_, _>>())
+        };
+        assert_eq!(taken(&[&together]), taken(&blocks), "{conditions:?}");
+    }
+    assert_eq!(merged(&[blocks[0], &blocks[1][..blocks[1].len() - 1]]), None);
 }
 
 #[test]

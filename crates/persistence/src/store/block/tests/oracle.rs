@@ -72,6 +72,7 @@ pub(super) fn columns(records: &[OperationRecord]) -> Vec<Column> {
         Column::FinishReason,
         Column::Usage,
         Column::Charge,
+        Column::Bill,
         Column::Tag("nobody".into()),
     ];
     for record in records {
@@ -99,6 +100,7 @@ enum Said {
     Text(Option<String>),
     Usage(Option<BTreeMap<Unit, u64>>),
     Charge(Charge),
+    Bill(BTreeMap<Unit, Money>),
 }
 
 pub(super) fn check_block(
@@ -131,6 +133,11 @@ pub(super) fn check_block(
                     Said::Usage(usage.told[row].then_some(counts))
                 }
                 Said::Charge(_) => Said::Charge(block.charges().expect("charges")[row]),
+                Said::Bill(_) => {
+                    let bills = block.bills().expect("bills").iter();
+                    let amounts = bills.map(|(unit, amounts)| (*unit, amounts[row]));
+                    Said::Bill(amounts.filter(|(_, amount)| !amount.is_zero()).collect())
+                }
             };
             assert_eq!(found, expected, "{column:?} of row {row} of {table:?}");
         }
@@ -235,7 +242,36 @@ fn said(table: Table, record: &OperationRecord, at: usize, column: &Column) -> S
             Some(call) => Charge::of(&call.cost, call.usage.as_ref()),
             None => Charge::of(&CostOutcome::NoUsage, None),
         }),
+        Column::Bill => Said::Bill(bill(llm)),
     }
+}
+
+fn bill(call: Option<&LlmCall>) -> BTreeMap<Unit, Money> {
+    let mut bill = BTreeMap::<Unit, Money>::new();
+    let estimate = call.and_then(|call| call.cost.estimate());
+    let dollars = estimate.filter(|cost| cost.currency.as_str() == "USD");
+    for line in dollars.iter().flat_map(|cost| &cost.lines) {
+        *bill.entry(line.unit).or_default() += line.amount;
+    }
+    bill.retain(|_, amount| !amount.is_zero());
+    bill
+}
+
+/// What is told of a record in a line.
+pub(super) fn in_a_line(mut record: OperationRecord) -> OperationRecord {
+    (record.parent, record.trace_id) = (None, record.id.into());
+    record.metadata.clear();
+    record.components.clear();
+    record.warnings.clear();
+    for call in &mut record.tool_calls {
+        call.started_at = None;
+        call.metadata.clear();
+    }
+    for call in &mut record.llm_calls {
+        (call.started_at, call.time_to_first_token) = (None, None);
+        call.metadata.clear();
+    }
+    record
 }
 
 fn duration(table: Table, record: &OperationRecord, at: usize) -> Option<Duration> {

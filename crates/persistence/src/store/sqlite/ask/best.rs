@@ -17,7 +17,7 @@ use crate::store::sqlite::error::failed;
 use crate::store::sqlite::extents::Extent;
 use crate::store::sqlite::read;
 use crate::store::sqlite::wants::Wants;
-use crate::store::{Block, Order, Query, Scanned};
+use crate::store::{Block, Detail, Order, Query, Scanned};
 
 /// One that may be shown.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +62,7 @@ pub(super) fn show(
         let mut scanned = Scanned::default();
         let found = ranked(reader, (&pieces, &damaged), query, cells, &mut scanned, path)?;
         scanned.damaged += damaged.values().sum::<u64>();
-        match whole(reader, &pieces, &found, cells, path)? {
+        match whole(reader, &pieces, &found, (cells, query.detail), path)? {
             Whole::All(records) => return Ok(shown(records, scanned, each)),
             Whole::NotHot => cells = Cells::Checked,
             Whole::NotSealed(place) => {
@@ -175,7 +175,7 @@ fn whole(
     reader: &mut Reader,
     pieces: &[Piece],
     found: &[Found],
-    cells: Cells,
+    (cells, detail): (Cells, Detail),
     path: &Path,
 ) -> Result<Whole, StoreError> {
     let mut of_pieces = BTreeMap::<usize, Vec<u32>>::new();
@@ -189,7 +189,7 @@ fn whole(
         let What::Sealed(sheet) = &pieces[place].what else { continue };
         rows.sort_unstable();
         let asked = Rows::Some(rows.clone());
-        let read = |block: &mut block::Reader<'_>| block.records(&asked);
+        let read = |block: &mut block::Reader<'_>| block.records_of(&asked, detail);
         let Some(read) = sealed(reader, sheet, &mut Scanned::default(), read, path)? else {
             return Ok(Whole::NotSealed(place));
         };
