@@ -34,7 +34,7 @@ fn built() -> (Imports, BTreeMap<String, String>) {
     let (mut imports, mut folders) = (Imports::new(), BTreeMap::new());
     let crates = fs::read_dir(root().join("crates")).expect("crates/ is there");
     let mut found: Vec<_> = crates.map(|entry| entry.expect("it can be read").path()).collect();
-    found.extend([root().join("xtask"), root().join("tests")]);
+    found.extend(["xtask", "tests", "tests/fuzz"].map(|folder| root().join(folder)));
     for folder in found {
         let text =
             fs::read_to_string(folder.join("Cargo.toml")).expect("every crate has a manifest");

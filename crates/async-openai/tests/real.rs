@@ -7,8 +7,8 @@ use async_openai::types::chat::{
     CreateChatCompletionRequestArgs,
 };
 use futures_util::StreamExt;
-use taximeter::{ErrorCategory, LlmCall, Meter, Unit};
-use taximeter_programs::StandIn;
+use taximeter::{ErrorCategory, LlmCall, Meter};
+use taximeter_programs::{StandIn, assert_failed, assert_silent};
 
 fn question(model: &str) -> CreateChatCompletionRequest {
     let message = ChatCompletionRequestUserMessageArgs::default().content("?").build();
@@ -33,16 +33,7 @@ async fn what_its_types_tell_is_what_was_served() {
         taximeter_async_openai::end(call, &client.chat().create(question(model)).await);
     }
     let record = op.finish().expect("it is on");
-    let [told, silent, broken] = record.llm_calls.as_slice() else { panic!("{record:#?}") };
-    let (usage, served) = (told.usage.as_ref().expect("it is told"), stand_in.served());
-    assert_eq!((usage.input_tokens(), usage.output_tokens()), (served.input, served.output));
-    assert_eq!(usage.get(Unit::CacheRead), served.cached);
-    assert_eq!(usage.get(Unit::Reasoning), served.reasoning);
-    assert_eq!(told.response_model.as_deref(), Some("gpt-4o-mini-2026-07-18"));
-    assert_eq!(told.finish_reason.as_deref(), Some("stop"));
-    assert_eq!((silent.usage.as_ref(), silent.error.as_ref()), (None, None));
-    let category = broken.error.as_ref().map(|error| error.category);
-    assert_eq!(category, Some(ErrorCategory::Server));
+    stand_in.assert_told(&record.llm_calls, ErrorCategory::Server);
 }
 
 fn streamed(model: &str, usage: bool) -> CreateChatCompletionRequest {
@@ -76,27 +67,17 @@ async fn followed(
 async fn a_streamed_reply_is_followed_to_its_end() {
     let stand_in = StandIn::start().await.expect("there is a port");
     let told = followed(&stand_in, streamed("gpt-4o-mini", true), usize::MAX).await;
-    let (usage, served) = (told.usage.as_ref().expect("it is told"), stand_in.served());
-    assert_eq!((usage.input_tokens(), usage.output_tokens()), (served.input, served.output));
-    assert_eq!(told.finish_reason.as_deref(), Some("stop"));
-    assert!(
-        told.streamed && told.time_to_first_token.is_some() && told.error.is_none(),
-        "{told:?}"
-    );
+    stand_in.assert_streamed(&told);
     // Who does not ask for the usage gets none, which is not zero.
     let silent = followed(&stand_in, streamed("gpt-4o-mini", false), usize::MAX).await;
-    assert_eq!((silent.usage.as_ref(), silent.error.as_ref()), (None, None));
+    assert_silent(&silent);
 }
 
 #[tokio::test]
 async fn a_stream_that_is_left_or_refused_is_a_failure() {
     let stand_in = StandIn::start().await.expect("there is a port");
-    let category = |call: LlmCall| call.error.map(|error| error.category);
     let left = followed(&stand_in, streamed("gpt-4o-mini", true), 2).await;
-    assert_eq!(
-        (left.usage.as_ref(), category(left.clone())),
-        (None, Some(ErrorCategory::Cancelled))
-    );
+    assert_failed(&left, ErrorCategory::Cancelled);
     let busy = followed(&stand_in, streamed("busy", true), usize::MAX).await;
-    assert_eq!(category(busy), Some(ErrorCategory::RateLimit));
+    assert_failed(&busy, ErrorCategory::RateLimit);
 }

@@ -5,8 +5,8 @@ use genai::adapter::AdapterKind;
 use genai::chat::{ChatMessage, ChatOptions, ChatRequest};
 use genai::resolver::{AuthData, Endpoint, Error, ServiceTargetResolver};
 use genai::{Client, ModelIden, ServiceTarget};
-use taximeter::{ErrorCategory, LlmCall, Meter, Unit};
-use taximeter_programs::StandIn;
+use taximeter::{ErrorCategory, LlmCall, Meter};
+use taximeter_programs::{StandIn, assert_failed, assert_silent};
 
 fn client(base_url: &str) -> Client {
     let base_url = format!("{base_url}/");
@@ -33,16 +33,7 @@ async fn what_its_types_tell_is_what_was_served() {
         taximeter_genai::end(call, &client.exec_chat(model, question, None).await);
     }
     let record = op.finish().expect("it is on");
-    let [told, silent, busy] = record.llm_calls.as_slice() else { panic!("{record:#?}") };
-    let (usage, served) = (told.usage.as_ref().expect("it is told"), stand_in.served());
-    assert_eq!((usage.input_tokens(), usage.output_tokens()), (served.input, served.output));
-    assert_eq!(usage.get(Unit::CacheRead), served.cached);
-    assert_eq!(usage.get(Unit::Reasoning), served.reasoning);
-    assert_eq!(told.response_model.as_deref(), Some("gpt-4o-mini-2026-07-18"));
-    assert_eq!(told.finish_reason.as_deref(), Some("stop"));
-    assert_eq!((silent.usage.as_ref(), silent.error.as_ref()), (None, None));
-    let category = busy.error.as_ref().map(|error| error.category);
-    assert_eq!(category, Some(ErrorCategory::RateLimit));
+    stand_in.assert_told(&record.llm_calls, ErrorCategory::RateLimit);
 }
 
 /// Follows one streamed reply, of which so many events are read; gives the record of its call.
@@ -67,29 +58,19 @@ async fn followed(stand_in: &StandIn, model: &str, usage: bool, most: usize) -> 
 async fn a_streamed_reply_is_followed_to_its_end() {
     let stand_in = StandIn::start().await.expect("there is a port");
     let told = followed(&stand_in, "gpt-4o-mini", true, usize::MAX).await;
-    let (usage, served) = (told.usage.as_ref().expect("it is told"), stand_in.served());
-    assert_eq!((usage.input_tokens(), usage.output_tokens()), (served.input, served.output));
-    assert_eq!(told.finish_reason.as_deref(), Some("stop"));
-    assert!(
-        told.streamed && told.time_to_first_token.is_some() && told.error.is_none(),
-        "{told:?}"
-    );
+    stand_in.assert_streamed(&told);
     // Who does not ask for the usage gets none, which is not zero.
     let silent = followed(&stand_in, "gpt-4o-mini", false, usize::MAX).await;
-    assert_eq!((silent.usage.as_ref(), silent.error.as_ref()), (None, None));
+    assert_silent(&silent);
 }
 
 #[tokio::test]
 async fn a_stream_that_is_left_or_refused_is_a_failure() {
     let stand_in = StandIn::start().await.expect("there is a port");
-    let category = |call: LlmCall| call.error.map(|error| error.category);
     let left = followed(&stand_in, "gpt-4o-mini", true, 2).await;
-    assert_eq!(
-        (left.usage.as_ref(), category(left.clone())),
-        (None, Some(ErrorCategory::Cancelled))
-    );
+    assert_failed(&left, ErrorCategory::Cancelled);
     let busy = followed(&stand_in, "busy", true, usize::MAX).await;
-    assert_eq!(category(busy), Some(ErrorCategory::RateLimit));
+    assert_failed(&busy, ErrorCategory::RateLimit);
 }
 
 #[test]

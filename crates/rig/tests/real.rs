@@ -3,8 +3,8 @@
 use futures_util::StreamExt;
 use rig_core::completion::CompletionRequest;
 use rig_core::providers::openai::OpenAIConfig;
-use taximeter::{ErrorCategory, LlmCall, Meter, Unit};
-use taximeter_programs::StandIn;
+use taximeter::{ErrorCategory, LlmCall, Meter};
+use taximeter_programs::{StandIn, assert_failed, assert_silent};
 use taximeter_rig::Followed;
 
 #[tokio::test]
@@ -18,16 +18,7 @@ async fn what_its_types_tell_is_what_was_served() {
         taximeter_rig::end(call, &openai.chat(model).call(CompletionRequest::new("?")).await);
     }
     let record = op.finish().expect("it is on");
-    let [told, silent, busy] = record.llm_calls.as_slice() else { panic!("{record:#?}") };
-    let (usage, served) = (told.usage.as_ref().expect("it is told"), stand_in.served());
-    assert_eq!((usage.input_tokens(), usage.output_tokens()), (served.input, served.output));
-    assert_eq!(usage.get(Unit::CacheRead), served.cached);
-    assert_eq!(usage.get(Unit::Reasoning), served.reasoning);
-    assert_eq!(told.response_model.as_deref(), Some("gpt-4o-mini-2026-07-18"));
-    assert_eq!(told.finish_reason.as_deref(), Some("stop"));
-    assert_eq!((silent.usage.as_ref(), silent.error.as_ref()), (None, None));
-    let category = busy.error.as_ref().map(|error| error.category);
-    assert_eq!(category, Some(ErrorCategory::RateLimit));
+    stand_in.assert_told(&record.llm_calls, ErrorCategory::RateLimit);
 }
 
 /// Begins a call whose reply is streamed; `read` reads as much as it likes. Gives the record of the call.
@@ -49,13 +40,8 @@ async fn read_on(mut stream: Followed) {
 async fn a_streamed_reply_is_followed_to_its_end() {
     let stand_in = StandIn::start().await.expect("there is a port");
     let told = followed(&stand_in, "gpt-4o-mini", read_on).await;
-    let (usage, first) = (told.usage.as_ref().expect("it is told"), stand_in.served());
-    assert_eq!((usage.input_tokens(), usage.output_tokens()), (first.input, first.output));
-    assert_eq!(told.finish_reason.as_deref(), Some("stop"));
-    assert!(
-        told.streamed && told.time_to_first_token.is_some() && told.error.is_none(),
-        "{told:?}"
-    );
+    stand_in.assert_streamed(&told);
+    let first = stand_in.served();
     // Who wants the response as a whole has the call metered all the same.
     let told = followed(&stand_in, "gpt-4o-mini", async |stream| {
         let response = stream.finish().await.expect("it is served");
@@ -66,23 +52,19 @@ async fn a_streamed_reply_is_followed_to_its_end() {
     assert_eq!(usage.input_tokens(), both.input - first.input);
     assert!(told.time_to_first_token.is_some() && told.error.is_none(), "{told:?}");
     let silent = followed(&stand_in, "silent", read_on).await;
-    assert_eq!((silent.usage.as_ref(), silent.error.as_ref()), (None, None));
+    assert_silent(&silent);
 }
 
 #[tokio::test]
 async fn a_stream_that_is_left_or_refused_is_a_failure() {
     let stand_in = StandIn::start().await.expect("there is a port");
-    let category = |call: LlmCall| call.error.map(|error| error.category);
     let left = followed(&stand_in, "gpt-4o-mini", async |mut stream| {
         assert!(stream.next().await.is_some());
     })
     .await;
-    assert_eq!(
-        (left.usage.as_ref(), category(left.clone())),
-        (None, Some(ErrorCategory::Cancelled))
-    );
+    assert_failed(&left, ErrorCategory::Cancelled);
     let busy = followed(&stand_in, "busy", read_on).await;
-    assert_eq!(category(busy), Some(ErrorCategory::RateLimit));
+    assert_failed(&busy, ErrorCategory::RateLimit);
     let busy = followed(&stand_in, "busy", async |stream| assert!(stream.finish().await.is_err()));
-    assert_eq!(category(busy.await), Some(ErrorCategory::RateLimit));
+    assert_failed(&busy.await, ErrorCategory::RateLimit);
 }

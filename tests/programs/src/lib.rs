@@ -14,6 +14,7 @@ use axum::extract::State;
 use axum::http::{Response, StatusCode, header};
 use axum::routing::post;
 use serde_json::{Value, json};
+use taximeter::{ErrorCategory, LlmCall, Unit};
 
 /// What was served.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +74,61 @@ impl StandIn {
     pub fn served(&self) -> Served {
         self.books.book(|served| *served)
     }
+
+    /// Holds calls, as a crate for one library tells of them, against what was served whole: a reply with a usage, which is
+    /// the only one so far, one without, and a refusal.
+    ///
+    /// # Panics
+    /// Where they are not told as they were served.
+    pub fn assert_told(&self, calls: &[LlmCall], refusal: ErrorCategory) {
+        let [told, silent, refused] = calls else { panic!("three calls: {calls:#?}") };
+        self.assert_usage(told);
+        let usage = told.usage.as_ref().expect("it is told");
+        assert_eq!(usage.get(Unit::CacheRead), self.served().cached);
+        assert_eq!(usage.get(Unit::Reasoning), self.served().reasoning);
+        let model = told.request_model.as_deref().unwrap_or_default();
+        let served = format!("{model}{VERSION}");
+        assert_eq!(told.response_model.as_deref(), Some(served.as_str()));
+        assert_silent(silent);
+        let category = refused.error.as_ref().map(|error| error.category);
+        assert_eq!(category, Some(refusal));
+    }
+
+    /// Holds a call whose reply was streamed to its end, and which is the only one so far, against what was served.
+    ///
+    /// # Panics
+    /// Where it is not told as it was served.
+    pub fn assert_streamed(&self, told: &LlmCall) {
+        self.assert_usage(told);
+        assert!(told.streamed && told.time_to_first_token.is_some(), "{told:?}");
+    }
+
+    fn assert_usage(&self, told: &LlmCall) {
+        let (usage, served) = (told.usage.as_ref().expect("it is told"), self.served());
+        assert_eq!((usage.input_tokens(), usage.output_tokens()), (served.input, served.output));
+        assert_eq!((told.finish_reason.as_deref(), &told.error), (Some("stop"), &None));
+    }
 }
+
+/// Holds that a call went well and told no usage, which is not a usage of nothing.
+///
+/// # Panics
+/// Where there is a usage, or an error.
+pub fn assert_silent(call: &LlmCall) {
+    assert_eq!((&call.usage, &call.error), (&None, &None));
+}
+
+/// Holds that a call whose reply was streamed failed for that reason, and told no usage.
+///
+/// # Panics
+/// Where it did not.
+pub fn assert_failed(call: &LlmCall, why: ErrorCategory) {
+    let category = call.error.as_ref().map(|error| error.category);
+    assert_eq!((&call.usage, category), (&None, Some(why)));
+}
+
+/// What the name of a model has behind it in a reply.
+const VERSION: &str = "-2026-07-18";
 
 async fn answer(State(books): State<Books>, body: Bytes) -> Response<Body> {
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -170,7 +225,7 @@ impl Reply {
             "id": format!("chatcmpl-{:08}", self.number),
             "object": object,
             "created": 1_795_471_675,
-            "model": format!("{}-2026-07-18", self.model),
+            "model": format!("{}{VERSION}", self.model),
         })
     }
 

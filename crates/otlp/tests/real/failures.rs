@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use taximeter::{Meter, OperationRecord, Sink};
-use taximeter_otlp::{Counts, Exporter};
+use taximeter_otlp::{Builder, Counts, Exporter};
 
 use crate::server::{Does, Server};
 
@@ -15,18 +15,19 @@ pub(crate) fn records(count: usize) -> Vec<OperationRecord> {
     (0..count).map(|_| meter.operation("a").start().finish().unwrap()).collect()
 }
 
+/// What became of three operations that were sent by such an exporter.
+pub(crate) fn three_sent(builder: Builder) -> Counts {
+    let exporter = builder.retry(Duration::from_millis(5), SOON).start().unwrap();
+    exporter.accept(records(3)).unwrap();
+    assert!(exporter.flush(SOON), "{:?}", exporter.counts());
+    exporter.counts()
+}
+
 /// What became of three operations that were sent to a server with that script.
 fn sent(script: impl IntoIterator<Item = Does>) -> (Counts, Server) {
     let server = Server::start(script);
-    let exporter = Exporter::builder()
-        .endpoint(&server.url)
-        .timeout(Duration::from_millis(400))
-        .retry(Duration::from_millis(5), SOON)
-        .start()
-        .unwrap();
-    exporter.accept(records(3)).unwrap();
-    assert!(exporter.flush(SOON), "{:?}", exporter.counts());
-    (exporter.counts(), server)
+    let builder = Exporter::builder().endpoint(&server.url).timeout(Duration::from_millis(400));
+    (three_sent(builder), server)
 }
 
 #[test]

@@ -23,7 +23,7 @@ use taximeter_telemetry::otlp::{Format, Receiver, Settings, Signal};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::failures::records;
+use crate::failures::{records, three_sent};
 use crate::whole::sent_whole;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -248,14 +248,7 @@ fn what_is_recorded_arrives_as_it_was() {
 /// What became of three operations that were sent to a server with that script.
 fn sent(script: impl IntoIterator<Item = Does>) -> (Counts, Server) {
     let server = Server::start(script);
-    let exporter = exporter(&server.url)
-        .timeout(Duration::from_secs(2))
-        .retry(Duration::from_millis(5), SOON)
-        .start()
-        .unwrap();
-    exporter.accept(records(3)).unwrap();
-    assert!(exporter.flush(SOON), "{:?}", exporter.counts());
-    (exporter.counts(), server)
+    (three_sent(exporter(&server.url).timeout(Duration::from_secs(2))), server)
 }
 
 #[test]

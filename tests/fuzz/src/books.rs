@@ -1,15 +1,14 @@
 //! Any text as a price book: what is read is packed into a table and opened again, and prices alike from both.
-#![no_main]
 
-use libfuzzer_sys::arbitrary::{Arbitrary, Unstructured};
-use libfuzzer_sys::fuzz_target;
+use arbitrary::{Arbitrary, Unstructured};
 use taximeter_pricing::PriceBook;
-use taximeter_pricing_fuzz::Call;
+
+use crate::call::Call;
 
 /// The call stands behind the book, so that a seed is a book that one can read.
 const SEPARATOR: char = '\0';
 
-fuzz_target!(|bytes: &[u8]| {
+pub(crate) fn holds(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (written, rest) = text.split_once(SEPARATOR).unwrap_or((text, ""));
     let Ok(book) = PriceBook::from_json(written) else { return };
@@ -24,7 +23,7 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(book.models().all(|model| opened.models().any(|other| other == model)), "{written}");
     assert_eq!(book.models().count(), opened.models().count());
     check(&opened, &call);
-});
+}
 
 /// Prices the call as each LLM of the book, at its provider and without one.
 fn check(book: &PriceBook, call: &Call<'_>) {

@@ -1,13 +1,13 @@
 //! An arbitrary call, and what must hold of its price in every book.
 
+use arbitrary::Arbitrary;
 use chrono::{DateTime, Utc};
-use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use taximeter_models::{CostOutcome, Money, TokenUsage, Unit};
 use taximeter_pricing::{PriceBook, Query, Selector, Selectors};
 
 /// Everything about a call but its names.
 #[derive(Debug, Arbitrary)]
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     seconds: Moment,
     input: u32,
     output: u32,
@@ -46,10 +46,9 @@ enum Value<'a> {
 
 impl Call<'_> {
     /// Asks a book for the price of this call, and panics where the answer contradicts itself.
-    pub fn check(&self, book: &PriceBook, provider: Option<&str>, model: &str) {
+    pub(crate) fn check(&self, book: &PriceBook, provider: Option<&str>, model: &str) {
         let (usage, selectors) = (self.usage(), self.selectors());
-        let query =
-            Query { provider, model, at: self.at(), usage: &usage, selectors: &selectors };
+        let query = Query { provider, model, at: self.at(), usage: &usage, selectors: &selectors };
         let outcome = book.price(&query);
         let known = outcome.amount().filter(|_| outcome.is_known());
         assert_eq!(book.amount(&query), known, "{query:?}: {outcome:?}");
