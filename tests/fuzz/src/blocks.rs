@@ -25,7 +25,7 @@ fn record(number: u64) -> OperationRecord {
     let mut record = OperationRecord::new(format!("operation {}", number % 3));
     record.id = OperationId::from_bits(7 << 76 | u128::from(number) << 40 | u128::from(number));
     record.duration = Duration::from_micros(number * number * 37);
-    record.user = (number % 2 == 0).then(|| format!("user {number}").as_str().into());
+    record.user = number.is_multiple_of(2).then(|| format!("user {number}").as_str().into());
     record.metadata.insert("rows".into(), number.into());
     record.metadata.insert("query".into(), format!("how many are {number}?").into());
     record.tags.insert("region".into(), "eu".into());
@@ -35,7 +35,8 @@ fn record(number: u64) -> OperationRecord {
     record.tool_calls.push(tool);
     let usage = TokenUsage::inclusive(1_000 + number, number).cache_read(number).build();
     let mut call = LlmCall::new("openai", "gpt-4o").using(usage.expect("the parts are within"));
-    call.error = (number % 7 == 0).then(|| ErrorRecord::new(ErrorCategory::Timeout, "too slow"));
+    call.error =
+        number.is_multiple_of(7).then(|| ErrorRecord::new(ErrorCategory::Timeout, "too slow"));
     record.llm_calls.push(call);
     record
 }

@@ -65,7 +65,7 @@ impl<'h> Hear<'h> {
         Self { heard, uses: &plan.uses, leaves: false }
     }
 
-    #[inline]
+    #[inline(never)]
     fn text(&mut self, to: Use, text: &str) {
         if let Use::Known(spoken) = to {
             self.heard.say_text(spoken, cut(text, TEXT));
@@ -104,7 +104,10 @@ fn use_of(uses: &[Use], field: &TracingField) -> Use {
 
 impl Visit for Hear<'_> {
     fn record_str(&mut self, field: &TracingField, value: &str) {
-        self.text(use_of(self.uses, field), value);
+        match use_of(self.uses, field) {
+            Use::Known(spoken) if value.len() <= TEXT => self.heard.say_text(spoken, value),
+            to => self.text(to, value),
+        }
     }
 
     fn record_i64(&mut self, field: &TracingField, value: i64) {

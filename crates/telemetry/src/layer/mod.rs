@@ -15,8 +15,10 @@
 //! web server is an operation, if there are calls within it. Spans are held until the outermost one has closed, and no
 //! more than is bounded: what cannot wait becomes operations of its own, which is [counted](Counts).
 
+mod brief;
 mod check;
 mod dialect;
+mod entered;
 mod hear;
 mod heard;
 mod open;
@@ -40,6 +42,7 @@ use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
 use self::check::Seen;
 pub use self::check::{Check, Counts, Watch};
+use self::entered::Entered;
 use self::hear::{Hear, Message, Tell, Written};
 use self::heard::Heard;
 use self::open::{Ambient, Open, OpenSpans, Spoken};
@@ -89,6 +92,7 @@ pub struct TaximeterLayer<R: Recorder> {
     recorder: R,
     seen: Arc<Seen>,
     open: OpenSpans<R::Within>,
+    entered: Entered,
     random: [RandomState; 2],
 }
 
@@ -127,7 +131,8 @@ where
     let seen = Arc::<Seen>::default();
     let needed = Needed { ambient, seen: Arc::clone(&seen) };
     let random = [RandomState::default(), RandomState::default()];
-    TaximeterLayer { recorder, seen, open: OpenSpans::new(), random }.with_filter(needed)
+    let (open, entered) = (OpenSpans::new(), Entered::new());
+    TaximeterLayer { recorder, seen, open, entered, random }.with_filter(needed)
 }
 
 impl<R: Recorder> TaximeterLayer<R> {
@@ -271,6 +276,14 @@ where
         }
     }
 
+    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
+        self.entered.enter(id.into_u64());
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        self.entered.exit(id.into_u64());
+    }
+
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         let (id, now) = (id.into_u64(), self.now());
         // A trace is let go when nothing is locked any more: a guard's operation may go with it.
@@ -282,7 +295,7 @@ where
             }
         });
         if let Some((Some(unread), Some(trace))) = closed {
-            self.give(unread, &trace);
+            self.give(*unread, &trace);
         }
     }
 }
@@ -319,7 +332,7 @@ impl<R: Recorder> TaximeterLayer<R> {
     {
         // Mostly the span around it is the one that runs, and speaks of LLMs too.
         if attributes.is_contextual()
-            && let Some(id) = context.current_span().id().map(Id::into_u64)
+            && let Some(id) = self.entered.innermost()
             && let Some(trace) = self.open.spoken(id, |span| Arc::clone(&span.trace))
         {
             return (trace, id);
@@ -377,7 +390,13 @@ impl<R: Recorder> TaximeterLayer<R> {
         self.open.hear(id, |_, heard| written.put_into(heard, plan));
     }
 
-    fn close(&self, span: &Spoken<R::Within>, id: u64, now: u64, heard: &Heard) -> Option<Unread> {
+    fn close(
+        &self,
+        span: &Spoken<R::Within>,
+        id: u64,
+        now: u64,
+        heard: &Heard,
+    ) -> Option<Box<Unread>> {
         let Spoken { plan, ref trace, parent, start, guards, claimed } = *span;
         let frame = Frame { id, parent, start: trace.at(start), end: trace.at(now) };
         // A guard around it, or one that began within it, counts the same call.

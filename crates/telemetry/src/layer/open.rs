@@ -2,10 +2,11 @@
 //! registry costs several times as much.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
+use super::brief::Brief;
 use super::heard::Heard;
 use super::plan::Plan;
 use super::trace::Trace;
@@ -42,7 +43,7 @@ pub(super) struct Ambient<W> {
 }
 
 /// The open spans. Threads that have to do with different spans seldom meet.
-pub(super) struct OpenSpans<W>(Box<[Mutex<Shard<W>>]>);
+pub(super) struct OpenSpans<W>(Box<[Brief<Shard<W>>]>);
 
 const SHARDS: usize = 128;
 
@@ -61,7 +62,7 @@ struct Place<W> {
 
 impl<W> OpenSpans<W> {
     pub(super) fn new() -> Self {
-        Self((0..SHARDS).map(|_| Mutex::default()).collect())
+        Self((0..SHARDS).map(|_| Brief::default()).collect())
     }
 
     /// Takes in a span that opens, and hears what is said of it at once. Nothing of the program may run meanwhile: it might
@@ -73,7 +74,7 @@ impl<W> OpenSpans<W> {
         open: Open<W>,
         hear: impl FnOnce(&mut Heard) -> R,
     ) -> R {
-        let mut locked = lock(self.shard(id));
+        let mut locked = self.shard(id).lock();
         let is_free = locked.first.id == 0;
         let Shard { first, more } = &mut *locked;
         let place = if is_free { first } else { more.entry(id).or_default() };
@@ -83,7 +84,7 @@ impl<W> OpenSpans<W> {
 
     /// Gives a span that has closed, and what was said of it, and keeps neither.
     pub(super) fn remove<R>(&self, id: u64, end: impl FnOnce(Open<W>, &Heard) -> R) -> Option<R> {
-        let mut locked = lock(self.shard(id));
+        let mut locked = self.shard(id).lock();
         let place = locked.place(id)?;
         let ended = place.open.take().map(|open| end(open, &place.heard));
         if locked.first.id == id {
@@ -97,7 +98,7 @@ impl<W> OpenSpans<W> {
 
     /// Looks at a span. Nothing of the program may run meanwhile.
     pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&mut Open<W>) -> R) -> Option<R> {
-        lock(self.shard(id)).place(id)?.open.as_mut().map(look)
+        self.shard(id).lock().place(id)?.open.as_mut().map(look)
     }
 
     /// Looks at a span that speaks of LLMs.
@@ -115,13 +116,13 @@ impl<W> OpenSpans<W> {
         id: u64,
         hear: impl FnOnce(&Spoken<W>, &mut Heard) -> R,
     ) -> Option<R> {
-        match lock(self.shard(id)).place(id)? {
+        match self.shard(id).lock().place(id)? {
             Place { open: Some(Open::Spoken(span)), heard, .. } => Some(hear(span, heard)),
             _ => None,
         }
     }
 
-    fn shard(&self, id: u64) -> &Mutex<Shard<W>> {
+    fn shard(&self, id: u64) -> &Brief<Shard<W>> {
         // The registry counts the spans of a thread by the 38 lowest bits of their ids and the threads by the next 13.
         // Where it should count otherwise, spans meet in one shard more often.
         let at = id.wrapping_add((id >> 38).wrapping_mul(8)) % SHARDS as u64;
@@ -146,9 +147,4 @@ impl<W> Default for Place<W> {
     fn default() -> Self {
         Self { id: 0, open: None, heard: Heard::default() }
     }
-}
-
-/// Nothing that is done under the lock can leave the table in halves.
-fn lock<W>(shard: &Mutex<Shard<W>>) -> MutexGuard<'_, Shard<W>> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,8 @@
 //! The spans of one trace that have closed, held unread until the outermost of them has.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use super::brief::Brief;
 use super::check::Seen;
 use super::reading::Frame;
 use super::unread::{Closed, Pile, Unread};
@@ -20,7 +21,7 @@ pub(super) struct Trace<W> {
     pub(super) began: u64,
     /// The operation of a guard within which it runs.
     pub(super) within: Option<W>,
-    held: Mutex<Held>,
+    held: Brief<Held>,
     /// What became records already, to place what lies around it, where something could not wait. Who reads has it, and
     /// nobody else.
     ghosts: OnceLock<Arc<Mutex<Ghosts>>>,
@@ -48,7 +49,7 @@ impl<W> Trace<W> {
         (wall, began): (u64, u64),
         within: Option<W>,
     ) -> Self {
-        let held = Mutex::new(Held { pile: Pile::spare(), since: 0 });
+        let held = Brief::new(Held { pile: Pile::spare(), since: 0 });
         Self { bits, top, is_ambient, wall, began, within, held, ghosts: OnceLock::new() }
     }
 
@@ -58,9 +59,14 @@ impl<W> Trace<W> {
     }
 
     /// Takes in a span that has closed; gives what can wait no longer.
-    pub(super) fn hold(&self, span: &Closed<'_>, now: u64, seen: &Arc<Seen>) -> Option<Unread> {
+    pub(super) fn hold(
+        &self,
+        span: &Closed<'_>,
+        now: u64,
+        seen: &Arc<Seen>,
+    ) -> Option<Box<Unread>> {
         let is_outer = span.frame.parent == self.top;
-        let mut held = self.lock();
+        let mut held = self.held.lock();
         if held.pile.len() == 0 {
             held.since = now;
         }
@@ -81,8 +87,8 @@ impl<W> Trace<W> {
     }
 
     /// Gives all that is held, now that the outermost span has closed.
-    pub(super) fn end(&self, top: &Closed<'_>, seen: &Arc<Seen>) -> Unread {
-        let mut pile = std::mem::take(&mut self.lock().pile);
+    pub(super) fn end(&self, top: &Closed<'_>, seen: &Arc<Seen>) -> Box<Unread> {
+        let mut pile = std::mem::take(&mut self.held.lock().pile);
         pile.push(top);
         self.unread(pile, false, seen)
     }
@@ -93,8 +99,8 @@ impl<W> Trace<W> {
         name: &'static str,
         now: u64,
         seen: &Arc<Seen>,
-    ) -> Option<Unread> {
-        let pile = std::mem::take(&mut self.lock().pile);
+    ) -> Option<Box<Unread>> {
+        let pile = std::mem::take(&mut self.held.lock().pile);
         if pile.len() == 0 {
             return None;
         }
@@ -104,16 +110,12 @@ impl<W> Trace<W> {
         Some(unread)
     }
 
-    fn unread(&self, pile: Pile, early: bool, seen: &Arc<Seen>) -> Unread {
+    /// In a box, since mostly there is none, and that is handed on.
+    fn unread(&self, pile: Pile, early: bool, seen: &Arc<Seen>) -> Box<Unread> {
         // It comes into being with what could not wait, and before anything that comes later.
         let ghosts =
             if early { Some(self.ghosts.get_or_init(Arc::default)) } else { self.ghosts.get() };
         let (ghosts, seen) = (ghosts.cloned(), Arc::clone(seen));
-        Unread { trace: self.bits, pile, around: None, early, ghosts, seen }
-    }
-
-    /// Nothing that is done under the lock can leave the spans in halves.
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        Box::new(Unread { trace: self.bits, pile, around: None, early, ghosts, seen })
     }
 }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use taximeter_models::{ErrorCategory, LlmCall, Money, Name, Unit};
+use taximeter_models::{ErrorCategory, LlmCall, Name, Unit};
 
 use super::bytes::unzigzag;
 use super::column::{ColumnId, ErrorColumns, Map, component, llm, operation, tool};
@@ -92,7 +92,10 @@ impl Reader<'_> {
 
     /// What is known of the cost of these operations, in US dollars.
     #[cfg(feature = "sqlite")]
-    pub(in crate::store) fn costs_of(&mut self, rows: &Rows) -> Result<Vec<Money>, BlockError> {
+    pub(in crate::store) fn costs_of(
+        &mut self,
+        rows: &Rows,
+    ) -> Result<Vec<taximeter_models::Money>, BlockError> {
         match self.costs(&Picked::operations(rows))? {
             Values::Money(costs) => Ok(costs),
             _ => Ok(Vec::new()),
