@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use cpu_time::{ProcessTime, ThreadTime};
 use taximeter::history::Windows;
-use taximeter_models::OperationRecord;
 use taximeter_persistence::store::{Durability, Keep, SqliteStore, Store};
 
 use crate::out::{Bound, Out};
