@@ -103,7 +103,7 @@ fn in_time(
     for (place, piece) in pieces.iter().enumerate() {
         sealed += usize::from(matches!(piece.what, What::Sealed(_)));
         if sealed > most {
-            scanned.broken_off = true;
+            scanned.broken_off = query.limit.is_none_or(|limit| scanned.shown < limit as u64);
             break;
         }
         for record in meant(reader, piece, query, Wants::ALL, &mut scanned, path)? {
