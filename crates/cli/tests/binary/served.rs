@@ -392,11 +392,18 @@ fn over_time(report: &Value, page: &Page, room: &Room, served: &Served) {
     }
     let by_kind = Page(served.get("/?since=30d&spend=cost"));
     let by_kind = by_kind.rows("Spend on each kind of token by day, numbers");
+    let kinds_told = room.json(&["report", "--since", "30d", "--by", "kind"])["groups"].clone();
+    for kind in kinds_told.as_array().unwrap() {
+        let all = in_columns(&by_kind, &kinds_told, &[kind["key"].as_str().unwrap()]);
+        assert_near(all, usd(&kind["total_cost"]).to_f64_lossy(), by_kind.len());
+    }
     let times = page.rows("Where the time goes by day, numbers");
     let mut known = 0;
     for (row, moment) in moments.iter().enumerate() {
-        let told = ["input_cost", "output_cost"].map(|name| money(usd(&moment[name])));
-        assert_eq!(by_kind[row][1..3], told, "{moment}");
+        let told = |name: &str| usd(&moment[name]).to_f64_lossy();
+        let spent = |kinds: &[&str]| in_columns(&by_kind[row..=row], &kinds_told, kinds);
+        assert_near(spent(&["input", "cache_read", "cache_write"]), told("input_cost"), 1);
+        assert_near(spent(&["output", "reasoning"]), told("output_cost"), 1);
         let of_step = report["time_by_step"].as_array().unwrap().iter();
         let step = of_step.clone().find(|step| step["start"] == moment["start"]);
         known += usize::from(step.is_some());
@@ -405,6 +412,26 @@ fn over_time(report: &Value, page: &Page, room: &Room, served: &Served) {
         assert_eq!(times[row][1..], told, "{moment}");
     }
     assert!(known > 15, "{known} of {} steps", moments.len());
+}
+
+/// The dollars in the columns of these kinds. A table has a column for each kind that is told, in the order of what a call is
+/// paid for.
+fn in_columns(rows: &[Vec<String>], told: &Value, kinds: &[&str]) -> f64 {
+    let is_told = |kind: &&str| told.as_array().unwrap().iter().any(|group| group["key"] == **kind);
+    let all = ["input", "cache_read", "cache_write", "output", "reasoning", "other", "untold"];
+    let columns: Vec<_> = all.iter().filter(|kind| is_told(kind)).collect();
+    let place = |kind: &&str| columns.iter().position(|column| *column == kind);
+    let dollars = |cell: &String| cell.trim_start_matches('$').parse::<f64>().unwrap_or_default();
+    let cells = |row: &Vec<String>| -> f64 {
+        kinds.iter().filter_map(place).map(|at| dollars(&row[1 + at])).sum()
+    };
+    rows.iter().map(cells).sum()
+}
+
+/// So many cells are rounded to the last of six places.
+fn assert_near(found: f64, expected: f64, cells: usize) {
+    let most = 4e-6 * f64::from(u32::try_from(cells).unwrap());
+    assert!((found - expected).abs() <= most, "{found} {expected}");
 }
 
 /// Asks both until no minute ended in between, which moves a period: then they are one document.
