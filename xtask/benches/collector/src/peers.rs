@@ -114,7 +114,9 @@ fn in_batches(spans_each: usize) -> (SdkTracerProvider, Box<dyn Fn()>) {
     let provider = SdkTracerProvider::builder().with_span_processor(processor).build();
     let flushed = provider.clone();
     let flush = move || {
-        flushed.force_flush().expect("the exporter is in memory");
+        // It waits for five seconds each time, which is too little where the machine stands still.
+        let is_flushed = (0..12).any(|_| flushed.force_flush().is_ok());
+        assert!(is_flushed, "the exporter is in memory");
         let spans = exporter.get_finished_spans().expect("the exporter is in memory").len();
         assert!(spans == 0 || spans == spans_each * crate::CHUNK, "{spans} spans came out");
         exporter.reset();
