@@ -159,7 +159,8 @@ impl Handle {
     /// Records what a call of an LLM consumed, where nothing else is known of it.
     ///
     /// Numbers that cannot be are counted, and the call is kept without them.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of texts that the compiler knows, numbers are left")]
     pub fn record_usage<U>(&self, provider: impl AsRef<str>, model: impl AsRef<str>, usage: U)
     where
         U: TryInto<TokenUsage>,
