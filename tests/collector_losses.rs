@@ -5,8 +5,9 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use taximeter::{
-    Collector, ErrorCategory, FlushError, Limits, LossReason, ManualClock, MemorySink, Metadata,
-    OperationRecord, Outcome, Sink, SinkError, TokenUsage, ToolStatus, current,
+    Collector, ComponentGuard, ErrorCategory, FlushError, Limits, LossReason, ManualClock,
+    MemorySink, Metadata, Operation, OperationRecord, Outcome, Sink, SinkError, TokenUsage,
+    ToolGuard, ToolStatus, current,
 };
 
 const SOON: Duration = Duration::from_secs(10);
@@ -105,7 +106,7 @@ fn a_sink_that_loses_some_says_how_many() {
 
     let collector = Collector::builder().sink(Full).build().unwrap();
     let handles: Vec<_> = (0..3).map(|_| collector.operation("op").start()).collect();
-    handles.into_iter().for_each(taximeter::Operation::succeed);
+    handles.into_iter().for_each(Operation::succeed);
     let error = collector.flush(SOON).unwrap_err().to_string();
     assert!(error.contains("no space left"), "{error}");
     let counts = collector.counts();
@@ -150,7 +151,7 @@ fn what_comes_after_the_end_is_counted() {
     let collector = Collector::builder().sink(sink.clone()).build().unwrap();
     let op = collector.operation("op").start();
     let late = op.handle();
-    let component = op.component("still running");
+    let component = op.component("still running").owned();
     op.succeed();
     drop(component);
     late.warn("too late");
@@ -297,6 +298,43 @@ fn guards_that_are_dropped_say_so() {
     assert_eq!(record.tool_calls[1].status, ToolStatus::Timeout);
     assert_eq!(record.llm_calls[0].error.as_ref().unwrap().category, ErrorCategory::Cancelled);
     assert_eq!(record.usage().total_tokens(), 107);
+}
+
+#[test]
+fn guards_that_are_owned_may_be_kept_and_sent() {
+    struct Kept {
+        component: ComponentGuard<'static>,
+        call: ToolGuard<'static>,
+    }
+
+    let timed = |op: &Operation| {
+        let component = op.component("a name that is too long to be a number").owned();
+        let call = op.tool("tool").with("here", 1).start().owned();
+        let mut kept = Kept { component, call: call.owned() };
+        std::thread::spawn(move || {
+            kept.call.set("there", 2);
+            kept.component.stop();
+            kept.call.fail("a fault");
+        })
+        .join()
+        .unwrap();
+    };
+    let collector = Collector::builder().build().unwrap();
+    let op = collector.operation("op").start();
+    timed(&op);
+    let (late, ended) = (op.tool("late").start().owned(), op.component("ended").owned());
+    drop(ended);
+    let record = op.finish().unwrap();
+    drop(late);
+    assert_eq!((record.components.len(), record.tool_calls.len()), (2, 1));
+    let call = &record.tool_calls[0];
+    assert_eq!((&call.metadata["here"], &call.metadata["there"]), (&1.into(), &2.into()));
+    assert!(!call.is_success());
+    assert_eq!(collector.counts().late_parts, 1);
+
+    let off = Collector::off().operation("op").start();
+    timed(&off);
+    off.succeed();
 }
 
 #[test]

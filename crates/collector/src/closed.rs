@@ -93,6 +93,12 @@ pub(crate) struct Spare {
 }
 
 impl Spare {
+    /// A place whose memory beside the page, if it has any, was not used.
+    #[inline]
+    pub(crate) fn of(core: Arc<Core>) -> Self {
+        Self { core, open: None }
+    }
+
     /// The place, with its memory.
     #[inline]
     pub(crate) fn place(self) -> Arc<Core> {

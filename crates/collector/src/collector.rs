@@ -314,15 +314,7 @@ impl Operation {
 }
 
 impl Shared {
-    /// As [`hand_in`](Shared::hand_in), for those who do so seldom.
-    #[inline(never)]
-    pub(crate) fn hand_in_seldom(&self, operation: Closed<'_>, outcome: Outcome) {
-        self.hand_in(operation, outcome);
-    }
-
     /// Hands an operation that has ended to the worker, or loses it by the rule for a full queue.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
     pub(crate) fn hand_in(&self, mut operation: Closed<'_>, outcome: Outcome) {
         let abandoned = outcome == Outcome::Abandoned;
         if let WhenFull::Sample { one_in } = self.intake.limits().when_full
@@ -331,10 +323,16 @@ impl Shared {
         {
             return self.intake.lost(LossReason::Sampled, abandoned);
         }
-        match self.intake.ended(&mut operation, abandoned) {
+        let taken = self.intake.ended(&mut operation, abandoned);
+        self.see_to(taken, operation, outcome);
+    }
+
+    /// Does what is left to be done by what became of an operation that was handed in.
+    pub(crate) fn see_to(&self, taken: Taken, operation: Closed<'_>, outcome: Outcome) {
+        match taken {
             Taken::Queued | Taken::Lost => {}
             Taken::Pressing | Taken::NoRoom => self.worker.press(),
-            Taken::Back => self.hand_in_by_force(operation, abandoned),
+            Taken::Back => self.hand_in_by_force(operation, outcome == Outcome::Abandoned),
         }
     }
 

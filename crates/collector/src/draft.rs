@@ -9,18 +9,18 @@ use taximeter_models::{ErrorRecord, ToolStatus};
 use crate::bounds::{BEYOND, Bounds};
 use crate::frame::{Buffer, Label, Words, count_keys, hot, part};
 use crate::limits::head;
-use crate::page::{Kind, ROOM, Run, Span};
+use crate::page::{Kind, ROOM, Run};
 use crate::place::Core;
 use crate::plain;
 use crate::redact::Field;
 use crate::show::{Begun, Over, Shown};
 use crate::value::{Hot, MetaValue};
 
-/// A call that is put together: on the page of its operation, where it belongs; or apart, where there is no room for it, and
-/// where it is long, rare or shown.
+/// A call that is put together: on the page of its operation, where it belongs, and goes so far; or apart, where there is no
+/// room for it, and where it is long, rare or shown.
 #[derive(Debug)]
 pub(crate) enum ToolPart {
-    Here(Span),
+    Here(usize),
     Apart(Box<Draft>),
 }
 
@@ -147,7 +147,7 @@ impl ToolPart {
     #[inline]
     fn plain(core: &Core, name: Label) -> Self {
         match core.page.begin_call(|to| hot::tool(to, name)) {
-            Some(span) => Self::Here(span),
+            Some(to) => Self::Here(to),
             None => Self::plain_behind(core, name),
         }
     }
@@ -157,7 +157,7 @@ impl ToolPart {
     fn plain_behind(core: &Core, name: Label) -> Self {
         core.page.pass_over();
         match core.page.begin_call(|to| hot::tool(to, name)) {
-            Some(span) => Self::Here(span),
+            Some(to) => Self::Here(to),
             None => name.show(|name| Self::any(core, name)),
         }
     }
@@ -176,7 +176,7 @@ impl ToolPart {
     #[cold]
     fn apart(self, core: &Core) -> Box<Draft> {
         match self {
-            Self::Here(span) => Draft::of(|see| core.page.take_off(span, see)),
+            Self::Here(to) => Draft::of(|see| core.page.take_off(to, see)),
             Self::Apart(draft) => draft,
         }
     }
@@ -184,8 +184,8 @@ impl ToolPart {
     /// Lets it go unrecorded.
     #[inline]
     pub(crate) fn let_go(self, core: &Core) {
-        if let Self::Here(span) = self {
-            core.page.let_go(span);
+        if let Self::Here(_) = self {
+            core.page.let_go();
         }
     }
 
@@ -198,9 +198,9 @@ impl ToolPart {
         apart: impl FnOnce(Self) -> Self,
     ) -> Self {
         match self {
-            Self::Here(span) => match span.longer_by(here) {
-                Some(span) => Self::Here(span),
-                None => apart(Self::Here(span)),
+            Self::Here(to) => match here(to) {
+                Some(to) => Self::Here(to),
+                None => apart(Self::Here(to)),
             },
             Self::Apart(draft) => apart(Self::Apart(draft)),
         }
@@ -262,7 +262,7 @@ impl ToolPart {
     pub(crate) fn record(self, core: &Core, took: u64, status: ToolStatus) {
         let end = |to: &mut Words<'_, ROOM>| hot::tool_end(to, took, status);
         match self {
-            Self::Here(span) if hot::is_short(took) && core.page.end_call(span, end) => {}
+            Self::Here(to) if hot::is_short(took) && core.page.end_call(to, end) => {}
             other => other.apart(core).record(core, took, status),
         }
     }
@@ -271,7 +271,7 @@ impl ToolPart {
     #[inline]
     pub(crate) fn run(self, core: &Core) -> RunningTool {
         match self {
-            Self::Here(span) => match core.page.run(span) {
+            Self::Here(to) => match core.page.run(to) {
                 Some(run) => RunningTool::Here(run),
                 None => RunningTool::Apart(self.apart(core)),
             },
@@ -499,7 +499,7 @@ mod tests {
     fn a_call_that_outlives_its_operation_is_late() {
         let collector = Collector::builder().build().expect("a thread");
         let op = collector.operation("op").user("somebody").start();
-        let call = op.tool("t").with("k", 1).start();
+        let call = op.tool("t").with("k", 1).start().owned();
         let record = op.finish().expect("it is on");
         assert_eq!((record.tool_calls.len(), record.user.as_deref()), (0, Some("somebody")));
         call.succeed();

@@ -1,30 +1,29 @@
-//! The parts of an operation while they run: components, calls of tools, calls of LLMs.
+//! Components and calls of tools while they run.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use taximeter_models::{
-    ErrorCategory, ErrorRecord, Failure, LlmCall, TokenUsage, ToolStatus, UsageError,
-};
+use taximeter_models::{ErrorCategory, ErrorRecord, Failure, ToolStatus};
 
-use crate::clock::Moment;
 use crate::draft::{Draft, RunningTool, ToolPart};
 use crate::ending::{decided, read};
 use crate::frame::Label;
 use crate::handle::Handle;
+use crate::hold::Hold;
 use crate::place::Core;
 use crate::redact::Field;
 use crate::show::{Begun, Inside, Over, Shown};
-use crate::sync::atomic::Ordering;
 use crate::value::MetaValue;
 
-/// A component that runs; its time is recorded when this is dropped.
+/// A component that runs; its time is recorded when this is dropped. It borrows its operation's handle, unless it is
+/// [owned](ComponentGuard::owned).
 #[derive(Debug)]
-pub struct ComponentGuard(Option<Running>);
+#[must_use = "dropped at once, the component took no time"]
+pub struct ComponentGuard<'h>(Option<Running<'h>>);
 
 #[derive(Debug)]
-struct Running {
-    core: Arc<Core>,
+struct Running<'h> {
+    core: Hold<'h>,
     name: Label,
     began: Began,
     /// Takes the place of the name where that is long, and holds how the component is shown.
@@ -34,15 +33,14 @@ struct Running {
 /// The nanoseconds of the monotonic clock at a beginning.
 type Began = u64;
 
-impl ComponentGuard {
+impl<'h> ComponentGuard<'h> {
     #[inline]
-    pub(crate) fn start(handle: &Handle, name: &str) -> Self {
+    pub(crate) fn start(handle: &'h Handle, name: &str) -> Self {
         Self(handle.0.as_ref().map(|core| {
             let label = if core.page.has_places() { Label::of(name) } else { None };
             let apart = if label.is_none() { Some(Draft::of_component(core, name)) } else { None };
-            let (core, name) = (Arc::clone(core), label.unwrap_or_default());
-            let began = core.now();
-            Running { core, name, began, apart }
+            let (name, began) = (label.unwrap_or_default(), core.now());
+            Running { core: Hold::Lent(core), name, began, apart }
         }))
     }
 
@@ -51,6 +49,32 @@ impl ComponentGuard {
         let apart = self.0.as_ref().and_then(|running| running.apart.as_ref());
         let shown = apart.map(|draft| draft.shown.clone());
         shown.filter(Shown::is_something).map(Shown::enter)
+    }
+
+    /// It by itself, which borrows nothing: to be kept in a struct, or to go to another thread or task. What is over when its
+    /// operation has ended comes too late, and is counted.
+    ///
+    /// ```
+    /// use taximeter_collector::Collector;
+    ///
+    /// let collector = Collector::builder().build()?;
+    /// let op = collector.operation("qa_response").start();
+    /// let (search, rerank) = (op.component("search").owned(), op.component("rerank").owned());
+    /// std::thread::spawn(move || search.stop()).join().expect("it does not panic");
+    /// let record = op.finish().expect("it is switched on");
+    /// rerank.stop();
+    /// assert_eq!(record.components.len(), 1);
+    /// assert_eq!(collector.counts().late_parts, 1);
+    /// # Ok::<(), taximeter_collector::CollectorError>(())
+    /// ```
+    pub fn owned(mut self) -> ComponentGuard<'static> {
+        let running = self.0.take();
+        ComponentGuard(running.map(|Running { core, name, began, apart }| Running {
+            core: core.owned(),
+            name,
+            began,
+            apart,
+        }))
     }
 
     /// Ends it; as good as dropping it.
@@ -72,7 +96,7 @@ impl ComponentGuard {
     }
 }
 
-impl Drop for ComponentGuard {
+impl Drop for ComponentGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.end();
@@ -80,15 +104,14 @@ impl Drop for ComponentGuard {
 }
 
 impl Core {
-    /// It takes the place with it, so that who drops a guard need not let it go.
     #[inline(never)]
-    fn end_component(self: Arc<Self>, name: Label, began: Began) {
+    fn end_component(&self, name: Label, began: Began) {
         let took = self.now().saturating_sub(began);
         self.component_at(name, self.since_start(began), took);
     }
 
     #[inline(never)]
-    fn end_component_apart(self: Arc<Self>, mut draft: Box<Draft>, began: Began) {
+    fn end_component_apart(&self, mut draft: Box<Draft>, began: Began) {
         draft.shown.take().end(&self.shared, Over::Component);
         let (offset, took) = (self.since_start(began), self.now().saturating_sub(began));
         let name = std::str::from_utf8(draft.bytes.as_slice()).unwrap_or_default();
@@ -124,19 +147,8 @@ impl Core {
     }
 }
 
-impl Moment {
-    fn of(handle: &Handle) -> Option<Self> {
-        handle.0.as_ref().map(|core| core.shared.time.now(&core.shared.intake))
-    }
-
-    fn elapsed(self, handle: &Handle) -> Option<Duration> {
-        let core = handle.0.as_ref()?;
-        Some(Duration::from_nanos(core.now().saturating_sub(self.monotonic)))
-    }
-}
-
 /// What a call is recorded with that was dropped without an end.
-fn dropped() -> ErrorRecord {
+pub(crate) fn dropped() -> ErrorRecord {
     ErrorRecord::new(ErrorCategory::Cancelled, "dropped before its end")
 }
 
@@ -145,10 +157,11 @@ fn dropped() -> ErrorRecord {
 #[must_use = "the call begins with `start()`"]
 pub struct ToolStart<'h>(Option<(&'h Arc<Core>, ToolPart)>);
 
-/// A call of a tool that runs. Dropped without an end it is recorded as an error, cancelled.
+/// A call of a tool that runs. Dropped without an end it is recorded as an error, cancelled. It borrows its operation's
+/// handle, unless it is [owned](ToolGuard::owned).
 #[derive(Debug)]
 #[must_use = "dropped at once, the call is recorded as cancelled"]
-pub struct ToolGuard(Option<(Arc<Core>, RunningTool, Began)>);
+pub struct ToolGuard<'h>(Option<(Hold<'h>, RunningTool, Began)>);
 
 impl<'h> ToolStart<'h> {
     #[inline(always)]
@@ -192,10 +205,10 @@ impl<'h> ToolStart<'h> {
 
     /// Begins it.
     #[inline]
-    pub fn start(self) -> ToolGuard {
+    pub fn start(self) -> ToolGuard<'h> {
         ToolGuard(self.into_inner().map(|(core, call)| {
             let call = call.run(core);
-            (Arc::clone(core), call, core.now())
+            (Hold::Lent(core), call, core.now())
         }))
     }
 
@@ -242,7 +255,27 @@ impl Drop for ToolStart<'_> {
     }
 }
 
-impl ToolGuard {
+impl ToolGuard<'_> {
+    /// It by itself, which borrows nothing: to be kept in a struct, or to go to another thread or task. What is over when its
+    /// operation has ended comes too late, and is counted.
+    ///
+    /// ```
+    /// use taximeter_collector::Collector;
+    ///
+    /// let op = Collector::builder().build()?.operation("qa_response").start();
+    /// let call = op.tool("search").start().owned();
+    /// std::thread::spawn(move || call.succeed()).join().expect("it does not panic");
+    /// let given_up = op.tool("search").start().owned();
+    /// drop(given_up);
+    /// let record = op.finish().expect("it is switched on");
+    /// assert_eq!(record.tool_calls.len(), 2);
+    /// assert!(record.tool_calls[0].is_success() && !record.tool_calls[1].is_success());
+    /// # Ok::<(), taximeter_collector::CollectorError>(())
+    /// ```
+    pub fn owned(mut self) -> ToolGuard<'static> {
+        ToolGuard(self.0.take().map(|(core, call, began)| (core.owned(), call, began)))
+    }
+
     /// Keeps a value with it.
     #[inline(always)]
     #[expect(
@@ -282,212 +315,19 @@ impl ToolGuard {
 }
 
 impl Core {
-    /// It takes the place with it, so that who ends a call need not let it go.
     #[inline(never)]
-    fn end_tool(self: Arc<Self>, call: RunningTool, began: Began, status: ToolStatus) {
+    fn end_tool(&self, call: RunningTool, began: Began, status: ToolStatus) {
         let took = self.now().saturating_sub(began);
-        call.record(&self, [began, took], status);
+        call.record(self, [began, took], status);
     }
 }
 
-impl Drop for ToolGuard {
+impl Drop for ToolGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some((core, call, began)) = self.0.take() {
             let took = core.now().saturating_sub(began);
             call.fail(&core, [began, took], ToolStatus::Error, dropped());
         }
-    }
-}
-
-/// A call of an LLM before it begins.
-#[derive(Debug)]
-#[must_use = "the call begins with `start()`"]
-pub struct LlmStart {
-    handle: Handle,
-    call: Option<Box<LlmCall>>,
-}
-
-/// A call of an LLM that runs. Dropped without an end, as a stream that nobody reads on, it is recorded as cancelled,
-/// with what it is known to have consumed.
-#[derive(Debug)]
-#[must_use = "dropped at once, the call is recorded as cancelled"]
-pub struct LlmGuard {
-    handle: Handle,
-    call: Option<(Box<LlmCall>, Moment)>,
-    shown: Shown,
-}
-
-impl LlmStart {
-    pub(crate) fn new(handle: &Handle, provider: &str, model: &str) -> Self {
-        let call = handle.is_recording().then(|| Box::new(LlmCall::new(provider, model)));
-        Self { handle: handle.clone(), call }
-    }
-
-    fn change(mut self, change: impl FnOnce(&mut LlmCall)) -> Self {
-        if let Some(call) = &mut self.call {
-            change(call);
-        }
-        self
-    }
-
-    /// Says whether the reply is streamed. Default: no.
-    pub fn streamed(self, streamed: bool) -> Self {
-        self.change(|call| call.streamed = streamed)
-    }
-
-    /// Says which try this is, counted from 1. Default: 1.
-    pub fn attempt(self, attempt: u32) -> Self {
-        self.change(|call| call.attempt = attempt)
-    }
-
-    /// Gives a hash of the beginning of the prompt, to see what a prompt cache could hold.
-    pub fn prompt_prefix_hash(self, hash: u64) -> Self {
-        self.change(|call| call.prompt_prefix_hash = Some(hash))
-    }
-
-    /// Gives a hash of the whole request, to find calls that repeat.
-    pub fn arguments_hash(self, hash: u64) -> Self {
-        self.change(|call| call.arguments_hash = Some(hash))
-    }
-
-    /// Says how many tokens the LLM's context window holds.
-    pub fn context_window(self, tokens: u64) -> Self {
-        self.change(|call| call.context_window = Some(tokens))
-    }
-
-    /// Keeps a value with it.
-    pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
-        self.change(|call| {
-            call.metadata.insert(key.as_ref().to_owned(), value.into().into_value());
-        })
-    }
-
-    /// Begins it.
-    pub fn start(self) -> LlmGuard {
-        let call = self.call.zip(Moment::of(&self.handle));
-        if let Some(core) = &self.handle.0 {
-            core.llm_guards.iter().for_each(|guards| _ = guards.fetch_add(1, Ordering::Relaxed));
-        }
-        let shown = self
-            .handle
-            .0
-            .as_ref()
-            .zip(call.as_ref())
-            .map(|(core, (call, _))| core.shown().begin(&core.shared, Begun::Llm(call)));
-        LlmGuard { handle: self.handle, call, shown: shown.unwrap_or_default() }
-    }
-}
-
-impl LlmGuard {
-    /// Marks the first token; later marks change nothing.
-    pub fn first_token(&mut self) {
-        if let Some((call, began)) = &mut self.call {
-            call.time_to_first_token =
-                call.time_to_first_token.or_else(|| began.elapsed(&self.handle));
-        }
-    }
-
-    /// Says what was consumed; a later report takes the place of an earlier one, for providers report running
-    /// totals. Numbers that cannot be are counted, and the call is kept without them.
-    pub fn usage<U>(&mut self, usage: U)
-    where
-        U: TryInto<TokenUsage>,
-        UsageError: From<U::Error>,
-    {
-        if let (Some((call, _)), Some(core)) = (&mut self.call, &self.handle.0) {
-            core.put_usage(call, usage.try_into().map_err(UsageError::from));
-        }
-    }
-
-    /// Says which LLM answered, in the reply's word.
-    pub fn served_model(&mut self, model: impl AsRef<str>) {
-        self.change(|call| call.response_model = Some(model.as_ref().into()));
-    }
-
-    /// Says which service tier answered, in the reply's word.
-    pub fn served_tier(&mut self, tier: impl AsRef<str>) {
-        self.change(|call| call.served_tier = Some(tier.as_ref().into()));
-    }
-
-    /// Says how it was served, as far as that changes its price: `("processing", "batch")`, `("region", "eu")`.
-    pub fn served_as(&mut self, selector: impl AsRef<str>, value: impl AsRef<str>) {
-        self.change(|call| {
-            _ = call.served_as.insert(selector.as_ref().into(), value.as_ref().into());
-        });
-    }
-
-    /// Says why the LLM stopped, in the reply's word.
-    pub fn finish_reason(&mut self, reason: impl AsRef<str>) {
-        self.change(|call| call.finish_reason = Some(reason.as_ref().into()));
-    }
-
-    /// Keeps a value with it.
-    pub fn set<'v>(&mut self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) {
-        self.change(|call| {
-            call.metadata.insert(key.as_ref().to_owned(), value.into().into_value());
-        });
-    }
-
-    /// Fills in the record of the call in any other way: for adapters that know more of it than the methods above take,
-    /// such as a cost that the provider reported. Start, duration and error are the guard's own.
-    ///
-    /// ```
-    /// use taximeter_collector::{Collector, NullSink};
-    ///
-    /// let collector = Collector::builder().sink(NullSink).build()?;
-    /// let op = collector.operation("qa_response").start();
-    /// let mut call = op.llm_call("openai", "gpt-4o").start();
-    /// call.fill(|record| record.streamed = true);
-    /// call.succeed();
-    /// assert!(op.finish().expect("it is switched on").llm_calls[0].streamed);
-    /// # Ok::<(), taximeter_collector::CollectorError>(())
-    /// ```
-    pub fn fill(&mut self, fill: impl FnOnce(&mut LlmCall)) {
-        self.change(fill);
-    }
-
-    /// How long it has been running, by the collector's clock; zero where nothing is recorded.
-    pub fn elapsed(&self) -> Duration {
-        let began = self.call.as_ref().map(|(_, began)| *began);
-        began.and_then(|began| began.elapsed(&self.handle)).unwrap_or_default()
-    }
-
-    /// Ends it as a success.
-    pub fn succeed(mut self) {
-        self.close(None);
-    }
-
-    /// Ends it by an error. What was consumed stays recorded.
-    pub fn fail<E: Failure<Kind> + ?Sized, Kind>(mut self, error: &E) {
-        if let Some(intake) = self.call.as_ref().and_then(|_| self.handle.intake()) {
-            self.close(Some(read(intake, error)));
-        }
-    }
-
-    fn change(&mut self, change: impl FnOnce(&mut LlmCall)) {
-        if let Some((call, _)) = &mut self.call {
-            change(call);
-        }
-    }
-
-    fn close(&mut self, error: Option<ErrorRecord>) {
-        let Some((mut call, began)) = self.call.take() else { return };
-        if let Some(core) = &self.handle.0 {
-            core.llm_guards[1].fetch_sub(1, Ordering::Relaxed);
-        }
-        call.started_at = Some(chrono::DateTime::from_timestamp_nanos(began.wall));
-        call.duration = began.elapsed(&self.handle);
-        call.error = error;
-        if let Some(core) = &self.handle.0 {
-            self.shown.take().end(&core.shared, Over::Llm(&call));
-        }
-        self.handle.record_llm_call(*call);
-    }
-}
-
-impl Drop for LlmGuard {
-    fn drop(&mut self) {
-        self.close(Some(dropped()));
     }
 }

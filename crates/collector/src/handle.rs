@@ -12,8 +12,9 @@ use crate::bounds::Bounds;
 use crate::current::Entered;
 use crate::ending::read;
 use crate::frame::{Buffer, part};
-use crate::guards::{ComponentGuard, LlmStart, ToolStart};
+use crate::guards::{ComponentGuard, ToolStart};
 use crate::intake::Intake;
+use crate::llm::LlmStart;
 use crate::page::Kind;
 use crate::place::Core;
 use crate::redact::Field;
@@ -110,8 +111,18 @@ impl Handle {
 
     /// Starts a component; its time is recorded when the guard is dropped. Components may run side by side, and the
     /// same one again: their times add up, and their number is kept.
+    ///
+    /// The guard borrows the handle, so that an operation is not ended while one of its parts runs; one that is to be
+    /// kept, or to go to another thread or task, is made [owned](ComponentGuard::owned).
+    ///
+    /// ```compile_fail,E0505
+    /// let op = taximeter_collector::Collector::off().operation("qa_response").start();
+    /// let search = op.component("search");
+    /// op.succeed(); // the search would come too late
+    /// search.stop();
+    /// ```
     #[inline]
-    pub fn component(&self, name: impl AsRef<str>) -> ComponentGuard {
+    pub fn component(&self, name: impl AsRef<str>) -> ComponentGuard<'_> {
         ComponentGuard::start(self, name.as_ref())
     }
 
@@ -148,7 +159,8 @@ impl Handle {
     /// Records what a call of an LLM consumed, where nothing else is known of it.
     ///
     /// Numbers that cannot be are counted, and the call is kept without them.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "of texts that the compiler knows, numbers are left")]
     pub fn record_usage<U>(&self, provider: impl AsRef<str>, model: impl AsRef<str>, usage: U)
     where
         U: TryInto<TokenUsage>,

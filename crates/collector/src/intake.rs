@@ -6,14 +6,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use crate::budget::Budget;
 use crate::chunk::{CHUNK, Chunk};
 use crate::closed::{Closed, Spare};
 use crate::counts::{Counts, LossReason};
 use crate::frame::Buffer;
-use crate::limits::Limits;
+use crate::limits::{Limits, WhenFull};
 use crate::plain;
 use crate::redact::{Changes, Redaction};
 use crate::slots::{SLOTS, of_thread};
@@ -22,7 +22,7 @@ use crate::sync::{Brief, BriefGuard, Mutex, MutexGuard};
 
 #[derive(Debug)]
 pub(crate) struct Intake {
-    slots: Box<[Brief<Slot>; SLOTS]>,
+    slots: Arc<Slots>,
     bytes: Budget,
     records: Budget,
     /// How many empty chunks all slots may keep.
@@ -40,10 +40,13 @@ pub(crate) struct Intake {
     is_plain: bool,
 }
 
+/// All of them; a thread may hold them for longer than there is an intake.
+pub(crate) type Slots = [Brief<Slot>; SLOTS];
+
 /// On its own cache lines, so that two threads do not slow one another by being neighbours.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Slot {
+pub(crate) struct Slot {
     chunk: Chunk,
     full: VecDeque<Chunk>,
     /// Empty chunks to be filled again; they stay within the budget of bytes. A slot has its own back: to write where another
@@ -126,7 +129,7 @@ impl Intake {
     pub(crate) fn new(limits: Limits, redaction: Redaction, shown: bool) -> Self {
         let chunk = CHUNK.min((limits.queued_bytes / 16).max(1_024));
         Self {
-            slots: Box::new(std::array::from_fn(|_| Brief::default())),
+            slots: Arc::new(std::array::from_fn(|_| Brief::default())),
             bytes: Budget::new(limits.queued_bytes),
             records: Budget::new(limits.queued_records),
             spares: Budget::new(limits.queued_bytes / chunk / 8),
@@ -195,14 +198,37 @@ impl Intake {
         }
     }
 
-    /// Takes the frame of an operation that has ended, if there is room for it; where there is none, it is lost, or still
-    /// counts as open, as the policy says. An operation that nobody else holds is kept to be used again.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
+    /// Whether of what comes while much waits only a sample is taken.
+    #[inline]
+    pub(crate) fn takes_samples(&self) -> bool {
+        matches!(self.limits.when_full, WhenFull::Sample { .. })
+    }
+
+    /// Takes an operation that has ended, as [`queue`](Intake::queue) does. One that nobody else holds is kept to be used
+    /// again.
     pub(crate) fn ended(&self, operation: &mut Closed<'_>, abandoned: bool) -> Taken {
         let Some(mut slot) = self.own_slot() else { return Taken::Lost };
-        let slot = &mut *slot;
-        let length = operation.len();
+        let copy = |place: &mut [u8]| operation.copy_to(place);
+        let taken = self.queue(&mut slot, operation.len(), abandoned, copy);
+        if !matches!(taken, Taken::Lost | Taken::Back)
+            && slot.has_room()
+            && let Some(spare) = operation.reusable()
+        {
+            slot.keep(spare);
+        }
+        taken
+    }
+
+    /// Takes the frame of an operation that has ended, of so many bytes, if there is room for it; where there is none, it is
+    /// lost, or still counts as open, as the policy says.
+    #[inline]
+    pub(crate) fn queue(
+        &self,
+        slot: &mut Slot,
+        length: usize,
+        abandoned: bool,
+        copy: impl FnOnce(&mut [u8]),
+    ) -> Taken {
         if self.closed.load(Ordering::Acquire) {
             slot.ledger.lose(self.why_closed(), abandoned);
             return Taken::Lost;
@@ -221,15 +247,10 @@ impl Intake {
         };
         if taken != Taken::NoRoom {
             slot.allowance -= 1;
-            slot.chunk.push(length, |place| operation.copy_to(place));
+            slot.chunk.push(length, copy);
             slot.ledger.open -= 1;
             slot.ledger.queued += 1;
             slot.ledger.abandoned += u64::from(abandoned);
-        }
-        if slot.pool.len() < POOL
-            && let Some(spare) = operation.reusable()
-        {
-            slot.pool.push(spare);
         }
         taken
     }
@@ -412,7 +433,7 @@ impl Intake {
     /// The counts at one instant: all slots are held at once, in order.
     pub(crate) fn counts(&self) -> Counts {
         self.is_in_child();
-        let slots: Vec<_> = self.slots.iter().filter_map(|slot| self.lock_slot(slot)).collect();
+        let slots = self.lock_all();
         let mut counts = Counts::default();
         let (mut open, mut queued) = (0_i64, 0_i64);
         let withdrawn: u64 = slots.iter().map(|slot| slot.ledger.withdrawn).sum();
@@ -468,9 +489,26 @@ impl Intake {
         }
     }
 
+    /// All slots.
+    #[inline]
+    pub(crate) fn slots(&self) -> &Arc<Slots> {
+        &self.slots
+    }
+
     #[inline]
     fn own_slot(&self) -> Option<BriefGuard<'_, Slot>> {
-        self.lock_slot(&self.slots[of_thread() % SLOTS])
+        self.lock_own(&self.slots)
+    }
+
+    /// Locks that of its slots which is this thread's; none in a forked child, where the lock may never come.
+    #[inline]
+    pub(crate) fn lock_own<'s>(&self, slots: &'s Slots) -> Option<BriefGuard<'s, Slot>> {
+        self.lock_slot(&slots[of_thread() % SLOTS])
+    }
+
+    /// Locks them all, in order; in a forked child those whose locks come.
+    pub(crate) fn lock_all(&self) -> Vec<BriefGuard<'_, Slot>> {
+        self.slots.iter().filter_map(|slot| self.lock_slot(slot)).collect()
     }
 
     /// Locks a slot; none in a forked child, where the lock may never come.
@@ -494,6 +532,30 @@ impl Intake {
     #[cold]
     pub(crate) fn wait_for<'l, T>(&self, lock: &'l Brief<T>) -> Option<BriefGuard<'l, T>> {
         (!self.in_child()).then(|| lock.lock())
+    }
+}
+
+impl Drop for Intake {
+    /// Nothing is left in the slots, for a thread may hold them longer.
+    fn drop(&mut self) {
+        for slot in self.slots.iter() {
+            let left = slot.try_lock().map(|mut slot| std::mem::take(&mut *slot));
+            drop(left);
+        }
+    }
+}
+
+impl Slot {
+    /// Whether one more place is kept to be used again.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.pool.len() < POOL
+    }
+
+    /// Keeps a place to be used again.
+    #[inline]
+    pub(crate) fn keep(&mut self, spare: Spare) {
+        self.pool.push(spare);
     }
 }
 

@@ -37,6 +37,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alone;
 mod bounds;
 mod budget;
 mod by_id;
@@ -52,9 +53,11 @@ mod frame;
 mod future;
 mod guards;
 mod handle;
+mod hold;
 mod ids;
 mod intake;
 mod limits;
+mod llm;
 #[cfg(all(test, taximeter_model))]
 mod models;
 mod open;
@@ -80,10 +83,11 @@ pub use counts::{Counts, CountsReader, LossReason};
 pub use current::{Entered, current};
 pub use ending::{Ending, kinds as ending_kinds};
 pub use future::{Metered, MeteredExt, Within};
-pub use guards::{ComponentGuard, LlmGuard, LlmStart, ToolGuard, ToolStart};
+pub use guards::{ComponentGuard, ToolGuard, ToolStart};
 pub use handle::Handle;
 pub use ids::{IdSource, SystemIds};
 pub use limits::{Limits, WhenFull};
+pub use llm::{LlmGuard, LlmStart};
 pub use operation::{Operation, OperationBuilder};
 pub use over::Inlet;
 pub use redact::{Field, Redacted, Redaction};

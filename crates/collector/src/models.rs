@@ -10,7 +10,10 @@ use shuttle::sync::atomic::{AtomicU64, Ordering};
 use shuttle::thread;
 use taximeter_models::{OperationRecord, ToolStatus};
 
-use crate::{Collector, Counts, Limits, LossReason, MemorySink, Sink, SinkError, WhenFull};
+use crate::place::close_aged;
+use crate::{
+    Collector, Counts, Limits, LossReason, ManualClock, MemorySink, Sink, SinkError, WhenFull,
+};
 
 const SOON: Duration = Duration::from_secs(1);
 
@@ -124,6 +127,36 @@ fn of_all_who_end_an_operation_one_does() {
 }
 
 #[test]
+fn an_operation_that_is_too_old_when_it_ends_ends_once() {
+    for shares in [false, true] {
+        check(move || {
+            let sink = Counting::default();
+            let clock = Arc::new(ManualClock::at("2026-11-23T12:00:00Z".parse().expect("a time")));
+            let builder = Collector::builder().sink(sink.clone()).clock(Arc::clone(&clock) as _);
+            let collector = builder.build().expect("a model has threads");
+            let op = collector.operation("op").start();
+            let other = shares.then(|| op.handle());
+            clock.advance(Limits::default().open_age + SOON);
+            let shared = Arc::clone(&collector.inner.as_ref().expect("it is on").shared);
+            let now = shared.time.monotonic(&shared.intake);
+            let looking = thread::spawn(move || close_aged(&shared.places, |_| now));
+            op.add_component("c", SOON);
+            drop(other);
+            op.succeed();
+            // Its place, if it was given back, is another's meanwhile, which is not old.
+            collector.operation("next").start().succeed();
+            looking.join().expect("it does not panic");
+            collector.shutdown(SOON).expect("the worker ends");
+            let counts = collector.counts();
+            assert!(counts.adds_up() && counts.open == 0, "{counts:?}");
+            assert_eq!((counts.offered, sink.taken()), (2, 2));
+            // What the worker closed first is told by both, and by nothing else.
+            assert!(counts.aged == counts.abandoned && counts.aged <= 1, "{counts:?}");
+        });
+    }
+}
+
+#[test]
 fn a_place_that_is_used_again_is_nobody_elses() {
     check(|| {
         let (collector, sink) = collector(Limits::default());
@@ -174,7 +207,7 @@ fn a_call_that_runs_while_others_record_is_in_the_record_once_and_whole() {
         let other = thread::spawn(move || handle.warn("meanwhile"));
         let first = op.tool("first").with("k", 1).start();
         op.add_component("c", SOON);
-        let second = op.tool("second").with("k", 2).start();
+        let second = op.tool("second").with("k", 2).start().owned();
         // It ends on another thread than the one that writes.
         let second = thread::spawn(move || second.succeed());
         first.succeed();
@@ -197,7 +230,7 @@ fn a_call_that_runs_when_its_operation_ends_is_in_the_record_or_counted_as_late(
     check(|| {
         let (collector, sink) = collecting();
         let op = collector.operation("op").start();
-        let call = op.tool("t").with("k", 1).start();
+        let call = op.tool("t").with("k", 1).start().owned();
         let ending = thread::spawn(move || op.succeed());
         call.succeed();
         ending.join().expect("it does not panic");

@@ -90,7 +90,7 @@ impl OperationBuilder {
         let core = shared.intake.offered().map(Spare::place).or_else(|| Core::make(shared))?;
         core.begin_long(&name);
         if shared.show.is_something() {
-            core.change(|life| life.rest().shown_name = Some(name.into_owned()));
+            core.change(|rest| rest.shown_name = Some(name.into_owned()));
         }
         Some(core)
     }
@@ -153,7 +153,7 @@ impl OperationBuilder {
 
     fn within(mut self, parent: Parent) -> Self {
         if let Some(core) = &self.core {
-            let before = core.change(|life| life.rest().parent.replace(parent));
+            let before = core.change(|rest| rest.parent.replace(parent));
             drop(before);
             self.has_parent = true;
         }
@@ -256,7 +256,7 @@ impl Operation {
         let core = self.handle.0.take()?;
         let closed = core.end(outcome)?;
         let record = closed.record();
-        core.shared.hand_in_seldom(closed, outcome);
+        core.shared.hand_in(closed, outcome);
         let mut record = record?;
         core.shared.prepare(&mut record);
         Some(record)
@@ -275,7 +275,6 @@ impl Operation {
 
 #[inline]
 fn end(core: Option<Arc<Core>>, outcome: Outcome) {
-    // The place may be another operation's as soon as it is handed in: it must not be looked at again.
     if let Some(core) = core {
         core.finish(outcome);
     }

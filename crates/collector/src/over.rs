@@ -96,7 +96,7 @@ impl Shared {
         // Held by the core alone, the place can be used again.
         drop(handle);
         if let Some(closed) = core.end_after(outcome, || nanos(lasted)) {
-            self.hand_in_seldom(closed, outcome);
+            self.hand_in(closed, outcome);
         }
     }
 }

@@ -87,9 +87,9 @@ impl Kind {
     }
 }
 
-/// Where a call stands on the page while it is no part of it: its first byte, and the one behind its last, as one number.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Span(usize);
+/// Where a call that runs stands on the page: its first byte, and the one behind its last, as one number.
+#[derive(Debug, Clone, Copy)]
+struct Span(usize);
 
 impl Span {
     /// More bits than the bytes of a page have.
@@ -112,7 +112,7 @@ impl Span {
 
     /// The span that ends where who is told its end says, if he does.
     #[inline]
-    pub(crate) fn longer_by(self, put: impl FnOnce(usize) -> Option<usize>) -> Option<Self> {
+    fn longer_by(self, put: impl FnOnce(usize) -> Option<usize>) -> Option<Self> {
         put(self.to()).map(|to| Self::new(self.from(), to))
     }
 }
@@ -247,33 +247,40 @@ impl Page {
         Some(at + text.len().next_multiple_of(8))
     }
 
-    /// Begins a call where it belongs, if this thread may; says where. Until it is over, runs, or is taken off, other parts
-    /// have no room on the page.
+    /// Begins a call where it belongs, if this thread may; says how far it goes. Until it is over, runs, or is taken off, other
+    /// parts have no room on the page.
     #[inline]
-    pub(crate) fn begin_call(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> Option<Span> {
+    pub(crate) fn begin_call(&self, compose: impl FnOnce(&mut Words<'_, ROOM>)) -> Option<usize> {
         let from = self.written.load(Ordering::Relaxed);
         let to = self.compose(from, compose)?;
         self.wrote(from | DRAFT);
-        Some(Span::new(from, to))
+        Some(to)
     }
 
-    /// Makes a part of a call, which ends with this; says whether there was room.
+    /// Makes a part of a call that goes so far, and ends with this; says whether there was room.
     #[inline]
-    pub(crate) fn end_call(&self, span: Span, end: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
-        let to = self.compose(span.to(), end);
+    pub(crate) fn end_call(&self, to: usize, end: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
+        let to = self.compose(to, end);
         if let Some(to) = to {
             self.wrote(to);
         }
         to.is_some()
     }
 
-    /// Lets a call run, which is not yet over, if this thread may; says how it is found again.
+    /// Where a call begins that is put together here: behind what is written.
     #[inline]
-    pub(crate) fn run(&self, span: Span) -> Option<Run> {
+    fn draft_to(&self, to: usize) -> Span {
+        Span::new(self.written.load(Ordering::Relaxed) & !SIGNS, to)
+    }
+
+    /// Lets a call run that goes so far and is not yet over, if this thread may; says how it is found again.
+    #[inline]
+    pub(crate) fn run(&self, to: usize) -> Option<Run> {
         if !self.is_own() {
             return None;
         }
-        self.running.store(span.to(), Ordering::Relaxed);
+        let span = self.draft_to(to);
+        self.running.store(to, Ordering::Relaxed);
         self.wrote(span.from() | RUNNING);
         let first = self.first_of(span.from()).load(Ordering::Relaxed);
         Some(Run { span, first })
@@ -298,7 +305,7 @@ impl Page {
     #[inline]
     pub(crate) fn end_run(&self, run: Run, end: impl FnOnce(&mut Words<'_, ROOM>)) -> bool {
         let runs = self.written.load(Ordering::Relaxed) == run.span.from() | RUNNING;
-        runs && self.end_call(run.span, end)
+        runs && self.end_call(run.span.to(), end)
     }
 
     /// Makes room for other parts behind a call that runs.
@@ -312,12 +319,12 @@ impl Page {
         }
     }
 
-    /// Shows the words of a call, and makes room for other parts where it was. Only for who puts it together: the writer, or
-    /// whom that gave it to; on another thread than the writer's the room is lost.
+    /// Shows the words of a call that goes so far, and makes room for other parts where it was. Only for who puts it together:
+    /// the writer, or whom that gave it to; on another thread than the writer's the room is lost.
     #[cold]
-    pub(crate) fn take_off(&self, span: Span, see: &mut dyn FnMut(u64)) {
-        self.words_of(span).for_each(|word| see(word.load(Ordering::Relaxed)));
-        self.let_go(span);
+    pub(crate) fn take_off(&self, to: usize, see: &mut dyn FnMut(u64)) {
+        self.words_of(self.draft_to(to)).for_each(|word| see(word.load(Ordering::Relaxed)));
+        self.let_go();
     }
 
     /// As [`take_off`](Page::take_off), of one that runs.
@@ -326,7 +333,7 @@ impl Page {
         see(run.first);
         self.words_of(run.span).skip(1).for_each(|word| see(word.load(Ordering::Relaxed)));
         if self.written.load(Ordering::Relaxed) == run.span.from() | RUNNING {
-            self.let_go(run.span);
+            self.let_go();
         }
     }
 
@@ -334,11 +341,11 @@ impl Page {
         self.words.iter().take(span.to() / 8).skip(span.from() / 8)
     }
 
-    /// Makes room for other parts where a call was.
+    /// Makes room for other parts where a call was that was put together or ran.
     #[inline]
-    pub(crate) fn let_go(&self, span: Span) {
+    pub(crate) fn let_go(&self) {
         if self.is_own() {
-            self.wrote(span.from());
+            self.wrote(self.written.load(Ordering::Relaxed) & !SIGNS);
         }
     }
 

@@ -22,7 +22,7 @@ use crate::operation::Parent;
 use crate::page::{Kind, PAGE, Page};
 use crate::remote::RemoteParent;
 use crate::show::{Begun, Over, Shown};
-use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use crate::sync::{Brief, Mutex};
 
 /// The place of an operation; when it has ended and nobody holds it any more, the place of the next one.
@@ -30,14 +30,19 @@ pub(crate) struct Core {
     pub(crate) shared: Arc<Shared>,
     pub(crate) page: Page,
     life: Brief<Life>,
-    /// Set by who begins the operation, who alone knows it then; taken back under the lock of `life`, by who ends it.
-    is_open: AtomicBool,
+    /// Set by who begins the operation, who alone knows it then; taken back by who ends it, under the lock of `life`, or
+    /// [alone](crate::alone).
+    pub(crate) is_open: AtomicBool,
     /// The monotonic nanoseconds of its start; the most there are before. Written by who starts it.
     started: AtomicU64,
     /// The two halves of its trace. Written by who starts it.
     trace: [AtomicU64; 2],
     /// How much of its memory the budget knows of. Changed under the lock of `life` alone.
     charged: AtomicUsize,
+    /// How many bytes of the page were read when the operation ended. Written by who ended it.
+    read: AtomicUsize,
+    /// Whether anything was put into the rest of `life`. Changed under its lock alone.
+    has_rest: AtomicBool,
     /// Guards of LLM calls: how many have begun, and how many of those run.
     pub(crate) llm_guards: [AtomicU64; 2],
 }
@@ -46,10 +51,6 @@ pub(crate) struct Core {
 #[derive(Default)]
 pub(crate) struct Life {
     open: Option<Box<Open>>,
-    /// How many bytes of the page were read when the operation ended.
-    read: usize,
-    /// Whether anything was put into the rest.
-    has_rest: bool,
     rest: Rest,
 }
 
@@ -65,14 +66,6 @@ pub(crate) struct Rest {
     pub(crate) shown_name: Option<String>,
     /// Within what it is to run, until the start.
     pub(crate) parent: Option<Parent>,
-}
-
-impl Life {
-    /// The rest, to put something into it.
-    pub(crate) fn rest(&mut self) -> &mut Rest {
-        self.has_rest = true;
-        &mut self.rest
-    }
 }
 
 /// The bytes of a place, generously.
@@ -93,6 +86,8 @@ impl Core {
             started: AtomicU64::new(u64::MAX),
             trace: [AtomicU64::new(0), AtomicU64::new(0)],
             charged: AtomicUsize::new(PLACE),
+            read: AtomicUsize::new(0),
+            has_rest: AtomicBool::new(false),
             llm_guards: [AtomicU64::new(0), AtomicU64::new(0)],
         });
         // Without it the operation is never too old; in a child nobody looks.
@@ -177,7 +172,7 @@ impl Core {
         let around = parent.map(Self::shown).filter(Shown::is_something);
         let around = around.unwrap_or_else(|| self.shared.show.clone());
         let shown = around.begin(&self.shared, Begun::Operation(&name, self.id()));
-        self.life.lock().rest().shown = shown;
+        self.rest(&mut self.life.lock()).shown = shown;
     }
 
     /// How it is shown.
@@ -190,7 +185,7 @@ impl Core {
 
     /// Starts what was begun as one that ran elsewhere, or before. Only for who alone knows the place.
     pub(crate) fn start_as(&self, record: &OperationRecord) {
-        self.change(|life| life.rest().shown_name = None);
+        self.change(|rest| rest.shown_name = None);
         let now = self.shared.time.monotonic(&self.shared.intake);
         let is_own = record.trace_id == TraceId::from(record.id);
         composed(
@@ -227,7 +222,7 @@ impl Core {
             return trace;
         }
         let mut life = self.life.lock();
-        let rest = life.rest();
+        let rest = self.rest(&mut life);
         rest.remote = of_parent.2;
         rest.user = rest.user.take().or(of_parent.0);
         rest.session = rest.session.take().or(of_parent.1);
@@ -250,7 +245,7 @@ impl Core {
             self.shared.intake.flaw(Flaw::Truncated(1));
             (parent.trace_state, parent.baggage) = (None, None);
         }
-        life.rest().remote = Some(Arc::new(parent));
+        self.rest(&mut life).remote = Some(Arc::new(parent));
         trace
     }
 
@@ -272,10 +267,17 @@ impl Core {
         Bounds::new(&self.shared.intake)
     }
 
-    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Life) -> R) -> Option<R> {
+    /// The rest, to put something into it.
+    fn rest<'l>(&self, life: &'l mut Life) -> &'l mut Rest {
+        self.has_rest.store(true, Ordering::Relaxed);
+        &mut life.rest
+    }
+
+    /// Changes the rest.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Rest) -> R) -> Option<R> {
         let mut life = self.life.lock();
         if self.is_open.load(Ordering::Relaxed) {
-            return Some(change(&mut life));
+            return Some(change(self.rest(&mut life)));
         }
         drop(life);
         self.shared.intake.flaw(Flaw::LatePart);
@@ -376,39 +378,67 @@ impl Core {
         self.page.started_at().saturating_add_unsigned(self.since_start(moment))
     }
 
-    /// Ends the operation and hands it in.
+    /// Ends the operation and hands it in. The place may be another operation's then.
     #[inline(never)]
-    pub(crate) fn finish(self: &Arc<Self>, outcome: Outcome) {
-        if let Some(closed) = self.end(outcome) {
+    pub(crate) fn finish(self: Arc<Self>, outcome: Outcome) {
+        if self.is_alone() {
+            self.finish_alone(outcome);
+        } else if let Some(closed) = self.end(outcome) {
             self.shared.hand_in(closed, outcome);
         }
     }
 
+    /// Whether nobody else holds it, and nothing was put in beside the page; so that its end may be
+    /// [short](crate::alone).
+    #[inline]
+    fn is_alone(self: &Arc<Self>) -> bool {
+        let is_alone = Arc::strong_count(self) == 1;
+        // What the others did before they let go is seen from here on.
+        fence(Ordering::Acquire);
+        is_alone
+            && self.page.is_own()
+            && !self.has_rest.load(Ordering::Relaxed)
+            && !self.shared.intake.takes_samples()
+    }
+
+    /// How far the page is written, at the end.
+    #[inline]
+    pub(crate) fn written_at_end(&self) -> usize {
+        let written = self.page.written();
+        self.read.store(written, Ordering::Relaxed);
+        written
+    }
+
     /// Ends the operation; gives what it gathered once, to whoever ends it first.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
     pub(crate) fn end(self: &Arc<Self>, outcome: Outcome) -> Option<Closed<'_>> {
         let now = self.now();
         self.end_after(outcome, || self.since_start(now))
     }
 
     /// As [`end`](Core::end), for what lasted so many nanoseconds.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "it lies on the way of every operation")]
     pub(crate) fn end_after(
         self: &Arc<Self>,
         outcome: Outcome,
         lasted: impl FnOnce() -> u64,
     ) -> Option<Closed<'_>> {
+        self.end_by(close, outcome, lasted)
+    }
+
+    /// As [`end_after`](Core::end_after), by who says how it is closed.
+    fn end_by(
+        self: &Arc<Self>,
+        close: impl FnOnce(&AtomicBool) -> bool,
+        outcome: Outcome,
+        lasted: impl FnOnce() -> u64,
+    ) -> Option<Closed<'_>> {
         let mut life = self.life.lock();
-        if !self.is_open.load(Ordering::Relaxed) {
+        if !close(&self.is_open) {
             return None;
         }
-        let shown = if life.has_rest { self.tell(&mut life) } else { Shown::NOTHING };
-        self.is_open.store(false, Ordering::Relaxed);
+        let has_rest = self.has_rest.load(Ordering::Relaxed);
+        let shown = if has_rest { self.tell(&mut life) } else { Shown::NOTHING };
         self.page.close();
-        let written = self.page.written();
-        life.read = written;
+        let written = self.written_at_end();
         let open = life.open.take_if(|open| open.is_used());
         drop(life);
         shown.end(&self.shared, Over::Operation(outcome));
@@ -420,7 +450,7 @@ impl Core {
     #[cold]
     fn tell(&self, life: &mut Life) -> Shown {
         let Rest { user, session, shown, .. } = std::mem::take(&mut life.rest);
-        life.has_rest = false;
+        self.has_rest.store(false, Ordering::Relaxed);
         if let (None, None) = (&user, &session) {
             return shown;
         }
@@ -442,7 +472,7 @@ impl Core {
         if self.is_open.load(Ordering::Relaxed) {
             return 0;
         }
-        let (read, written) = (self.life.lock().read, self.page.written());
+        let (read, written) = (self.read.load(Ordering::Relaxed), self.page.written());
         if read == written {
             return 0;
         }
@@ -455,13 +485,21 @@ impl Core {
 
     /// Closes an operation that has been open for too long, as abandoned.
     fn age(self: &Arc<Self>, now: u64) {
-        let allowed = self.shared.intake.limits().open_age;
-        if self.is_open.load(Ordering::Acquire)
-            && Duration::from_nanos(self.since_start(now)) > allowed
-            && let Some(closed) = self.end(Outcome::Abandoned)
-        {
-            self.shared.intake.flaw(Flaw::Aged);
-            self.shared.hand_in_seldom(closed, Outcome::Abandoned);
+        let intake = &self.shared.intake;
+        let is_old = || Duration::from_nanos(self.since_start(now)) > intake.limits().open_age;
+        if !(self.is_open.load(Ordering::Acquire) && is_old()) {
+            return;
+        }
+        let closed_alone = |is_open: &AtomicBool| {
+            let _all = intake.lock_all();
+            // It may have ended just before, and the place be the next one's, which is not old.
+            is_open.load(Ordering::Acquire) && is_old() && close(is_open)
+        };
+        let ended = self.now();
+        let lasted = || self.since_start(ended);
+        if let Some(closed) = self.end_by(closed_alone, Outcome::Abandoned, lasted) {
+            intake.flaw(Flaw::Aged);
+            self.shared.hand_in(closed, Outcome::Abandoned);
         }
     }
 }
@@ -478,6 +516,14 @@ impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Core").finish_non_exhaustive()
     }
+}
+
+/// Closes an operation, for who keeps all others from doing so; says whether it was open.
+#[inline]
+pub(crate) fn close(is_open: &AtomicBool) -> bool {
+    let was_open = is_open.load(Ordering::Relaxed);
+    is_open.store(false, Ordering::Relaxed);
+    was_open
 }
 
 /// Closes what has been open for too long, and forgets places that are gone.

@@ -212,7 +212,7 @@ impl Core {
     fn set_shared(&self, field: Field<'_>, text: &str, place: fn(&mut Rest) -> &mut Option<Name>) {
         let mut bounds = self.bounds();
         let text = bounds.shared_text(field, text);
-        let before = self.change(|life| std::mem::replace(place(life.rest()), text));
+        let before = self.change(|rest| std::mem::replace(place(rest), text));
         drop(before);
         bounds.report(&self.shared.intake);
     }

@@ -47,7 +47,7 @@ impl End {
         }
     }
 
-    pub(crate) fn end(self, tool: ToolGuard, operation: Option<Operation>) {
+    pub(crate) fn end(self, tool: ToolGuard<'_>, operation: Option<Operation>) {
         match &self {
             Self::Success => tool.succeed(),
             Self::Failure => tool.end(ToolStatus::Failure),

@@ -42,7 +42,7 @@ impl<S: Service<RoleServer>> MeteredServer<S> {
             meter.operation("execute_tool").remote_parent(from_meta(&context.meta)).start()
         });
         let handle = operation.as_ref().map_or(current, Operation::handle);
-        let tool = handle.tool(name).start();
+        let tool = handle.tool(name).start().owned();
         let served = self.inner.handle_request(request, context).within(handle).await;
         End::of_served(&served).end(tool, operation);
         served

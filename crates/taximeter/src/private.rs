@@ -238,12 +238,12 @@ pub mod tool {
 
     /// A call of a tool that runs, within the current operation if there is one.
     #[derive(Debug)]
-    pub struct Call(Option<ToolGuard>);
+    pub struct Call(Option<ToolGuard<'static>>);
 
     /// Begins the call.
     pub fn begin(name: &'static str) -> Call {
         let current = crate::current();
-        Call(current.is_recording().then(|| current.tool(name).start()))
+        Call(current.is_recording().then(|| current.tool(name).start().owned()))
     }
 
     impl Call {
