@@ -1,12 +1,16 @@
 //! What goes in comes out.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use taximeter_models::OperationRecord;
-use taximeter_persistence::store::{MemoryStore, Query, SqliteStore, Store};
+use taximeter_persistence::store::{
+    Condition, Keep, MemoryStore, Order, Query, SqliteStore, Store,
+};
 
 use crate::arbitrary::record;
+use crate::maintaining::operations;
 
 pub(crate) fn all(store: &dyn Store) -> Vec<OperationRecord> {
     scanned(store, &Query::default())
@@ -40,5 +44,37 @@ proptest! {
         let twin = MemoryStore::new();
         twin.append(&records).unwrap();
         prop_assert_eq!(all(&store), all(&twin));
+    }
+}
+
+/// Whoever looks for the slowest of some looks into the most promising rows first; those that are meant may be any.
+#[test]
+fn the_slowest_of_some_rows_are_found_wherever_they_stand() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().seal_at_once(u64::MAX);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    let twin = MemoryStore::new();
+    let mut records = operations(0, 500);
+    for (number, record) in (0_u64..).zip(&mut records) {
+        // Neither in the order of time nor against it.
+        let rank = number * 211 % 500;
+        record.duration = Duration::from_millis(rank);
+        let user = match rank {
+            0..3 => "fastest",
+            100 | 200 => "two",
+            _ if rank % 2 == 0 => "even",
+            _ => "odd",
+        };
+        record.user = Some(user.into());
+    }
+    store.append(&records).unwrap();
+    twin.append(&records).unwrap();
+    assert_eq!(store.stats().unwrap().hot_operations, 500);
+    for (user, found) in [("fastest", 3), ("two", 2), ("even", 5), ("odd", 5), ("nobody", 0)] {
+        let mut query = Query::default().order(Order::Slowest).limit(5);
+        query.conditions.push(Condition::User(user.into()));
+        let slowest = scanned(&store, &query);
+        assert_eq!(slowest.len(), found, "{user}");
+        assert_eq!(slowest, scanned(&twin, &query), "{user}");
     }
 }

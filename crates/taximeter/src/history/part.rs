@@ -1,6 +1,7 @@
 //! Some operations as a store of their own: what is asked of it is asked of the whole store with their conditions, and the
 //! sums that it keeps of all of them are counted over its columns.
 
+mod alone;
 mod cells;
 mod firsts;
 mod kept;
@@ -9,6 +10,7 @@ mod rows;
 mod sums;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;

@@ -143,7 +143,10 @@ impl<'a> Asked<'a> {
     fn all(&self) {
         self.reports();
         self.pages();
-        self.selections();
+        self.selections("", 1.5);
+        // As a server has it some seconds after its first answer.
+        while self.store.warm().expect("it can be read") {}
+        self.selections(", warm", 0.3);
         for (what, by, of, only) in [
             ("user", Column::User, "tag", "tag:team=search"),
             ("tag", Column::Tag("team".into()), "key of metadata", "metadata:plan=free"),
@@ -199,25 +202,25 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The first screen of some operations.
-    fn selections(&self) {
+    /// The first screen of some operations: of what there are sums of, which may take so many seconds, and of all else.
+    fn selections(&self, how: &str, most: f64) {
         let user = self.history.groups(&By::Dimension(Dimension::User), Period::ALL);
         let user = user.expect("it can be read").into_iter().find_map(|group| group.key);
         let user = user.expect("operations have users");
         for (what, only, most) in [
-            ("operation", "operation=qa_response".to_owned(), 0.3),
-            ("LLM", "llm=openai/gpt-4o".to_owned(), 0.3),
-            ("provider", "provider=openai".to_owned(), 0.3),
-            ("tool", "tool=web_search".to_owned(), 0.3),
-            ("component", "component=retrieval".to_owned(), 0.3),
-            ("user", format!("user={user}"), 0.3),
+            ("operation", "operation=qa_response".to_owned(), most),
+            ("LLM", "llm=openai/gpt-4o".to_owned(), most),
+            ("provider", "provider=openai".to_owned(), most),
+            ("tool", "tool=web_search".to_owned(), most),
+            ("component", "component=retrieval".to_owned(), most),
+            ("user", format!("user={user}"), 1.5),
             ("outcome", "outcome=failure".to_owned(), 1.5),
             ("tag", "tag:team=search".to_owned(), 1.5),
             ("key of metadata", "metadata:plan=free".to_owned(), 1.5),
         ] {
             let mut ask = Ask::new(Period::ALL, self.now);
             ask.only = Selection::read(&only, self.now).expect("a selection");
-            self.judged(&format!("a report of one {what}"), most, || {
+            self.judged(&format!("a report of one {what}{how}"), most, || {
                 self.history.report(&ask).expect("it can be read");
             });
         }

@@ -151,6 +151,8 @@ impl<'r> MapSheet<'r> {
     ) -> Result<(), TooDeep> {
         let last = self.rows.last().copied();
         self.shape.clear();
+        // Whether each column so far is that of the row before.
+        let mut is_same = true;
         let mut rest = BTreeMap::new();
         for (at, (key, item)) in map.enumerate() {
             if matches!(item, Item::Json(value) if levels(value, MOST_LEVELS).is_none()) {
@@ -161,6 +163,7 @@ impl<'r> MapSheet<'r> {
                 Some(place) => {
                     self.columns[usize::from(place)].push(item);
                     self.shape.push(place);
+                    is_same &= expected == Some(place);
                 }
                 None => {
                     rest.insert(key, item.value());
@@ -172,8 +175,10 @@ impl<'r> MapSheet<'r> {
             let json = serde_json::to_string(&rest).unwrap_or_default();
             self.columns[usize::from(place)].push_text(&json);
             self.shape.push(place);
+            is_same = false;
         }
-        let same = last.filter(|shape| self.shapes[as_place(*shape)] == self.shape);
+        let is_whole = |shape: &u64| self.shapes[as_place(*shape)].len() == self.shape.len();
+        let same = last.filter(|shape| is_same && is_whole(shape));
         let row = same.unwrap_or_else(|| self.find_shape());
         self.rows.push(row);
         Ok(())

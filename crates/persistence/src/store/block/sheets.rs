@@ -16,6 +16,23 @@ use super::ids::{Threads, expected_high};
 use super::maps::{Item, Kind, MapSheet};
 use super::texts::Gathered;
 
+/// Columns of numbers that every operation has.
+const EACH: [ColumnId; 13] = [
+    operation::START,
+    operation::DURATION,
+    operation::MASK,
+    operation::ID_TIME,
+    operation::ID_THREAD,
+    operation::ID_COUNTER,
+    operation::UNLISTED_ERRORS,
+    operation::UNLISTED_WARNINGS,
+    operation::COMPONENTS,
+    operation::TOOL_CALLS,
+    operation::LLM_CALLS,
+    operation::ERRORS,
+    operation::WARNINGS,
+];
+
 /// The columns of a block, as they grow record by record.
 #[derive(Debug)]
 pub(super) struct Sheets<'r> {
@@ -50,6 +67,9 @@ impl<'r> Sheets<'r> {
     pub(super) fn of(records: &[&'r OperationRecord]) -> Result<Self, SealError> {
         let base = records.first().map_or(0, |record| moment(record.started_at).0);
         let mut sheets = Self::new(base);
+        for column in EACH {
+            sheets.numbers[usize::from(column.get())].reserve(records.len());
+        }
         for record in records {
             let inexact = |what| SealError::NotExact { id: record.id, what };
             sheets.operation(record).map_err(inexact)?;

@@ -22,11 +22,6 @@ pub(super) fn append(
     keep: &Keep,
     path: &Path,
 ) -> Result<Appended, StoreError> {
-    for record in records {
-        if let Some(what) = fit::unfit(record) {
-            return Err(StoreError::Unstorable { id: record.id, what });
-        }
-    }
     let said = failed("writing", path);
     let mut blocks = std::mem::take(&mut writer.blocks);
     let done = transaction(writer, path, |connection, memory| {
@@ -142,26 +137,40 @@ fn put(
     keep: &Keep,
     path: &Path,
 ) -> Result<(), StoreError> {
-    let said = failed("writing", path);
     if (new.len() as u64) < keep.seal_at_once.max(1) {
-        return rows(connection, memory, new).map_err(said);
+        return rows(connection, memory, new, path);
     }
     let most = keep.operations_of_a_block();
     let mut unsealed = Vec::new();
     for lot in new.chunks(new.len().div_ceil(new.len().div_ceil(most))) {
         unsealed.extend(seal::at_once(connection, lot, keep, path)?);
     }
-    rows(connection, memory, &unsealed).map_err(said)
+    rows(connection, memory, &unsealed, path)
 }
 
+/// Puts operations in as rows. What could not be read again, no block takes either, so that it is found here.
 fn rows(
     connection: &Connection,
     memory: &mut Memory,
     new: &[&OperationRecord],
-) -> rusqlite::Result<()> {
+    path: &Path,
+) -> Result<(), StoreError> {
     if new.is_empty() {
         return Ok(());
     }
+    for record in new {
+        if let Some(what) = fit::unfit(record) {
+            return Err(StoreError::Unstorable { id: record.id, what });
+        }
+    }
+    insert(connection, memory, new).map_err(failed("writing", path))
+}
+
+fn insert(
+    connection: &Connection,
+    memory: &mut Memory,
+    new: &[&OperationRecord],
+) -> rusqlite::Result<()> {
     let mut seq = next_number(connection)?;
     let mut extent = extents::of(connection, seq)?;
     let mut inserts = Inserts::prepare(connection)?;

@@ -282,7 +282,7 @@ fn meant(
 ) -> Result<Vec<OperationRecord>, StoreError> {
     match &piece.what {
         What::Hot(extent) => {
-            let read = hot(reader, *extent, query, wants, scanned, path)?;
+            let read = hot(reader, extent.numbers(), query, wants, scanned, path)?;
             Ok(read.into_iter().map(|(_, record, _)| record).collect())
         }
         What::Sealed(sheet) => {
@@ -309,14 +309,14 @@ fn meant(
 /// Hot operations that are meant, each with its number and what it cost.
 fn hot(
     reader: &mut Reader,
-    extent: Extent,
+    numbers: (i64, i64),
     query: &Query,
     wants: Wants,
     scanned: &mut Scanned,
     path: &Path,
 ) -> Result<Vec<(i64, OperationRecord, Money)>, StoreError> {
     let Reader { connection, texts, .. } = reader;
-    let read = read::parts_of(connection, texts, extent.numbers(), wants, query);
+    let read = read::parts_of(connection, texts, numbers, wants, query);
     let (rows, read) = read.map_err(failed("reading", path))?;
     scanned.rows += rows;
     let mut records = Vec::new();

@@ -75,10 +75,24 @@ pub(super) fn step(store: &SqliteStore, who: Who, done: &mut Maintained) -> Resu
 /// A thread that waits for a piece of work, if there is one to be had.
 fn waiting(summarize: Option<Arc<dyn Summarize>>) -> Option<(Sender<Task>, Thread)> {
     let (hand_over, task) = mpsc::channel::<Task>();
-    let work = move || Some(task.recv().ok()?.make(summarize.as_deref()));
+    let work = move || {
+        give_way();
+        Some(task.recv().ok()?.make(summarize.as_deref()))
+    };
     let thread = thread::Builder::new().name("taximeter-store".into()).spawn(work).ok()?;
     Some((hand_over, thread))
 }
+
+/// Lets every other thread of the program go first: nobody waits for this one. Linux knows priorities of threads; elsewhere
+/// they are those of processes, and nothing is done.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), LAST);
+}
+
+/// The lowest priority that there is.
+#[cfg(target_os = "linux")]
+const LAST: i32 = 19;
 
 fn next(store: &SqliteStore) -> Result<Option<Task>, StoreError> {
     if let Some(parts) = merge::next(store)? {

@@ -1,20 +1,21 @@
 //! Sums that a store keeps of a sealed block: those of each kind of its operations, so that a question about one operation,
 //! LLM, provider, tool or component, or several of these, is answered without its columns.
 //!
-//! The bytes are the length of a head, the head as JSON, and behind it the sums that it lists, one after the other.
+//! The bytes are the length of a head, the head as JSON, and behind it the sums that it lists, one after the other. Those of
+//! several blocks, which are held in memory, have what fulfils a single condition put together as well.
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use taximeter_analysis::Sums;
 use taximeter_models::Name;
 use taximeter_persistence::store::{Block, Column, Condition, Level};
 
-use super::super::windows::{ALL, COMPONENT, LLM, OPERATION, PROVIDER, TOOL};
+use super::alone::{self, Alone};
 use super::cells::Names;
-use super::rows::{Rows, Steps};
-use super::sums::{Counted, Window, llm_key};
+use super::rows::Rows;
+use super::sums::Counted;
+use super::together::Together;
 
 /// The version that is written, and the newest that is read.
 const VERSION: u32 = 1;
@@ -34,18 +35,21 @@ struct Head {
     /// The names that groups point to; none is what was not told.
     names: Vec<Option<Name>>,
     groups: Vec<Group>,
+    /// Those that fulfil one condition, for each that any fulfil. Those of one block have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    alone: Vec<Alone>,
 }
 
 /// The operations of one kind in one step.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Group {
-    operations: u64,
+pub(super) struct Group {
+    pub(super) operations: u64,
     /// Its name, by place.
-    name: usize,
+    pub(super) name: usize,
     /// Provider and LLM of each, by place.
-    llms: Vec<(usize, usize)>,
-    tools: Vec<usize>,
-    components: Vec<usize>,
+    pub(super) llms: Vec<(usize, usize)>,
+    pub(super) tools: Vec<usize>,
+    pub(super) components: Vec<usize>,
     /// How many bytes the sums take: of the operations without their calls, of each LLM, tool and component.
     bytes: Vec<usize>,
 }
@@ -75,7 +79,7 @@ pub(in super::super) fn of_block(tables: &[Block<'_>]) -> Option<Vec<u8>> {
         };
         writing.put(group, sums.chain(parts));
     }
-    writing.finish(level.seconds(), ends_ns, names)
+    writing.finish(level.seconds(), ends_ns, names, Vec::new())
 }
 
 /// Sums on their way into bytes.
@@ -87,12 +91,15 @@ struct Writing {
 
 impl Writing {
     fn put<'s>(&mut self, mut group: Group, sums: impl Iterator<Item = &'s Sums>) {
-        for sums in sums {
-            let bytes = sums.to_bytes();
-            group.bytes.push(bytes.len());
-            self.written.extend(bytes);
-        }
+        group.bytes = sums.map(|sums| self.write(sums)).collect();
         self.groups.push(group);
+    }
+
+    /// How many bytes they take.
+    fn write(&mut self, sums: &Sums) -> usize {
+        let bytes = sums.to_bytes();
+        self.written.extend_from_slice(&bytes);
+        bytes.len()
     }
 
     fn finish(
@@ -100,8 +107,10 @@ impl Writing {
         step_seconds: i64,
         ends_ns: (i64, i64),
         names: Vec<Option<Name>>,
+        alone: Vec<Alone>,
     ) -> Option<Vec<u8>> {
-        let head = Head { version: VERSION, step_seconds, ends_ns, names, groups: self.groups };
+        let groups = self.groups;
+        let head = Head { version: VERSION, step_seconds, ends_ns, names, groups, alone };
         let head = serde_json::to_vec(&head).ok()?;
         let length = u32::try_from(head.len()).ok()?.to_le_bytes();
         Some([&length[..], &head, &self.written].concat())
@@ -138,8 +147,10 @@ pub(in super::super) fn merged(blocks: &[&[u8]]) -> Option<Vec<u8>> {
         }
     }
     let (step_seconds, ends_ns) = reach?;
+    let level = Level::ALL.into_iter().find(|level| level.seconds() == step_seconds)?;
     let mut names = Names::default();
     let mut writing = Writing::default();
+    let mut alone = alone::Making::new(level);
     for ((_, name, llms, [tools, components]), (operations, sums)) in all {
         let mut places = |of: Vec<Option<Name>>| of.into_iter().map(|n| names.of(n)).collect();
         let (tools, components) = (places(tools), places(components));
@@ -151,9 +162,11 @@ pub(in super::super) fn merged(blocks: &[&[u8]]) -> Option<Vec<u8>> {
             components,
             bytes: Vec::new(),
         };
+        alone.add(&group, &sums, names.list());
         writing.put(group, sums.iter());
     }
-    writing.finish(step_seconds, ends_ns, names.list().to_vec())
+    let alone = alone.finish(&mut names, &mut |sums| writing.write(sums));
+    writing.finish(step_seconds, ends_ns, names.list().to_vec(), alone)
 }
 
 /// The head, and the sums behind it; none where these bytes are of another version.
@@ -177,9 +190,7 @@ pub(super) fn tell(conditions: &[Condition]) -> bool {
 #[derive(Debug)]
 pub(super) struct Taken<'a> {
     conditions: &'a [Condition],
-    steps: Steps<'a>,
-    windows: BTreeMap<(&'static str, i64, Option<Name>), Sums>,
-    ends_ns: Option<(i64, i64)>,
+    together: Together<'a>,
     /// Whether any were taken.
     pub(super) some: bool,
 }
@@ -187,18 +198,25 @@ pub(super) struct Taken<'a> {
 impl<'a> Taken<'a> {
     /// Of operations that fulfil these, which sums of blocks [`tell`].
     pub(super) fn new(conditions: &'a [Condition], cuts: &'a [i64], level: Level) -> Self {
-        let steps = Steps::new(cuts, level);
-        Self { conditions, steps, windows: BTreeMap::new(), ends_ns: None, some: false }
+        Self { conditions, together: Together::new(cuts, level), some: false }
     }
 
     /// Takes the sums of a block, and says of how many operations; none where they are of longer steps than is asked for, are
     /// cut by a moment at which time is told apart, or cannot be read.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<u64> {
-        let (head, mut rest) = read(bytes)?;
-        let serves = head.step_seconds <= self.steps.seconds() && !self.steps.is_cut(head.ends_ns);
-        if !serves {
+        let (head, rest) = read(bytes)?;
+        if !self.together.serve(head.step_seconds, head.ends_ns) {
             return None;
         }
+        let operations = match self.conditions {
+            [condition] if !head.alone.is_empty() => self.take_alone(&head, condition, rest)?,
+            _ => self.take_groups(&head, rest)?,
+        };
+        self.some = true;
+        Some(operations)
+    }
+
+    fn take_groups(&mut self, head: &Head, mut rest: &[u8]) -> Option<u64> {
         // All are read before the first is added, so that bytes that cannot be read leave nothing behind.
         let mut read = Vec::new();
         for group in &head.groups {
@@ -210,52 +228,27 @@ impl<'a> Taken<'a> {
         }
         let operations = read.iter().map(|(group, _)| group.operations).sum();
         for (group, sums) in read {
-            self.add(group, sums, &head.names);
+            self.together.add(group, &sums, &head.names);
         }
-        self.some = true;
         Some(operations)
     }
 
-    fn add(&mut self, group: &Group, sums: Vec<Sums>, names: &[Option<Name>]) {
-        let mut sums = sums.into_iter();
-        let Some(mut own) = sums.next() else { return };
-        // The store shows no sums of what nanoseconds do not hold.
-        let nanos = |at: DateTime<Utc>| at.timestamp_nanos_opt().unwrap_or_default();
-        let Some((first, last)) = own.period.map(|(first, last)| (nanos(first), nanos(last)))
-        else {
-            return;
-        };
-        let known = self.ends_ns.unwrap_or((first, last));
-        self.ends_ns = Some((known.0.min(first), known.1.max(last)));
-        let step = self.steps.of(first);
-        let name = |place: &usize| names.get(*place).cloned().flatten();
-        for ((provider, llm), sums) in group.llms.iter().zip(&mut sums) {
-            own.merge_calls(&sums);
-            let provider = name(provider);
-            self.merge(LLM, step, Some(llm_key(provider.as_ref(), name(llm))), &sums);
-            self.merge(PROVIDER, step, provider, &sums);
-        }
-        for (dimension, keys) in [(TOOL, &group.tools), (COMPONENT, &group.components)] {
-            for (key, sums) in keys.iter().zip(&mut sums) {
-                self.merge(dimension, step, name(key), &sums);
+    fn take_alone(&mut self, head: &Head, condition: &Condition, rest: &[u8]) -> Option<u64> {
+        let before = head.groups.iter().flat_map(|group| &group.bytes).sum();
+        let (_, mut rest) = rest.split_at_checked(before)?;
+        for alone in &head.alone {
+            let (own, others) = rest.split_at_checked(alone.bytes())?;
+            rest = others;
+            if alone.is_of(condition, &head.names) {
+                return alone.put(own, &head.names, &mut self.together);
             }
         }
-        self.merge(OPERATION, step, name(&group.name), &own);
-        self.merge(ALL, step, None, &own);
-    }
-
-    fn merge(&mut self, dimension: &'static str, step: i64, key: Option<Name>, sums: &Sums) {
-        self.windows.entry((dimension, step, key)).or_default().merge(sums);
+        // Of a condition that none fulfil there are no sums.
+        Some(0)
     }
 
     pub(super) fn finish(self) -> Counted {
-        let mut counted = Counted { ends_ns: self.ends_ns, ..Counted::default() };
-        for ((dimension, step, key), sums) in self.windows {
-            let first = sums.period.map_or(step, |(first, _)| first.timestamp());
-            let window = Window { start: Level::Minute.start(first), key, sums };
-            counted.windows.entry(dimension).or_default().push(window);
-        }
-        counted
+        self.together.finish()
     }
 }
 

@@ -293,14 +293,16 @@ fn the_sums_of_blocks_put_together_are_those_of_each_added_up() {
     let blocks: Vec<_> = [&records[..4_000], &records[400..4_400]].map(sums).into();
     let blocks: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
     let together = merged(&blocks).expect("they are of the same steps");
-    assert!(together.len() < blocks.concat().len());
-    for condition in [
-        Condition::Operation("answer".into()),
-        Condition::Llm("gpt-4o".into()),
-        Condition::Tool("web".into()),
-        Condition::Component("rank".into()),
+    let answer = Condition::Operation("answer".into());
+    for conditions in [
+        vec![answer.clone()],
+        vec![Condition::Llm("gpt-4o".into())],
+        vec![Condition::Provider("openai".into())],
+        vec![Condition::Tool("web".into())],
+        vec![Condition::Component("rank".into())],
+        vec![answer, Condition::Tool("web".into())],
+        vec![Condition::Tool("answer".into())],
     ] {
-        let conditions = [condition];
         let taken = |blocks: &[&[u8]]| {
             let mut taken = Taken::new(&conditions, &[], Level::Hour);
             let operations: u64 = blocks.iter().map(|sums| taken.take(sums).unwrap()).sum();

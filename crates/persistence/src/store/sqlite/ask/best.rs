@@ -51,16 +51,22 @@ pub(super) fn show(
     each: &mut dyn FnMut(OperationRecord) -> ControlFlow<()>,
     path: &Path,
 ) -> Result<Scanned, StoreError> {
-    // The more promising come first, so that the others need not be looked into.
-    pieces.sort_by_key(|piece| first_of(piece, query.order));
-    // Few of all: by what their cells say, which is believed as soon as those that are shown fit their checksums.
-    let believed = query.conditions.is_empty() && query.limit.is_some();
-    let mut cells = if believed { Cells::Believed } else { Cells::Checked };
+    // The more promising come first, so that the others need not be looked into; where rows are looked into one by one, they
+    // come last.
+    let one_by_one = !query.conditions.is_empty();
+    let is_last = |piece: &Piece| one_by_one && matches!(piece.what, What::Hot(_));
+    pieces.sort_by_key(|piece| (is_last(piece), first_of(piece, query.order)));
+    // Few: by what their cells say, which is believed as soon as those that are shown fit their checksums.
+    let mut cells = if query.limit.is_some() { Cells::Believed } else { Cells::Checked };
     // How many operations are in pieces that turned out to be damaged.
     let mut damaged = HashMap::<usize, u64>::new();
     loop {
         let mut scanned = Scanned::default();
         let found = ranked(reader, (&pieces, &damaged), query, cells, &mut scanned, path)?;
+        let Some(found) = found else {
+            cells = Cells::Checked;
+            continue;
+        };
         scanned.damaged += damaged.values().sum::<u64>();
         match whole(reader, &pieces, &found, (cells, query.detail), path)? {
             Whole::All(records) => return Ok(shown(records, scanned, each)),
@@ -90,6 +96,7 @@ fn shown(
     scanned
 }
 
+/// The best of all pieces; none where cells were believed that do not fit their checksums.
 fn ranked(
     reader: &mut Reader,
     (pieces, damaged): (&[Piece], &HashMap<usize, u64>),
@@ -97,22 +104,35 @@ fn ranked(
     cells: Cells,
     scanned: &mut Scanned,
     path: &Path,
-) -> Result<Vec<Found>, StoreError> {
+) -> Result<Option<Vec<Found>>, StoreError> {
+    let said = failed("reading", path);
     let mut best = Best::new(query.limit);
     for (place, piece) in pieces.iter().enumerate() {
         match &piece.what {
+            What::Hot(extent) if cells == Cells::Believed && query.conditions.is_empty() => {
+                let offer = &mut |rank, seq| best.offer(rank, || Found::Hot(seq));
+                by_cells(reader, *extent, query, scanned, offer).map_err(said)?;
+            }
             What::Hot(extent) if cells == Cells::Believed => {
-                by_cells(reader, *extent, query, &mut best, scanned)
-                    .map_err(failed("reading", path))?;
+                let mut promising = Best::new(Some(TRIED));
+                let offer = &mut |rank, seq| promising.offer(rank, || (rank, seq));
+                by_cells(reader, *extent, query, scanned, offer).map_err(said)?;
+                let promising = promising.into_sorted();
+                match of_promising(reader, promising, query, &mut best, path)? {
+                    Tried::Enough => {}
+                    Tried::Few(tried) => {
+                        let mut scanned = Scanned::default();
+                        let rest = (extent.numbers(), tried.as_slice());
+                        of_rows(reader, rest, query, &mut best, &mut scanned, path)?;
+                        if scanned.damaged > 0 {
+                            return Ok(None);
+                        }
+                    }
+                    Tried::Damaged => return Ok(None),
+                }
             }
             What::Hot(extent) => {
-                let wants = Wants { cost: query.order == Order::Dearest, ..Wants::of(query) };
-                for (seq, record, cost) in hot(reader, *extent, query, wants, scanned, path)? {
-                    let (started, took) =
-                        (nanos(record.started_at), duration_nanos(record.duration));
-                    let rank = Rank::new(query.order, started, took, cost, record.id);
-                    best.offer(rank, || Found::Hot(seq));
-                }
+                of_rows(reader, (extent.numbers(), &[]), query, &mut best, scanned, path)?;
             }
             What::Sealed(sheet) => {
                 let is_beyond =
@@ -124,7 +144,63 @@ fn ranked(
             }
         }
     }
-    Ok(best.into_sorted().collect())
+    Ok(Some(best.into_sorted().collect()))
+}
+
+/// So many rows of an extent are looked into one by one, the most promising first.
+const TRIED: usize = 64;
+
+/// What looking into the most promising rows led to.
+enum Tried {
+    /// No other row is among the best.
+    Enough,
+    /// Others may be; these were looked into.
+    Few(Vec<i64>),
+    /// A row does not fit its checksum.
+    Damaged,
+}
+
+/// Offers those of the most promising rows that fulfil what is asked for.
+fn of_promising(
+    reader: &mut Reader,
+    promising: impl Iterator<Item = (Rank, i64)>,
+    query: &Query,
+    best: &mut Best<Found>,
+    path: &Path,
+) -> Result<Tried, StoreError> {
+    let mut tried = Vec::new();
+    for (rank, seq) in promising {
+        if best.is_beyond(rank) {
+            return Ok(Tried::Enough);
+        }
+        let mut scanned = Scanned::default();
+        of_rows(reader, ((seq, seq), &[]), query, best, &mut scanned, path)?;
+        if scanned.damaged > 0 {
+            return Ok(Tried::Damaged);
+        }
+        tried.push(seq);
+    }
+    Ok(if tried.len() < TRIED { Tried::Enough } else { Tried::Few(tried) })
+}
+
+/// Offers the rows of these numbers that fulfil what is asked for, but for some.
+fn of_rows(
+    reader: &mut Reader,
+    (numbers, but): ((i64, i64), &[i64]),
+    query: &Query,
+    best: &mut Best<Found>,
+    scanned: &mut Scanned,
+    path: &Path,
+) -> Result<(), StoreError> {
+    let wants = Wants { cost: query.order == Order::Dearest, ..Wants::of(query) };
+    for (seq, record, cost) in hot(reader, numbers, query, wants, scanned, path)? {
+        let (started, took) = (nanos(record.started_at), duration_nanos(record.duration));
+        let rank = Rank::new(query.order, started, took, cost, record.id);
+        if !but.contains(&seq) {
+            best.offer(rank, || Found::Hot(seq));
+        }
+    }
+    Ok(())
 }
 
 /// Ranks hot operations by four of their cells. What cannot be read there does not fit its checksum either, and is offered
@@ -133,8 +209,8 @@ fn by_cells(
     reader: &Reader,
     extent: Extent,
     query: &Query,
-    best: &mut Best<Found>,
     scanned: &mut Scanned,
+    offer: &mut dyn FnMut(Rank, i64),
 ) -> rusqlite::Result<()> {
     let sql = "SELECT seq, id, started_ns, duration_ns, cost_usd FROM operations
                WHERE seq BETWEEN ?1 AND ?2 AND started_ns >= ?3 AND (started_ns < ?4 OR ?4 IS NULL)";
@@ -155,7 +231,7 @@ fn by_cells(
             Some(Rank::new(query.order, row.get(2).ok()?, took, cost, OperationId::from_bits(id)))
         };
         let unreadable = || Rank::first_of(query.order, Block::NONE, Money::from_ticks(i128::MAX));
-        best.offer(read().unwrap_or_else(unreadable), || Found::Hot(seq));
+        offer(read().unwrap_or_else(unreadable), seq);
     }
     Ok(())
 }
