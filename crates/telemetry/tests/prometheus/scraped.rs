@@ -218,7 +218,9 @@ fn prometheus_sums_what_we_sum_and_an_alert_fires() {
 
 fn shown() -> String {
     let mut instruments = Instruments::default();
-    [0, 1].into_iter().for_each(|at| instruments.observe(&operation(at)));
+    for at in [0, 1] {
+        instruments.observe(&operation(at));
+    }
     let lost = collected([("stored", 5), ("queue_full", 0)]);
     render(instruments.families().chain([&lost]), Format::Text)
 }
