@@ -15,6 +15,8 @@
 //! | operations and metrics as requests of OTLP, to be sent to others | [`export`] | `otlp-export` |
 //! | the trace of a request, out of its headers and into the next one's | [`context::TraceContext`] | `context` (default) |
 
+#[cfg(any(feature = "prometheus", feature = "reply"))]
+mod chunks;
 #[cfg(feature = "context")]
 pub mod context;
 #[cfg(feature = "otlp-export")]

@@ -23,6 +23,9 @@ pub(crate) const MORE: &str = "taximeter.more";
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct MoreOfOperation {
+    /// Where its span has another one: that of the agent that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<Name>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<OperationId>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +126,12 @@ mod of {
     };
     use taximeter_models::ReportedCost;
 
-    use crate::otlp::provider_name;
+    use crate::otlp::{keys, provider_name};
+
+    /// The name of the agent that an operation is, if it is one.
+    pub(crate) fn agent(record: &OperationRecord) -> Option<&str> {
+        record.metadata.get(keys::AGENT)?.as_str().filter(|name| !name.is_empty())
+    }
 
     /// As JSON; none where there is nothing to say.
     pub(crate) fn json<T: Serialize + Default + PartialEq>(more: &T) -> Option<String> {
@@ -134,6 +142,7 @@ mod of {
     impl MoreOfOperation {
         pub(crate) fn of(record: &OperationRecord) -> Self {
             Self {
+                name: agent(record).map(|_| record.name.clone()),
                 parent: record.parent,
                 outcome: Some(record.outcome).filter(|outcome| *outcome != Outcome::Success),
                 errors: record.errors.clone(),
@@ -202,7 +211,7 @@ mod of {
 }
 
 #[cfg(feature = "otlp-export")]
-pub(crate) use of::json;
+pub(crate) use of::{agent, json};
 
 /// Out of JSON. What cannot be read says nothing: the conventions are read all the same.
 pub(crate) fn read<T: for<'de> Deserialize<'de>>(json: Option<&str>) -> Option<T> {
@@ -220,6 +229,9 @@ fn attempt(attempt: u64) -> u32 {
 impl MoreOfOperation {
     /// Puts it into a record that was read by the conventions; what these told of errors and tags yields.
     pub(crate) fn put_into(self, record: &mut OperationRecord) {
+        if let Some(name) = self.name {
+            record.name = name;
+        }
         record.parent = self.parent.or(record.parent);
         if let Some(outcome) = self.outcome {
             record.outcome = outcome;

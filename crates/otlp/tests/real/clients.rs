@@ -6,7 +6,7 @@
 
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use taximeter::{OperationRecord, ToolStatus, Unit};
@@ -38,19 +38,18 @@ fn emitted(url: &str, form: &str) -> Option<Vec<Told>> {
     has(&format!("opentelemetry.exporter.otlp.{package}.trace_exporter"), "''")?;
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/real/emit.py");
     let output = Command::new(python()).args([script, url, form]).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
-    let mut told: Vec<Told> = text.lines().map(Told::read).collect();
-    told.sort();
-    Some(told)
+    Some(Told::read_all(&output))
 }
 
 /// One agent with its call and its tool, as the script tells of it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Told {
+pub(crate) struct Told {
     trace: String,
-    input: u64,
-    output: u64,
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+    /// In dollars, to the last digit.
+    cost: String,
+    tools: usize,
     failed_tools: usize,
 }
 
@@ -58,12 +57,24 @@ impl Told {
     fn read(line: &str) -> Self {
         let told: serde_json::Value = serde_json::from_str(line).unwrap();
         let number = |key: &str| told[key].as_u64().unwrap();
+        let count = |key: &str| usize::try_from(number(key)).unwrap();
         Self {
             trace: told["trace"].as_str().unwrap().to_owned(),
             input: number("input"),
             output: number("output"),
-            failed_tools: usize::try_from(number("failed_tools")).unwrap(),
+            cost: told["cost"].to_string(),
+            tools: count("tools"),
+            failed_tools: count("failed_tools"),
         }
+    }
+
+    /// All that a script printed, in one order.
+    pub(crate) fn read_all(output: &Output) -> Vec<Self> {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = std::str::from_utf8(&output.stdout).unwrap();
+        let mut told: Vec<_> = text.lines().map(Self::read).collect();
+        told.sort();
+        told
     }
 
     fn of(record: &OperationRecord) -> Self {
@@ -75,16 +86,18 @@ impl Told {
             trace: record.trace_id.to_string(),
             input: usage.input_tokens(),
             output: usage.output_tokens(),
+            cost: record.cost().usd().to_string(),
+            tools: record.tool_calls.len(),
             failed_tools: failed.count(),
         }
     }
 
     /// What a server took, in one order.
-    fn taken(server: &Server) -> Vec<Self> {
+    pub(crate) fn taken(server: &Server) -> Vec<Self> {
         Self::all(&server.records())
     }
 
-    fn all(records: &[OperationRecord]) -> Vec<Self> {
+    pub(crate) fn all(records: &[OperationRecord]) -> Vec<Self> {
         let mut told: Vec<_> = records.iter().map(Self::of).collect();
         told.sort();
         told

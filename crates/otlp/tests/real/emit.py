@@ -1,4 +1,4 @@
-"""Emits GenAI spans by the SDK of OpenTelemetry for Python, and prints what it told, a line of JSON for each call."""
+"""Emits GenAI spans by the SDK of OpenTelemetry for Python, and prints what it told, a line of JSON for each agent."""
 import json
 import sys
 import time
@@ -39,12 +39,15 @@ for number in range(50):
                 "gen_ai.usage.output_tokens": 10 + number,
                 "gen_ai.usage.cache_read.input_tokens": 100,
                 "gen_ai.usage.reasoning.output_tokens": 5,
+                "gen_ai.usage.cost": (1000 + number) / 1_000_000,
             })
         context = agent.get_span_context()
         print(json.dumps({
             "trace": format(context.trace_id, "032x"),
             "input": 1000 + number,
             "output": 10 + number,
+            "cost": (1000 + number) / 1_000_000,
+            "tools": 1,
             "failed_tools": int(number % 5 == 0),
         }))
 provider.force_flush(60_000)

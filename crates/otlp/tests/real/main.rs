@@ -8,5 +8,6 @@
 mod clients;
 mod failures;
 mod grpc;
+mod node;
 mod server;
 mod whole;

@@ -172,10 +172,30 @@ fn read(reader: &mut BufReader<TcpStream>) -> Option<Came> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let mut came = Came { path, headers, body: Vec::new(), at: std::time::Instant::now() };
-    let length = came.header("content-length")?.parse().ok()?;
-    came.body = vec![0; length];
-    reader.read_exact(&mut came.body).ok()?;
+    match came.header("content-length") {
+        Some(length) => {
+            came.body = vec![0; length.parse().ok()?];
+            reader.read_exact(&mut came.body).ok()?;
+        }
+        None => came.body = chunks(reader)?,
+    }
     Some(came)
+}
+
+/// A body whose length its sender did not know before.
+fn chunks(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let (start, length) = (body.len(), usize::from_str_radix(line.trim_end(), 16).ok()?);
+        body.resize(start + length, 0);
+        reader.read_exact(&mut body[start..]).ok()?;
+        reader.read_line(&mut line).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+    }
 }
 
 fn write(mut stream: &TcpStream, status: u16, headers: &[(&str, String)], body: &[u8]) -> bool {

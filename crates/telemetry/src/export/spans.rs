@@ -79,8 +79,12 @@ impl Writer<'_> {
     fn operation(&mut self) {
         let record = self.record;
         let mut attributes = Attributes::default();
-        attributes.text("gen_ai.operation.name", "invoke_workflow");
-        attributes.text("gen_ai.workflow.name", &record.name);
+        let (what, key, name) = match own::agent(record) {
+            Some(agent) => ("invoke_agent", keys::AGENT, agent),
+            None => ("invoke_workflow", "gen_ai.workflow.name", record.name.as_str()),
+        };
+        attributes.text("gen_ai.operation.name", what);
+        attributes.text(key, name);
         attributes.some_text("gen_ai.conversation.id", record.session.as_deref());
         attributes.some_text("user.id", record.user.as_deref());
         attributes.text(own::OPERATION_ID, &record.id.to_string());
@@ -92,7 +96,7 @@ impl Writer<'_> {
         }
         let parent = record.parent.map(taximeter_models::OperationId::span_id);
         let mut span = Span {
-            name: format!("invoke_workflow {}", record.name),
+            name: format!("{what} {name}"),
             kind: SpanKind::Internal.into(),
             attributes: attributes.into_inner(),
             status: failed.then(|| failure(error)),

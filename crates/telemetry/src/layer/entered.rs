@@ -37,9 +37,11 @@ impl Entered {
     #[inline]
     pub(super) fn exit(self, id: u64) {
         with(|entered| {
-            // Mostly it is the last. A span may be left before those that were entered after it.
-            let at = entered.iter().rposition(|within| within.id == id && within.of == self);
-            if let Some(at) = at {
+            let is_it = |within: &Span| within.id == id && within.of == self;
+            if entered.last().is_some_and(is_it) {
+                entered.pop();
+            } else if let Some(at) = entered.iter().rposition(is_it) {
+                // A span may be left before those that were entered after it.
                 entered.remove(at);
             }
         });

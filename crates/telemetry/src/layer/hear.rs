@@ -89,8 +89,18 @@ impl<'h> Hear<'h> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "what 63 bits cannot hold is no count either way"
+    )]
+    fn huge_number(&mut self, to: Use, value: u64) {
+        self.number(to, value as f64);
+    }
+
     #[inline]
-    fn number(&mut self, to: Use, value: Said) {
+    fn number(&mut self, to: Use, value: impl Into<Said>) {
         if let Use::Known(spoken) = to {
             self.heard.say(spoken, value);
         }
@@ -104,33 +114,36 @@ fn use_of(uses: &[Use], field: &TracingField) -> Use {
 
 impl Visit for Hear<'_> {
     fn record_str(&mut self, field: &TracingField, value: &str) {
-        match use_of(self.uses, field) {
-            Use::Known(spoken) if value.len() <= TEXT => self.heard.say_text(spoken, value),
-            to => self.text(to, value),
+        let to = use_of(self.uses, field);
+        if let Use::Known(spoken) = to
+            && value.len() <= TEXT
+        {
+            self.heard.say_text(spoken, value);
+        } else if !matches!(to, Use::Nothing) {
+            self.text(to, value);
         }
     }
 
     fn record_i64(&mut self, field: &TracingField, value: i64) {
-        self.number(use_of(self.uses, field), Said::Int(value));
-    }
-
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "what 63 bits cannot hold is no count either way"
-    )]
-    fn record_u64(&mut self, field: &TracingField, value: u64) {
-        let value = i64::try_from(value).map_or(Said::Double(value as f64), Said::Int);
         self.number(use_of(self.uses, field), value);
     }
 
+    fn record_u64(&mut self, field: &TracingField, value: u64) {
+        let to = use_of(self.uses, field);
+        match i64::try_from(value) {
+            Ok(value) => self.number(to, value),
+            Err(_) => self.huge_number(to, value),
+        }
+    }
+
     fn record_f64(&mut self, field: &TracingField, value: f64) {
-        self.number(use_of(self.uses, field), Said::Double(value));
+        self.number(use_of(self.uses, field), value);
     }
 
     fn record_bool(&mut self, field: &TracingField, value: bool) {
         match use_of(self.uses, field) {
             Use::Error => self.heard.facts.failed = value,
-            to => self.number(to, Said::Bool(value)),
+            to => self.number(to, value),
         }
     }
 

@@ -37,13 +37,34 @@ pub(super) enum Said {
     Bool(bool),
 }
 
+impl From<i64> for Said {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<f64> for Said {
+    fn from(value: f64) -> Self {
+        Self::Double(value)
+    }
+}
+
+impl From<bool> for Said {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
 /// What was said of a span, to be read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Words<'h> {
     pub(super) said: &'h [(Spoken, Said)],
     pub(super) text: &'h str,
-    pub(super) facts: Facts,
+    pub(super) facts: &'h Facts,
 }
+
+/// For so many values there is room at first.
+const FEW: usize = 16;
 
 /// When so much was said, what was said again is left out. A span has 32 fields at most.
 const MANY: usize = 128;
@@ -63,38 +84,72 @@ impl Heard {
         self.facts = Facts::default();
     }
 
+    /// Takes in a value. Mostly there is room, and then nothing is called: to prepare for a call costs more than the rest.
     #[inline]
-    pub(super) fn say(&mut self, spoken: Spoken, value: Said) {
-        self.make_room();
-        self.said.push((spoken, value));
+    pub(super) fn say(&mut self, spoken: Spoken, value: impl Into<Said>) {
+        if self.said.len() == self.said.capacity() {
+            return self.say_with_more_room(spoken, value);
+        }
+        self.said.push((spoken, value.into()));
     }
 
+    /// Takes in a text.
     #[inline]
     pub(super) fn say_text(&mut self, spoken: Spoken, text: &str) {
-        // Before the text is there: what nobody has said yet would be left out.
-        self.make_room();
-        let place = self.push(text);
-        self.said.push((spoken, Said::Text(place)));
+        if self.said.len() == self.said.capacity() || !self.has_room(text) {
+            return self.say_text_with_more_room(spoken, text);
+        }
+        // The less is to be done after the text was copied, the less is to be kept meanwhile.
+        let start = self.text.len();
+        self.said.push((spoken, Said::Text((place(start), place(start + text.len())))));
+        self.text.push_str(text);
     }
 
     /// Keeps a text.
     pub(super) fn keep(&mut self, text: &str) -> Place {
-        self.make_room();
+        if !self.has_room(text) {
+            self.make_room(text);
+        }
         self.push(text)
     }
 
-    #[inline]
-    fn make_room(&mut self) {
+    #[cold]
+    #[inline(never)]
+    fn say_with_more_room(&mut self, spoken: Spoken, value: impl Into<Said>) {
+        self.make_room("");
+        self.said.push((spoken, value.into()));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn say_text_with_more_room(&mut self, spoken: Spoken, text: &str) {
+        // Before the text is there: what nobody has said yet would be left out.
+        self.make_room(text);
+        let place = self.push(text);
+        self.said.push((spoken, Said::Text(place)));
+    }
+
+    /// Makes room for one more value, and for a text. Much is said again and again, if it is said at all.
+    #[cold]
+    fn make_room(&mut self, text: &str) {
         if self.said.len() >= MANY || self.text.len() > LONG {
             self.leave_out_what_was_said_again();
         }
+        if self.said.len() == self.said.capacity() {
+            self.said.reserve(FEW);
+        }
+        self.text.reserve(text.len());
+    }
+
+    #[inline]
+    fn has_room(&self, text: &str) -> bool {
+        self.text.capacity() - self.text.len() >= text.len()
     }
 
     #[inline]
     fn push(&mut self, text: &str) -> Place {
         let start = self.text.len();
         self.text.push_str(text);
-        let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         (place(start), place(self.text.len()))
     }
 
@@ -118,16 +173,17 @@ impl Heard {
         }
     }
 
+    #[inline]
     pub(super) fn words(&self) -> Words<'_> {
-        Words { said: &self.said, text: &self.text, facts: self.facts }
+        Words { said: &self.said, text: &self.text, facts: &self.facts }
     }
 
     #[cold]
     fn leave_out_what_was_said_again(&mut self) {
         let before = std::mem::take(self);
         let words = before.words();
-        let Facts { name, message, .. } = words.facts;
-        self.facts = words.facts;
+        let Facts { name, message, .. } = *words.facts;
+        self.facts = *words.facts;
         self.facts.name = name.map(|name| self.push(words.text_at(name)));
         self.facts.message = message.map(|message| self.push(words.text_at(message)));
         for (spoken, value) in words.said.iter().rev() {
@@ -174,6 +230,16 @@ impl<'h> Words<'h> {
     }
 }
 
+/// A place in a text, which is far shorter than 32 bits can say: room is made long before.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a text has some hundred KiB, a pile of them 8 MiB"
+)]
+pub(super) const fn place(at: usize) -> u32 {
+    at as u32
+}
+
 /// Lists come as JSON in a text; the first of them stands for all, as it does for lists of OTLP.
 fn first_of_list(text: &str) -> &str {
     let first = text.starts_with('[').then(|| text.split('"').nth(1)).flatten();
@@ -192,7 +258,7 @@ mod tests {
         let mut heard = Heard::default();
         heard.facts.name = Some(heard.keep("chat"));
         for number in 0..100_000_i64 {
-            heard.say(INPUT, Said::Int(number));
+            heard.say(INPUT, number);
             heard.say_text(MODEL, &"x".repeat(1_000));
         }
         heard.say_text(MODEL, "gpt-4o");

@@ -286,16 +286,23 @@ where
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
         let (id, now) = (id.into_u64(), self.now());
-        // A trace is let go when nothing is locked any more: a guard's operation may go with it.
-        let closed = self.open.remove(id, |span, heard| match span {
-            Open::Spoken(span) => (self.close(&span, id, now, heard), Some(span.trace)),
+        // A trace is let go when nothing is locked any more: a guard's operation may go with it. Mostly nothing is to be
+        // given yet, and so it is no result, which would be carried through all of this.
+        let mut unread = None;
+        let trace = self.open.remove(id, |span, heard| match span {
+            Open::Spoken(span) => {
+                self.close(&span, id, now, heard, &mut unread);
+                Some(span.trace)
+            }
             Open::Ambient(Ambient { name, trace, .. }) => {
-                let within = trace.as_ref();
-                (within.and_then(|trace| trace.end_ambient(name, now, &self.seen)), trace)
+                unread = trace.as_ref().and_then(|trace| trace.end_ambient(name, now, &self.seen));
+                trace
             }
         });
-        if let Some((Some(unread), Some(trace))) = closed {
-            self.give(*unread, &trace);
+        if let Some(unread) = unread
+            && let Some(Some(trace)) = trace
+        {
+            self.give(unread, &trace);
         }
     }
 }
@@ -373,7 +380,8 @@ impl<R: Recorder> TaximeterLayer<R> {
     ) -> Trace<R::Within> {
         let wall = wall.saturating_sub(now.saturating_sub(began));
         // An id is used again when its span is gone; the time is not.
-        let [high, low] = self.random.each_ref().map(|random| random.hash_one((top, wall, now)));
+        let [of_span, of_time] = &self.random;
+        let (high, low) = (of_span.hash_one((top.0, wall)), of_time.hash_one((wall, now)));
         let bits = (u128::from(high) << 64 | u128::from(low)).max(1);
         Trace::new(bits, top, (wall, began), within)
     }
@@ -390,13 +398,15 @@ impl<R: Recorder> TaximeterLayer<R> {
         self.open.hear(id, |_, heard| written.put_into(heard, plan));
     }
 
+    /// Takes in a span that closes; what can wait no longer is put into `unread`.
     fn close(
         &self,
         span: &Spoken<R::Within>,
         id: u64,
         now: u64,
         heard: &Heard,
-    ) -> Option<Box<Unread>> {
+        unread: &mut Option<Unread>,
+    ) {
         let Spoken { plan, ref trace, parent, start, guards, claimed } = *span;
         let frame = Frame { id, parent, start: trace.at(start), end: trace.at(now) };
         // A guard around it, or one that began within it, counts the same call.
@@ -407,9 +417,9 @@ impl<R: Recorder> TaximeterLayer<R> {
         let guarded = guarded || claimed;
         let closed = Closed { plan, frame, guarded, words: heard.words() };
         if id == trace.top {
-            Some(trace.end(&closed, &self.seen))
-        } else {
-            trace.hold(&closed, now, &self.seen)
+            *unread = Some(trace.end(&closed, &self.seen));
+        } else if let Some(early) = trace.hold(&closed, now, &self.seen) {
+            *unread = Some(early);
         }
     }
 

@@ -43,8 +43,9 @@ pub(super) struct Ambient<W> {
 }
 
 /// The open spans. Threads that have to do with different spans seldom meet.
-pub(super) struct OpenSpans<W>(Box<[Brief<Shard<W>>]>);
+pub(super) struct OpenSpans<W>(Box<[Brief<Shard<W>>; SHARDS]>);
 
+/// As many as are known when this is compiled: that a shard is one of them needs no look then.
 const SHARDS: usize = 128;
 
 /// Mostly there is one span in a shard, and it lies where the one before it lay, with the memory for what is said of it.
@@ -62,7 +63,7 @@ struct Place<W> {
 
 impl<W> OpenSpans<W> {
     pub(super) fn new() -> Self {
-        Self((0..SHARDS).map(|_| Brief::default()).collect())
+        Self(Box::new(std::array::from_fn(|_| Brief::default())))
     }
 
     /// Takes in a span that opens, and hears what is said of it at once. Nothing of the program may run meanwhile: it might
@@ -122,6 +123,7 @@ impl<W> OpenSpans<W> {
         }
     }
 
+    #[inline]
     fn shard(&self, id: u64) -> &Brief<Shard<W>> {
         // The registry counts the spans of a thread by the 38 lowest bits of their ids and the threads by the next 13.
         // Where it should count otherwise, spans meet in one shard more often.

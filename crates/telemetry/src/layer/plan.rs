@@ -157,28 +157,44 @@ fn address(metadata: &Metadata<'_>) -> usize {
     std::ptr::from_ref(metadata).addr()
 }
 
+/// Where a thread remembers the place.
+#[inline]
+const fn place_of(address: usize) -> usize {
+    (address >> 4) % LATELY
+}
+
 /// The plan of a place, if it was seen before.
+#[inline]
 pub(super) fn known(metadata: &Metadata<'_>) -> Option<&'static Plan> {
     let address = address(metadata);
-    let place = (address >> 4) % LATELY;
-    let lately = KNOWN.try_with(|known| known[place].get());
+    let lately = KNOWN.try_with(|known| known[place_of(address)].get());
     if let Ok((found, Some(plan))) = lately
         && found == address
     {
         return Some(plan);
     }
+    looked_up(address)
+}
+
+/// The same, of a place that this thread has not seen lately.
+#[cold]
+fn looked_up(address: usize) -> Option<&'static Plan> {
     let plan = *PLANS.read().unwrap_or_else(PoisonError::into_inner).get(&address)?;
     // While a thread is torn down there is nothing left to remember with.
-    let _ = KNOWN.try_with(|known| known[place].set((address, Some(plan))));
+    let _ = KNOWN.try_with(|known| known[place_of(address)].set((address, Some(plan))));
     Some(plan)
 }
 
 /// The plan of a place; it is made when the place is seen for the first time, and kept as long as the place: for good.
+#[inline]
 pub(super) fn plan(metadata: &'static Metadata<'static>) -> &'static Plan {
-    known(metadata).unwrap_or_else(|| {
-        let mut plans = PLANS.write().unwrap_or_else(PoisonError::into_inner);
-        plans.entry(address(metadata)).or_insert_with(|| Box::leak(Box::new(Plan::new(metadata))))
-    })
+    known(metadata).unwrap_or_else(|| made(metadata))
+}
+
+#[cold]
+fn made(metadata: &'static Metadata<'static>) -> &'static Plan {
+    let mut plans = PLANS.write().unwrap_or_else(PoisonError::into_inner);
+    plans.entry(address(metadata)).or_insert_with(|| Box::leak(Box::new(Plan::new(metadata))))
 }
 
 /// Whether something of a place is wanted that may have been seen or not.

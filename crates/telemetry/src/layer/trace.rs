@@ -59,13 +59,7 @@ impl<W> Trace<W> {
     }
 
     /// Takes in a span that has closed; gives what can wait no longer.
-    pub(super) fn hold(
-        &self,
-        span: &Closed<'_>,
-        now: u64,
-        seen: &Arc<Seen>,
-    ) -> Option<Box<Unread>> {
-        let is_outer = span.frame.parent == self.top;
+    pub(super) fn hold(&self, span: &Closed<'_>, now: u64, seen: &Arc<Seen>) -> Option<Unread> {
         let mut held = self.held.lock();
         if held.pile.len() == 0 {
             held.since = now;
@@ -75,9 +69,12 @@ impl<W> Trace<W> {
             let pile = std::mem::take(&mut held.pile);
             return Some(self.unread(pile, true, seen));
         }
+        if !self.is_ambient || span.frame.parent != self.top {
+            return None;
+        }
         let can_wait = held.pile.len() < MOST_WITHIN_AMBIENT
             && now.saturating_sub(held.since) < LONGEST_WITHIN_AMBIENT;
-        if !(self.is_ambient && is_outer) || can_wait {
+        if can_wait {
             return None;
         }
         held.since = now;
@@ -87,7 +84,7 @@ impl<W> Trace<W> {
     }
 
     /// Gives all that is held, now that the outermost span has closed.
-    pub(super) fn end(&self, top: &Closed<'_>, seen: &Arc<Seen>) -> Box<Unread> {
+    pub(super) fn end(&self, top: &Closed<'_>, seen: &Arc<Seen>) -> Unread {
         let mut pile = std::mem::take(&mut self.held.lock().pile);
         pile.push(top);
         self.unread(pile, false, seen)
@@ -99,7 +96,7 @@ impl<W> Trace<W> {
         name: &'static str,
         now: u64,
         seen: &Arc<Seen>,
-    ) -> Option<Box<Unread>> {
+    ) -> Option<Unread> {
         let pile = std::mem::take(&mut self.held.lock().pile);
         if pile.len() == 0 {
             return None;
@@ -110,12 +107,11 @@ impl<W> Trace<W> {
         Some(unread)
     }
 
-    /// In a box, since mostly there is none, and that is handed on.
-    fn unread(&self, pile: Pile, early: bool, seen: &Arc<Seen>) -> Box<Unread> {
+    fn unread(&self, pile: Pile, early: bool, seen: &Arc<Seen>) -> Unread {
         // It comes into being with what could not wait, and before anything that comes later.
         let ghosts =
             if early { Some(self.ghosts.get_or_init(Arc::default)) } else { self.ghosts.get() };
         let (ghosts, seen) = (ghosts.cloned(), Arc::clone(seen));
-        Box::new(Unread { trace: self.bits, pile, around: None, early, ghosts, seen })
+        Unread { trace: self.bits, pile, around: None, early, ghosts, seen }
     }
 }

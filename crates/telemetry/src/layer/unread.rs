@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use taximeter_models::{OperationRecord, TokenUsage};
 
 use super::check::Seen;
-use super::heard::{Facts, Said, Words};
+use super::heard::{Facts, Said, Words, place};
 use super::plan::Plan;
 use super::reading::{Frame, ambient, read_closed};
 use crate::otlp::alias::Spoken;
@@ -190,25 +190,23 @@ impl Pile {
             + self.text.len()
     }
 
+    #[inline]
     pub(super) fn push(&mut self, span: &Closed<'_>) {
         let Closed { plan, frame, guarded, ref words } = *span;
-        let at = |before: usize, after: usize| {
-            let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-            (place(before), place(after))
-        };
+        let at = |before: usize, after: usize| (place(before), place(after));
         let (said, text) = (self.said.len(), self.text.len());
         self.said.extend_from_slice(words.said);
         self.text.push_str(words.text);
         let (said, text) = (at(said, self.said.len()), at(text, self.text.len()));
-        self.spans.push(Kept { plan, frame, guarded, facts: words.facts, said, text });
+        self.spans.push(Kept { plan, frame, guarded, facts: *words.facts, said, text });
     }
 
     fn iter(&self) -> impl Iterator<Item = Closed<'_>> {
         self.spans.iter().map(|kept| self.closed(kept))
     }
 
-    fn closed(&self, kept: &Kept) -> Closed<'_> {
-        let Kept { plan, frame, guarded, facts, said, text } = *kept;
+    fn closed<'p>(&'p self, kept: &'p Kept) -> Closed<'p> {
+        let Kept { plan, frame, guarded, ref facts, said, text } = *kept;
         let said = self.said.get(said.0 as usize..said.1 as usize).unwrap_or_default();
         let text = self.text.get(text.0 as usize..text.1 as usize).unwrap_or_default();
         Closed { plan, frame, guarded, words: Words { said, text, facts } }

@@ -259,6 +259,19 @@ impl Family {
         }
     }
 
+    /// Adds values to a histogram that were counted in its buckets before, and their sum. What has another number of buckets
+    /// is left out.
+    pub(super) fn record_counted(&mut self, labels: &Labels, buckets: &[u64], sum: Amount) {
+        let fits = |bounds: &Vec<f64>| bounds.len() + 1 == buckets.len();
+        if !matches!(&self.kind, Kind::Histogram(bounds) if fits(bounds)) {
+            return;
+        }
+        let count = buckets.iter().fold(0_u64, |sum, more| sum.saturating_add(*more));
+        let (buckets, exemplars) = (buckets.to_vec(), vec![None; buckets.len()]);
+        let more = Histogram { buckets, sum, count, exemplars };
+        self.point(labels).merge(Point::Histogram(more), false);
+    }
+
     /// Adds what another family of the same kind has gathered, the later one, and empties it: counts and sums are added up,
     /// gauges take its value. Families of other kinds are left as they are.
     pub fn merge(&mut self, later: &mut Self) {

@@ -1,10 +1,13 @@
 //! The instruments that every finished operation is shown to.
 
 use taximeter_models::{
-    CostOutcome, Currency, ErrorCategory, LlmCall, Name, OperationRecord, SpanId, ToolCall, Unit,
+    CostOutcome, Currency, ErrorCategory, LlmCall, Name, OperationRecord, Outcome, SpanId,
+    ToolCall, Unit,
 };
 
+use super::bounds::{AGENT_SECONDS, CALLS, WORKFLOW_SECONDS};
 use super::{Amount, DURATION_SECONDS, Exemplar, Family, Kind, Labels, Scale, TOKENS};
+use crate::chunks::ChunkTimes;
 
 /// The instruments of the GenAI conventions and ours; the table of the [module](super) names them.
 ///
@@ -26,8 +29,13 @@ use super::{Amount, DURATION_SECONDS, Exemplar, Family, Kind, Labels, Scale, TOK
 pub struct Instruments {
     call_duration: Family,
     first_chunk: Family,
+    output_chunk: Family,
     token_usage: Family,
     tool_duration: Family,
+    agent_duration: Family,
+    agent_llm_calls: Family,
+    agent_tool_calls: Family,
+    workflow_duration: Family,
     operation_duration: Family,
     component_duration: Family,
     tokens: Family,
@@ -49,8 +57,12 @@ impl Instruments {
         let new = |name: &str, unit: &str, help: &str, kind, scale| {
             Family::new(name, unit, help, kind, scale).limit(label_sets)
         };
-        let seconds = |name: &str, help: &str| {
-            new(name, "s", help, Kind::Histogram(DURATION_SECONDS.into()), Scale::Nanos)
+        let times = |name: &str, help: &str, bounds: &[f64]| {
+            new(name, "s", help, Kind::Histogram(bounds.into()), Scale::Nanos)
+        };
+        let seconds = |name: &str, help: &str| times(name, help, &DURATION_SECONDS);
+        let of_agent = |name: &str, unit: &str, help: &str| {
+            new(name, unit, help, Kind::Histogram(CALLS.into()), Scale::Whole)
         };
         let counter =
             |name: &str, unit: &str, help: &str, scale| new(name, unit, help, Kind::Counter, scale);
@@ -63,6 +75,10 @@ impl Instruments {
                 "gen_ai.client.operation.time_to_first_chunk",
                 "How long the first part of a streamed reply took.",
             ),
+            output_chunk: seconds(
+                "gen_ai.client.operation.time_per_output_chunk",
+                "How long each further part of a streamed reply was waited for.",
+            ),
             token_usage: new(
                 "gen_ai.client.token.usage",
                 "{token}",
@@ -71,6 +87,26 @@ impl Instruments {
                 Scale::Whole,
             ),
             tool_duration: seconds("gen_ai.execute_tool.duration", "How long calls of tools took."),
+            agent_duration: times(
+                "gen_ai.invoke_agent.duration",
+                "How long agents ran.",
+                &AGENT_SECONDS,
+            ),
+            agent_llm_calls: of_agent(
+                "gen_ai.invoke_agent.inference_calls",
+                "{inference_call}",
+                "Calls of LLMs that an agent made in one run.",
+            ),
+            agent_tool_calls: of_agent(
+                "gen_ai.invoke_agent.tool_calls",
+                "{tool_call}",
+                "Calls of tools that an agent made in one run.",
+            ),
+            workflow_duration: times(
+                "gen_ai.invoke_workflow.duration",
+                "How long operations took that are no agents.",
+                &WORKFLOW_SECONDS,
+            ),
             operation_duration: seconds(
                 "taximeter.operation.duration",
                 "How long operations took.",
@@ -117,8 +153,13 @@ impl Instruments {
         [
             &self.call_duration,
             &self.first_chunk,
+            &self.output_chunk,
             &self.token_usage,
             &self.tool_duration,
+            &self.agent_duration,
+            &self.agent_llm_calls,
+            &self.agent_tool_calls,
+            &self.workflow_duration,
             &self.operation_duration,
             &self.component_duration,
             &self.tokens,
@@ -138,6 +179,7 @@ impl Instruments {
             ("taximeter.outcome", operation.outcome.as_str()),
         ]);
         self.operation_duration.record(&labels, Amount::time(operation.duration), exemplar);
+        self.observe_as_convention(operation, exemplar);
         for timing in &operation.components {
             let labels = Labels::new([
                 ("taximeter.operation", operation.name.as_str()),
@@ -158,6 +200,25 @@ impl Instruments {
         for call in &operation.llm_calls {
             self.observe_llm(call, exemplar);
         }
+    }
+
+    /// An operation is an agent if it says so, else a workflow.
+    fn observe_as_convention(&mut self, operation: &OperationRecord, exemplar: Option<Exemplar>) {
+        let took = Amount::time(operation.duration);
+        let error = (operation.outcome == Outcome::Failure)
+            .then(|| operation.errors.first().map_or("_OTHER", |error| error.category.as_str()));
+        let failed = |labels: &Labels| {
+            error.map_or(labels.clone(), |error| labels.clone().with("error.type", error))
+        };
+        let Some(agent) = agent_name(operation) else {
+            let labels = Labels::new([("gen_ai.workflow.name", operation.name.as_str())]);
+            return self.workflow_duration.record(&failed(&labels), took, exemplar);
+        };
+        let labels = Labels::new([("gen_ai.agent.name", agent)]);
+        self.agent_duration.record(&failed(&labels), took, exemplar);
+        let count = |calls: usize| Amount::whole(calls as u64);
+        self.agent_llm_calls.record(&labels, count(operation.llm_calls.len()), exemplar);
+        self.agent_tool_calls.record(&labels, count(operation.tool_calls.len()), exemplar);
     }
 
     fn observe_tool(&mut self, call: &ToolCall, exemplar: Option<Exemplar>) {
@@ -186,6 +247,13 @@ impl Instruments {
         if let Some(first) = call.time_to_first_token {
             self.first_chunk.record(&by_convention, Amount::time(first), exemplar);
         }
+        if let Some(times) = ChunkTimes::of(call) {
+            self.output_chunk.record_counted(
+                &by_convention,
+                &times.buckets,
+                Amount::time(times.sum),
+            );
+        }
         if let Some(usage) = &call.usage {
             for (kind, tokens) in
                 [("input", usage.input_tokens()), ("output", usage.output_tokens())]
@@ -206,6 +274,11 @@ impl Instruments {
             self.cost.record(&labels, Amount::money(money), exemplar);
         }
     }
+}
+
+/// The name of the agent that an operation is, if it is one.
+fn agent_name(operation: &OperationRecord) -> Option<&str> {
+    operation.metadata.get("gen_ai.agent.name")?.as_str().filter(|name| !name.is_empty())
 }
 
 /// The trace of an operation; none where it belongs to none.

@@ -4,6 +4,8 @@
 pub const RESPONSE_ID: &str = "gen_ai.response.id";
 /// On a call: what was asked for, if not a chat: `embeddings`, `text_completion`.
 pub const OPERATION: &str = "gen_ai.operation.name";
+/// On an operation: the name of the agent that it is, if it is one.
+pub const AGENT: &str = "gen_ai.agent.name";
 /// On a call: why its input was read as without what is cached.
 pub const INPUT_EXCLUSIVE: &str = "otlp.input_exclusive";
 /// On a call: what of its usage was left out because it cannot be.

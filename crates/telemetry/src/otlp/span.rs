@@ -66,11 +66,11 @@ pub(crate) struct Span {
     pub(crate) user: Option<Name>,
     pub(crate) session: Option<Name>,
     pub(crate) notes: Notes,
-    /// What taximeter says of an operation or a tool of its own.
+    /// What taximeter says of an operation or a tool of its own, and what anybody says of an agent.
     pub(crate) own: Option<Box<Own>>,
 }
 
-/// What taximeter says of an operation or a tool of its own.
+/// What taximeter says of an operation or a tool of its own, and what anybody says of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Own {
     /// Of an operation.
@@ -79,6 +79,8 @@ pub(crate) struct Own {
     pub(crate) name: Option<Name>,
     /// JSON.
     pub(crate) more: Option<String>,
+    /// The name of an agent.
+    pub(crate) agent: Option<Name>,
 }
 
 /// Where a span was read from.
@@ -156,7 +158,7 @@ pub(crate) fn read(
         own: None,
     };
     if role != Role::Other {
-        span.own = own(slots, reader);
+        span.own = own(role, slots, reader);
         span.fill(slots, reader);
     }
     Ok(span)
@@ -236,14 +238,27 @@ impl Span {
 /// The least that a map of metadata takes: a node has room for eleven entries.
 const MAP: usize = 11 * size_of::<(String, serde_json::Value)>() + 16;
 
-/// Reads what taximeter says of an operation or a tool of its own; of a call it is read at once.
-fn own(slots: &Slots<'_>, reader: &mut Reader<'_>) -> Option<Box<Own>> {
+/// Reads what taximeter says of an operation or a tool of its own, of a call it is read at once; and who an agent is.
+fn own(role: Role, slots: &Slots<'_>, reader: &mut Reader<'_>) -> Option<Box<Own>> {
     let id = slots.text(Field::OwnId).and_then(|id| id.parse().ok());
     let more = slots.text(Field::OwnMore).filter(|_| id.is_some() || slots.has(Field::ToolName));
-    (id.is_some() || more.is_some()).then(|| {
+    let is_agent = role == Role::Agent && is_agent(slots);
+    let agent = is_agent.then(|| reader.name(slots, Field::Agent)).flatten();
+    (id.is_some() || more.is_some() || agent.is_some()).then(|| {
         let name = id.and_then(|_: OperationId| reader.name(slots, Field::WorkflowName));
-        Box::new(Own { id, name, more: more.map(ToOwned::to_owned) })
+        Box::new(Own { id, name, more: more.map(ToOwned::to_owned), agent })
     })
+}
+
+/// Whether an operation is an agent, by any convention, and not a workflow.
+fn is_agent(slots: &Slots<'_>) -> bool {
+    let said = [
+        (Field::Operation, "invoke_agent"),
+        (Field::OpenInferenceKind, "AGENT"),
+        (Field::TraceloopKind, "agent"),
+        (Field::LangfuseType, "agent"),
+    ];
+    said.into_iter().any(|(field, word)| slots.text(field) == Some(word))
 }
 
 /// A session of Claude Code as a sender.

@@ -231,6 +231,9 @@ fn operation(
     if !span.scope.name.is_empty() {
         metadata.insert(keys::SCOPE.into(), span.scope.name.as_str().into());
     }
+    if let Some(agent) = span.own.as_ref().and_then(|own| own.agent.as_deref()) {
+        metadata.insert(keys::AGENT.into(), agent.into());
+    }
     if span.notes.attributes_skipped > 0 {
         metadata.insert(keys::ATTRIBUTES_SKIPPED.into(), span.notes.attributes_skipped.into());
     }

@@ -8,6 +8,7 @@ use taximeter_models::{ErrorCategory, ErrorRecord, LlmCall};
 use super::draft::{Draft, Made, Stage};
 use super::framing::{Event, Frames};
 use super::{Dialect, End, Framing, Reply, error};
+use crate::chunks::ChunkTimes;
 
 /// Follows a streamed reply: bytes or events in, what it said out.
 ///
@@ -52,6 +53,9 @@ struct Progress {
     draft: Draft,
     first_token: Option<Duration>,
     first_content: Option<Duration>,
+    /// When the last event came that held anything the LLM made.
+    last_chunk: Option<Duration>,
+    chunks: ChunkTimes,
     events: u64,
     unread: u64,
     /// The last of them broke off.
@@ -77,6 +81,8 @@ pub struct Streamed {
     pub unread: u64,
     /// Whether it was left, or broke off, before the LLM came to its end, as far as its dialect is known.
     pub cut: bool,
+    /// How far the events were apart that held anything the LLM made.
+    chunks: ChunkTimes,
     /// Whether it is known that the LLM came to its end.
     is_complete: bool,
 }
@@ -155,7 +161,8 @@ impl Accumulator {
             if is_streamed { progress.came_to_its_end() } else { progress.events > 0 };
         // In what was not read the end may have been, but not in what breaks off.
         let may_be_whole = !progress.is_partial && (progress.unread > 0 || !is_streamed);
-        let Progress { draft, first_token, first_content, events, unread, .. } = self.progress;
+        let Progress { draft, first_token, first_content, chunks, events, unread, .. } =
+            self.progress;
         let mut reply = draft.finish();
         reply.error = error.or(reply.error);
         let is_known = !is_streamed || reply.dialect != Dialect::Unknown;
@@ -168,6 +175,7 @@ impl Accumulator {
             events,
             unread,
             cut: !is_complete && !may_be_whole && is_known,
+            chunks,
             is_complete,
         }
     }
@@ -191,6 +199,9 @@ impl Progress {
         self.events += 1;
         if self.draft.made >= Made::Token {
             self.first_token.get_or_insert(at);
+            if let Some(last) = self.last_chunk.replace(at) {
+                self.chunks.add(at.saturating_sub(last));
+            }
         }
         if self.draft.made == Made::Content {
             self.first_content.get_or_insert(at);
@@ -217,6 +228,7 @@ impl Streamed {
     pub fn put_on(&self, call: &mut LlmCall) {
         self.reply.put_on(call);
         self.put_times_on(call);
+        self.chunks.put_on(call);
         if self.unread > 0 {
             call.metadata.insert("unread_events".to_owned(), self.unread.into());
         }

@@ -254,6 +254,8 @@ fn a_workflow_is_an_operation_with_its_agent_within() {
     let workflow = records.iter().find(|record| record.name == "trip_workflow.workflow").unwrap();
     let agent = records.iter().find(|record| record.name == "weather_agent.agent").unwrap();
     assert_eq!(agent.parent, Some(workflow.id));
+    let named = [workflow, agent].map(|record| record.metadata.get("gen_ai.agent.name").cloned());
+    assert_eq!(named, [None, Some("weather_agent".into())]);
     assert_eq!((agent.llm_calls.len(), agent.tool_calls.len()), (2, 1));
     assert_eq!(workflow.components[0].name, "prep.task");
     assert_eq!(workflow.user.as_deref(), Some("user-42"));

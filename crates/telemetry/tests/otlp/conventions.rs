@@ -210,6 +210,7 @@ fn pydantic_ai_and_logfire() {
     );
     let records = records_of(&[agent, chat, tool]);
     assert_eq!((records.len(), records[0].tool_calls[0].name.as_str()), (1, "lookup"));
+    assert_eq!(records[0].metadata["gen_ai.agent.name"], "planner");
     assert_eq!(buckets(&records[0].llm_calls[0]), [200, 20, 50, 0, 5]);
 }
 

@@ -112,6 +112,10 @@ fn full() -> OperationRecord {
         currency: Currency::USD,
     });
     call.metadata.insert("gen_ai.response.id".into(), "chatcmpl-1".into());
+    let mut buckets = [0_u64; 15];
+    (buckets[1], buckets[14]) = (40, 2);
+    let waited = serde_json::json!({ "buckets": buckets, "sum_ns": 200_700_000_000_u64 });
+    call.metadata.insert("time_per_output_chunk".into(), waited);
     let mut embedding = LlmCall::new("bedrock", "titan");
     embedding.usage = Some(TokenUsage::inclusive(8, 0).unit(Unit::InputImage, 3).build().unwrap());
     embedding.metadata.insert("gen_ai.operation.name".into(), "embeddings".into());
@@ -138,6 +142,25 @@ fn an_operation_with_everything_comes_back_as_it_was() {
         let expected = sent.map(with_service);
         assert_eq!(back, expected, "{convention:?}");
     }
+}
+
+/// An agent within the operation with everything.
+fn agent() -> OperationRecord {
+    let mut agent = OperationRecord::new("finds the passages");
+    (agent.id, agent.parent, agent.trace_id) = (id(3), Some(id(1)), full().trace_id);
+    (agent.started_at, agent.duration) = (start(), Duration::from_millis(250));
+    agent.metadata.insert("gen_ai.agent.name".into(), "finder".into());
+    agent.tool_calls = full().tool_calls;
+    agent
+}
+
+#[test]
+fn an_agent_goes_out_as_one_and_comes_back_as_it_was() {
+    let body = traces(&[agent()], &Resource::named("app"), Convention::Current).unwrap();
+    let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+    assert_eq!(request.resource_spans[0].scope_spans[0].spans[0].name, "invoke_agent finder");
+    let sent = [full(), agent()];
+    assert_eq!(back(&sent, Convention::Current), sent.map(with_service));
 }
 
 #[test]
@@ -199,6 +222,7 @@ fn spans_have_the_names_kinds_and_attributes_of_their_convention() {
 fn metrics_have_the_boundaries_of_the_convention_and_the_sums_of_the_instruments() {
     let mut instruments = Instruments::default();
     instruments.observe(&full());
+    instruments.observe(&agent());
     let body = metrics(instruments.families(), &Resource::named("app"), start(), start()).unwrap();
     let request = ExportMetricsServiceRequest::decode(body.as_slice()).unwrap();
     let found = &request.resource_metrics[0].scope_metrics[0].metrics;
@@ -208,20 +232,43 @@ fn metrics_have_the_boundaries_of_the_convention_and_the_sums_of_the_instruments
         let Some(Data::Histogram(histogram)) = &metric.data else { panic!("{metric:?}") };
         (metric.unit.clone(), histogram.data_points.clone())
     };
+    let agents = (0..13).map(|at| 0.1 * f64::from(1 << at)).collect();
+    let workflows =
+        vec![1.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0, 3_600.0, 7_200.0];
+    let calls: Vec<_> = (0..8).map(|at| f64::from(1 << at)).collect();
     for (name, unit, bounds) in [
-        ("gen_ai.client.token.usage", "{token}", TOKENS),
-        ("gen_ai.client.operation.duration", "s", DURATION_SECONDS),
-        ("gen_ai.client.operation.time_to_first_chunk", "s", DURATION_SECONDS),
-        ("gen_ai.execute_tool.duration", "s", DURATION_SECONDS),
+        ("gen_ai.client.token.usage", "{token}", TOKENS.to_vec()),
+        ("gen_ai.client.operation.duration", "s", DURATION_SECONDS.to_vec()),
+        ("gen_ai.client.operation.time_to_first_chunk", "s", DURATION_SECONDS.to_vec()),
+        ("gen_ai.client.operation.time_per_output_chunk", "s", DURATION_SECONDS.to_vec()),
+        ("gen_ai.execute_tool.duration", "s", DURATION_SECONDS.to_vec()),
+        ("gen_ai.invoke_agent.duration", "s", agents),
+        ("gen_ai.invoke_agent.inference_calls", "{inference_call}", calls.clone()),
+        ("gen_ai.invoke_agent.tool_calls", "{tool_call}", calls),
+        ("gen_ai.invoke_workflow.duration", "s", workflows),
     ] {
         let (told, points) = histogram(name);
-        assert_eq!(
-            (told.as_str(), points[0].explicit_bounds.as_slice()),
-            (unit, bounds.as_slice()),
-            "{name}"
-        );
+        assert_eq!((told.as_str(), &points[0].explicit_bounds), (unit, &bounds), "{name}");
         assert_eq!(points[0].bucket_counts.iter().sum::<u64>(), points[0].count);
-        assert_eq!(points[0].exemplars[0].trace_id, full().trace_id.bits().to_be_bytes());
+        // When the parts of a reply came was counted before.
+        let exemplar = points[0].exemplars.first().map(|exemplar| exemplar.trace_id.clone());
+        let trace = full().trace_id.bits().to_be_bytes().to_vec();
+        assert_eq!(exemplar, (!name.contains("output_chunk")).then_some(trace), "{name}");
+    }
+    let only = |name: &str| {
+        let (_, points) = histogram(name);
+        assert_eq!(points.len(), 1, "{name}");
+        (points[0].count, points[0].sum.unwrap())
+    };
+    for (name, count, sum) in [
+        ("gen_ai.client.operation.time_per_output_chunk", 42, 200.7),
+        ("gen_ai.invoke_agent.duration", 1, 0.25),
+        ("gen_ai.invoke_agent.inference_calls", 1, 0.0),
+        ("gen_ai.invoke_agent.tool_calls", 1, 1.0),
+        ("gen_ai.invoke_workflow.duration", 1, 1.500_000_001),
+    ] {
+        let (counted, summed) = only(name);
+        assert!(counted == count && (summed - sum).abs() < 1e-9, "{name}: {counted}, {summed}");
     }
     let tokens: f64 =
         histogram("gen_ai.client.token.usage").1.iter().filter_map(|point| point.sum).sum();

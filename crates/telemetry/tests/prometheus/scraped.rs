@@ -55,6 +55,9 @@ fn money(text: &str) -> CostOutcome {
 /// An operation that touches every metric.
 fn operation(at: u64) -> OperationRecord {
     let mut operation = OperationRecord::new("ask");
+    if at % 2 == 1 {
+        operation.metadata.insert("gen_ai.agent.name".into(), "helper".into());
+    }
     operation.duration = Duration::from_millis(100 + at);
     operation.add_component("search", Duration::from_millis(7));
     if at.is_multiple_of(3) {
@@ -67,6 +70,9 @@ fn operation(at: u64) -> OperationRecord {
     let usage = TokenUsage::inclusive(1_200, 350).cache_read(200).build().unwrap();
     let mut call = LlmCall::new("openai", "gpt-4o").using(usage).lasting(Duration::from_secs(2));
     call.time_to_first_token = Some(Duration::from_millis(300));
+    let buckets: Vec<u64> = (0..15).collect();
+    let waited = serde_json::json!({ "buckets": buckets, "sum_ns": 1_500_000_000_u64 });
+    call.metadata.insert("time_per_output_chunk".into(), waited);
     call.cost = money("1.234567890123");
     operation.llm_calls.push(call);
     let mut refused = LlmCall::new("openai", "gpt-0").lasting(Duration::from_millis(20));
@@ -200,6 +206,8 @@ fn prometheus_sums_what_we_sum_and_an_alert_fires() {
         ("sum(taximeter_tokens_total{taximeter_unit=\"cache_read\"})", operations * 200.0),
         ("sum(taximeter_llm_calls_total{taximeter_price=\"pending\"})", operations),
         ("sum(gen_ai_execute_tool_duration_seconds_count)", operations),
+        ("sum(gen_ai_client_operation_time_per_output_chunk_seconds_sum)", operations * 1.5),
+        ("sum({__name__=~\"gen_ai_invoke_(agent|workflow)_duration_seconds_count\"})", operations),
     ];
     for (asked, expected) in sums {
         let told = query(port, &asked.replace('{', "%7B").replace('}', "%7D").replace('"', "%22"));
@@ -210,7 +218,9 @@ fn prometheus_sums_what_we_sum_and_an_alert_fires() {
 
 fn shown() -> String {
     let mut instruments = Instruments::default();
-    instruments.observe(&operation(0));
+    for at in [0, 1] {
+        instruments.observe(&operation(at));
+    }
     let lost = collected([("stored", 5), ("queue_full", 0)]);
     render(instruments.families().chain([&lost]), Format::Text)
 }

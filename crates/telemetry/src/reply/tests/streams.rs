@@ -78,6 +78,24 @@ fn openai_has_its_usage_in_a_chunk_without_choices() {
 }
 
 #[test]
+fn how_far_the_parts_were_apart_is_kept_with_the_call() {
+    let said = |text: &str| sse(&[chunk(&json!({ "content": text }), None)]);
+    let role = sse(&[chunk(&json!({"role": "assistant", "content": ""}), None)]);
+    let pieces = [role, said("4"), said("2") + &said("!"), sse(&[usage_chunk()]), said("?")];
+    let mut call = LlmCall::default();
+    follow(Framing::EventStream, &pieces).put_on(&mut call);
+    // Waited for were "2" (100 ms), "!" (which came with it) and "?" (200 ms); the rest holds nothing the LLM made.
+    let mut buckets = [0; 15];
+    (buckets[0], buckets[4], buckets[5]) = (1, 1, 1);
+    let expected = json!({ "buckets": buckets, "sum_ns": 300_000_000 });
+    assert_eq!(call.metadata["time_per_output_chunk"], expected);
+    // One part is none after another.
+    let mut call = LlmCall::default();
+    follow(Framing::EventStream, &pieces[..2]).put_on(&mut call);
+    assert!(!call.metadata.contains_key("time_per_output_chunk"));
+}
+
+#[test]
 fn usage_that_counts_up_is_counted_once() {
     // vLLM with `continuous_usage_stats`.
     let events: Vec<_> = (1..=4)
