@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use taximeter_models::{ErrorRecord, LlmCall, Metadata, Name, ToolCall};
 
-use crate::intake::{Flaw, Intake};
+use crate::intake::Intake;
+use crate::ledger::Flaw;
 use crate::limits::{Limits, cut, cut_value, head};
 use crate::redact::{Changes, Field, MASK, Redaction};
 use crate::value::MetaValue;

@@ -4,7 +4,7 @@
 //! as good as never waited for. Each step in an operation's life (started, ended, stored, lost) changes the counts of
 //! one slot under its lock, so a snapshot that holds all locks at once is exact.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
@@ -13,9 +13,10 @@ use crate::chunk::{CHUNK, Chunk};
 use crate::closed::{Closed, Spare};
 use crate::counts::{Counts, LossReason};
 use crate::frame::Buffer;
+use crate::ledger::{Flaw, Ledger};
 use crate::limits::{Limits, WhenFull};
 use crate::plain;
-use crate::redact::{Changes, Redaction};
+use crate::redact::Redaction;
 use crate::slots::{SLOTS, of_thread};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Brief, BriefGuard, Mutex, MutexGuard};
@@ -57,47 +58,6 @@ pub(crate) struct Slot {
     ledger: Ledger,
     /// Operations that have ended and that nobody else looks at: the next ones need no memory of their own.
     pool: Vec<Spare>,
-}
-
-/// Counts of one slot. An operation may start in one slot and end in another, so only their sums mean something, and
-/// those that go down are signed.
-#[derive(Debug, Default)]
-struct Ledger {
-    offered: u64,
-    withdrawn: u64,
-    open: i64,
-    queued: i64,
-    stored: u64,
-    dropped: BTreeMap<LossReason, u64>,
-    /// Signed, for it takes the place of what was queued.
-    lost_in_fork: i64,
-    abandoned: u64,
-    flaws: Flaws,
-}
-
-/// What was not kept as it came.
-#[derive(Debug, Default)]
-struct Flaws {
-    late_parts: u64,
-    truncated: u64,
-    invalid_usages: u64,
-    invalid_values: u64,
-    redacted: u64,
-    redaction_failed: u64,
-    internal_panics: u64,
-    aged: u64,
-}
-
-/// Something of an operation that was not kept as it came.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Flaw {
-    LatePart,
-    Truncated(u64),
-    InvalidUsage,
-    InvalidValue(u64),
-    Redacted(Changes),
-    InternalPanic,
-    Aged,
 }
 
 /// What became of a record that was handed in.
@@ -556,40 +516,6 @@ impl Slot {
     #[inline]
     pub(crate) fn keep(&mut self, spare: Spare) {
         self.pool.push(spare);
-    }
-}
-
-impl Ledger {
-    #[cold]
-    #[inline(never)]
-    fn lose(&mut self, reason: LossReason, abandoned: bool) {
-        self.open -= 1;
-        self.abandoned += u64::from(abandoned);
-        self.drop_many(reason, 1);
-    }
-
-    fn drop_many(&mut self, reason: LossReason, count: u64) {
-        if count > 0 {
-            *self.dropped.entry(reason).or_default() += count;
-        }
-    }
-
-    fn add_to(&self, counts: &mut Counts) {
-        counts.offered += self.offered;
-        counts.stored += self.stored;
-        counts.abandoned += self.abandoned;
-        for (reason, count) in &self.dropped {
-            *counts.dropped.entry(*reason).or_default() += count;
-        }
-        let flaws = &self.flaws;
-        counts.late_parts += flaws.late_parts;
-        counts.truncated += flaws.truncated;
-        counts.invalid_usages += flaws.invalid_usages;
-        counts.invalid_values += flaws.invalid_values;
-        counts.redacted += flaws.redacted;
-        counts.redaction_failed += flaws.redaction_failed;
-        counts.internal_panics += flaws.internal_panics;
-        counts.aged += flaws.aged;
     }
 }
 

@@ -56,6 +56,7 @@ mod handle;
 mod hold;
 mod ids;
 mod intake;
+mod ledger;
 mod limits;
 mod llm;
 #[cfg(all(test, taximeter_model))]

@@ -6,7 +6,7 @@ use taximeter_models::{CostOutcome, LlmCall, Name, TokenUsage, UsageError};
 
 use crate::bounds::Bounds;
 use crate::frame::{Label, Words, hot, nanos, part, short_nanos};
-use crate::intake::Flaw;
+use crate::ledger::Flaw;
 use crate::page::Kind;
 use crate::place::{Core, Rest};
 use crate::plain;
