@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use taximeter::{OperationRecord, ToolStatus, Unit};
 
 use crate::grpc;
-use crate::server::{Does, Server};
+use crate::server::{Server, failures};
 use crate::whole::{arrived, meter_and_exporter};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -106,17 +106,8 @@ impl Told {
 
 #[test]
 fn the_sdk_for_python_is_read_to_the_last_token_whatever_fails_on_the_way() {
-    let after = Some(("Retry-After", "1".to_owned()));
     for form in ["proto", "json"] {
-        for script in [
-            vec![],
-            vec![Does::Says(429, after.clone())],
-            vec![Does::Says(503, None), Does::Says(502, None)],
-            // A retry of what was taken, but never answered, is the same spans again.
-            vec![Does::TakesAndBreaks],
-            vec![Does::Resets],
-            vec![Does::TakesAndResets],
-        ] {
+        for script in failures() {
             let server = Server::start(script.clone());
             let Some(told) = emitted(&format!("{}/v1/traces", server.url), form) else { break };
             assert_eq!((told.len(), Told::taken(&server)), (50, told), "{form}: {script:?}");

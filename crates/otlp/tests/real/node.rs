@@ -11,7 +11,7 @@ use taximeter::OperationRecord;
 
 use crate::clients::Told;
 use crate::grpc;
-use crate::server::{Does, Server};
+use crate::server::{Server, failures};
 
 const ALL: &[&str] = &["TRACES", "METRICS", "LOGS"];
 
@@ -42,19 +42,10 @@ fn emitted(url: &str, protocol: &str, signals: &[&str]) -> Option<Vec<Told>> {
 
 #[test]
 fn the_sdk_for_javascript_is_read_to_the_last_token_whatever_fails_on_the_way() {
-    let after = Some(("Retry-After", "1".to_owned()));
     for (protocol, content_type) in
         [("http/protobuf", "application/x-protobuf"), ("http/json", "application/json")]
     {
-        for script in [
-            vec![],
-            vec![Does::Says(429, after.clone())],
-            vec![Does::Says(503, None), Does::Says(502, None)],
-            // A retry of what was taken, but never answered, is the same spans again.
-            vec![Does::TakesAndBreaks],
-            vec![Does::Resets],
-            vec![Does::TakesAndResets],
-        ] {
+        for script in failures() {
             let server = Server::start(script.clone());
             let Some(told) = emitted(&server.url, protocol, ALL) else { return };
             assert_eq!((told.len(), Told::taken(&server)), (50, told), "{protocol}: {script:?}");

@@ -160,6 +160,19 @@ fn request(came: &Came) -> Request<'_> {
     }
 }
 
+/// What may fail on the way, and after which an exporter tries again; and nothing.
+pub(crate) fn failures() -> [Vec<Does>; 6] {
+    [
+        vec![],
+        vec![Does::Says(429, Some(("Retry-After", "1".to_owned())))],
+        vec![Does::Says(503, None), Does::Says(502, None)],
+        // A retry of what was taken, but never answered, is the same spans again.
+        vec![Does::TakesAndBreaks],
+        vec![Does::Resets],
+        vec![Does::TakesAndResets],
+    ]
+}
+
 fn read(reader: &mut BufReader<TcpStream>) -> Option<Came> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
