@@ -146,9 +146,12 @@ fn forge(sealed: &mut Sealed, column: Option<usize>, at: usize, byte: u8) {
         let old = u32::from_le_bytes(*bytes.last_chunk().unwrap());
         let new = checksum(*id, &bytes[..end]).to_le_bytes();
         bytes[end..].copy_from_slice(&new);
-        // The metadata hold the checksum too.
-        let place = sealed.meta.windows(4).position(|four| four == old.to_le_bytes()).unwrap();
-        sealed.meta[place..place + 4].copy_from_slice(&new);
+        // The metadata hold the checksum too, unless an earlier forgery wrote
+        // over it there: such a block is to be refused as it is.
+        let place = sealed.meta.windows(4).position(|four| four == old.to_le_bytes());
+        if let Some(place) = place {
+            sealed.meta[place..place + 4].copy_from_slice(&new);
+        }
     } else {
         let end = sealed.meta.len() - 4;
         sealed.meta[at % end] = byte;
