@@ -117,6 +117,15 @@ fn no_file_is_too_long() {
     }
 }
 
+/// The compiler denies it wherever it is not said to be expected.
+#[test]
+fn unsafe_stands_in_one_place() {
+    let word = ["unsafe", "_code"].concat();
+    let has_it = |path: &PathBuf| fs::read_to_string(path).expect("it can be read").contains(&word);
+    let places: Vec<_> = sources().into_iter().filter(has_it).collect();
+    assert_eq!(places, [root().join("crates/telemetry/src/layer/behind.rs")]);
+}
+
 #[test]
 fn the_light_crates_stay_light() {
     let tree = |package: &str| {

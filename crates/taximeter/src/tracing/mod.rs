@@ -67,8 +67,7 @@ use std::time::Duration;
 use ::tracing::{Dispatch, Subscriber, dispatcher};
 use taximeter_collector::{Clock, Handle, Inlet, current};
 use taximeter_models::{OperationId, OperationRecord};
-use taximeter_telemetry::layer::{self, Needed, Recorder, Unread};
-use tracing_subscriber::filter::Filtered;
+use taximeter_telemetry::layer::{self, Recorder, Unread};
 use tracing_subscriber::registry::LookupSpan;
 
 pub use taximeter_telemetry::layer::{Check, Counts};
@@ -80,12 +79,15 @@ use crate::Meter;
 /// The layer that meters spans; [`layer()`] gives it with its filter.
 pub type TaximeterLayer = layer::TaximeterLayer<ToMeter>;
 
+/// That layer behind its filter.
+pub type FilteredLayer<S> = layer::FilteredLayer<ToMeter, S>;
+
 /// A layer that meters what instrumented libraries do.
 ///
 /// It has a filter of its own, and other layers see what they see without it. A filter over all layers, as
 /// `registry().with(EnvFilter)` is one, is over this one as well, and the spans of libraries are of the level `INFO`:
 /// give such a filter to the layer it is meant for, by `.with_filter()`.
-pub fn layer<S>(meter: &Meter) -> Filtered<TaximeterLayer, Needed, S>
+pub fn layer<S>(meter: &Meter) -> FilteredLayer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -94,7 +96,7 @@ where
 
 /// Like [`layer()`], without the spans that have nothing to do with LLMs: each call and each agent is an operation of its
 /// own, whatever runs around it, and other spans cost nothing.
-pub fn layer_without_ambient<S>(meter: &Meter) -> Filtered<TaximeterLayer, Needed, S>
+pub fn layer_without_ambient<S>(meter: &Meter) -> FilteredLayer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {

@@ -15,6 +15,7 @@
 //! web server is an operation, if there are calls within it. Spans are held until the outermost one has closed, and no
 //! more than is bounded: what cannot wait becomes operations of its own, which is [counted](Counts).
 
+mod behind;
 mod brief;
 mod check;
 mod dialect;
@@ -36,10 +37,10 @@ use foldhash::fast::RandomState;
 use taximeter_models::{OperationRecord, SpanId, TraceId};
 use tracing_core::span::{Attributes, Id, Record};
 use tracing_core::{Dispatch, Event, LevelFilter, Metadata, Subscriber, subscriber::Interest};
-use tracing_subscriber::filter::Filtered;
 use tracing_subscriber::layer::{Context, Filter, Layer};
 use tracing_subscriber::registry::{LookupSpan, Registry, SpanRef};
 
+pub use self::behind::FilteredLayer;
 use self::check::Seen;
 pub use self::check::{Check, Counts, Watch};
 use self::entered::Entered;
@@ -105,7 +106,7 @@ pub struct Needed {
 
 /// The layer, with a filter of its own: spans that speak of LLMs up to the level `DEBUG`, others up to `INFO` for the
 /// operation in which calls are, errors.
-pub fn layer<R, S>(recorder: R) -> Filtered<TaximeterLayer<R>, Needed, S>
+pub fn layer<R, S>(recorder: R) -> FilteredLayer<R, S>
 where
     R: Recorder,
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -115,7 +116,7 @@ where
 
 /// Like [`layer`], without spans that do not speak of LLMs: each call or agent is an operation of its own, and the
 /// program pays nothing for any other span.
-pub fn layer_without_ambient<R, S>(recorder: R) -> Filtered<TaximeterLayer<R>, Needed, S>
+pub fn layer_without_ambient<R, S>(recorder: R) -> FilteredLayer<R, S>
 where
     R: Recorder,
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -123,7 +124,7 @@ where
     filtered(recorder, false)
 }
 
-fn filtered<R, S>(recorder: R, ambient: bool) -> Filtered<TaximeterLayer<R>, Needed, S>
+fn filtered<R, S>(recorder: R, ambient: bool) -> FilteredLayer<R, S>
 where
     R: Recorder,
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -132,7 +133,7 @@ where
     let needed = Needed { ambient, seen: Arc::clone(&seen) };
     let random = [RandomState::default(), RandomState::default()];
     let (open, entered) = (OpenSpans::new(), Entered::new());
-    TaximeterLayer { recorder, seen, open, entered, random }.with_filter(needed)
+    FilteredLayer::new(TaximeterLayer { recorder, seen, open, entered, random }, needed)
 }
 
 impl<R: Recorder> TaximeterLayer<R> {
@@ -238,16 +239,6 @@ where
         }
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        let id = id.into_u64();
-        let hear = |span: &Spoken<R::Within>, heard: &mut Heard| {
-            Hear::all(heard, span.plan, values).then_some(span.plan)
-        };
-        if let Some(Some(plan)) = self.open.hear(id, hear) {
-            self.write(id, plan, values);
-        }
-    }
-
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
         let plan = plan(metadata);
@@ -275,17 +266,25 @@ where
             }
         }
     }
+}
 
-    fn on_enter(&self, id: &Id, _: Context<'_, S>) {
-        self.entered.enter(id.into_u64());
+impl<R: Recorder> TaximeterLayer<R> {
+    /// A span has more to say. Where it is not known, it was not shown.
+    fn record(&self, id: u64, values: &Record<'_>) {
+        let hear = |span: &Spoken<R::Within>, heard: &mut Heard| {
+            Hear::all(heard, span.plan, values).then_some(span.plan)
+        };
+        if let Some(Some(plan)) = self.open.hear(id, hear) {
+            self.write(id, plan, values);
+        }
     }
 
-    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
-        self.entered.exit(id.into_u64());
-    }
-
-    fn on_close(&self, id: Id, _: Context<'_, S>) {
-        let (id, now) = (id.into_u64(), self.now());
+    /// A span has closed. One that was not shown costs no reading of the clock.
+    fn end(&self, id: u64) {
+        if !self.open.holds(id) {
+            return;
+        }
+        let now = self.now();
         // A trace is let go when nothing is locked any more: a guard's operation may go with it. Mostly nothing is to be
         // given yet, and so it is no result, which would be carried through all of this.
         let mut unread = None;

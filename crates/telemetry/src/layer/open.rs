@@ -97,6 +97,12 @@ impl<W> OpenSpans<W> {
         ended
     }
 
+    /// Whether a span is here.
+    #[inline]
+    pub(super) fn holds(&self, id: u64) -> bool {
+        self.shard(id).lock().place(id).is_some()
+    }
+
     /// Looks at a span. Nothing of the program may run meanwhile.
     pub(super) fn with<R>(&self, id: u64, look: impl FnOnce(&mut Open<W>) -> R) -> Option<R> {
         self.shard(id).lock().place(id)?.open.as_mut().map(look)
