@@ -102,6 +102,13 @@ fn target(
         target.timeout =
             number(&name, Some(timeout))?.map_or(target.timeout, Duration::from_millis);
     }
+    #[cfg(feature = "tls")]
+    {
+        let file = |what: &str| said(what).map(read_file).transpose();
+        target.trust.roots = file("CERTIFICATE")?;
+        target.trust.chain = file("CLIENT_CERTIFICATE")?;
+        target.trust.key = file("CLIENT_KEY")?;
+    }
     if let Some((name, compression)) = said("COMPRESSION") {
         target.gzip = match compression.trim() {
             "gzip" => true,
@@ -113,6 +120,14 @@ fn target(
         };
     }
     Ok(target)
+}
+
+/// The bytes of the file that a variable names.
+#[cfg(feature = "tls")]
+fn read_file((name, path): (String, String)) -> Result<Vec<u8>, EnvironmentError> {
+    let path = path.trim();
+    std::fs::read(path)
+        .map_err(|error| EnvironmentError { name, why: format!("reading {path:?}: {error}") })
 }
 
 /// A protocol that is not spoken here, or not without a feature.

@@ -121,6 +121,24 @@ impl Builder {
         self.targets(|target| target.gzip = gzip)
     }
 
+    /// Who may vouch for a receiver that is spoken to by `https://`: certificates in PEM. Default: the authorities that
+    /// browsers trust, which are not asked any more then.
+    #[cfg(feature = "tls")]
+    pub fn trusted_certificates(self, pem: impl Into<Vec<u8>>) -> Self {
+        let pem = pem.into();
+        self.targets(|target| target.trust.roots = Some(pem.clone()))
+    }
+
+    /// How it says who it is to a receiver that asks (mutual TLS): its certificate, with those behind it that vouch for it,
+    /// and the key of the first, each in PEM. Default: it does not say.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate(self, pem: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
+        let (pem, key) = (pem.into(), key.into());
+        self.targets(|target| {
+            (target.trust.chain, target.trust.key) = (Some(pem.clone()), Some(key.clone()));
+        })
+    }
+
     /// By which protocol it is sent. Default: [`Protocol::HttpProtobuf`].
     pub fn protocol(self, protocol: Protocol) -> Self {
         self.targets(|target| target.protocol = protocol)
@@ -177,13 +195,13 @@ impl Builder {
     /// Starts it.
     ///
     /// # Errors
-    /// Where the endpoint is no address of HTTP, or needs the feature `tls`; or where the operating system gives no
+    /// Where the endpoint is no address of HTTP, or needs the feature `tls`; where certificates or keys are none; or where the operating system gives no
     /// thread.
     pub fn start(self) -> Result<Exporter, StartError> {
         let Self { mut plan, queue } = self;
         plan.batch = plan.batch.max(1);
         for target in plan.traces.iter().chain(&plan.metrics) {
-            check(&target.url())?;
+            check(target)?;
         }
         let sends_spans = plan.traces.is_some();
         let (queue, readers) = (Queue::new(queue), Mutex::default());
@@ -200,16 +218,24 @@ impl Builder {
     }
 }
 
-fn check(endpoint: &str) -> Result<(), StartError> {
-    let refused = |why| Err(StartError::Endpoint { endpoint: endpoint.to_owned(), why });
-    if endpoint.starts_with("http://") {
-        return Ok(());
-    }
-    match endpoint.starts_with("https://") {
-        true if cfg!(feature = "tls") => Ok(()),
-        true => refused("an address with https:// needs the feature `tls`"),
-        false => refused("an address that begins with http:// or https:// was expected"),
-    }
+fn check(target: &Target) -> Result<(), StartError> {
+    let endpoint = target.url();
+    let checked = match endpoint.split_once("://") {
+        Some(("http", _)) => Ok(()),
+        Some(("https", _)) => check_trust(target),
+        _ => Err("an address that begins with http:// or https:// was expected"),
+    };
+    checked.map_err(|why| StartError::Endpoint { endpoint, why })
+}
+
+#[cfg(feature = "tls")]
+fn check_trust(target: &Target) -> Result<(), &'static str> {
+    target.trust.check()
+}
+
+#[cfg(not(feature = "tls"))]
+fn check_trust(_: &Target) -> Result<(), &'static str> {
+    Err("an address with https:// needs the feature `tls`")
 }
 
 impl Exporter {
@@ -221,6 +247,7 @@ impl Exporter {
     /// | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT`, `…_METRICS_ENDPOINT` | `http://localhost:4318`; over gRPC `http://localhost:4317` |
     /// | `…_HEADERS`, `…_TIMEOUT` (ms), `…_COMPRESSION` (`gzip`, `none`) | none, 10,000, `none` |
     /// | `…_PROTOCOL` | `http/protobuf`; `http/json` with the feature `json`, `grpc` with the feature `grpc`; another one is an error |
+    /// | `…_CERTIFICATE`; `…_CLIENT_CERTIFICATE`, `…_CLIENT_KEY`: files in PEM, read with the feature `tls` | the authorities that browsers trust; none |
     /// | `…_INSECURE`, for endpoints of gRPC without `http://` or `https://` | `false`: `https://` |
     /// | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the name of the program |
     /// | `OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER` | `none` switches the signal off |

@@ -17,14 +17,15 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Extensions, Request, Response, Status};
 use tonic_types::StatusExt;
 
+use crate::protocol::Signal;
 use crate::transport::{AGENT, Came, Target};
 
-/// Connections that are kept for the next request, one for each address; and what drives them while a request is under
+/// Connections that are kept for the next request, one for each signal; and what drives them while a request is under
 /// way, on the thread that sends.
 #[derive(Debug, Default)]
 pub(crate) struct Client {
     runtime: Option<Runtime>,
-    channels: HashMap<String, Channel>,
+    channels: HashMap<Signal, Channel>,
 }
 
 impl Client {
@@ -44,13 +45,12 @@ impl Client {
 
     /// The connection to an address; none where it is no address.
     fn channel(&mut self, target: &Target) -> Option<Channel> {
-        let url = target.url();
-        if let Some(channel) = self.channels.get(&url) {
+        if let Some(channel) = self.channels.get(&target.signal) {
             return Some(channel.clone());
         }
-        let endpoint = Endpoint::from_shared(url.clone()).and_then(|to| to.user_agent(AGENT));
-        let channel = secured(endpoint.ok()?)?.connect_lazy();
-        self.channels.insert(url, channel.clone());
+        let endpoint = Endpoint::from_shared(target.url()).and_then(|to| to.user_agent(AGENT));
+        let channel = secured(endpoint.ok()?, target)?.connect_lazy();
+        self.channels.insert(target.signal, channel.clone());
         Some(channel)
     }
 }
@@ -60,17 +60,16 @@ fn runtime() -> Option<Runtime> {
 }
 
 #[cfg(feature = "tls")]
-fn secured(endpoint: Endpoint) -> Option<Endpoint> {
-    use tonic::transport::ClientTlsConfig;
+fn secured(endpoint: Endpoint, target: &Target) -> Option<Endpoint> {
     match endpoint.uri().scheme_str() {
-        Some("https") => endpoint.tls_config(ClientTlsConfig::new().with_webpki_roots()).ok(),
+        Some("https") => endpoint.tls_config(target.trust.of_grpc()).ok(),
         _ => Some(endpoint),
     }
 }
 
 #[cfg(not(feature = "tls"))]
 #[expect(clippy::unnecessary_wraps, reason = "with TLS there are endpoints that cannot be had")]
-fn secured(endpoint: Endpoint) -> Option<Endpoint> {
+fn secured(endpoint: Endpoint, _: &Target) -> Option<Endpoint> {
     Some(endpoint)
 }
 

@@ -34,6 +34,8 @@ mod protocol;
 mod queue;
 mod sender;
 mod transport;
+#[cfg(feature = "tls")]
+mod trust;
 
 pub use environment::EnvironmentError;
 pub use exporter::{Builder, Exporter, StartError};

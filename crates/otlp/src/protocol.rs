@@ -50,7 +50,7 @@ impl Protocol {
 }
 
 /// What is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Signal {
     Traces,
     Metrics,

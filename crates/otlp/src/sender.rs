@@ -42,7 +42,7 @@ pub(crate) struct Sender {
 impl Sender {
     /// Sends until the end.
     pub(crate) fn run(self) {
-        let mut client = Client::new();
+        let mut client = Client::default();
         let mut next = Instant::now() + self.plan.every;
         loop {
             match self.shared.queue.take(self.plan.batch, self.plan.delay, next) {

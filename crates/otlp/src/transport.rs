@@ -1,5 +1,6 @@
 //! One request: what is sent, and what came of it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Write;
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub(crate) struct Target {
     /// For a whole request, until its answer is read.
     pub(crate) timeout: Duration,
     pub(crate) gzip: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) trust: crate::trust::Trust,
 }
 
 impl Target {
@@ -33,6 +36,8 @@ impl Target {
             headers: Vec::new(),
             timeout: Duration::from_secs(10),
             gzip: false,
+            #[cfg(feature = "tls")]
+            trust: crate::trust::Trust::default(),
         }
     }
 
@@ -70,28 +75,15 @@ const ANSWER: u64 = 4 << 20;
 /// How the exporter names itself.
 pub(crate) const AGENT: &str = concat!("OTel-OTLP-Exporter-taximeter/", env!("CARGO_PKG_VERSION"));
 
-/// Connections that are kept for the next request.
-#[derive(Debug)]
+/// Connections that are kept for the next request. Each signal has its own, since each may trust others.
+#[derive(Debug, Default)]
 pub(crate) struct Client {
-    http: Agent,
+    http: HashMap<Signal, Agent>,
     #[cfg(feature = "grpc")]
     grpc: crate::grpc::Client,
 }
 
 impl Client {
-    pub(crate) fn new() -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .user_agent(AGENT)
-            .build();
-        Self {
-            http: Agent::new_with_config(config),
-            #[cfg(feature = "grpc")]
-            grpc: crate::grpc::Client::default(),
-        }
-    }
-
     /// Sends a body in the encoding of the target.
     pub(crate) fn post(&mut self, target: &Target, body: &[u8]) -> Came {
         #[cfg(feature = "grpc")]
@@ -101,9 +93,10 @@ impl Client {
         self.post_http(target, body)
     }
 
-    fn post_http(&self, target: &Target, body: &[u8]) -> Came {
+    fn post_http(&mut self, target: &Target, body: &[u8]) -> Came {
         let encoding = target.protocol.encoding();
-        let request = self.http.post(target.url());
+        let http = self.http.entry(target.signal).or_insert_with(|| agent(target));
+        let request = http.post(target.url());
         let mut request = request.header("content-type", encoding.content_type());
         for (name, value) in &target.headers {
             request = request.header(name.as_str(), value.as_str());
@@ -136,6 +129,17 @@ impl Client {
             Err(_) => Came::Refused,
         }
     }
+}
+
+/// What makes the requests of one signal.
+#[cfg_attr(not(feature = "tls"), expect(unused_variables, reason = "then all are made alike"))]
+fn agent(target: &Target) -> Agent {
+    let config =
+        Agent::config_builder().http_status_as_error(false).max_redirects(0).user_agent(AGENT);
+    // What cannot be read was refused at the start.
+    #[cfg(feature = "tls")]
+    let config = config.tls_config(target.trust.of_http().unwrap_or_default());
+    Agent::new_with_config(config.build())
 }
 
 fn partial(encoding: Encoding, body: &[u8]) -> Option<Partial> {

@@ -10,4 +10,5 @@ mod failures;
 mod grpc;
 mod node;
 mod server;
+mod tls;
 mod whole;
