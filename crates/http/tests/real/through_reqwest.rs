@@ -124,6 +124,41 @@ async fn every_piece_arrives_before_the_next_is_sent() {
 }
 
 #[tokio::test]
+async fn how_long_parts_were_waited_for_is_a_metric() {
+    const PAUSE: Duration = Duration::from_millis(25);
+    let it = setting().await;
+    let sender = it.server.given(CHAT);
+    let part = |text: &str| {
+        let choice = json!({ "index": 0, "delta": { "content": text }, "finish_reason": null });
+        format!("data: {}\n\n", json!({ "model": "gpt-4o-2024-08-06", "choices": [choice] }))
+    };
+    it.metered(async || {
+        let sending = tokio::spawn(async move {
+            for text in ["forty", "-", "two"] {
+                tokio::time::sleep(PAUSE).await;
+                sender.send(Ok(part(text).into())).unwrap();
+            }
+            for event in &chat_events(20, 5)[3..] {
+                sender.send(Ok(event.clone().into())).unwrap();
+            }
+        });
+        let reply = it.ask(CHAT).send().await.unwrap();
+        assert!(reply.text().await.unwrap().ends_with("[DONE]\n\n"));
+        sending.await.unwrap();
+    })
+    .await;
+    let text = it.meter.prometheus();
+    let value = |what: &str| -> f64 {
+        let name = format!("gen_ai_client_operation_time_per_output_chunk_seconds_{what}{{");
+        let line = text.lines().find(|line| line.starts_with(&name)).expect("it is shown");
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    };
+    // The first part was waited for as well, but is the first. A part may come late, and is the next one earlier then.
+    assert!((value("count") - 2.0).abs() < 1e-9, "{text}");
+    assert!(value("sum") > PAUSE.as_secs_f64(), "{text}");
+}
+
+#[tokio::test]
 async fn a_reply_that_is_left_is_cancelled_with_what_is_known() {
     let it = setting().await;
     let sender = it.server.given(MESSAGES);
