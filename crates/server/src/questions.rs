@@ -219,11 +219,10 @@ impl Questions {
         if self.warming.swap(true, Ordering::AcqRel) {
             return;
         }
-        let questions = Arc::clone(self);
+        let warming = Warming(Arc::clone(self));
         tokio::task::spawn_blocking(move || {
             // What cannot be read says so to who asks.
-            while questions.history.store().warm().unwrap_or(false) {}
-            questions.warming.store(false, Ordering::Release);
+            while warming.0.history.store().warm().unwrap_or(false) {}
         });
     }
 
@@ -261,6 +260,15 @@ impl Questions {
             Ok::<_, StoreError>((lines, looked_at))
         })
         .await
+    }
+}
+
+/// Whoever makes the store ready. However that ends, a panic included, it can be done again.
+struct Warming(Arc<Questions>);
+
+impl Drop for Warming {
+    fn drop(&mut self) {
+        self.0.warming.store(false, Ordering::Release);
     }
 }
 

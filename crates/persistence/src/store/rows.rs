@@ -123,10 +123,10 @@ impl Rank {
         self.1
     }
 
-    /// What does not come after any that took no longer and cost no more.
+    /// What does not come after any that began no sooner, took no longer and cost no more.
     #[cfg(feature = "sqlite")]
-    pub(crate) fn first_of(order: Order, longest_ns: u64, dearest: Money) -> Self {
-        Self::new(order, i64::MIN, longest_ns, dearest, OperationId::from_bits(0))
+    pub(crate) fn first_of(order: Order, first_ns: i64, longest_ns: u64, dearest: Money) -> Self {
+        Self::new(order, first_ns, longest_ns, dearest, OperationId::from_bits(0))
     }
 
     pub(crate) fn new(

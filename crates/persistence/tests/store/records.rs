@@ -78,3 +78,23 @@ fn the_slowest_of_some_rows_are_found_wherever_they_stand() {
         assert_eq!(slowest, scanned(&twin, &query), "{user}");
     }
 }
+
+/// Among equals the oldest come first: whoever looks for the slowest or the dearest of many that are alike has them with the
+/// oldest block, and looks into no later one.
+#[test]
+fn the_first_of_many_equals_are_found_in_the_oldest_block() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(1_000).seal_at_once(1_000);
+    let store = SqliteStore::at(room.path()).keep(keep).open().unwrap();
+    let records = operations(0, 20_000);
+    for batch in records.chunks(1_000) {
+        store.append(batch).unwrap();
+    }
+    assert_eq!(store.stats().unwrap().sealed_operations, 20_000);
+    for order in [Order::Slowest, Order::Dearest] {
+        let query = Query::default().order(order).limit(5);
+        assert_eq!(scanned(&store, &query), records[..5], "{order:?}");
+        let looked_at = store.scan(&query, &mut |_| ControlFlow::Continue(())).unwrap().rows;
+        assert_eq!(looked_at, 1_000, "{order:?}");
+    }
+}

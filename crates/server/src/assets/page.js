@@ -40,12 +40,22 @@ function draw() {
     });
     const isNew = !place.classList.contains("js-plotly-plot");
     // Its own bar of buttons would bring styles that stand in the page.
-    window.Plotly.react(place, plot.data, layout, { responsive: true, displayModeBar: false });
+    const config = { responsive: true, displayModeBar: false };
+    window.Plotly.react(place, plot.data, layout, config).then(() => makeRoom(place));
     if (isNew) {
       place.on("plotly_click", (event) => follow(place, event.points[0]));
       place.on("plotly_relayout", (moved) => zoom(plot, moved));
     }
   }
+}
+
+// A legend of many names is cut off at the lower end of its chart, on a narrow screen above all: the chart grows by what is
+// hidden of it.
+function makeRoom(place) {
+  const legend = place.querySelector(".legend");
+  if (!legend) return;
+  const hidden = legend.getBoundingClientRect().bottom - place.getBoundingClientRect().bottom;
+  if (hidden > 1) window.Plotly.relayout(place, { height: place.layout.height + Math.ceil(hidden) });
 }
 
 // What is clicked on stands in the table below: its row says when, the head of its column which.

@@ -7,6 +7,8 @@ mod alerts;
 mod taking;
 // A store that is slower than its clients.
 mod busy;
+// What is made ready for the next question.
+mod warming;
 // Killed in the middle: what was acknowledged is there, once.
 mod killed;
 // Who may ask.

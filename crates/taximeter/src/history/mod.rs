@@ -57,6 +57,7 @@ mod calls;
 mod cause;
 mod compare;
 mod error;
+mod first;
 mod forecast;
 mod gate;
 mod groups;

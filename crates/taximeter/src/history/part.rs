@@ -25,7 +25,7 @@ use taximeter_persistence::store::{
     StoreStats, Table,
 };
 
-pub(super) use self::firsts::NAMED;
+pub(super) use self::firsts::{NAMED, Promising};
 use self::kept::Taken;
 pub(super) use self::kept::{merged, of_block};
 pub(super) use self::rows::TABLES;
@@ -89,26 +89,22 @@ impl Part {
             return Ok(counted.spent(since));
         }
         // Sums of blocks tell no users and no conversations: all operations are gone through again, also those that do not
-        // fulfil the conditions.
-        if counted.scanned.rows > MOST_COUNTED {
+        // fulfil the conditions. Of what failed, or was abandoned, whose it was is worth the time.
+        let is_outcome = |condition: &Condition| matches!(condition, Condition::Outcome(_));
+        if counted.scanned.rows > MOST_COUNTED && !self.conditions.iter().any(is_outcome) {
             return Ok([Vec::new(), Vec::new()]);
         }
         Ok(self.count_spent()?.spent(since))
     }
 
-    /// When the operations of the period asked for began that come first in an order, in nanoseconds since 1970: with them may
-    /// others have begun. None where not every operation was counted by itself.
-    pub(super) fn firsts(&self, order: Order) -> Result<Option<Vec<i64>>, StoreError> {
-        if kept::tell(&self.conditions) {
-            return Ok(None);
-        }
+    /// Where the operations of the period asked for are to be looked for that come first in an order, as far as what was counted
+    /// tells that.
+    pub(super) fn firsts(&self, order: Order) -> Result<Option<Promising>, StoreError> {
         let counted = self.counted(self.level)?;
-        Ok(match order {
-            _ if counted.scanned.damaged > 0 => None,
-            Order::Slowest => Some(counted.firsts.slowest.moments()),
-            Order::Dearest => Some(counted.firsts.dearest.moments()),
-            _ => None,
-        })
+        let known = counted.peaks.as_ref().filter(|_| counted.scanned.damaged == 0);
+        let is_told = matches!(order, Order::Slowest | Order::Dearest);
+        let others = known.filter(|_| is_told);
+        Ok(others.map(|others| Promising::of(&counted.firsts, others, order, self.asked_ns)))
     }
 
     /// Since when the operations are looked at.

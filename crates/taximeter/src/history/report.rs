@@ -1,6 +1,5 @@
 //! The first screen of a period, as one document.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -8,7 +7,7 @@ use serde::Serialize;
 use taximeter_analysis::{Dimension, Sums, TimeSpent};
 use taximeter_models::{Money, OperationRecord, Totals};
 use taximeter_persistence::StoreError;
-use taximeter_persistence::store::{Column, Detail, Order, Query, Store};
+use taximeter_persistence::store::{Column, Order, Store};
 
 use super::part::NAMED;
 use super::pieces::beside;
@@ -274,40 +273,6 @@ impl History {
             return Ok(Some(TopSessions { by, of: all.len() as u64, dearest, slowest }));
         }
         Ok(None)
-    }
-
-    /// Those that come first: by what was counted, if they were counted one by one, else the store looks for them.
-    fn first(&self, period: Period, order: Order) -> Result<Vec<Line>, StoreError> {
-        let found = self.part.as_ref().map(|part| part.firsts(order)).transpose()?.flatten();
-        if let Some(moments) = found
-            && let Some(lines) = self.first_of(&moments, order)?
-        {
-            return Ok(lines);
-        }
-        Ok(self.operations(&period.query().order(order).limit(NAMED))?.0)
-    }
-
-    /// The first of those that began at these moments; none where there is a moment at which none began.
-    fn first_of(&self, moments: &[i64], order: Order) -> Result<Option<Vec<Line>>, StoreError> {
-        let mut ranked = Vec::new();
-        for moment in moments {
-            let at = DateTime::from_timestamp_nanos;
-            let mut query = Query::default().since(at(*moment)).detail(Detail::Line);
-            query.until = moment.checked_add(1).map(at);
-            let before = ranked.len();
-            self.scan(&query, |record| {
-                let size = match order {
-                    Order::Dearest => record.cost().usd().ticks(),
-                    _ => i128::try_from(record.duration.as_nanos()).unwrap_or(i128::MAX),
-                };
-                ranked.push(((Reverse(size), *moment, record.id), Line::of(&record)));
-            })?;
-            if ranked.len() == before {
-                return Ok(None);
-            }
-        }
-        ranked.sort_by_key(|(rank, _)| *rank);
-        Ok(Some(ranked.into_iter().take(NAMED).map(|(_, line)| line).collect()))
     }
 
     /// The operations of a selection as a history of their own, from the period before on, and how many they are. A selection

@@ -8,6 +8,7 @@ use taximeter_models::Name;
 use taximeter_persistence::store::{Condition, Level};
 
 use super::cells::Names;
+use super::firsts::{Peaks, raise};
 use super::kept::Group;
 use super::together::{DIMENSIONS, Together};
 
@@ -19,6 +20,7 @@ enum About {
     Llm,
     Tool,
     Component,
+    Outcome,
 }
 
 /// The operations that fulfil one condition.
@@ -30,6 +32,9 @@ pub(super) struct Alone {
     operations: u64,
     /// When the first and the last began, in nanoseconds since 1970.
     ends_ns: (i64, i64),
+    /// What they are at most in each block; nothing where that is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) peaks: Peaks,
     windows: Vec<Listed>,
 }
 
@@ -43,7 +48,8 @@ impl Alone {
     }
 
     pub(super) fn is_of(&self, condition: &Condition, names: &[Option<Name>]) -> bool {
-        let (about, name) = match condition {
+        let (about, name): (_, &str) = match condition {
+            Condition::Outcome(outcome) => (About::Outcome, outcome.as_str()),
             Condition::Operation(name) => (About::Operation, name),
             Condition::Provider(name) => (About::Provider, name),
             Condition::Llm(name) => (About::Llm, name),
@@ -51,7 +57,7 @@ impl Alone {
             Condition::Component(name) => (About::Component, name),
             _ => return false,
         };
-        self.about == about && names.get(self.name).is_some_and(|own| own.as_ref() == Some(name))
+        self.about == about && names.get(self.name).is_some_and(|own| own.as_deref() == Some(name))
     }
 
     /// Adds its windows, and says of how many operations they are; none where they cannot be read.
@@ -81,7 +87,7 @@ impl Alone {
 #[derive(Debug)]
 pub(super) struct Making {
     level: Level,
-    each: BTreeMap<(About, usize), (u64, Together<'static>)>,
+    each: BTreeMap<(About, usize), (u64, Peaks, Together<'static>)>,
 }
 
 impl Making {
@@ -97,10 +103,12 @@ impl Making {
         fulfilled.extend(group.llms.iter().map(|(_, llm)| (About::Llm, *llm)));
         fulfilled.extend(group.tools.iter().map(|tool| (About::Tool, *tool)));
         fulfilled.extend(group.components.iter().map(|one| (About::Component, *one)));
+        fulfilled.extend(group.outcome.map(|outcome| (About::Outcome, outcome)));
         for condition in fulfilled {
-            let nothing = || (0, Together::new(&[], self.level));
-            let (operations, together) = self.each.entry(condition).or_insert_with(nothing);
+            let nothing = || (0, Peaks::new(), Together::new(&[], self.level));
+            let (operations, peaks, together) = self.each.entry(condition).or_insert_with(nothing);
             *operations += group.operations;
+            raise(peaks, &group.peaks);
             together.add(group, sums, names);
         }
     }
@@ -112,7 +120,7 @@ impl Making {
         write: &mut dyn FnMut(&Sums) -> usize,
     ) -> Vec<Alone> {
         let mut all = Vec::with_capacity(self.each.len());
-        for ((about, name), (operations, together)) in self.each {
+        for ((about, name), (operations, peaks, together)) in self.each {
             let Some(ends_ns) = together.ends_ns else { continue };
             let mut windows = Vec::new();
             for ((dimension, step, key), sums) in together.into_windows() {
@@ -123,7 +131,7 @@ impl Making {
                 let at_ns = step.saturating_mul(1_000_000_000).clamp(ends_ns.0, ends_ns.1);
                 windows.push((dimension, names.of(key), at_ns, write(&sums)));
             }
-            all.push(Alone { about, name, operations, ends_ns, windows });
+            all.push(Alone { about, name, operations, ends_ns, peaks, windows });
         }
         all
     }

@@ -7,6 +7,8 @@ use taximeter_analysis::Sums;
 use taximeter_models::{Name, TokenUsage, Unit};
 use taximeter_persistence::store::Keys;
 
+use super::firsts::Peak;
+
 /// Gives each different thing a place in a list.
 #[derive(Debug)]
 pub(super) struct Places<K> {
@@ -119,12 +121,15 @@ pub(super) struct Cell {
     pub(super) sums: Sums,
     /// When the first and the last of them began, or their operations, in nanoseconds since 1970.
     pub(super) ends_ns: (i64, i64),
+    /// The greatest of operations.
+    pub(super) peak: Option<Peak>,
     usage: Vec<(Unit, u64)>,
 }
 
 impl Default for Cell {
     fn default() -> Self {
-        Self { sums: Sums::default(), ends_ns: (i64::MAX, i64::MIN), usage: Vec::new() }
+        let (sums, usage) = Default::default();
+        Self { sums, ends_ns: (i64::MAX, i64::MIN), peak: None, usage }
     }
 }
 

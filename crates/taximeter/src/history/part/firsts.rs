@@ -1,8 +1,11 @@
 //! Which of the counted operations took the longest and which cost the most, as far as that is told without their records.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use taximeter_models::Money;
+use taximeter_persistence::store::Order;
 
 /// So many of each are told.
 pub(in super::super) const NAMED: usize = 5;
@@ -24,6 +27,76 @@ pub(super) struct Top(Vec<(i128, Reverse<i64>)>);
 impl Default for Firsts {
     fn default() -> Self {
         Self::within((i64::MAX, i64::MIN))
+    }
+}
+
+/// The greatest of operations that are known by their sums alone: how long the slowest took, in nanoseconds, and what the
+/// dearest cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Peak(pub(super) u64, pub(super) Money);
+
+/// That of each block of some; none where none of the operations is in the block.
+pub(super) type Peaks = Vec<Option<Peak>>;
+
+/// That of all that began between two moments, both included, in nanoseconds since 1970.
+pub(super) type PeaksInTime = BTreeMap<(i64, i64), Peak>;
+
+impl Peak {
+    /// The greatest of both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0.max(other.0), self.1.max(other.1))
+    }
+
+    fn height(&self, order: Order) -> i128 {
+        if order == Order::Dearest { self.1.ticks() } else { self.0.into() }
+    }
+}
+
+/// Raises what is known of some blocks to what others of them have there.
+pub(super) fn raise(known: &mut Peaks, others: &[Option<Peak>]) {
+    if known.len() < others.len() {
+        known.resize(others.len(), None);
+    }
+    for (known, other) in known.iter_mut().zip(others) {
+        *known = match (*known, *other) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        };
+    }
+}
+
+/// Where those are to be looked for that come first in an order.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) struct Promising {
+    /// When they began that were counted one by one, in nanoseconds since 1970: with them may others have begun.
+    pub(in super::super) moments: Vec<i64>,
+    /// The others, the most promising first.
+    pub(in super::super) stretches: Vec<Stretch>,
+}
+
+/// Operations between two moments, both included, in nanoseconds since 1970, none of which is larger.
+#[derive(Debug, PartialEq, Eq)]
+pub(in super::super) struct Stretch {
+    pub(in super::super) began_ns: (i64, i64),
+    pub(in super::super) largest: i128,
+}
+
+impl Promising {
+    /// Of those that were counted one by one the first, and of the others what they are at most, as far as they began within
+    /// some time; sums are of operations that all did, or none.
+    pub(super) fn of(
+        counted: &Firsts,
+        others: &PeaksInTime,
+        order: Order,
+        (first, last): (i64, i64),
+    ) -> Self {
+        let top = if order == Order::Dearest { &counted.dearest } else { &counted.slowest };
+        let others = others.iter().filter(|(began, _)| first <= began.0 && began.1 <= last);
+        let mut stretches: Vec<_> = others
+            .map(|(began, peak)| Stretch { began_ns: *began, largest: peak.height(order) })
+            .collect();
+        stretches.sort_by_key(|stretch| (Reverse(stretch.largest), stretch.began_ns));
+        Self { moments: top.moments(), stretches }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Sums that a store keeps of a sealed block: those of each kind of its operations, so that a question about one operation,
-//! LLM, provider, tool or component, or several of these, is answered without its columns.
+//! LLM, provider, tool, component or outcome, or several of these, is answered without its columns.
 //!
 //! The bytes are the length of a head, the head as JSON, and behind it the sums that it lists, one after the other. Those of
 //! several blocks, which are held in memory, have what fulfils a single condition put together as well.
@@ -13,6 +13,8 @@ use taximeter_persistence::store::{Block, Column, Condition, Level};
 
 use super::alone::{self, Alone};
 use super::cells::Names;
+use super::firsts::{self, Peak, Peaks, PeaksInTime};
+use super::kinds::Kinds;
 use super::rows::Rows;
 use super::sums::Counted;
 use super::together::Together;
@@ -32,6 +34,9 @@ struct Head {
     step_seconds: i64,
     /// When the first and the last operation began, in nanoseconds since 1970.
     ends_ns: (i64, i64),
+    /// The same of each block. Those of one block have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    blocks: Vec<(i64, i64)>,
     /// The names that groups point to; none is what was not told.
     names: Vec<Option<Name>>,
     groups: Vec<Group>,
@@ -46,6 +51,13 @@ pub(super) struct Group {
     pub(super) operations: u64,
     /// Its name, by place.
     pub(super) name: usize,
+    /// How they ended, by place. None where that does not tell groups apart, as in sums of older versions and of blocks that
+    /// would have too many groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) outcome: Option<usize>,
+    /// What they are at most, in each block. Nothing where that is not known, as in sums of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) peaks: Peaks,
     /// Provider and LLM of each, by place.
     pub(super) llms: Vec<(usize, usize)>,
     pub(super) tools: Vec<usize>,
@@ -62,15 +74,20 @@ pub(in super::super) fn of_block(tables: &[Block<'_>]) -> Option<Vec<u8>> {
         let step = |nanos: i64| nanos.div_euclid(1_000_000_000).div_euclid(level.seconds());
         step(ends_ns.1) - step(ends_ns.0) < MOST_STEPS
     })?;
-    let mut rows = Rows::by_kind(level);
-    rows.count(tables);
-    let (names, kinds) = rows.finish_kinds(tables.first()?.rows() / LEAST_OF_GROUP)?;
+    let most = tables.first()?.rows() / LEAST_OF_GROUP;
+    let (names, kinds) = [true, false].into_iter().find_map(|by_outcome| {
+        let mut rows = Rows::by_kind(level, Kinds::at_most(most, by_outcome));
+        rows.count(tables);
+        rows.finish_kinds()
+    })?;
     let mut writing = Writing::default();
     for kind in kinds {
         let sums = [&kind.sums].into_iter().chain(kind.llms.iter().map(|(_, sums)| sums));
         let parts = kind.tools.iter().chain(&kind.components).map(|(_, sums)| sums);
         let group = Group {
             name: kind.name,
+            outcome: kind.outcome,
+            peaks: vec![kind.peak],
             operations: kind.sums.count(),
             llms: kind.llms.iter().map(|(llm, _)| *llm).collect(),
             tools: kind.tools.iter().map(|(tool, _)| *tool).collect(),
@@ -79,7 +96,7 @@ pub(in super::super) fn of_block(tables: &[Block<'_>]) -> Option<Vec<u8>> {
         };
         writing.put(group, sums.chain(parts));
     }
-    writing.finish(level.seconds(), ends_ns, names, Vec::new())
+    writing.finish(level.seconds(), &[ends_ns], names, Vec::new())
 }
 
 /// Sums on their way into bytes.
@@ -105,58 +122,79 @@ impl Writing {
     fn finish(
         self,
         step_seconds: i64,
-        ends_ns: (i64, i64),
+        each_ns: &[(i64, i64)],
         names: Vec<Option<Name>>,
         alone: Vec<Alone>,
     ) -> Option<Vec<u8>> {
-        let groups = self.groups;
-        let head = Head { version: VERSION, step_seconds, ends_ns, names, groups, alone };
+        let (version, groups) = (VERSION, self.groups);
+        let ends_ns = both_ends(each_ns)?;
+        let blocks = if each_ns.len() > 1 { each_ns.to_vec() } else { Vec::new() };
+        let head = Head { version, step_seconds, ends_ns, blocks, names, groups, alone };
         let head = serde_json::to_vec(&head).ok()?;
         let length = u32::try_from(head.len()).ok()?.to_le_bytes();
         Some([&length[..], &head, &self.written].concat())
     }
 }
 
-/// What tells kinds of operations apart in one step: their name, their LLMs, tools and components.
-type Kind = (i64, Option<Name>, Vec<(Option<Name>, Option<Name>)>, [Vec<Option<Name>>; 2]);
+/// When the first and the last operation of all began.
+fn both_ends(each_ns: &[(i64, i64)]) -> Option<(i64, i64)> {
+    let first = each_ns.iter().map(|ends| ends.0).min();
+    first.zip(each_ns.iter().map(|ends| ends.1).max())
+}
+
+/// What tells kinds of operations apart in one step: their name and outcome, their LLMs, tools and components.
+type Kind = (i64, [Option<Name>; 2], Vec<(Option<Name>, Option<Name>)>, [Vec<Option<Name>>; 2]);
+
+/// The operations of one kind in one step, of several blocks.
+#[derive(Default)]
+struct Gathered {
+    operations: u64,
+    sums: Vec<Sums>,
+    /// What they are at most in each block.
+    peaks: Peaks,
+}
 
 /// The sums of several blocks as those of one, each kind in each step once; none where they are of other steps or cannot be
 /// read.
 pub(in super::super) fn merged(blocks: &[&[u8]]) -> Option<Vec<u8>> {
-    let mut all = BTreeMap::<Kind, (u64, Vec<Sums>)>::new();
-    let mut reach: Option<(i64, (i64, i64))> = None;
-    for bytes in blocks {
+    let mut all = BTreeMap::<Kind, Gathered>::new();
+    let (mut each_ns, mut step, mut have_peaks) = (Vec::new(), None, true);
+    for (place, bytes) in blocks.iter().enumerate() {
         let (head, mut rest) = read(bytes)?;
-        let (step_seconds, ends_ns) = reach.unwrap_or((head.step_seconds, head.ends_ns));
-        if head.step_seconds != step_seconds {
+        if *step.get_or_insert(head.step_seconds) != head.step_seconds {
             return None;
         }
-        let ends_ns = (ends_ns.0.min(head.ends_ns.0), ends_ns.1.max(head.ends_ns.1));
-        reach = Some((step_seconds, ends_ns));
+        each_ns.push(head.ends_ns);
         for group in &head.groups {
             let (own, others) = rest.split_at_checked(group.bytes.iter().sum())?;
             rest = others;
             let (kind, sums) = group.kind(&head, group.sums(own)?)?;
-            let (operations, known) = all.entry(kind).or_default();
-            *operations += group.operations;
-            if known.is_empty() {
-                *known = sums;
+            let gathered = all.entry(kind).or_default();
+            gathered.operations += group.operations;
+            if gathered.sums.is_empty() {
+                gathered.sums = sums;
             } else {
-                known.iter_mut().zip(&sums).for_each(|(known, sums)| known.merge(sums));
+                gathered.sums.iter_mut().zip(&sums).for_each(|(known, sums)| known.merge(sums));
             }
+            let own = [vec![None; place], group.peaks.clone()].concat();
+            firsts::raise(&mut gathered.peaks, &own);
+            have_peaks &= !group.peaks.is_empty();
         }
     }
-    let (step_seconds, ends_ns) = reach?;
-    let level = Level::ALL.into_iter().find(|level| level.seconds() == step_seconds)?;
+    let level = Level::ALL.into_iter().find(|level| Some(level.seconds()) == step)?;
     let mut names = Names::default();
     let mut writing = Writing::default();
     let mut alone = alone::Making::new(level);
-    for ((_, name, llms, [tools, components]), (operations, sums)) in all {
+    for ((_, [name, outcome], llms, [tools, components]), gathered) in all {
+        let Gathered { operations, sums, mut peaks } = gathered;
+        peaks.resize(if have_peaks { each_ns.len() } else { 0 }, None);
         let mut places = |of: Vec<Option<Name>>| of.into_iter().map(|n| names.of(n)).collect();
         let (tools, components) = (places(tools), places(components));
         let group = Group {
             operations,
             name: names.of(name),
+            outcome: outcome.map(|outcome| names.of(Some(outcome))),
+            peaks,
             llms: llms.into_iter().map(|(by, llm)| (names.of(by), names.of(llm))).collect(),
             tools,
             components,
@@ -166,7 +204,7 @@ pub(in super::super) fn merged(blocks: &[&[u8]]) -> Option<Vec<u8>> {
         writing.put(group, sums.iter());
     }
     let alone = alone.finish(&mut names, &mut |sums| writing.write(sums));
-    writing.finish(step_seconds, ends_ns, names.list().to_vec(), alone)
+    writing.finish(level.seconds(), &each_ns, names.list().to_vec(), alone)
 }
 
 /// The head, and the sums behind it; none where these bytes are of another version.
@@ -180,8 +218,11 @@ fn read(bytes: &[u8]) -> Option<(Head, &[u8])> {
 /// Whether sums of blocks tell which operations fulfil these.
 pub(super) fn tell(conditions: &[Condition]) -> bool {
     let told = |condition: &Condition| {
-        use Condition::{Component, Llm, Operation, Provider, Tool};
-        matches!(condition, Operation(_) | Provider(_) | Llm(_) | Tool(_) | Component(_))
+        use Condition::{Component, Llm, Operation, Outcome, Provider, Tool};
+        matches!(
+            condition,
+            Operation(_) | Outcome(_) | Provider(_) | Llm(_) | Tool(_) | Component(_)
+        )
     };
     conditions.iter().all(told)
 }
@@ -193,19 +234,24 @@ pub(super) struct Taken<'a> {
     together: Together<'a>,
     /// Whether any were taken.
     pub(super) some: bool,
+    /// What these are at most, as far as that is known of all of them.
+    peaks: Option<PeaksInTime>,
 }
 
 impl<'a> Taken<'a> {
     /// Of operations that fulfil these, which sums of blocks [`tell`].
     pub(super) fn new(conditions: &'a [Condition], cuts: &'a [i64], level: Level) -> Self {
-        Self { conditions, together: Together::new(cuts, level), some: false }
+        let (together, peaks) = (Together::new(cuts, level), Some(PeaksInTime::new()));
+        Self { conditions, together, some: false, peaks }
     }
 
     /// Takes the sums of a block, and says of how many operations; none where they are of longer steps than is asked for, are
     /// cut by a moment at which time is told apart, or cannot be read.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<u64> {
         let (head, rest) = read(bytes)?;
-        if !self.together.serve(head.step_seconds, head.ends_ns) {
+        if !self.together.serve(head.step_seconds, head.ends_ns)
+            || (self.ask_outcomes() && head.groups.iter().any(|group| group.outcome.is_none()))
+        {
             return None;
         }
         let operations = match self.conditions {
@@ -214,6 +260,10 @@ impl<'a> Taken<'a> {
         };
         self.some = true;
         Some(operations)
+    }
+
+    fn ask_outcomes(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition, Condition::Outcome(_)))
     }
 
     fn take_groups(&mut self, head: &Head, mut rest: &[u8]) -> Option<u64> {
@@ -229,6 +279,7 @@ impl<'a> Taken<'a> {
         let operations = read.iter().map(|(group, _)| group.operations).sum();
         for (group, sums) in read {
             self.together.add(group, &sums, &head.names);
+            self.put_peaks(head, &group.peaks);
         }
         Some(operations)
     }
@@ -240,25 +291,51 @@ impl<'a> Taken<'a> {
             let (own, others) = rest.split_at_checked(alone.bytes())?;
             rest = others;
             if alone.is_of(condition, &head.names) {
-                return alone.put(own, &head.names, &mut self.together);
+                let operations = alone.put(own, &head.names, &mut self.together)?;
+                self.put_peaks(head, &alone.peaks);
+                return Some(operations);
             }
         }
         // Of a condition that none fulfil there are no sums.
         Some(0)
     }
 
+    /// What some of these operations are at most in each block.
+    fn put_peaks(&mut self, head: &Head, peaks: &[Option<Peak>]) {
+        let each_ns = head.each_ns();
+        let Some(known) = self.peaks.as_mut().filter(|_| peaks.len() == each_ns.len()) else {
+            self.peaks = None;
+            return;
+        };
+        for (ends_ns, peak) in each_ns.iter().zip(peaks) {
+            if let Some(peak) = peak {
+                known.entry(*ends_ns).and_modify(|most| *most = most.and(*peak)).or_insert(*peak);
+            }
+        }
+    }
+
     pub(super) fn finish(self) -> Counted {
-        self.together.finish()
+        Counted { peaks: self.peaks, ..self.together.finish() }
+    }
+}
+
+impl Head {
+    /// When the first and the last operation of each block began.
+    fn each_ns(&self) -> &[(i64, i64)] {
+        if self.blocks.is_empty() { std::slice::from_ref(&self.ends_ns) } else { &self.blocks }
     }
 }
 
 impl Group {
     fn fulfils(&self, conditions: &[Condition], names: &[Option<Name>]) -> bool {
-        let is = |place: &usize, name: &Name| {
-            names.get(*place).is_some_and(|n| n.as_ref() == Some(name))
+        let is = |place: &usize, name: &str| {
+            names.get(*place).is_some_and(|n| n.as_deref() == Some(name))
         };
         conditions.iter().all(|condition| match condition {
             Condition::Operation(name) => is(&self.name, name),
+            Condition::Outcome(outcome) => {
+                self.outcome.is_some_and(|own| is(&own, outcome.as_str()))
+            }
             Condition::Provider(name) => self.llms.iter().any(|(provider, _)| is(provider, name)),
             Condition::Llm(name) => self.llms.iter().any(|(_, llm)| is(llm, name)),
             Condition::Tool(name) => self.tools.iter().any(|tool| is(tool, name)),
@@ -287,7 +364,8 @@ impl Group {
         let (tools, of_tools): (_, Vec<_>) = tools.into_iter().unzip();
         let (components, of_components): (_, Vec<_>) = components.into_iter().unzip();
         let all = [own].into_iter().chain(of_llms).chain(of_tools).chain(of_components);
-        Some(((step, name(&self.name), llms, [tools, components]), all.collect()))
+        let own = [name(&self.name), self.outcome.as_ref().and_then(name)];
+        Some(((step, own, llms, [tools, components]), all.collect()))
     }
 
     /// The sums of the operations, and of each LLM, tool and component.

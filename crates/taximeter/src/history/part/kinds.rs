@@ -1,4 +1,4 @@
-//! Kinds of operations: those of one name in which the same LLMs, tools and components ran.
+//! Kinds of operations: those of one name that ended alike, and in which the same LLMs, tools and components ran.
 
 use std::collections::HashMap;
 
@@ -10,6 +10,8 @@ use super::cells::{Names, Places};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Kind {
     pub(super) name: usize,
+    /// How they ended; none where that does not tell them apart.
+    pub(super) outcome: Option<usize>,
     /// Each in rising order, and once.
     pub(super) llms: Vec<usize>,
     pub(super) tools: Vec<usize>,
@@ -17,27 +19,45 @@ pub(super) struct Kind {
 }
 
 /// The kinds that there are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Kinds {
     known: HashMap<Kind, usize>,
     list: Vec<Kind>,
+    /// More are too many.
+    most: usize,
+    by_outcome: bool,
 }
 
 impl Kinds {
+    /// So many at most, told apart by their outcomes too or not.
+    pub(super) fn at_most(most: usize, by_outcome: bool) -> Self {
+        Self { known: HashMap::new(), list: Vec::new(), most, by_outcome }
+    }
+
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    pub(super) fn are_too_many(&self) -> bool {
+        self.list.len() > self.most
+    }
+
     pub(super) fn list(&self) -> &[Kind] {
         &self.list
     }
 
-    /// The place of the kind of each operation, from their names and the tables of their parts.
+    /// The place of the kind of each operation, from their names, their outcomes and the tables of their parts.
     pub(super) fn of(
         &mut self,
         operations: &[usize],
+        outcomes: &[usize],
         [llms, tools, components]: [&Parts<'_>; 3],
     ) -> Vec<usize> {
         let (mut kind, mut from) = (Kind::default(), [0; 3]);
         let mut kinds = Vec::with_capacity(operations.len());
-        for (owner, name) in (0_u64..).zip(operations) {
+        for (owner, (name, outcome)) in (0_u64..).zip(operations.iter().zip(outcomes)) {
             kind.name = *name;
+            kind.outcome = self.by_outcome.then_some(*outcome);
             let sets = [&mut kind.llms, &mut kind.tools, &mut kind.components];
             for ((set, parts), from) in
                 sets.into_iter().zip([llms, tools, components]).zip(&mut from)

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use taximeter_analysis::{CountedCall, Reply, Sums};
-use taximeter_models::{Charge, ErrorCategory, Money, Name};
+use taximeter_models::{Charge, ErrorCategory, Money, Name, Outcome};
 use taximeter_persistence::store::{Block, Column, Keys, Level, Table, Usages};
 
 use super::super::windows;
-use super::cells::{Cells, Key, Names, Places};
-use super::firsts::Firsts;
-use super::kinds::{Kinds, Parts};
+use super::cells::{Cell, Cells, Key, Names, Places};
+use super::firsts::{Firsts, Peak};
+use super::kinds::{Kind, Kinds, Parts};
 use super::sums::{Counted, Spent};
 
 /// The columns out of which is counted what was spent for whom.
@@ -90,6 +90,9 @@ pub(super) struct Rows<'a> {
 pub(super) struct OfKind {
     /// The place of its name.
     pub(super) name: usize,
+    /// The place of how they ended; none where that does not tell them apart.
+    pub(super) outcome: Option<usize>,
+    pub(super) peak: Option<Peak>,
     /// Of the operations, without what their calls add.
     pub(super) sums: Sums,
     /// Of each LLM, by the places of provider and name.
@@ -145,8 +148,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Tells operations apart by their kind.
-    pub(super) fn by_kind(level: Level) -> Self {
-        Self { kinds: Some(Kinds::default()), ..Self::new(&[], level) }
+    pub(super) fn by_kind(level: Level, kinds: Kinds) -> Self {
+        Self { kinds: Some(kinds), ..Self::new(&[], level) }
     }
 
     pub(super) fn count(&mut self, blocks: &[Block<'_>]) {
@@ -156,8 +159,12 @@ impl<'a> Rows<'a> {
             let llms = Parts::llms(llms, &mut self.names, &mut self.pairs);
             let [tools, components] =
                 [tools, components].map(|parts| Parts::named(parts, &mut self.names));
-            owners.group = kinds.of(&owners.group, [&llms, &tools, &components]);
+            let outcomes = outcomes(operations, &mut self.names);
+            owners.group = kinds.of(&owners.group, &outcomes, [&llms, &tools, &components]);
             owners.parts_too = true;
+            if kinds.are_too_many() {
+                return;
+            }
         }
         self.errors(errors, &mut owners);
         self.llms(llms, &mut owners);
@@ -175,18 +182,18 @@ impl<'a> Rows<'a> {
         self.all_spenders(operations, &owners);
     }
 
-    /// The names, and the sums of each kind in each step; none where these are more than so many.
-    pub(super) fn finish_kinds(self, most: usize) -> Option<(Vec<Option<Name>>, Vec<OfKind>)> {
+    /// The names, and the sums of each kind in each step; none where these are too many.
+    pub(super) fn finish_kinds(self) -> Option<(Vec<Option<Name>>, Vec<OfKind>)> {
         let Self { names, operations, llms, pairs, tools, components, kinds, .. } = self;
-        let kinds = kinds?;
+        let kinds = kinds.filter(|kinds| !kinds.are_too_many())?;
         let mut all = BTreeMap::<(i64, usize), OfKind>::new();
-        for ((step, kind, _), cell) in operations.finish() {
-            let name = kinds.list()[kind].name;
+        for ((step, kind, _), Cell { sums, peak, .. }) in operations.finish() {
+            let Kind { name, outcome, .. } = kinds.list()[kind];
             let (llms, tools, components) = Default::default();
-            let of_kind = OfKind { name, sums: cell.sums, llms, tools, components };
+            let of_kind = OfKind { name, outcome, peak, sums, llms, tools, components };
             all.insert((step, kind), of_kind);
         }
-        if all.len() > most {
+        if all.len() > kinds.most() {
             return None;
         }
         for ((step, kind, pair), cell) in llms.finish() {
@@ -298,7 +305,13 @@ impl<'a> Rows<'a> {
             cell.sums.errors = cell.sums.errors.saturating_add(errors[row]);
             cell.sums.warnings = cell.sums.warnings.saturating_add(warnings[row]);
             cell.sums.count_known_usd(owners.bills[row].known);
-            self.firsts.offer(owners.started_ns[row], nanos[row], owners.bills[row].usd);
+            let (started_ns, usd) = (owners.started_ns[row], owners.bills[row].usd);
+            if self.kinds.is_some() {
+                let peak = Peak(nanos[row], usd);
+                cell.peak = Some(cell.peak.map_or(peak, |known| known.and(peak)));
+            } else {
+                self.firsts.offer(started_ns, nanos[row], usd);
+            }
         }
         if self.kinds.is_none() {
             self.all_spenders(operations, owners);
@@ -476,6 +489,14 @@ impl<'a> Categories<'a> {
         let (keys, known) = self.0.as_ref()?;
         known.get(keys[row] as usize).copied().flatten()
     }
+}
+
+/// The place of the name of how each operation ended.
+fn outcomes(operations: &Block<'_>, names: &mut Names) -> Vec<usize> {
+    let all = [Outcome::Success, Outcome::Failure, Outcome::Abandoned];
+    let named = all.map(|outcome| names.of(Some(outcome.as_str().into())));
+    let place = |number: &u64| named[place(*number).min(named.len() - 1)];
+    numbers(operations, &Column::Outcome).iter().map(place).collect()
 }
 
 /// How replies ended, by row.

@@ -10,7 +10,7 @@ use taximeter_persistence::store::Scanned;
 use super::super::Group;
 use super::super::windows::{ALL, LLM, OPERATION, PROVIDER};
 use super::cells::{Cell, Cells, Key, Names, Places};
-use super::firsts::Firsts;
+use super::firsts::{Firsts, PeaksInTime};
 
 /// What was counted of some operations.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Counted {
     pub(super) spent: [BTreeMap<(i64, Option<Name>), Spent>; 2],
     /// Those that come first, of all that were not taken as sums.
     pub(super) firsts: Firsts,
+    /// What those are at most that were; none where that is not known of all.
+    pub(super) peaks: Option<PeaksInTime>,
 }
 
 /// The sums of one key in one step.
@@ -60,7 +62,8 @@ impl Spent {
 impl Default for Counted {
     fn default() -> Self {
         let (scanned, ends_ns, windows, spent, firsts) = Default::default();
-        Self { scanned, has_spent: true, ends_ns, windows, spent, firsts }
+        let peaks = Some(PeaksInTime::new());
+        Self { scanned, has_spent: true, ends_ns, windows, spent, firsts, peaks }
     }
 }
 
@@ -92,6 +95,12 @@ impl Counted {
         let both = both.map(|(ours, theirs)| (ours.0.min(theirs.0), ours.1.max(theirs.1)));
         self.ends_ns = both.or(self.ends_ns).or(other.ends_ns);
         self.firsts.merge(other.firsts);
+        self.peaks = self.peaks.take().zip(other.peaks).map(|(mut ours, theirs)| {
+            for (began, peak) in theirs {
+                ours.entry(began).and_modify(|most| *most = most.and(peak)).or_insert(peak);
+            }
+            ours
+        });
         for (dimension, windows) in other.windows {
             self.windows.entry(dimension).or_default().extend(windows);
         }

@@ -9,10 +9,11 @@ use taximeter_models::{
     OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Warning,
 };
 use taximeter_persistence::store::{
-    Block, Condition, Keep, Level, MemoryStore, Query, SqliteStore, Store,
+    Block, Condition, Keep, Level, MemoryStore, Order, Query, SqliteStore, Store,
 };
 
 use super::super::{Ask, By, History, Period, Report, Selection, Windows};
+use super::firsts::{Firsts, Promising};
 use super::kept::{Taken, merged, of_block};
 use super::rows::TABLES;
 
@@ -175,7 +176,7 @@ fn pretty(found: &str, expected: &str, what: &str) {
     assert_eq!(found.lines().count(), expected.lines().count(), "{what}");
 }
 
-const CONDITIONS: [&str; 12] = [
+const CONDITIONS: [&str; 14] = [
     "operation=answer",
     "user=ann",
     "session=s7",
@@ -186,7 +187,9 @@ const CONDITIONS: [&str; 12] = [
     "provider=anthropic",
     "component=rank",
     "error=timeout",
+    "outcome=failure",
     "outcome=failure,longer=500ms",
+    "outcome=abandoned,operation=answer",
     "operation=index,tag:team=web,metadata:plan=paid",
 ];
 
@@ -208,6 +211,19 @@ fn of_few_kinds() -> Vec<OperationRecord> {
     }
     let last = records.last_mut().unwrap();
     last.started_at += TimeDelta::hours(20);
+    records
+}
+
+/// The same without tools, and with a call each: so few kinds that those that ended otherwise are told apart.
+fn of_fewer_kinds() -> Vec<OperationRecord> {
+    let mut records = of_few_kinds();
+    let call = records.iter().find_map(|record| record.llm_calls.first()).unwrap().clone();
+    for record in &mut records {
+        record.tool_calls.clear();
+        if record.llm_calls.is_empty() {
+            record.llm_calls.push(call.clone());
+        }
+    }
     records
 }
 
@@ -275,22 +291,55 @@ fn the_sums_of_a_block_say_what_its_records_do() {
 }
 
 #[test]
+fn the_sums_of_a_block_tell_how_its_operations_ended() {
+    let room = tempfile::tempdir().unwrap();
+    let keep = Keep::default().block_operations(4_000).seal_at_once(1_000);
+    let store = SqliteStore::at(room.path()).keep(keep).summarize(Arc::new(Windows));
+    let history = History::new(Arc::new(store.open().unwrap()));
+    let mut records = of_fewer_kinds();
+    history.price(&mut records);
+    let (sealed, rows) = records.split_at(4_000);
+    history.append(sealed.to_vec()).unwrap();
+    rows.chunks(250).for_each(|batch| {
+        history.append(batch.to_vec()).unwrap();
+    });
+    while history.store().maintain(start()).unwrap().more {}
+    let conditions = [Condition::Outcome(Outcome::Failure)];
+    let mut taken = Vec::new();
+    let mut take = |sums: &[u8]| {
+        let operations = Taken::new(&conditions, &[], Level::Hour).take(sums);
+        taken.push(operations);
+        operations
+    };
+    let query = Query::default().and(conditions[0].clone());
+    let each = &mut |_: &[Block<'_>]| std::ops::ControlFlow::Continue(());
+    history.store().tables_or_sums(&query, &TABLES, &mut take, each).unwrap();
+    let failed = |record: &&OperationRecord| record.outcome == Outcome::Failure;
+    assert_eq!(taken, [Some(sealed.iter().filter(failed).count() as u64)]);
+    for only in ["outcome=failure", "outcome=abandoned,operation=answer", "outcome=success"] {
+        check(&history, &records, "all", only, Some("user"));
+    }
+}
+
+/// The sums of a block of these.
+fn summed(records: &[OperationRecord]) -> Vec<u8> {
+    let store = MemoryStore::default();
+    store.append(records).unwrap();
+    let mut sums = None;
+    let each = &mut |blocks: &[Block<'_>]| {
+        sums = of_block(blocks);
+        std::ops::ControlFlow::Continue(())
+    };
+    store.tables(&Query::default(), &TABLES, each).unwrap();
+    sums.expect("there are few kinds")
+}
+
+#[test]
 fn the_sums_of_blocks_put_together_are_those_of_each_added_up() {
     let history = History::new(Arc::new(MemoryStore::default()));
-    let mut records = of_few_kinds();
+    let mut records = of_fewer_kinds();
     history.price(&mut records);
-    let sums = |records: &[OperationRecord]| {
-        let store = MemoryStore::default();
-        store.append(records).unwrap();
-        let mut sums = None;
-        let each = &mut |blocks: &[Block<'_>]| {
-            sums = of_block(blocks);
-            std::ops::ControlFlow::Continue(())
-        };
-        store.tables(&Query::default(), &TABLES, each).unwrap();
-        sums.expect("there are few kinds")
-    };
-    let blocks: Vec<_> = [&records[..4_000], &records[400..4_400]].map(sums).into();
+    let blocks: Vec<_> = [&records[..4_000], &records[400..4_400]].map(summed).into();
     let blocks: Vec<&[u8]> = blocks.iter().map(Vec::as_slice).collect();
     let together = merged(&blocks).expect("they are of the same steps");
     let answer = Condition::Operation("answer".into());
@@ -300,21 +349,71 @@ fn the_sums_of_blocks_put_together_are_those_of_each_added_up() {
         vec![Condition::Provider("openai".into())],
         vec![Condition::Tool("web".into())],
         vec![Condition::Component("rank".into())],
-        vec![answer, Condition::Tool("web".into())],
+        vec![answer.clone(), Condition::Component("rank".into())],
         vec![Condition::Tool("answer".into())],
+        vec![Condition::Outcome(Outcome::Failure)],
+        vec![answer, Condition::Outcome(Outcome::Abandoned)],
     ] {
         let taken = |blocks: &[&[u8]]| {
             let mut taken = Taken::new(&conditions, &[], Level::Hour);
             let operations: u64 = blocks.iter().map(|sums| taken.take(sums).unwrap()).sum();
-            let windows = taken.finish().windows.into_iter().map(|(dimension, windows)| {
+            let counted = taken.finish();
+            let firsts = [Order::Slowest, Order::Dearest].map(|order| {
+                let peaks = counted.peaks.as_ref().expect("they are known");
+                Promising::of(&Firsts::default(), peaks, order, (i64::MIN, i64::MAX))
+            });
+            let windows = counted.windows.into_iter().map(|(dimension, windows)| {
                 let window = |one: super::sums::Window| (one.start, one.key, one.sums);
                 (dimension, windows.into_iter().map(window).collect::<Vec<_>>())
             });
-            (operations, windows.collect::<std::collections::BTreeMap<_, _>>())
+            (operations, firsts, windows.collect::<std::collections::BTreeMap<_, _>>())
         };
         assert_eq!(taken(&[&together]), taken(&blocks), "{conditions:?}");
     }
     assert_eq!(merged(&[blocks[0], &blocks[1][..blocks[1].len() - 1]]), None);
+}
+
+/// Sums as they were before they told outcomes apart, and what the slowest and the dearest of a group are.
+fn as_before(sums: &[u8]) -> Vec<u8> {
+    let (length, rest) = sums.split_first_chunk::<4>().unwrap();
+    let (head, windows) = rest.split_at(u32::from_le_bytes(*length) as usize);
+    let mut head: serde_json::Value = serde_json::from_slice(head).unwrap();
+    for group in head["groups"].as_array_mut().unwrap() {
+        let group = group.as_object_mut().unwrap();
+        assert!(group.remove("outcome").is_some() && group.remove("peaks").is_some());
+    }
+    let head = serde_json::to_vec(&head).unwrap();
+    let length = u32::try_from(head.len()).unwrap().to_le_bytes();
+    [&length[..], &head, windows].concat()
+}
+
+#[test]
+fn sums_of_older_versions_are_taken_for_what_they_tell() {
+    let history = History::new(Arc::new(MemoryStore::default()));
+    let mut records = of_fewer_kinds();
+    history.price(&mut records);
+    let newer = [&records[..4_000], &records[400..4_400]].map(summed);
+    let older = as_before(&newer[0]);
+    let mixed = merged(&[&older, &newer[1]]).unwrap();
+    let taken = |condition: Condition, sums: &[u8]| {
+        let conditions = [condition];
+        let mut taken = Taken::new(&conditions, &[], Level::Hour);
+        let operations = taken.take(sums);
+        (operations, taken.finish().peaks.is_some())
+    };
+    let of_name = |records: &[OperationRecord]| {
+        records.iter().filter(|record| record.name == "answer").count() as u64
+    };
+    let once = of_name(&records[..4_000]);
+    let both = once + of_name(&records[400..4_400]);
+    let name = || Condition::Operation("answer".into());
+    assert_eq!(taken(name(), &newer[0]), (Some(once), true));
+    assert_eq!(taken(name(), &older), (Some(once), false));
+    assert_eq!(taken(name(), &mixed), (Some(both), false));
+    let failed = || Condition::Outcome(Outcome::Failure);
+    assert!(taken(failed(), &newer[0]).0.unwrap() > 0);
+    assert_eq!(taken(failed(), &older).0, None);
+    assert_eq!(taken(failed(), &mixed).0, None);
 }
 
 #[test]

@@ -230,20 +230,22 @@ fn by_cells(
             let took = row.get::<_, i64>(3).ok()?.cast_unsigned().min(Block::NONE - 1);
             Some(Rank::new(query.order, row.get(2).ok()?, took, cost, OperationId::from_bits(id)))
         };
-        let unreadable = || Rank::first_of(query.order, Block::NONE, Money::from_ticks(i128::MAX));
+        let (longest, dearest) = (Block::NONE, Money::from_ticks(i128::MAX));
+        let unreadable = || Rank::first_of(query.order, i64::MIN, longest, dearest);
         offer(read().unwrap_or_else(unreadable), seq);
     }
     Ok(())
 }
 
-/// Before this, nothing of a piece stands; none where that is not known.
+/// Before this, nothing of a piece stands; none where that is not known. It tells when the piece begins, so that among many
+/// equals, of which the oldest come first, the later pieces are not looked into.
 fn first_of(piece: &Piece, order: Order) -> Option<Rank> {
     let What::Sealed(sheet) = &piece.what else { return None };
     let (longest, dearest) = match order {
         Order::Dearest => (0, sheet.dearest?),
         _ => (sheet.meta.as_ref()?.longest_ns(), Money::ZERO),
     };
-    Some(Rank::first_of(order, longest, dearest))
+    Some(Rank::first_of(order, piece.from_ns, longest, dearest))
 }
 
 /// Reads what was found, each block once.
