@@ -78,8 +78,8 @@ pub(super) fn for_reading(path: &Path, how: &How) -> Result<(Connection, Access)
         other => (Access::Shared, other),
     };
     let (connection, version) = opened?;
-    if version < schema::VERSION {
-        let (path, reads) = (path.to_owned(), schema::VERSION);
+    if version < schema::READ_FROM {
+        let (path, reads) = (path.to_owned(), schema::READ_FROM);
         return Err(StoreError::OlderVersion { path, version, reads });
     }
     Ok((connection, access))
