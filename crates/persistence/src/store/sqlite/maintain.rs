@@ -161,32 +161,37 @@ impl SqliteStore {
         Ok(done)
     }
 
+    /// Rolls sums up and removes old ones, in one transaction: most often there is nothing to do.
     fn roll_up(&self, now: DateTime<Utc>, done: &mut Maintained) -> Result<(), StoreError> {
         let mut writer = self.writer("maintaining")?;
-        if let Some(summarize) = self.summarize.as_deref() {
-            for (level, next) in [(Level::Minute, Level::Hour), (Level::Hour, Level::Day)] {
-                let part = next.seconds() / PARTS;
-                let before = (now.timestamp() - GRACE).div_euclid(part) * part;
-                let rolled = transaction(&mut writer, &self.path, |connection, _| {
-                    sums::roll_up(connection, (level, next), before, summarize, &self.path)
-                })?;
-                done.rolled_up += rolled.windows;
-                done.more |= rolled.more;
+        transaction(&mut writer, &self.path, |connection, _| {
+            if let Some(summarize) = self.summarize.as_deref() {
+                for (level, next) in [(Level::Minute, Level::Hour), (Level::Hour, Level::Day)] {
+                    let part = next.seconds() / PARTS;
+                    let before = (now.timestamp() - GRACE).div_euclid(part) * part;
+                    let rolled =
+                        sums::roll_up(connection, (level, next), before, summarize, &self.path)?;
+                    done.rolled_up += rolled.windows;
+                    done.more |= rolled.more;
+                }
             }
-        }
+            self.remove_sums(connection, now, done).map_err(failed("maintaining", &self.path))
+        })
+    }
+
+    fn remove_sums(
+        &self,
+        connection: &Connection,
+        now: DateTime<Utc>,
+        done: &mut Maintained,
+    ) -> rusqlite::Result<()> {
         for (level, time) in Level::ALL.into_iter().zip(self.keep.sums_for) {
             let Some(time) = time else { continue };
             let before = before(now, time).timestamp();
-            let removed = transaction(&mut writer, &self.path, |connection, _| {
-                sums::remove(connection, level, before, sums::ROWS)
-                    .and_then(|removed| {
-                        if removed > 0 {
-                            sums::note_removed(connection, level, before)?;
-                        }
-                        Ok(removed)
-                    })
-                    .map_err(failed("maintaining", &self.path))
-            })?;
+            let removed = sums::remove(connection, level, before, sums::ROWS)?;
+            if removed > 0 {
+                sums::note_removed(connection, level, before)?;
+            }
             done.removed_sums += removed;
             done.more |= removed == u64::from(sums::ROWS);
         }
