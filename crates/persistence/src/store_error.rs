@@ -65,7 +65,7 @@ pub enum StoreError {
     },
     /// The store was written by an older version of this library, and is brought to this one by who may write.
     #[error(
-        "opening the store {path:?} to read: it has version {version}, and this library reads {reads}; \
+        "opening the store {path:?} to read: it has version {version}, and this library reads from {reads} on; \
          bring it there once: taximeter store migrate --store {path:?}"
     )]
     OlderVersion {
@@ -73,7 +73,7 @@ pub enum StoreError {
         path: PathBuf,
         /// Its version.
         version: i64,
-        /// The one that is read.
+        /// The oldest that is read.
         reads: i64,
     },
     /// What is there is no store, or is damaged.

@@ -8,14 +8,14 @@ use taximeter_persistence::store::{Keep, RollupQuery, Sql, SqliteStore, Store};
 
 use crate::maintaining::{at, maintain, operations};
 use crate::records::all;
-use crate::summing::summing;
+use crate::summing::{summing, summing_many};
 
 fn golden(version: u8) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/store_v{version}.db"))
 }
 
 /// The version that is written.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Sealed ones, and hot ones with some of everything.
 fn records() -> (Vec<OperationRecord>, Vec<OperationRecord>) {
@@ -27,7 +27,7 @@ fn write() {
     let room = tempfile::tempdir().unwrap();
     let keep = Keep::default().block_operations(1).hot_operations(0);
     let path = room.path().join("store.db");
-    let store = SqliteStore::at(&path).keep(keep).summarize(summing()).open().unwrap();
+    let store = SqliteStore::at(&path).keep(keep).summarize(summing_many()).open().unwrap();
     let (sealed, hot) = records();
     store.append(&sealed).unwrap();
     maintain(&store, at(10_000));
@@ -43,6 +43,21 @@ fn a_file_of_this_version_is_read_and_written_on() {
         write();
     }
     is_read_and_written_on(VERSION);
+}
+
+/// A row holds the sums of many keys since then; what there was before is read as it is.
+#[test]
+fn a_file_of_version_2_is_read_as_it_is_and_brought_to_this_one() {
+    let room = tempfile::tempdir().unwrap();
+    let path = room.path().join("store.db");
+    std::fs::copy(golden(2), &path).unwrap();
+    let store = SqliteStore::at(&path).summarize(summing()).open_to_read().unwrap();
+    let (sealed, hot) = records();
+    assert_eq!(all(&store), sealed.into_iter().chain(hot).collect::<Vec<_>>());
+    assert_eq!(store.rollups(&RollupQuery::new("all")).unwrap()[0].window.numbers.count, 80);
+    drop(store);
+    assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(golden(2)).unwrap());
+    is_read_and_written_on(2);
 }
 
 #[test]
@@ -79,7 +94,8 @@ fn is_read_and_written_on(version: u8) {
     let room = tempfile::tempdir().unwrap();
     let path = room.path().join("store.db");
     std::fs::copy(golden(version), &path).unwrap();
-    let store = SqliteStore::at(&path).summarize(summing()).open().unwrap();
+    let summing = if version > 2 { summing_many() } else { summing() };
+    let store = SqliteStore::at(&path).summarize(summing).open().unwrap();
     let (sealed, hot) = records();
     let stats = store.stats().unwrap();
     assert_eq!((stats.sealed_operations, stats.hot_operations), (40, 40));
@@ -91,5 +107,9 @@ fn is_read_and_written_on(version: u8) {
     assert_eq!(store.append(&expected).unwrap().known, 80);
     assert_eq!(store.rollups(&RollupQuery::new("all")).unwrap()[0].window.numbers.count, 80);
     assert_eq!(store.append(&operations(1_000, 10)).unwrap().stored, 10);
+    if version > 2 {
+        let many = store.rollups(&RollupQuery::new("many")).unwrap();
+        assert_eq!(many.iter().map(|sum| sum.window.numbers.count).sum::<u64>(), 70 * 90);
+    }
     assert!(store.check().unwrap().is_sound());
 }

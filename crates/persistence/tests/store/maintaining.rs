@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use taximeter_models::{Money, OperationId, OperationRecord};
 use taximeter_persistence::store::{
-    Condition, Keep, Level, Maintained, Order, Query, RollupQuery, SqliteStore, Store,
+    Condition, Keep, Level, Maintained, MemoryStore, Order, Query, RollupQuery, SqliteStore, Store,
 };
 
 use crate::records::{all, scanned};
-use crate::summing::summing;
+use crate::summing::{summing, summing_many};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -118,6 +118,69 @@ fn an_hour_is_the_same_before_and_after_it_is_rolled_up() {
     let left = sums();
     assert_eq!((&left[0], left[1].len()), (&after[0], 0));
     assert_eq!(left[2], after[2]);
+}
+
+/// Of users, say: all that one batch adds to a minute is one row, and few such rows wait to be rolled up.
+#[test]
+fn what_has_many_keys_is_few_rows_until_it_is_rolled_up() {
+    let room = tempfile::tempdir().unwrap();
+    let store = SqliteStore::at(room.path()).summarize(summing_many()).open().unwrap();
+    let twin = MemoryStore::summarizing(summing_many());
+    let rows = |level: i64| -> i64 {
+        let file = rusqlite::Connection::open(store.path()).unwrap();
+        let sql = "SELECT count(*) FROM rollups WHERE dimension = 'many' AND level = ?1";
+        file.query_row(sql, [level], |row| row.get(0)).unwrap()
+    };
+    let same = |when: &str| {
+        for key in [None, Some("7".into())] {
+            for each in [None, Some(Level::Minute), Some(Level::Hour), Some(Level::Day)] {
+                let mut query = RollupQuery::new("many");
+                (query.each, query.key) = (each, key.clone());
+                query.resolution = each.unwrap_or(Level::Day);
+                let (is, should) = (store.rollups(&query).unwrap(), twin.rollups(&query).unwrap());
+                assert_eq!(is, should, "{when}, {each:?}");
+            }
+        }
+    };
+    // Of one minute, of which the second half comes when the first is rolled up.
+    let minute = operations(40, 60);
+    for batch in minute[..30].chunks(2) {
+        assert_eq!(store.append(batch).unwrap(), twin.append(batch).unwrap());
+        assert!(rows(0) <= 8, "{} rows wait", rows(0));
+    }
+    same("before");
+    let done = maintain(&store, at(10_000));
+    assert!(done.rolled_up >= 230, "{done:?}");
+    assert_eq!((rows(0), rows(1)), (7, 230));
+    same("rolled up");
+    for batch in minute[30..].chunks(30) {
+        assert_eq!(store.append(batch).unwrap(), twin.append(batch).unwrap());
+    }
+    same("late ones beside");
+    maintain(&store, at(10_000));
+    same("all rolled up");
+    assert!(store.check().unwrap().is_sound());
+    // By SQL they stand together.
+    let file = rusqlite::Connection::open(store.path()).unwrap();
+    let sql = "SELECT sum(count) FROM rollups_minute WHERE dimension = 'many' AND key = '_many'";
+    assert_eq!(file.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap(), 60 * 70);
+    // One that is damaged is left for a repair, and what comes then is not lost with it.
+    store.append(&operations(200, 2)).unwrap();
+    file.execute(
+        "UPDATE rollups SET window = x'0100' WHERE rolled = 0 AND typeof(key) = 'integer'",
+        [],
+    )
+    .unwrap();
+    for second in 0..10 {
+        store.append(&operations(210 + second, 1)).unwrap();
+    }
+    assert_eq!(store.check().unwrap().wrong_sums, 1);
+    let repaired = store.repair(room.path().join("anew.db")).unwrap();
+    assert!(!repaired.sums_kept && repaired.operations == 72, "{repaired:?}");
+    let anew =
+        SqliteStore::at(room.path().join("anew.db")).summarize(summing_many()).open().unwrap();
+    let many = anew.rollups(&RollupQuery::new("many")).unwrap();
+    assert_eq!(many.iter().map(|sum| sum.window.numbers.count).sum::<u64>(), 70 * 72);
 }
 
 #[test]

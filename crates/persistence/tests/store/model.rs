@@ -15,7 +15,7 @@ use taximeter_persistence::store::{
 
 use crate::arbitrary::{instant, query, record};
 use crate::records::scanned;
-use crate::summing::summing;
+use crate::summing::summing_many;
 
 #[derive(Debug, Clone)]
 enum Action {
@@ -49,10 +49,10 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn rollups() -> impl Strategy<Value = RollupQuery> {
-    let name = select(vec![Name::from("a"), Name::from("")]);
+    let name = select(vec![Name::from("a"), Name::from(""), Name::from("41")]);
     (
         (of(instant()), of(instant())),
-        select(vec!["all", "operation", "tag:team", "nothing"]),
+        select(vec!["all", "operation", "tag:team", "many", "nothing"]),
         of(name),
         of(select(Level::ALL.to_vec())),
         select(Level::ALL.to_vec()),
@@ -78,8 +78,8 @@ proptest! {
         let keep = Keep::default().block_operations(block).seal_at_once(at_once);
         let keep = keep.hot_operations(4).hot_for(Duration::from_secs(86_400));
         let keep = Level::ALL.into_iter().fold(keep, |keep, level| keep.sums_for(level, forever));
-        let open = || SqliteStore::at(room.path()).keep(keep).summarize(summing()).open().unwrap();
-        let (mut store, twin) = (open(), MemoryStore::summarizing(summing()));
+        let open = || SqliteStore::at(room.path()).keep(keep).summarize(summing_many()).open().unwrap();
+        let (mut store, twin) = (open(), MemoryStore::summarizing(summing_many()));
         for action in actions {
             match action {
                 Action::Append(records) => {

@@ -122,13 +122,13 @@ fn what_is_newer_or_no_store_stays_as_it_is() {
     let path = room.path().join("taximeter.db");
     drop(SqliteStore::at(&path).open().unwrap());
     let other = rusqlite::Connection::open(&path).unwrap();
-    other.pragma_update(None, "user_version", 3).unwrap();
+    other.pragma_update(None, "user_version", 4).unwrap();
     drop(other);
     let before = fs::read(&path).unwrap();
     for opened in [SqliteStore::at(&path).open(), SqliteStore::at(&path).open_to_read()] {
         let error = opened.unwrap_err();
         assert!(error.is_newer_version(), "{error}");
-        assert!(error.to_string().contains("version 3, and this library reads up to 2"), "{error}");
+        assert!(error.to_string().contains("version 4, and this library reads up to 3"), "{error}");
     }
     assert_eq!(fs::read(&path).unwrap(), before);
 

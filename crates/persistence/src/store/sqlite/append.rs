@@ -33,8 +33,7 @@ pub(super) fn append(
             let is_worth = new.len() >= WORTH_A_THREAD;
             let (windows, put) = beside(is_worth, || sums::windows(&new, summarize), put);
             put?;
-            let mut adder = sums::Adder::prepare(connection, summarize, path)?;
-            windows.into_iter().try_for_each(|(at, window)| adder.add(at, window))?;
+            sums::Adder::prepare(connection, summarize, path)?.add_new(windows)?;
         } else {
             put()?;
         }

@@ -135,8 +135,6 @@ impl Keep {
 const GRACE: i64 = 300;
 /// Minutes are rolled up ten at a time, and hours four: what is in no longer sum yet stays little to read.
 const PARTS: i64 = 6;
-/// So many rows of sums are rolled up or removed in one step.
-const ROWS: u32 = 4_096;
 /// So many pages are given back in one step: two mebibytes.
 const PAGES: i64 = 256;
 /// A log of more bytes is emptied when there is nothing else to do.
@@ -163,34 +161,39 @@ impl SqliteStore {
         Ok(done)
     }
 
+    /// Rolls sums up and removes old ones, in one transaction: most often there is nothing to do.
     fn roll_up(&self, now: DateTime<Utc>, done: &mut Maintained) -> Result<(), StoreError> {
         let mut writer = self.writer("maintaining")?;
-        if let Some(summarize) = self.summarize.as_deref() {
-            for (level, next) in [(Level::Minute, Level::Hour), (Level::Hour, Level::Day)] {
-                let part = next.seconds() / PARTS;
-                let before = (now.timestamp() - GRACE).div_euclid(part) * part;
-                let rolled = transaction(&mut writer, &self.path, |connection, _| {
-                    sums::roll_up(connection, (level, next), before, ROWS, summarize, &self.path)
-                })?;
-                done.rolled_up += u64::from(rolled);
-                done.more |= rolled == ROWS;
+        transaction(&mut writer, &self.path, |connection, _| {
+            if let Some(summarize) = self.summarize.as_deref() {
+                for (level, next) in [(Level::Minute, Level::Hour), (Level::Hour, Level::Day)] {
+                    let part = next.seconds() / PARTS;
+                    let before = (now.timestamp() - GRACE).div_euclid(part) * part;
+                    let rolled =
+                        sums::roll_up(connection, (level, next), before, summarize, &self.path)?;
+                    done.rolled_up += rolled.windows;
+                    done.more |= rolled.more;
+                }
             }
-        }
+            self.remove_sums(connection, now, done).map_err(failed("maintaining", &self.path))
+        })
+    }
+
+    fn remove_sums(
+        &self,
+        connection: &Connection,
+        now: DateTime<Utc>,
+        done: &mut Maintained,
+    ) -> rusqlite::Result<()> {
         for (level, time) in Level::ALL.into_iter().zip(self.keep.sums_for) {
             let Some(time) = time else { continue };
             let before = before(now, time).timestamp();
-            let removed = transaction(&mut writer, &self.path, |connection, _| {
-                sums::remove(connection, level, before, ROWS)
-                    .and_then(|removed| {
-                        if removed > 0 {
-                            sums::note_removed(connection, level, before)?;
-                        }
-                        Ok(removed)
-                    })
-                    .map_err(failed("maintaining", &self.path))
-            })?;
+            let removed = sums::remove(connection, level, before, sums::ROWS)?;
+            if removed > 0 {
+                sums::note_removed(connection, level, before)?;
+            }
             done.removed_sums += removed;
-            done.more |= removed == u64::from(ROWS);
+            done.more |= removed == u64::from(sums::ROWS);
         }
         Ok(())
     }

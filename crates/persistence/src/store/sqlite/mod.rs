@@ -19,6 +19,7 @@ mod more;
 mod names;
 mod notes;
 mod open;
+mod packs;
 mod parts;
 mod price;
 mod read;
@@ -374,7 +375,7 @@ impl Store for SqliteStore {
         self.read("reading", |reader| {
             sums::show(&reader.connection, query, &self.path, &mut |start, key, window| {
                 let start = start.and_then(|start| DateTime::from_timestamp(start, 0));
-                each(start, key, &window)
+                each(start, key, window)
             })
         })
     }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{damaged, failed};
@@ -78,8 +79,8 @@ pub(super) fn for_reading(path: &Path, how: &How) -> Result<(Connection, Access)
         other => (Access::Shared, other),
     };
     let (connection, version) = opened?;
-    if version < schema::VERSION {
-        let (path, reads) = (path.to_owned(), schema::VERSION);
+    if version < schema::READ_FROM {
+        let (path, reads) = (path.to_owned(), schema::READ_FROM);
         return Err(StoreError::OlderVersion { path, version, reads });
     }
     Ok((connection, access))
@@ -199,6 +200,8 @@ fn connect(
     let connection = connection.map_err(said)?;
     connection.busy_timeout(how.busy).map_err(said)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Else a statement with a limit is prepared anew each time, for its plan might depend on how large that is.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(said)?;
     let synchronous = match how.durability {
         Durability::Os => "NORMAL",
         Durability::Fsync => "FULL",
@@ -295,5 +298,26 @@ pub(super) fn system(
             }
             _ => StoreError::Failed { doing, path, source: error.into() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_with_a_limit_is_prepared_once() {
+        let room = tempfile::tempdir().unwrap();
+        let how = How { durability: Durability::Os, busy: Duration::ZERO, create: true };
+        let connection = for_writing(&room.path().join("store.db"), &how).unwrap();
+        let sql = "SELECT value FROM counters WHERE value > ?1 LIMIT ?2";
+        let mut select = connection.prepare(sql).unwrap();
+        for limit in 1..4 {
+            let rows = select.query_map([0, limit], |row| row.get::<_, i64>(0)).unwrap();
+            assert!(rows.count() > 0);
+        }
+        assert_eq!(select.get_status(StatementStatus::RePrepare), 0);
     }
 }

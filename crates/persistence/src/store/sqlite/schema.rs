@@ -12,7 +12,9 @@ use crate::StoreError;
 pub(super) const APPLICATION: i64 = 0x7478_6d72;
 
 /// The newest version, which is the one that is written.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
+/// The oldest version that is read as it is. Version 3 has rows of sums of many keys, and all else as version 2.
+pub(super) const READ_FROM: i64 = 2;
 
 /// The tables of the newest version.
 const TABLES: &str = include_str!("schema/tables.sql");
@@ -93,6 +95,10 @@ fn step(connection: &Connection) -> rusqlite::Result<()> {
             }
         }
         1 => version_1::migrate(connection)?,
+        2 => {
+            connection.execute_batch(DROP_VIEWS)?;
+            connection.execute_batch(VIEWS)?;
+        }
         _ => return Ok(()),
     }
     connection.pragma_update(None, "application_id", APPLICATION)?;

@@ -1,7 +1,8 @@
 //! The sums of minutes, hours and days.
 //!
-//! A batch is summed into the rows of its minutes. What is rolled up stays where it is and is marked, so that at every
-//! instant an hour is the sum of its row and of the minutes in it that are not marked; see [`SqliteStore::maintain`].
+//! A batch is summed into the rows of its minutes; of a dimension in which it has many keys, all of them are a row of their
+//! own. What is rolled up stays where it is and is marked, so that at every instant an hour is the sum of its row and of the
+//! minutes in it that are not marked; see [`SqliteStore::maintain`].
 //!
 //! [`SqliteStore::maintain`]: super::SqliteStore
 
@@ -15,9 +16,10 @@ use taximeter_models::{Name, OperationRecord};
 
 use super::cells::{Sum, blob, int, text};
 use super::error::{damaged, failed};
+use super::packs;
 use crate::StoreError;
 use crate::store::memory::by_minute;
-use crate::store::{Level, Place, Rollup, RollupQuery, Summarize, WindowBytes};
+use crate::store::{Level, Numbers, Rollup, RollupQuery, Summarize, WindowBytes};
 
 /// Not in a row of the next level yet.
 pub(super) const OPEN: i64 = 0;
@@ -27,27 +29,60 @@ pub(super) const ROLLED: i64 = 1;
 pub(super) const BESIDE: i64 = 2;
 
 /// Where a row of sums stands.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct At {
-    pub(super) level: i64,
-    pub(super) start: i64,
-    pub(super) place: Place,
-    pub(super) rolled: i64,
+    level: i64,
+    start: i64,
+    dimension: Name,
+    key: Key,
+    rolled: i64,
+}
+
+/// Whose sums a row holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Key {
+    /// Those of one key, or of those that told none.
+    One(Option<Name>),
+    /// Those of many keys in one row, by a number that no other has in this minute.
+    Many(i64),
+}
+
+/// So many windows of one dimension that come at once for one minute are one row.
+const MANY: usize = 64;
+/// Of a dimension and minute at most so many such rows wait to be rolled up; then they become one.
+const MOST_PACKS: usize = 8;
+
+/// What a batch adds to the sums.
+#[derive(Debug, Default)]
+pub(super) struct New {
+    single: Vec<(At, WindowBytes)>,
+    packed: Vec<(At, WindowBytes)>,
 }
 
 /// The windows of the minutes in which records began, with the places where they belong.
-pub(super) fn windows(
-    records: &[&OperationRecord],
-    summarize: &dyn Summarize,
-) -> Vec<(At, WindowBytes)> {
-    let mut made = Vec::new();
+pub(super) fn windows(records: &[&OperationRecord], summarize: &dyn Summarize) -> New {
+    let mut new = New::default();
     for (start, records) in by_minute(records) {
+        let mut made = BTreeMap::<_, Vec<_>>::new();
         summarize.windows(&records, &mut |place, window| {
-            let at = At { level: number(Level::Minute), start, place, rolled: OPEN };
-            made.push((at, window));
+            made.entry(place.dimension).or_default().push((place.key, window));
         });
+        let level = number(Level::Minute);
+        for (dimension, keys) in made {
+            let at = |key| At { level, start, dimension: dimension.clone(), key, rolled: OPEN };
+            if keys.len() < MANY {
+                let single = keys.into_iter().map(|(key, window)| (at(Key::One(key)), window));
+                new.single.extend(single);
+                continue;
+            }
+            let mut pack = packs::empty();
+            for (key, window) in &keys {
+                packs::push(&mut pack, key.as_deref(), window);
+            }
+            new.packed.push((at(Key::Many(0)), pack));
+        }
     }
-    made
+    new
 }
 
 /// Adds windows to the rows of their places.
@@ -55,6 +90,9 @@ pub(super) struct Adder<'c> {
     read: CachedStatement<'c>,
     insert: CachedStatement<'c>,
     update: CachedStatement<'c>,
+    delete: CachedStatement<'c>,
+    packs: CachedStatement<'c>,
+    read_pack: CachedStatement<'c>,
     summarize: &'c dyn Summarize,
     path: &'c Path,
 }
@@ -67,10 +105,18 @@ impl<'c> Adder<'c> {
     ) -> Result<Self, StoreError> {
         let prepare = |sql| connection.prepare_cached(sql).map_err(failed("summing up in", path));
         let (read, insert, update) = (prepare(READ)?, prepare(INSERT)?, prepare(UPDATE)?);
-        Ok(Self { read, insert, update, summarize, path })
+        let (delete, packs, read_pack) = (prepare(DELETE)?, prepare(PACKS)?, prepare(READ_PACK)?);
+        Ok(Self { read, insert, update, delete, packs, read_pack, summarize, path })
     }
 
-    pub(super) fn add(&mut self, mut at: At, window: WindowBytes) -> Result<(), StoreError> {
+    /// Adds all that a batch adds.
+    pub(super) fn add_new(&mut self, new: New) -> Result<(), StoreError> {
+        let New { single, packed } = new;
+        single.into_iter().try_for_each(|(at, window)| self.add(at, window))?;
+        packed.into_iter().try_for_each(|(at, pack)| self.add_pack(at, &pack))
+    }
+
+    fn add(&mut self, mut at: At, window: WindowBytes) -> Result<(), StoreError> {
         let said = failed("summing up in", self.path);
         let Some(old) = self.read(&at).map_err(said)? else {
             return put(&mut self.insert, &at, &window).map_err(said);
@@ -85,10 +131,55 @@ impl<'c> Adder<'c> {
         }
     }
 
+    /// Adds windows of many keys as a row of their own; where enough of those wait, as one with them.
+    fn add_pack(&mut self, mut at: At, pack: &WindowBytes) -> Result<(), StoreError> {
+        let said = failed("summing up in", self.path);
+        let (last, open) = self.packs(&at).map_err(said)?;
+        at.key = Key::Many(last + 1);
+        let sum =
+            if open.len() < MOST_PACKS { None } else { self.sum(&open, pack).map_err(said)? };
+        for old in open.iter().filter(|_| sum.is_some()) {
+            self.delete.execute(parameters(old)).map_err(said)?;
+        }
+        put(&mut self.insert, &at, sum.as_ref().unwrap_or(pack)).map_err(said)
+    }
+
+    /// Rows of many keys and one more as one; none where one cannot be read, which stays as it is for a repair.
+    fn sum(&mut self, rows: &[At], more: &WindowBytes) -> rusqlite::Result<Option<WindowBytes>> {
+        let mut all = Vec::with_capacity(rows.len() + 1);
+        for row in rows {
+            let Ok(pack) = self.read_pack(row)? else { return Ok(None) };
+            all.push(pack);
+        }
+        all.push(more.clone());
+        Ok(packs::together(&all, |windows| together(self.summarize, windows)).ok())
+    }
+
+    /// The largest number that a row of many keys has here, and the rows that are not rolled up.
+    fn packs(&mut self, at: &At) -> rusqlite::Result<(i64, Vec<At>)> {
+        let (mut last, mut open) = (0, Vec::new());
+        let mut rows = self.packs.query((at.level, &*at.dimension, at.start))?;
+        while let Some(row) = rows.next()? {
+            last = row.get(0)?;
+            if row.get::<_, i64>(1)? == OPEN {
+                open.push(At { key: Key::Many(last), ..at.clone() });
+            }
+        }
+        Ok((last, open))
+    }
+
     fn read(&mut self, at: &At) -> rusqlite::Result<Option<Bytes>> {
-        let one = (at.level, &*at.place.dimension, at.start, key(&at.place), at.rolled);
         let row = |row: &Row<'_>| Ok(verified(at, row.get(0)?, row.get(1)?));
-        self.read.query_row(one, row).optional()
+        self.read.query_row(parameters(at), row).optional()
+    }
+
+    /// A row of many keys, with what they come to together.
+    fn read_pack(&mut self, at: &At) -> rusqlite::Result<Result<WindowBytes, String>> {
+        let row = |row: &Row<'_>| {
+            let (bytes, numbers) = (verified(at, row.get(0)?, row.get(1)?), numbers(row, 2)?);
+            Ok(bytes.map(|bytes| WindowBytes { bytes, numbers }))
+        };
+        self.read_pack.query_row(parameters(at), row)
     }
 }
 
@@ -102,7 +193,7 @@ fn verified(at: &At, window: Vec<u8>, sum: i64) -> Bytes {
     if checked(at, &window) == sum {
         Ok(window)
     } else {
-        Err(format!("the sums of {} do not fit their checksum", at.place.dimension))
+        Err(format!("the sums of {} do not fit their checksum", at.dimension))
     }
 }
 
@@ -113,6 +204,13 @@ const INSERT: &str = "INSERT INTO rollups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 
 const UPDATE: &str = "UPDATE rollups SET count = ?6, failed = ?7, duration_ns = ?8, input_tokens = ?9, output_tokens = ?10,
       cost_usd = ?11, unpriced = ?12, window = ?13, checked = ?14
     WHERE level = ?1 AND start = ?2 AND dimension = ?3 AND key = ?4 AND rolled = ?5";
+const DELETE: &str = "DELETE FROM rollups
+    WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
+/// The rows of many keys of a place: numbers come before texts and bytes.
+const PACKS: &str = "SELECT key, rolled FROM rollups
+    WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key < '' ORDER BY key";
+const READ_PACK: &str = "SELECT window, checked, count, failed, duration_ns, input_tokens, output_tokens, cost_usd, unpriced
+    FROM rollups WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
 
 fn put(write: &mut Statement<'_>, at: &At, window: &WindowBytes) -> rusqlite::Result<()> {
     let numbers = &window.numbers;
@@ -120,8 +218,8 @@ fn put(write: &mut Statement<'_>, at: &At, window: &WindowBytes) -> rusqlite::Re
     write.execute(rusqlite::params![
         at.level,
         at.start,
-        &*at.place.dimension,
-        key(&at.place),
+        &*at.dimension,
+        ToSqlOutput::Borrowed(cell(&at.key)),
         at.rolled,
         readable(numbers.count),
         readable(numbers.failed),
@@ -138,7 +236,7 @@ fn put(write: &mut Statement<'_>, at: &At, window: &WindowBytes) -> rusqlite::Re
 
 fn checked(at: &At, window: &[u8]) -> i64 {
     let mut sum = Sum::default();
-    for cell in [int(at.level), int(at.start), text(&*at.place.dimension), cell(&at.place)] {
+    for cell in [int(at.level), int(at.start), text(&*at.dimension), cell(&at.key)] {
         sum.add(cell);
     }
     sum.add(int(at.rolled));
@@ -146,13 +244,32 @@ fn checked(at: &At, window: &[u8]) -> i64 {
     sum.checked()
 }
 
-fn key(place: &Place) -> ToSqlOutput<'_> {
-    ToSqlOutput::Borrowed(cell(place))
+/// No key is no text, and an empty one is: so it is no bytes at all.
+fn cell(key: &Key) -> ValueRef<'_> {
+    match key {
+        Key::One(key) => key.as_deref().map_or(blob(&[][..]), text),
+        Key::Many(number) => int(*number),
+    }
 }
 
-/// No key is no text, and an empty one is: so it is no bytes at all.
-fn cell(place: &Place) -> ValueRef<'_> {
-    place.key.as_deref().map_or(blob(&[][..]), text)
+/// Where a row stands, as the statements have it.
+fn parameters(at: &At) -> (i64, &str, i64, ToSqlOutput<'_>, i64) {
+    (at.level, &*at.dimension, at.start, ToSqlOutput::Borrowed(cell(&at.key)), at.rolled)
+}
+
+/// The numbers of a row, from a column on.
+fn numbers(row: &Row<'_>, from: usize) -> rusqlite::Result<Numbers> {
+    let number = |at| row.get::<_, i64>(from + at).map(|number| number.max(0).cast_unsigned());
+    let cost_usd = row.get_ref(from + 5)?.as_str().ok().and_then(|text| text.parse().ok());
+    Ok(Numbers {
+        count: number(0)?,
+        failed: number(1)?,
+        duration_ns: number(2)?,
+        input_tokens: number(3)?,
+        output_tokens: number(4)?,
+        cost_usd: cost_usd.unwrap_or_default(),
+        unpriced: number(6)?,
+    })
 }
 
 pub(super) fn number(level: Level) -> i64 {
@@ -168,14 +285,32 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<(At, Bytes)> {
     // What is no text any more does not fit the checksum either.
     let name = |bytes: &[u8]| Name::from(String::from_utf8_lossy(bytes).into_owned());
     let key = match row.get_ref(3)? {
-        ValueRef::Text(bytes) => Some(name(bytes)),
-        _ => None,
+        ValueRef::Text(bytes) => Key::One(Some(name(bytes))),
+        ValueRef::Integer(number) => Key::Many(number),
+        _ => Key::One(None),
     };
     let dimension = row.get_ref(2)?.as_bytes().map(name).unwrap_or_default();
-    let place = Place { dimension, key };
-    let at = At { level: row.get(0)?, start: row.get(1)?, place, rolled: row.get(4)? };
+    let at = At { level: row.get(0)?, start: row.get(1)?, dimension, key, rolled: row.get(4)? };
     let window = verified(&at, row.get(5)?, row.get(6)?);
     Ok((at, window))
+}
+
+impl At {
+    /// The windows of a row, each with its key.
+    fn windows<'w>(&'w self, row: &'w [u8]) -> Result<Vec<packs::Keyed<'w>>, String> {
+        match &self.key {
+            Key::One(key) => Ok(vec![(key.as_deref(), row)]),
+            Key::Many(_) => packs::windows(row),
+        }
+    }
+
+    /// Whether a key, or any of none, may be in the row.
+    fn may_have(&self, asked: Option<&Name>) -> bool {
+        match (&self.key, asked) {
+            (Key::One(key), Some(asked)) => key.as_ref() == Some(asked),
+            _ => true,
+        }
+    }
 }
 
 /// The windows of a level.
@@ -207,7 +342,7 @@ pub(super) fn ask(
 ) -> Result<Vec<Rollup>, StoreError> {
     let mut groups = BTreeMap::<(Option<i64>, Option<Name>), Vec<Vec<u8>>>::new();
     show(connection, query, path, &mut |start, key, window| {
-        groups.entry((start, key)).or_default().push(window);
+        groups.entry((start, key)).or_default().push(window.to_owned());
         Ok(())
     })?;
     let mut rollups = Vec::with_capacity(groups.len());
@@ -221,12 +356,15 @@ pub(super) fn ask(
     Ok(rollups)
 }
 
+/// Is shown a window, with the second in which its answer begins, and its key.
+type Show<'a> = &'a mut dyn FnMut(Option<i64>, Option<Name>, &[u8]) -> Result<(), StoreError>;
+
 /// Shows each window that answers a question about sums, with the second in which its answer begins, and its key.
 pub(super) fn show(
     connection: &Connection,
     query: &RollupQuery,
     path: &Path,
-    each: &mut dyn FnMut(Option<i64>, Option<Name>, Vec<u8>) -> Result<(), StoreError>,
+    each: Show<'_>,
 ) -> Result<(), StoreError> {
     let said = failed("reading", path);
     let (from, to) = query.seconds();
@@ -244,60 +382,93 @@ pub(super) fn show(
         let mut rows = select.query((below, &*query.dimension, from, to)).map_err(said)?;
         while let Some(found) = rows.next().map_err(said)? {
             let (at, window) = row(found).map_err(said)?;
-            if query.means(&at.place) {
-                let window = window.map_err(|wrong| damaged("reading", path, wrong))?;
-                each(query.group(at.start), at.place.key, window)?;
+            if !at.may_have(query.key.as_ref()) {
+                continue;
+            }
+            let start = query.group(at.start);
+            let windows =
+                window.as_deref().map_err(Clone::clone).and_then(|window| at.windows(window));
+            for (key, window) in windows.map_err(|wrong| damaged("reading", path, wrong))? {
+                if query.key.is_none() || query.key.as_deref() == key {
+                    each(start, key.map(Name::from), window)?;
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Adds open rows of a level, the oldest first and so many at most, to the rows of the next, and marks them.
+/// So many rows of sums are rolled up or removed in one step.
+pub(super) const ROWS: u32 = 4_096;
+/// No more are rolled up in one step once they have so many bytes: a row may hold the sums of many keys.
+const BYTES: usize = 2 << 20;
+
+/// What a step rolled up.
+pub(super) struct RolledUp {
+    pub(super) windows: u64,
+    /// Whether there may be more.
+    pub(super) more: bool,
+}
+
+/// Adds open rows of a level, the oldest first and some at most, to the rows of the next, and marks them.
 pub(super) fn roll_up(
     connection: &Connection,
     (level, next): (Level, Level),
     before: i64,
-    most: u32,
     summarize: &dyn Summarize,
     path: &Path,
-) -> Result<u32, StoreError> {
+) -> Result<RolledUp, StoreError> {
     let said = failed("maintaining", path);
     let wrong = |wrong| damaged("maintaining", path, wrong);
-    let open = open(connection, level, before, most).map_err(said)?;
+    let (open, more) = open(connection, level, before).map_err(said)?;
+    let mut done = RolledUp { windows: 0, more: false };
     if open.is_empty() {
-        return Ok(0);
+        return Ok(done);
     }
     let mut adder = Adder::prepare(connection, summarize, path)?;
-    let mut groups = BTreeMap::<(i64, Place), Vec<Vec<u8>>>::new();
-    let mut rolled = 0;
-    for (at, window) in open {
+    let mut groups = BTreeMap::<(i64, &Name, Option<&str>), Vec<&[u8]>>::new();
+    for (at, window) in &open {
         // What cannot be read stays where it is, for a repair.
         let Ok(window) = window else { continue };
-        mark(connection, &at, &window, &mut adder)?;
-        groups.entry((next.start(at.start), at.place)).or_default().push(window);
-        rolled += 1;
+        let Ok(windows) = at.windows(window) else { continue };
+        mark(connection, at, window, &mut adder)?;
+        done.windows += windows.len() as u64;
+        for (key, window) in windows {
+            groups.entry((next.start(at.start), &at.dimension, key)).or_default().push(window);
+        }
     }
-    for ((start, place), windows) in groups {
-        let windows: Vec<&[u8]> = windows.iter().map(Vec::as_slice).collect();
+    for ((start, dimension, key), windows) in groups {
         let window = together(summarize, &windows).map_err(wrong)?;
-        adder.add(At { level: number(next), start, place, rolled: OPEN }, window)?;
+        let (dimension, key) = (dimension.clone(), Key::One(key.map(Name::from)));
+        adder.add(At { level: number(next), start, dimension, key, rolled: OPEN }, window)?;
     }
-    Ok(rolled)
+    // What cannot be read stays where it is, and is no reason to go on.
+    done.more = more && done.windows > 0;
+    Ok(done)
 }
 
+/// Open rows of a level, and whether there may be more.
 fn open(
     connection: &Connection,
     level: Level,
     before: i64,
-    most: u32,
-) -> rusqlite::Result<Vec<(At, Bytes)>> {
+) -> rusqlite::Result<(Vec<(At, Bytes)>, bool)> {
     // By itself SQLite would read every row of the level, of which there are more with each minute.
     let sql = "SELECT level, start, dimension, key, rolled, window, checked
                FROM rollups INDEXED BY rollups_by_age
                WHERE level = ?1 AND rolled IN (0, 2) AND start < ?2 ORDER BY start LIMIT ?3";
     let mut select = connection.prepare_cached(sql)?;
-    select.query_map((number(level), before, most), row)?.collect()
+    let (mut open, mut bytes) = (Vec::new(), 0);
+    for found in select.query_map((number(level), before, ROWS), row)? {
+        let found = found?;
+        bytes += found.1.as_ref().map_or(0, Vec::len);
+        open.push(found);
+        if bytes >= BYTES {
+            return Ok((open, true));
+        }
+    }
+    let more = open.len() >= ROWS as usize;
+    Ok((open, more))
 }
 
 /// Marks a row as rolled up; where one of its place is already, they become one.
@@ -311,17 +482,13 @@ fn mark(
     let rolled = At { rolled: ROLLED, ..at.clone() };
     let sql = "UPDATE OR IGNORE rollups SET rolled = ?6, checked = ?7
                WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
-    let (dimension, sum) = (&*at.place.dimension, checked(&rolled, window));
-    let all = (at.level, dimension, at.start, key(&at.place), at.rolled, ROLLED, sum);
+    let (level, dimension, start, key, was) = parameters(at);
+    let all = (level, dimension, start, key, was, ROLLED, checked(&rolled, window));
     let mark = connection.prepare_cached(sql).and_then(|mut mark| mark.execute(all));
     if mark.map_err(said)? > 0 {
         return Ok(());
     }
-    let sql = "DELETE FROM rollups
-               WHERE level = ?1 AND dimension = ?2 AND start = ?3 AND key = ?4 AND rolled = ?5";
-    let one = (at.level, dimension, at.start, key(&at.place), at.rolled);
-    let delete = connection.prepare_cached(sql).and_then(|mut delete| delete.execute(one));
-    delete.map_err(said)?;
+    adder.delete.execute(parameters(at)).map_err(said)?;
     let window = together(adder.summarize, &[window]);
     let window = window.map_err(|wrong| damaged("maintaining", adder.path, wrong))?;
     adder.add(rolled, window)

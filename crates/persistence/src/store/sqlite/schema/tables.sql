@@ -1,4 +1,4 @@
--- Version 2 of the store. docs/FORMATS.md says what each table is for; whoever reads by SQL reads the views of views.sql.
+-- Version 3 of the store. docs/FORMATS.md says what each table is for; whoever reads by SQL reads the views of views.sql.
 -- Recent operations are in operations.sql.
 
 -- Texts that are named again and again, each once: names, the keys of metadata, and explanations of prices.
@@ -17,7 +17,8 @@ CREATE TABLE extents (
   checked INTEGER NOT NULL
 ) STRICT;
 
--- Sums of minutes, hours and days. `key` is an empty blob for those that told none.
+-- Sums of minutes, hours and days. `key` is an empty blob for those that told none; where it is a number, the row holds the
+-- sums of many keys of that minute, which packs.rs takes apart.
 -- `rolled` is 1 where the window is in one of the next level too.
 CREATE TABLE rollups (
   level INTEGER NOT NULL,

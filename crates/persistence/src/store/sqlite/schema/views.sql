@@ -132,26 +132,26 @@ LEFT JOIN names n ON n.id = f.value ->> 4;
 
 CREATE VIEW rollups_minute AS
 SELECT strftime('%Y-%m-%dT%H:%M:%SZ', start, 'unixepoch') AS start, dimension,
-  CASE typeof(key) WHEN 'text' THEN key END AS key,
+  CASE typeof(key) WHEN 'text' THEN key WHEN 'integer' THEN '_many' END AS key,
   count, failed, duration_ns, input_tokens, output_tokens, cost_usd, unpriced
 FROM rollups WHERE level = 0;
 
 CREATE VIEW rollups_hour AS
 SELECT strftime('%Y-%m-%dT%H:%M:%SZ', start, 'unixepoch') AS start, dimension,
-  CASE typeof(key) WHEN 'text' THEN key END AS key,
+  CASE typeof(key) WHEN 'text' THEN key WHEN 'integer' THEN '_many' END AS key,
   count, failed, duration_ns, input_tokens, output_tokens, cost_usd, unpriced
 FROM rollups WHERE level = 1
 UNION ALL
-SELECT strftime('%Y-%m-%dT%H:00:00Z', start, 'unixepoch'), dimension, CASE typeof(key) WHEN 'text' THEN key END,
+SELECT strftime('%Y-%m-%dT%H:00:00Z', start, 'unixepoch'), dimension, CASE typeof(key) WHEN 'text' THEN key WHEN 'integer' THEN '_many' END,
   count, failed, duration_ns, input_tokens, output_tokens, cost_usd, unpriced
 FROM rollups WHERE level = 0 AND rolled <> 1;
 
 CREATE VIEW rollups_day AS
 SELECT strftime('%Y-%m-%dT%H:%M:%SZ', start, 'unixepoch') AS start, dimension,
-  CASE typeof(key) WHEN 'text' THEN key END AS key,
+  CASE typeof(key) WHEN 'text' THEN key WHEN 'integer' THEN '_many' END AS key,
   count, failed, duration_ns, input_tokens, output_tokens, cost_usd, unpriced
 FROM rollups WHERE level = 2
 UNION ALL
-SELECT strftime('%Y-%m-%dT00:00:00Z', start, 'unixepoch'), dimension, CASE typeof(key) WHEN 'text' THEN key END,
+SELECT strftime('%Y-%m-%dT00:00:00Z', start, 'unixepoch'), dimension, CASE typeof(key) WHEN 'text' THEN key WHEN 'integer' THEN '_many' END,
   count, failed, duration_ns, input_tokens, output_tokens, cost_usd, unpriced
 FROM rollups WHERE level < 2 AND rolled <> 1;
