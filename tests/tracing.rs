@@ -167,23 +167,24 @@ fn what_closes_after_a_shutdown_is_lost_and_counted() {
 
 #[test]
 fn a_reader_waits_for_what_is_not_read_yet() {
+    // A reader waits for two seconds at most, and a busy machine reads some thousand spans a second.
     let meter = metered(|meter| {
         let dispatch = dispatcher::get_default(dispatcher::Dispatch::clone);
         thread::scope(|scope| {
             for _ in 0..4 {
                 let dispatch = dispatch.clone();
-                let work = || (0..2_000).for_each(|_| drop(call(1)));
+                let work = || (0..250).for_each(|_| drop(call(1)));
                 scope.spawn(move || dispatcher::with_default(&dispatch, work));
             }
         });
-        assert_eq!(meter.totals().usage.input_tokens(), 8_000);
+        assert_eq!(meter.totals().usage.input_tokens(), 1_000);
         let again = agent();
         again.in_scope(|| drop(call(1)));
         drop(again);
         meter.flush(Duration::from_mins(1)).expect("it is in time");
-        assert_eq!(meter.counts().stored, 8_001);
+        assert_eq!(meter.counts().stored, 1_001);
     });
-    assert_eq!(meter.totals().usage.input_tokens(), 8_001);
+    assert_eq!(meter.totals().usage.input_tokens(), 1_001);
 }
 
 #[test]
