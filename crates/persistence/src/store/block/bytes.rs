@@ -19,22 +19,22 @@ pub(super) fn put_bytes(to: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Bytes that are read from the front.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cursor<'b>(pub(super) &'b [u8]);
+pub(in crate::store) struct Cursor<'b>(pub(in crate::store) &'b [u8]);
 
 impl<'b> Cursor<'b> {
-    pub(super) fn take(&mut self, count: usize) -> Result<&'b [u8], Broken> {
+    pub(in crate::store) fn take(&mut self, count: usize) -> Result<&'b [u8], Broken> {
         let (taken, rest) = self.0.split_at_checked(count).ok_or(SHORT)?;
         self.0 = rest;
         Ok(taken)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+    pub(in crate::store) fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
         let (taken, rest) = self.0.split_first_chunk::<N>().ok_or(SHORT)?;
         self.0 = rest;
         Ok(*taken)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, Broken> {
+    pub(in crate::store) fn byte(&mut self) -> Result<u8, Broken> {
         self.array::<1>().map(|[byte]| byte)
     }
 

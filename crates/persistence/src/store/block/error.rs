@@ -88,7 +88,7 @@ pub enum SealError {
 
 /// Bytes that are not what was written, and why; where, is known further up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Broken(pub(super) &'static str);
+pub(in crate::store) struct Broken(pub(in crate::store) &'static str);
 
 impl Broken {
     pub(super) fn at(self, column: Option<ColumnId>) -> BlockError {

@@ -68,8 +68,12 @@ mod tests;
 mod texts;
 mod times;
 
+#[cfg(feature = "sqlite")]
+pub(super) use bytes::Cursor;
 pub use column::ColumnId;
 pub use effort::Effort;
+#[cfg(feature = "sqlite")]
+pub(super) use error::Broken;
 pub use error::{BlockError, SealError};
 pub use matching::Rows;
 pub use merge::{MergeError, merge};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::store::block::{Broken, Cursor};
 use crate::store::{Numbers, WindowBytes};
 
 /// The version that is written, and the newest that is read.
@@ -60,35 +61,34 @@ pub(super) type Keyed<'b> = (Option<&'b str>, &'b [u8]);
 
 /// The windows of a row, each with its key.
 pub(super) fn windows(bytes: &[u8]) -> Result<Vec<Keyed<'_>>, String> {
-    let (version, mut rest) = bytes.split_first().ok_or(SHORT)?;
-    if *version != VERSION {
-        return Err(format!("its sums have version {version}, and this library reads up to 1"));
+    let mut cursor = Cursor(bytes);
+    let version = cursor.byte().map_err(said)?;
+    if version != VERSION {
+        return Err(format!(
+            "its sums have version {version}, and this library reads up to {VERSION}"
+        ));
     }
     let mut windows = Vec::new();
-    while !rest.is_empty() {
-        let key = match length(&mut rest)?.checked_sub(1) {
-            Some(length) => Some(take(&mut rest, length)?),
+    while !cursor.0.is_empty() {
+        let key = match length(&mut cursor)?.checked_sub(1) {
+            Some(length) => Some(cursor.take(length).map_err(said)?),
             None => None,
         };
         let key = key.map(std::str::from_utf8).transpose().map_err(|error| error.to_string())?;
-        let length = length(&mut rest)?;
-        windows.push((key, take(&mut rest, length)?));
+        let length = length(&mut cursor)?;
+        windows.push((key, cursor.take(length).map_err(said)?));
     }
     Ok(windows)
 }
 
-const SHORT: &str = "a row of sums ends too early";
-
-fn length(rest: &mut &[u8]) -> Result<usize, &'static str> {
-    let (length, behind) = rest.split_first_chunk::<4>().ok_or(SHORT)?;
-    *rest = behind;
-    usize::try_from(u32::from_le_bytes(*length)).map_err(|_| SHORT)
+fn length(cursor: &mut Cursor<'_>) -> Result<usize, String> {
+    // What does not fit is longer than all that there is.
+    let length = cursor.array().map(u32::from_le_bytes).map_err(said)?;
+    Ok(usize::try_from(length).unwrap_or(usize::MAX))
 }
 
-fn take<'b>(rest: &mut &'b [u8], length: usize) -> Result<&'b [u8], &'static str> {
-    let (taken, behind) = rest.split_at_checked(length).ok_or(SHORT)?;
-    *rest = behind;
-    Ok(taken)
+fn said(broken: Broken) -> String {
+    format!("reading a row of sums: {}", broken.0)
 }
 
 /// Both together.
