@@ -9,6 +9,7 @@ mod beside;
 #[cfg(feature = "sealed")]
 pub mod block;
 mod columns;
+mod counter;
 mod gather;
 mod memory;
 mod note;
@@ -19,12 +20,13 @@ mod rows;
 mod sqlite;
 
 use std::fmt;
-use std::ops::ControlFlow;
+use std::ops::{AddAssign, ControlFlow};
 
 use chrono::{DateTime, Utc};
 use taximeter_models::{Name, OperationId, OperationRecord};
 
 pub use columns::{Block, Column, Keys, Usages};
+pub use counter::Counter;
 pub use memory::MemoryStore;
 pub use note::Note;
 pub use query::{Condition, Detail, Order, Query, Table};
@@ -128,21 +130,23 @@ pub trait Store: Send + Sync + fmt::Debug {
         gather::tables(|each| self.scan(&query.clone().anyhow(), each), tables, each)
     }
 
-    /// The same, but of a piece whose operations all began within the time of the query, the sums may be taken that
-    /// [`Summarize::block`] made of it: `sums` is shown them and says how many operations it has taken, or none where they do
-    /// not serve, so that the columns are shown. The conditions of the query are its own business. Default: columns alone.
+    /// Lets several count at once what a query asks for: each piece is shown to one of them, as by [`tables`](Self::tables), and
+    /// all pieces are of one and the same state of the store. Of a piece whose operations all began within the time of the
+    /// query, they may take the sums instead. Default: the first counts all.
     ///
     /// # Errors
     /// Where the store cannot be read.
-    fn tables_or_sums(
+    fn count(
         &self,
         query: &Query,
         tables: &[(Table, &[Column])],
-        sums: &mut dyn FnMut(&[u8]) -> Option<u64>,
-        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+        counters: &mut [&mut dyn Counter],
     ) -> Result<Scanned, StoreError> {
-        let _ = sums;
-        self.tables(query, tables, each)
+        let Some(first) = counters.first_mut() else { return Ok(Scanned::default()) };
+        self.tables(query, tables, &mut |blocks| {
+            first.columns(blocks);
+            ControlFlow::Continue(())
+        })
     }
 
     /// The sums of whole minutes, hours or days, merged to what the query asks for.
@@ -269,15 +273,6 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Where the store cannot be read.
     fn stats(&self) -> Result<StoreStats, StoreError>;
 
-    /// Where it is cut in time at the least cost, by who shares a question among threads: when each of its pieces begins, in
-    /// nanoseconds since 1970, with how many operations it holds, in the order of time. Default: nowhere in particular.
-    ///
-    /// # Errors
-    /// Where the store cannot be read.
-    fn seams(&self) -> Result<Vec<(i64, u64)>, StoreError> {
-        Ok(Vec::new())
-    }
-
     /// What of it can be told without counting, however much is there. Default: out of [`stats`](Self::stats).
     ///
     /// # Errors
@@ -352,6 +347,15 @@ pub struct Scanned {
     pub damaged: u64,
     /// Whether older ones were not looked for, because they are in more pieces than were to be looked into.
     pub broken_off: bool,
+}
+
+impl AddAssign for Scanned {
+    fn add_assign(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.shown += other.shown;
+        self.damaged += other.damaged;
+        self.broken_off |= other.broken_off;
+    }
 }
 
 /// How many operations a store holds, from when to when.

@@ -21,7 +21,7 @@ pub trait Summarize: Send + Sync + fmt::Debug {
     }
 
     /// The sums of the operations of a sealed block, which are shown as the [`tables`](Self::tables) of all of them, by whatever
-    /// may be asked for later; see [`Store::tables_or_sums`](super::Store::tables_or_sums). None where it is not worth it.
+    /// may be asked for later; see [`Store::count`](super::Store::count). None where it is not worth it.
     fn block(&self, tables: &[Block<'_>]) -> Option<Vec<u8>> {
         let _ = tables;
         None

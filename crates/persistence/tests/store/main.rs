@@ -9,6 +9,7 @@
 
 mod arbitrary;
 mod beside;
+mod counting;
 mod damage;
 #[cfg(unix)]
 mod faults;

@@ -11,7 +11,7 @@ use taximeter_models::{Money, Name, Rate};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Block, Column, Keys, Level, Query, Table};
 
-use super::pieces::Counting;
+use super::counting::Counting;
 use super::windows::{self, unpriced};
 use super::{By, History, Period, Summed};
 

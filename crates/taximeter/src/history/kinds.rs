@@ -10,7 +10,7 @@ use taximeter_models::{Money, Rate, Unit};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Block, Column, Level, Table, Usages};
 
-use super::pieces::Counting;
+use super::counting::Counting;
 use super::{Group, History, Period, Selection};
 
 /// What an LLM call is paid for.

@@ -21,8 +21,8 @@ use taximeter_analysis::Sums;
 use taximeter_models::{Name, OperationId, OperationRecord};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{
-    Appended, Block, Column, Condition, Level, Order, Query, Rollup, RollupQuery, Scanned, Store,
-    StoreStats, Table,
+    Appended, Block, Column, Condition, Counter, Level, Order, Query, Rollup, RollupQuery, Scanned,
+    Store, StoreStats, Table,
 };
 
 pub(super) use self::firsts::{NAMED, Promising};
@@ -31,7 +31,7 @@ pub(super) use self::kept::{merged, of_block};
 pub(super) use self::rows::TABLES;
 use self::rows::{Rows, SPENT};
 use self::sums::Counted;
-use super::pieces::Counting;
+use super::counting::Counting;
 use super::report::MOST_COUNTED;
 use super::{Group, Period, windows};
 
@@ -118,13 +118,13 @@ impl Part {
             return Ok(Arc::clone(counted));
         }
         let query = self.query(&Query::default());
-        let counted = Arc::new(self.count(&query, level)?);
+        let counted = Arc::new(self.count_anew(&query, level)?);
         known.insert(level, Arc::clone(&counted));
         Ok(counted)
     }
 
     /// One pass over all tables.
-    fn count(&self, query: &Query, level: Level) -> Result<Counted, StoreError> {
+    fn count_anew(&self, query: &Query, level: Level) -> Result<Counted, StoreError> {
         let take = |(_, taken): &mut (_, Taken<'_>), sums: &[u8]| taken.take(sums);
         let is_told = kept::tell(&query.conditions);
         let counting = Counting {
@@ -238,6 +238,15 @@ impl Store for Part {
         self.whole.tables(&self.query(query), tables, each)
     }
 
+    fn count(
+        &self,
+        query: &Query,
+        tables: &[(Table, &[Column])],
+        counters: &mut [&mut dyn Counter],
+    ) -> Result<Scanned, StoreError> {
+        self.whole.count(&self.query(query), tables, counters)
+    }
+
     fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         let counted = self.counted(self.level_for(query))?;
         let (from, to) = query.seconds();
@@ -256,10 +265,6 @@ impl Store for Part {
             window: windows::window(&sums),
         };
         Ok(groups.into_iter().map(rollup).collect())
-    }
-
-    fn seams(&self) -> Result<Vec<(i64, u64)>, StoreError> {
-        self.whole.seams()
     }
 
     fn stats(&self) -> Result<StoreStats, StoreError> {

@@ -9,8 +9,8 @@ use taximeter_models::{Money, OperationRecord, Totals};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Column, Order, Store};
 
+use super::counting::beside;
 use super::part::NAMED;
-use super::pieces::beside;
 use super::sums::PeriodSums;
 use super::{
     Advised, Attention, By, Group, Health, History, Line, LlmRow, LlmStretch, LookedAt, OverTime,

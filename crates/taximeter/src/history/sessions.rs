@@ -9,7 +9,7 @@ use taximeter_models::{Money, Name, Rate};
 use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Block, Column, Keys, Query, Table};
 
-use super::pieces::Counting;
+use super::counting::Counting;
 use super::{History, LookedAt, Period, Selection, VERSION};
 
 /// The sessions or the users of a period, some of them.

@@ -5,7 +5,7 @@ use taximeter_persistence::StoreError;
 use taximeter_persistence::store::{Block, Column, Query, Table};
 
 use super::History;
-use super::pieces::Counting;
+use super::counting::Counting;
 
 /// How many operations took how long.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]

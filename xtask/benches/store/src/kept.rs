@@ -141,6 +141,10 @@ impl<'a> Asked<'a> {
     }
 
     fn all(&self) {
+        if let Ok(only) = std::env::var("ASK") {
+            while self.store.warm().expect("it can be read") {}
+            return self.selection("of these", &only, 0.3);
+        }
         self.reports();
         self.pages();
         self.selections("", 1.5);
@@ -218,12 +222,16 @@ impl<'a> Asked<'a> {
             ("tag", "tag:team=search".to_owned(), 1.5),
             ("key of metadata", "metadata:plan=free".to_owned(), 1.5),
         ] {
-            let mut ask = Ask::new(Period::ALL, self.now);
-            ask.only = Selection::read(&only, self.now).expect("a selection");
-            self.judged(&format!("a report of one {what}{how}"), most, || {
-                self.history.report(&ask).expect("it can be read");
-            });
+            self.selection(&format!("of one {what}{how}"), &only, most);
         }
+    }
+
+    fn selection(&self, what: &str, only: &str, most: f64) {
+        let mut ask = Ask::new(Period::ALL, self.now);
+        ask.only = Selection::read(only, self.now).expect("a selection");
+        self.judged(&format!("a report {what}"), most, || {
+            self.history.report(&ask).expect("it can be read");
+        });
     }
 
     /// A group by a column over everything, or what fulfils a condition, rows and blocks, on one core.

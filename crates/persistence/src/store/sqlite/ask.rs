@@ -1,6 +1,6 @@
 //! Answering questions about records: the pieces that may hold what is meant are read one after the other.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +14,6 @@ use super::error::{damaged, failed};
 use super::extents::{self, Extent};
 use super::open::with_suffix;
 use super::read;
-use super::runs::Runs;
-use super::summed;
 use super::wants::Wants;
 use crate::StoreError;
 use crate::store::block::{self, BlockError, Rows};
@@ -27,7 +25,7 @@ mod best;
 
 /// A piece of the store.
 #[derive(Debug, Clone)]
-struct Piece {
+pub(super) struct Piece {
     /// When its first operation began, in nanoseconds since 1970.
     from_ns: i64,
     /// When its last operation began, likewise.
@@ -39,6 +37,29 @@ struct Piece {
 enum What {
     Hot(Extent),
     Sealed(Sheet),
+}
+
+impl Piece {
+    /// A block, if there may be in it what a query means. What is damaged is asked too, so that it is counted.
+    pub(super) fn that_may_match(sheet: Sheet, query: &Query) -> Option<Self> {
+        let meta = sheet.meta.as_ref();
+        let (from_ns, to_ns) = meta.map_or((i64::MIN, i64::MAX), |meta| meta.range_ns());
+        let may_match = meta.is_none_or(|meta| meta.may_match(query));
+        may_match.then_some(Self { from_ns, to_ns, what: What::Sealed(sheet) })
+    }
+
+    /// The block that it is; none where it is rows.
+    pub(super) fn sealed(&self) -> Option<&Sheet> {
+        match &self.what {
+            What::Sealed(sheet) => Some(sheet),
+            What::Hot(_) => None,
+        }
+    }
+
+    /// Whether all its operations began within the time of a query.
+    pub(super) fn is_within(&self, query: &Query) -> bool {
+        query.holds_all(self.from_ns, self.to_ns)
+    }
 }
 
 pub(super) fn get(
@@ -130,54 +151,18 @@ fn in_time(
     Ok(scanned)
 }
 
-/// Shows columns of several tables, a block of each from every piece; or sums of it, where it is whole and has some that are
-/// taken.
+/// Shows columns of several tables, a block of each from every piece.
 pub(super) fn tables(
     reader: &mut Reader,
     tables: &[(Table, &[Column])],
     query: &Query,
-    (mut sums, each): (Option<(Take<'_>, &Runs)>, Show<'_>),
+    each: Show<'_>,
     path: &Path,
 ) -> Result<Scanned, StoreError> {
     let mut scanned = Scanned::default();
-    let taken = match &mut sums {
-        Some((take, runs)) => runs.take(reader, query, *take, &mut scanned, path)?,
-        None => HashSet::new(),
-    };
-    let wants =
-        tables.iter().fold(Wants::of(query), |wants, (table, columns)| wants.and(*table, columns));
+    let how = Shown::of(tables, query);
     for piece in pieces(reader, query, path)? {
-        let going = match &piece.what {
-            What::Hot(_) => {
-                let mut gathered = GatherAll::new(tables);
-                for record in meant(reader, &piece, query, wants, &mut scanned, path)? {
-                    gathered.add(&record);
-                }
-                scanned.shown += gathered.rows() as u64;
-                match gathered.operations() {
-                    0 => ControlFlow::Continue(()),
-                    _ => gathered.show(each),
-                }
-            }
-            What::Sealed(sheet) if taken.contains(&sheet.id) => ControlFlow::Continue(()),
-            What::Sealed(sheet)
-                if sums.as_mut().is_some_and(|(take, _)| {
-                    is_summed(reader, (&piece, sheet), query, *take, &mut scanned)
-                }) =>
-            {
-                ControlFlow::Continue(())
-            }
-            What::Sealed(sheet) => {
-                let ask = |block: &mut block::Reader<'_>| block.scan_tables(query, tables, each);
-                let answer = sealed(reader, sheet, &mut scanned, ask, path)?;
-                answer.map_or(ControlFlow::Continue(()), |(of_block, going)| {
-                    scanned.rows += of_block.rows;
-                    scanned.shown += of_block.shown;
-                    going
-                })
-            }
-        };
-        if going.is_break() {
+        if show(reader, &piece, how, each, &mut scanned, path)?.is_break() {
             break;
         }
     }
@@ -185,32 +170,56 @@ pub(super) fn tables(
 }
 
 /// Is shown columns, and says whether it goes on.
-type Show<'s> = &'s mut (dyn FnMut(&[Block<'_>]) -> ControlFlow<()> + 's);
+pub(super) type Show<'s> = &'s mut (dyn FnMut(&[Block<'_>]) -> ControlFlow<()> + 's);
 
-/// Takes the sums of a block, and says of how many operations; none where they do not serve.
-type Take<'t> = &'t mut (dyn FnMut(&[u8]) -> Option<u64> + 't);
+/// What is shown of a piece.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    tables: &'a [(Table, &'a [Column])],
+    pub(super) query: &'a Query,
+    wants: Wants,
+}
 
-/// Whether the sums of a block were taken, of which every operation began within the time. Sums that cannot be read are
-/// none: the columns say the same.
-fn is_summed(
-    reader: &Reader,
-    (piece, sheet): (&Piece, &Sheet),
-    query: &Query,
-    take: Take<'_>,
-    scanned: &mut Scanned,
-) -> bool {
-    let Some(meta) = sheet.meta.as_ref().filter(|_| query.holds_all(piece.from_ns, piece.to_ns))
-    else {
-        return false;
-    };
-    let kept = summed::read(&reader.connection, sheet.id).ok().flatten();
-    let sums = kept.as_deref().and_then(|kept| meta.read_sums(kept));
-    let taken = sums.filter(|sums| !sums.is_empty()).and_then(take);
-    if let Some(operations) = taken {
-        scanned.rows += sheet.operations;
-        scanned.shown += operations;
+impl<'a> Shown<'a> {
+    pub(super) fn of(tables: &'a [(Table, &'a [Column])], query: &'a Query) -> Self {
+        let wants = Wants::of(query);
+        let wants = tables.iter().fold(wants, |wants, (table, of)| wants.and(*table, of));
+        Self { tables, query, wants }
     }
-    taken.is_some()
+}
+
+/// Shows columns of several tables of one piece.
+pub(super) fn show(
+    reader: &mut Reader,
+    piece: &Piece,
+    how: Shown<'_>,
+    each: Show<'_>,
+    scanned: &mut Scanned,
+    path: &Path,
+) -> Result<ControlFlow<()>, StoreError> {
+    let Shown { tables, query, wants } = how;
+    match &piece.what {
+        What::Hot(_) => {
+            let mut gathered = GatherAll::new(tables);
+            for record in meant(reader, piece, query, wants, scanned, path)? {
+                gathered.add(&record);
+            }
+            scanned.shown += gathered.rows() as u64;
+            Ok(match gathered.operations() {
+                0 => ControlFlow::Continue(()),
+                _ => gathered.show(each),
+            })
+        }
+        What::Sealed(sheet) => {
+            let ask = |block: &mut block::Reader<'_>| block.scan_tables(query, tables, each);
+            let answer = sealed(reader, sheet, scanned, ask, path)?;
+            Ok(answer.map_or(ControlFlow::Continue(()), |(of_block, going)| {
+                scanned.rows += of_block.rows;
+                scanned.shown += of_block.shown;
+                going
+            }))
+        }
+    }
 }
 
 /// Asks a block; none where it is damaged, which is counted.
@@ -236,7 +245,11 @@ fn sealed<T>(
 }
 
 /// The pieces in which there may be what a query means.
-fn pieces(reader: &mut Reader, query: &Query, path: &Path) -> Result<Vec<Piece>, StoreError> {
+pub(super) fn pieces(
+    reader: &mut Reader,
+    query: &Query,
+    path: &Path,
+) -> Result<Vec<Piece>, StoreError> {
     let Reader { connection, blocks, .. } = reader;
     let extents = extents::all(connection).map_err(failed("reading", path))?;
     let hot = extents.into_iter().map(|extent| Piece {
@@ -246,30 +259,9 @@ fn pieces(reader: &mut Reader, query: &Query, path: &Path) -> Result<Vec<Piece>,
     });
     let mut pieces: Vec<Piece> =
         hot.filter(|piece| query.touches(piece.from_ns, piece.to_ns)).collect();
-    for sheet in blocks::all(connection, blocks, path)? {
-        // What is damaged is asked too, so that it is counted.
-        let (from_ns, to_ns) =
-            sheet.meta.as_ref().map_or((i64::MIN, i64::MAX), |meta| meta.range_ns());
-        if sheet.meta.as_ref().is_none_or(|meta| meta.may_match(query)) {
-            pieces.push(Piece { from_ns, to_ns, what: What::Sealed(sheet) });
-        }
-    }
+    let sheets = blocks::all(connection, blocks, path)?.into_iter();
+    pieces.extend(sheets.filter_map(|sheet| Piece::that_may_match(sheet, query)));
     Ok(pieces)
-}
-
-/// When each piece begins, and how many operations it holds.
-pub(super) fn seams(reader: &mut Reader, path: &Path) -> Result<Vec<(i64, u64)>, StoreError> {
-    let seam = |piece: Piece| {
-        let operations = match piece.what {
-            What::Hot(extent) => extent.operations.max(0).cast_unsigned(),
-            What::Sealed(sheet) => sheet.operations,
-        };
-        (piece.from_ns, operations)
-    };
-    let mut seams: Vec<_> =
-        pieces(reader, &Query::default(), path)?.into_iter().map(seam).collect();
-    seams.sort_unstable();
-    Ok(seams)
 }
 
 fn meant(

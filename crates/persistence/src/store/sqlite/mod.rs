@@ -9,6 +9,7 @@ mod ask;
 mod blocks;
 mod cells;
 mod check;
+mod count;
 mod error;
 mod extents;
 mod fit;
@@ -56,8 +57,8 @@ pub use self::repair::Repaired;
 pub use self::sql::{Answer, Sql};
 use self::work::Who;
 use super::{
-    Appended, Block, Column, Durability, Maintained, Note, Query, Rollup, RollupQuery, Scanned,
-    ShowWindow, Store, StoreSpan, StoreStats, Summarize, Table,
+    Appended, Block, Column, Counter, Durability, Maintained, Note, Query, Rollup, RollupQuery,
+    Scanned, ShowWindow, Store, StoreSpan, StoreStats, Summarize, Table,
 };
 use crate::StoreError;
 
@@ -276,20 +277,28 @@ impl SqliteStore {
         doing: &'static str,
         work: impl FnOnce(&mut Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let mut reader = self.begin(doing)?;
+        let done = work(&mut reader);
+        self.end(reader, done.is_ok());
+        done
+    }
+
+    /// Begins to read; what is seen is what is there at the first question.
+    fn begin(&self, doing: &'static str) -> Result<Reader, StoreError> {
         let free = self.readers().pop();
-        let mut reader = match free {
+        let reader = match free {
             Some(reader) => reader,
             None => Reader::open(&self.path, &self.how, &self.metas)?,
         };
-        let said = failed(doing, &self.path);
-        reader.connection.execute_batch("BEGIN").map_err(said)?;
-        let done = work(&mut reader);
-        let ended = reader.connection.execute_batch("ROLLBACK").map_err(said);
-        // What failed once is not used again.
-        if ended.is_ok() && done.is_ok() {
+        reader.connection.execute_batch("BEGIN").map_err(failed(doing, &self.path))?;
+        Ok(reader)
+    }
+
+    /// What failed once is not used again.
+    fn end(&self, reader: Reader, is_well: bool) {
+        if reader.connection.execute_batch("ROLLBACK").is_ok() && is_well {
             self.keep_reader(reader);
         }
-        done
     }
 
     /// Keeps a reader for the next question, unless enough wait for one: each remembers pages and texts. Where nobody wrote, it
@@ -344,18 +353,16 @@ impl Store for SqliteStore {
         tables: &[(Table, &[Column])],
         each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
     ) -> Result<Scanned, StoreError> {
-        self.read("reading", |reader| ask::tables(reader, tables, query, (None, each), &self.path))
+        self.read("reading", |reader| ask::tables(reader, tables, query, each, &self.path))
     }
 
-    fn tables_or_sums(
+    fn count(
         &self,
         query: &Query,
         tables: &[(Table, &[Column])],
-        sums: &mut dyn FnMut(&[u8]) -> Option<u64>,
-        each: &mut dyn FnMut(&[Block<'_>]) -> ControlFlow<()>,
+        counters: &mut [&mut dyn Counter],
     ) -> Result<Scanned, StoreError> {
-        let how = (Some((sums, &self.runs)), each);
-        self.read("reading", |reader| ask::tables(reader, tables, query, how, &self.path))
+        count::count(self, tables, query, counters)
     }
 
     fn warm(&self) -> Result<bool, StoreError> {
@@ -408,10 +415,6 @@ impl Store for SqliteStore {
 
     fn span(&self) -> Result<StoreSpan, StoreError> {
         self.read("reading", |reader| ask::span(&reader.connection, &self.path))
-    }
-
-    fn seams(&self) -> Result<Vec<(i64, u64)>, StoreError> {
-        self.read("reading", |reader| ask::seams(reader, &self.path))
     }
 
     fn maintain(&self, now: DateTime<Utc>) -> Result<Maintained, StoreError> {

@@ -4,7 +4,7 @@
 //! Blocks never change, so what was made of them is right as long as all of them are there. Nothing is made by who asks; a
 //! process that answers one question has no use for it.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,18 +12,18 @@ use super::blocks::{self, Sheet};
 use super::error::failed;
 use super::{Reader, summed};
 use crate::StoreError;
-use crate::store::{Query, Scanned, Summarize};
+use crate::store::{Query, Summarize};
 
-/// Blocks whose numbers are the same up to this many are neighbours.
-const TOGETHER: i64 = 16;
-/// Fewer blocks are taken one by one.
+/// So many blocks in a row make a run.
+const TOGETHER: usize = 16;
+/// Fewer are taken one by one.
 const WORTH_A_RUN: usize = 4;
 /// All together take so many bytes at most: the newest are kept.
 const MOST_BYTES: usize = 64 << 20;
 
-/// The runs that were made, by the number of their place.
+/// The runs that were made, by the number of their first block.
 #[derive(Debug, Default)]
-pub(super) struct Runs(Mutex<BTreeMap<i64, Run>>);
+pub(super) struct Runs(Mutex<HashMap<i64, Run>>);
 
 #[derive(Debug, Clone)]
 struct Run {
@@ -33,10 +33,19 @@ struct Run {
     sums: Option<Arc<[u8]>>,
 }
 
-/// Neighbours as they are now.
+/// Blocks in a row as they are now.
 #[derive(Debug, Default)]
 struct Neighbours {
     sheets: Vec<Sheet>,
+    /// What was made of them, if it was.
+    run: Option<Run>,
+}
+
+/// Blocks in a row of which every operation began within the time of a query, and their sums together.
+#[derive(Debug)]
+pub(super) struct Summed {
+    pub(super) sheets: Vec<Sheet>,
+    pub(super) sums: Arc<[u8]>,
 }
 
 impl Neighbours {
@@ -53,47 +62,63 @@ impl Neighbours {
     }
 }
 
-/// The neighbours that there are, but for the last ones, which may get more.
-fn neighbours(reader: &mut Reader, path: &Path) -> Result<BTreeMap<i64, Neighbours>, StoreError> {
-    let mut all = BTreeMap::<i64, Neighbours>::new();
-    for sheet in blocks::all(&reader.connection, &mut reader.blocks, path)? {
-        all.entry(sheet.id / TOGETHER).or_default().sheets.push(sheet);
+/// Cuts the list of blocks into neighbours. Those of a run that was made stay together as long as they follow one another;
+/// those between are cut anew, but for the last ones, of which there may be more soon.
+fn cut(sheets: Vec<Sheet>, made: &HashMap<i64, Run>) -> Vec<Neighbours> {
+    let ids: Vec<i64> = sheets.iter().map(|sheet| sheet.id).collect();
+    let (mut all, mut between) = (Vec::new(), Vec::new());
+    let mut sheets = sheets.into_iter();
+    let mut place = 0;
+    while let Some(sheet) = sheets.next() {
+        let run = made.get(&sheet.id).filter(|run| ids[place..].starts_with(&run.ids));
+        place += run.map_or(1, |run| run.ids.len());
+        let Some(run) = run else {
+            between.push(sheet);
+            continue;
+        };
+        put(&mut between, WORTH_A_RUN, &mut all);
+        let others = sheets.by_ref().take(run.ids.len() - 1);
+        let sheets = [sheet].into_iter().chain(others).collect();
+        all.push(Neighbours { sheets, run: Some(run.clone()) });
     }
-    all.pop_last();
-    all.retain(|_, neighbours| neighbours.sheets.len() >= WORTH_A_RUN);
-    Ok(all)
+    put(&mut between, TOGETHER, &mut all);
+    all
+}
+
+/// Makes neighbours of so many, and leaves those out that are fewer than what is worth it.
+fn put(between: &mut Vec<Sheet>, least: usize, all: &mut Vec<Neighbours>) {
+    let some = between.chunks(TOGETHER).filter(|some| some.len() >= least);
+    all.extend(some.map(|sheets| Neighbours { sheets: sheets.to_vec(), run: None }));
+    between.clear();
 }
 
 impl Runs {
-    fn made(&self) -> std::sync::MutexGuard<'_, BTreeMap<i64, Run>> {
+    fn made(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Run>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the runs of which every operation began within the time of a query, and says which blocks these are.
-    pub(super) fn take(
+    /// The blocks as they are now.
+    fn now(&self, reader: &mut Reader, path: &Path) -> Result<Vec<Neighbours>, StoreError> {
+        let sheets = blocks::all(&reader.connection, &mut reader.blocks, path)?;
+        Ok(cut(sheets, &self.made()))
+    }
+
+    /// Those that were made of which every operation began within the time of a query.
+    pub(super) fn within(
         &self,
         reader: &mut Reader,
         query: &Query,
-        take: &mut dyn FnMut(&[u8]) -> Option<u64>,
-        scanned: &mut Scanned,
         path: &Path,
-    ) -> Result<HashSet<i64>, StoreError> {
-        let mut taken = HashSet::new();
-        let made = self.made().clone();
-        if made.is_empty() {
-            return Ok(taken);
+    ) -> Result<Vec<Summed>, StoreError> {
+        if self.made().is_empty() {
+            return Ok(Vec::new());
         }
-        for (place, neighbours) in neighbours(reader, path)? {
-            let run = made.get(&place).filter(|run| run.ids == neighbours.ids());
-            let sums = run.and_then(|run| run.sums.as_deref());
-            let sums = sums.filter(|_| neighbours.are_within(query));
-            if let Some(operations) = sums.and_then(&mut *take) {
-                scanned.shown += operations;
-                scanned.rows += neighbours.sheets.iter().map(|sheet| sheet.operations).sum::<u64>();
-                taken.extend(neighbours.ids());
-            }
-        }
-        Ok(taken)
+        let all = self.now(reader, path)?.into_iter();
+        let summed = |neighbours: Neighbours| {
+            let sums = neighbours.run.as_ref()?.sums.clone()?;
+            neighbours.are_within(query).then_some(Summed { sheets: neighbours.sheets, sums })
+        };
+        Ok(all.filter_map(summed).collect())
     }
 
     /// Makes the newest run that lacks, and says whether there was one.
@@ -103,23 +128,22 @@ impl Runs {
         summarize: &dyn Summarize,
         path: &Path,
     ) -> Result<bool, StoreError> {
-        let all = neighbours(reader, path)?;
+        let all = self.now(reader, path)?;
         let room = {
+            let first = |neighbours: &Neighbours| neighbours.run.as_ref().map(|run| run.ids[0]);
+            let there: Vec<i64> = all.iter().filter_map(first).collect();
             let mut made = self.made();
-            made.retain(|place, run| all.get(place).is_some_and(|now| now.ids() == run.ids));
+            made.retain(|first, _| there.contains(first));
             let bytes = made.values().filter_map(|run| run.sums.as_ref()).map(|sums| sums.len());
             MOST_BYTES.saturating_sub(bytes.sum())
         };
-        for (place, neighbours) in all.into_iter().rev() {
-            if self.made().contains_key(&place) {
-                continue;
-            }
+        for neighbours in all.into_iter().rev().filter(|neighbours| neighbours.run.is_none()) {
             let Some(sums) = merged(reader, &neighbours, summarize, path)? else { continue };
             if sums.as_ref().is_some_and(|sums| sums.len() > room) {
                 return Ok(false);
             }
-            let run = Run { ids: neighbours.ids(), sums };
-            self.made().insert(place, run);
+            let ids = neighbours.ids();
+            self.made().insert(ids[0], Run { ids, sums });
             return Ok(true);
         }
         Ok(false)
@@ -149,4 +173,60 @@ fn merged(
     };
     let sums: Vec<&[u8]> = sums.iter().map(Vec::as_slice).collect();
     Ok(Some(summarize.merge_blocks(&sums).map(Into::into)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sheets(ids: impl IntoIterator<Item = i64>) -> Vec<Sheet> {
+        let sheet = |id| Sheet { id, meta: None, operations: 1, dearest: None };
+        ids.into_iter().map(sheet).collect()
+    }
+
+    /// The ids of each neighbours, and whether they are a run that was made.
+    fn cut_into(
+        ids: impl IntoIterator<Item = i64>,
+        made: &HashMap<i64, Run>,
+    ) -> Vec<(Vec<i64>, bool)> {
+        let all = cut(sheets(ids), made).into_iter();
+        all.map(|neighbours| (neighbours.ids(), neighbours.run.is_some())).collect()
+    }
+
+    fn made(runs: &[std::ops::Range<i64>]) -> HashMap<i64, Run> {
+        let run = |ids: &std::ops::Range<i64>| Run { ids: ids.clone().collect(), sums: None };
+        runs.iter().map(|ids| (ids.start, run(ids))).collect()
+    }
+
+    #[test]
+    fn blocks_in_a_row_go_together_whatever_their_numbers_are() {
+        // As they are where small ones were put together.
+        let ids: Vec<i64> = (0..40).map(|place| place * 9).collect();
+        let cut = cut_into(ids.iter().copied(), &HashMap::new());
+        assert_eq!(cut, [(ids[..16].to_vec(), false), (ids[16..32].to_vec(), false)]);
+    }
+
+    #[test]
+    fn a_run_that_was_made_stays_while_its_blocks_follow_one_another() {
+        let known = made(&[16..32, 32..48]);
+        // The first ones went, and one of the last run.
+        let ids = (10..40).chain(41..70);
+        let cut = cut_into(ids, &known);
+        let expected: Vec<(Vec<i64>, bool)> = vec![
+            ((10..16).collect(), false),
+            ((16..32).collect(), true),
+            ((32..40).chain(41..49).collect(), false),
+            ((49..65).collect(), false),
+        ];
+        assert_eq!(cut, expected);
+    }
+
+    #[test]
+    fn few_between_two_runs_are_left_alone() {
+        let known = made(&[0..16, 18..34]);
+        assert_eq!(
+            cut_into(0..34, &known),
+            [((0..16).collect::<Vec<_>>(), true), ((18..34).collect(), true)]
+        );
+    }
 }

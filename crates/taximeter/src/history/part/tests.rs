@@ -9,7 +9,7 @@ use taximeter_models::{
     OperationRecord, Outcome, ReportedCost, TokenUsage, ToolCall, ToolStatus, Warning,
 };
 use taximeter_persistence::store::{
-    Block, Condition, Keep, Level, MemoryStore, Order, Query, SqliteStore, Store,
+    Block, Condition, Counter, Keep, Level, MemoryStore, Order, Query, SqliteStore, Store,
 };
 
 use super::super::{Ask, By, History, Period, Report, Selection, Windows};
@@ -227,6 +227,21 @@ fn of_fewer_kinds() -> Vec<OperationRecord> {
     records
 }
 
+/// Looks at sums and at no columns.
+struct Sums<F>(F);
+
+impl<F: FnMut(&[u8]) -> Option<u64> + Send> Counter for Sums<F> {
+    fn columns(&mut self, _: &[Block<'_>]) {}
+
+    fn takes_sums(&self) -> bool {
+        true
+    }
+
+    fn sums(&mut self, sums: &[u8]) -> Option<u64> {
+        (self.0)(sums)
+    }
+}
+
 #[test]
 fn the_sums_of_a_block_say_what_its_records_do() {
     let room = tempfile::tempdir().unwrap();
@@ -263,8 +278,7 @@ fn the_sums_of_a_block_say_what_its_records_do() {
             );
             None
         };
-        let each = &mut |_: &[Block<'_>]| std::ops::ControlFlow::Continue(());
-        history.store().tables_or_sums(&query, &TABLES, &mut take, each).unwrap();
+        history.store().count(&query, &TABLES, &mut [&mut Sums(&mut take)]).unwrap();
         taken
     };
     assert!(taken(&history).is_empty());
@@ -312,8 +326,7 @@ fn the_sums_of_a_block_tell_how_its_operations_ended() {
         operations
     };
     let query = Query::default().and(conditions[0].clone());
-    let each = &mut |_: &[Block<'_>]| std::ops::ControlFlow::Continue(());
-    history.store().tables_or_sums(&query, &TABLES, &mut take, each).unwrap();
+    history.store().count(&query, &TABLES, &mut [&mut Sums(&mut take)]).unwrap();
     let failed = |record: &&OperationRecord| record.outcome == Outcome::Failure;
     assert_eq!(taken, [Some(sealed.iter().filter(failed).count() as u64)]);
     for only in ["outcome=failure", "outcome=abandoned,operation=answer", "outcome=success"] {
