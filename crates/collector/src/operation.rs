@@ -9,7 +9,6 @@ use taximeter_models::{ErrorRecord, Failure, OperationId, OperationRecord, Outco
 use crate::bounds::Bounds;
 use crate::closed::Spare;
 use crate::collector::Shared;
-use crate::current::{current, is_any};
 use crate::ending::{Ending, decided, read};
 use crate::frame::Label;
 use crate::handle::Handle;
@@ -161,17 +160,15 @@ impl OperationBuilder {
     }
 
     /// Starts it.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "where nothing is recorded, no call is left of it, and nothing of what is called on it afterwards"
+    )]
     pub fn start(mut self) -> Operation {
         let core = self.core.take();
         if let Some(core) = &core {
-            if self.has_parent {
-                core.start_as_told();
-            } else if is_any() {
-                core.start_within(&current());
-            } else {
-                core.start_within(&Handle::off());
-            }
+            core.start_as_built(self.has_parent);
         }
         Operation { handle: Handle(core) }
     }

@@ -14,6 +14,7 @@ use taximeter_models::{Name, OperationId, OperationRecord, Outcome, TraceId};
 use crate::bounds::Bounds;
 use crate::closed::Closed;
 use crate::collector::Shared;
+use crate::current::{current, is_any};
 use crate::frame::{self, Buffer, Label, hot, part};
 use crate::handle::Handle;
 use crate::intake::lock;
@@ -125,10 +126,24 @@ impl Core {
         self.life.lock().open = Some(open);
     }
 
+    /// Starts what was begun, within what was told, or else within the current operation. Only for who alone knows the place.
+    #[inline(never)]
+    pub(crate) fn start_as_built(&self, is_told: bool) {
+        if is_told {
+            self.start_as_told();
+        } else if is_any() {
+            self.start_within(&current());
+        } else {
+            self.start(|| None);
+            if self.shared.show.is_something() {
+                self.show(None);
+            }
+        }
+    }
+
     /// Starts what was begun, within another operation if there is one and it is of the same collector. Only for who
     /// alone knows the place.
-    #[inline(never)]
-    pub(crate) fn start_within(&self, parent: &Handle) {
+    fn start_within(&self, parent: &Handle) {
         let of_same = |parent: &&Arc<Self>| Arc::ptr_eq(&parent.shared, &self.shared);
         let parent = parent.0.as_ref().filter(of_same);
         self.start(|| parent.map(|parent| self.adopted_by(parent)));
@@ -139,7 +154,7 @@ impl Core {
 
     /// Starts what was begun, within what was told. Only for who alone knows the place.
     #[cold]
-    pub(crate) fn start_as_told(&self) {
+    fn start_as_told(&self) {
         let parent = self.life.lock().rest.parent.take();
         match parent {
             Some(Parent::Here(parent)) => self.start_within(&parent),

@@ -19,6 +19,9 @@ use crate::questions::Filter;
 /// So many LLMs or tools have a colour of their own.
 pub(super) const SERIES: usize = 6;
 
+/// So many colours there are; after them they begin anew. The style of charts, in `page.js`, says which.
+pub(super) const COLOURS: usize = 8;
+
 /// More points than this are many.
 const MANY: usize = 48;
 

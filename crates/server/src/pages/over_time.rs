@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use plotly::layout::BarMode;
 use plotly::{Bar, Layout, Plot};
+use taximeter::analysis::TimeSpent;
 use taximeter::history::{CostKind, KindSpent, LlmMoment, Moment, OverTime, Report, StepTime};
 use taximeter::report::{NONE, count, money, part, part_name, seconds, took};
 use taximeter::{Money, Name};
 
 use super::ahead::Coming;
-use super::charts::{Chart, Look, SERIES, Series, figure, plain};
+use super::charts::{COLOURS, Chart, Look, SERIES, Series, figure, plain};
 use super::frame::groups;
 use super::words::{link, narrowed};
 use crate::questions::Filter;
@@ -291,15 +292,7 @@ pub(super) fn time(report: &Report, filter: &Filter) -> Markup {
     let mut plot = Plot::new();
     let operations: Vec<_> =
         report.time_spent.iter().map(|spent| plain(&spent.operation)).collect();
-    let mut parts = BTreeMap::<String, Vec<f64>>::new();
-    for (at, spent) in report.time_spent.iter().enumerate() {
-        for one in &spent.all.parts {
-            let name = plain(&part_name(&one.part));
-            let values = parts.entry(name).or_insert_with(|| vec![0.0; operations.len()]);
-            values[at] += one.critical_seconds;
-        }
-    }
-    for (name, values) in parts {
+    for (name, values) in parts(&report.time_spent) {
         plot.add_trace(Bar::new(operations.clone(), values).name(name));
     }
     plot.set_layout(Layout::new().bar_mode(BarMode::Stack));
@@ -329,7 +322,64 @@ pub(super) fn time(report: &Report, filter: &Filter) -> Markup {
     )
 }
 
+/// The parts of which the most time is spent, each with its seconds in every operation, and behind them all others together:
+/// no more than there are colours.
+fn parts(time_spent: &[TimeSpent]) -> Vec<(String, Vec<f64>)> {
+    let mut parts = BTreeMap::<String, Vec<f64>>::new();
+    for (at, spent) in time_spent.iter().enumerate() {
+        for one in &spent.all.parts {
+            let name = plain(&part_name(&one.part));
+            let values = parts.entry(name).or_insert_with(|| vec![0.0; time_spent.len()]);
+            values[at] += one.critical_seconds;
+        }
+    }
+    let mut parts: Vec<_> = parts.into_iter().collect();
+    let sum = |values: &[f64]| values.iter().sum::<f64>();
+    parts.sort_by(|one, other| sum(&other.1).total_cmp(&sum(&one.1)));
+    if parts.len() > COLOURS {
+        let others = parts.split_off(COLOURS - 1);
+        let of = |at: usize| others.iter().map(|(_, values)| values[at]).sum();
+        let values = (0..time_spent.len()).map(of).collect();
+        parts.push((format!("{} others", others.len()), values));
+    }
+    parts
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a place in a chart")]
 pub(super) fn float(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use taximeter::history::{Ask, History, Period, Windows};
+    use taximeter::store::MemoryStore;
+    use taximeter::{OperationId, OperationRecord};
+
+    use super::*;
+
+    #[test]
+    fn parts_have_a_colour_each_and_small_ones_share_the_last() {
+        let history = History::new(Arc::new(MemoryStore::summarizing(Arc::new(Windows))));
+        let mut record = OperationRecord::new("answer");
+        (record.id, record.duration) = (OperationId::from_bits(1), Duration::from_secs(78));
+        for long in 1..=12 {
+            record.add_component(format!("part{long}"), Duration::from_secs(long));
+        }
+        history.append(vec![record]).unwrap();
+        let report = history.report(&Ask::new(Period::ALL, chrono::Utc::now())).unwrap();
+        let parts = parts(&report.time_spent);
+        let seconds: Vec<_> = parts.iter().map(|(_, of)| of[0].round()).collect();
+        assert_eq!(seconds, [12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 6.0, 15.0]);
+        assert_eq!((&*parts[0].0, &*parts[7].0), ("part12", "5 others"));
+        // As many colours as the style has.
+        let style = include_str!("../assets/page.js");
+        for look in ["light: [", "dark: ["] {
+            let colours = style.split_once(look).unwrap().1.split_once(']').unwrap().0;
+            assert_eq!(colours.matches('#').count(), COLOURS);
+        }
+    }
 }

@@ -143,7 +143,9 @@ impl<'a> Asked<'a> {
     fn all(&self) {
         if let Ok(only) = std::env::var("ASK") {
             while self.store.warm().expect("it can be read") {}
-            return self.selection("of these", &only, 0.3);
+            let since = std::env::var("SINCE").unwrap_or_else(|_| "all".to_owned());
+            let period = Period::read(&since, self.now).expect("a period");
+            return self.selection("of these", period, &only, 0.3);
         }
         self.reports();
         self.pages();
@@ -222,12 +224,12 @@ impl<'a> Asked<'a> {
             ("tag", "tag:team=search".to_owned(), 1.5),
             ("key of metadata", "metadata:plan=free".to_owned(), 1.5),
         ] {
-            self.selection(&format!("of one {what}{how}"), &only, most);
+            self.selection(&format!("of one {what}{how}"), Period::ALL, &only, most);
         }
     }
 
-    fn selection(&self, what: &str, only: &str, most: f64) {
-        let mut ask = Ask::new(Period::ALL, self.now);
+    fn selection(&self, what: &str, period: Period, only: &str, most: f64) {
+        let mut ask = Ask::new(period, self.now);
         ask.only = Selection::read(only, self.now).expect("a selection");
         self.judged(&format!("a report {what}"), most, || {
             self.history.report(&ask).expect("it can be read");

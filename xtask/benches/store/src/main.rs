@@ -7,9 +7,9 @@
 //! get instead, a million operations by default. `SEED=n` draws other operations; `ROWS=n` says how many sealed ones are
 //! asked, 10 million by default; `BYTES=n` how large a file is imported, 10⁹ by default; `BATCH=n` how many operations are
 //! appended at once, 4,096 by default. `AT=folder` keeps the store that is asked, or asks the one that is there;
-//! `FILL=1` fills it and asks nothing, `ASK=tool=web_search` asks for the report of these operations alone.
-//! `ONLY=append,maintain` runs these parts alone, of `append`, `sums`, `peer`, `maintain`, `fsync`, `import`, `sealed` and
-//! `questions`.
+//! `FILL=1` fills it and asks nothing, `ASK=tool=web_search` asks for the report of these operations alone, of the period
+//! `SINCE=24h`. `ONLY=append,maintain` runs these parts alone, of `append`, `sums`, `peer`, `maintain`, `fsync`, `import`,
+//! `sealed` and `questions`.
 
 mod hot;
 mod imported;
