@@ -85,7 +85,7 @@ pub(crate) struct Filter {
 pub(crate) const PERIOD: &str = "24h";
 /// So many lines where no number is named, and the most that may be.
 pub(crate) const LINES: usize = 50;
-const MOST_LINES: usize = 1_000;
+pub(crate) const MOST_LINES: usize = 1_000;
 /// So many are left out at most.
 const MOST_SKIPPED: usize = 10_000;
 

@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use taximeter_models::{Money, Name, OperationRecord};
 use taximeter_persistence::store::{
-    Column, Keep, Level, MemoryStore, Query, Rollup, RollupQuery, SqliteStore, Store, Table,
+    Block, Column, Counter, Keep, Level, MemoryStore, Query, Rollup, RollupQuery, SqliteStore,
+    Store, Table,
 };
 
 use crate::arbitrary::{instant, query, record};
@@ -99,7 +100,9 @@ proptest! {
                     prop_assert_eq!(scanned(&store, &query), scanned(&twin, &query));
                 }
                 Action::Columns(table, query) => {
-                    prop_assert_eq!(rows(&store, table, &query), rows(&twin, table, &query));
+                    let expected = rows(&twin, table, &query);
+                    prop_assert_eq!(&counted_rows(&store, table, &query), &expected);
+                    prop_assert_eq!(rows(&store, table, &query), expected);
                 }
                 Action::Rollups(query) => {
                     prop_assert_eq!(sums(&store, &query), sums(&twin, &query));
@@ -126,7 +129,31 @@ fn sums(store: &dyn Store, query: &RollupQuery) -> Vec<Rollup> {
 
 /// Every row with every column as text, in an order of its own: blocks have none.
 pub(crate) fn rows(store: &dyn Store, table: Table, query: &Query) -> Vec<String> {
-    let columns = [
+    let mut rows = Rows::default();
+    let all = columns();
+    store
+        .columns(table, query, &all, &mut |block| {
+            rows.add(block);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    rows.0.sort();
+    rows.0
+}
+
+/// The same, by several at once.
+fn counted_rows(store: &dyn Store, table: Table, query: &Query) -> Vec<String> {
+    let mut each: [Rows; 3] = Default::default();
+    let mut counters = each.each_mut().map(|one| one as &mut dyn Counter);
+    let scanned = store.count(query, &[(table, &columns())], &mut counters).unwrap();
+    let mut rows: Vec<_> = each.into_iter().flat_map(|one| one.0).collect();
+    assert_eq!(scanned.shown, rows.len() as u64);
+    rows.sort();
+    rows
+}
+
+fn columns() -> Vec<Column> {
+    vec![
         Column::StartedAt,
         Column::Duration,
         Column::Outcome,
@@ -152,36 +179,44 @@ pub(crate) fn rows(store: &dyn Store, table: Table, query: &Query) -> Vec<String
         Column::FinishReason,
         Column::Usage,
         Column::Charge,
-    ];
-    let mut rows = Vec::new();
-    let show = &mut |block: &taximeter_persistence::store::Block<'_>| {
+    ]
+}
+
+/// Rows as text.
+#[derive(Default)]
+struct Rows(Vec<String>);
+
+impl Counter for Rows {
+    fn columns(&mut self, blocks: &[Block<'_>]) {
+        blocks.iter().for_each(|block| self.add(block));
+    }
+}
+
+impl Rows {
+    fn add(&mut self, block: &Block<'_>) {
         for row in 0..block.rows() {
-            let mut cells = Vec::new();
-            for column in &columns {
-                let number = block.numbers(column).map(|numbers| numbers[row].to_string());
-                let money = block.money(column).map(|money: &[Money]| money[row].to_string());
-                let text = block.texts(column).map(|texts| {
-                    let key = texts.keys[row] as usize;
-                    texts.names.get(key).map_or("-".to_owned(), |name| format!("{name:?}"))
-                });
-                let usage = || {
-                    let usage = block.usage().filter(|_| *column == Column::Usage)?;
-                    let count = |(unit, counts): &(_, Vec<u64>)| (*unit, counts[row]);
-                    let counts = usage.units.iter().map(count).filter(|(_, count)| *count > 0);
-                    let counts: std::collections::BTreeMap<taximeter_models::Unit, u64> =
-                        counts.collect();
-                    Some(format!("{} {counts:?}", usage.told[row]))
-                };
-                let charge = || block.charges().map(|charges| format!("{:?}", charges[row]));
-                cells.push(number.or(money).or(text).or_else(usage).or_else(charge).unwrap());
-            }
-            rows.push(cells.join(" | "));
+            let cells: Vec<_> = columns().iter().map(|column| cell(block, column, row)).collect();
+            self.0.push(cells.join(" | "));
         }
-        ControlFlow::Continue(())
+    }
+}
+
+fn cell(block: &Block<'_>, column: &Column, row: usize) -> String {
+    let number = block.numbers(column).map(|numbers| numbers[row].to_string());
+    let money = block.money(column).map(|money: &[Money]| money[row].to_string());
+    let text = block.texts(column).map(|texts| {
+        let key = texts.keys[row] as usize;
+        texts.names.get(key).map_or("-".to_owned(), |name| format!("{name:?}"))
+    });
+    let usage = || {
+        let usage = block.usage().filter(|_| *column == Column::Usage)?;
+        let count = |(unit, counts): &(_, Vec<u64>)| (*unit, counts[row]);
+        let counts = usage.units.iter().map(count).filter(|(_, count)| *count > 0);
+        let counts: std::collections::BTreeMap<taximeter_models::Unit, u64> = counts.collect();
+        Some(format!("{} {counts:?}", usage.told[row]))
     };
-    store.columns(table, query, &columns, show).unwrap();
-    rows.sort();
-    rows
+    let charge = || block.charges().map(|charges| format!("{:?}", charges[row]));
+    number.or(money).or(text).or_else(usage).or_else(charge).unwrap()
 }
 
 #[test]

@@ -11,7 +11,10 @@ use super::what_if::{self, Elsewhere};
 use super::words::{during, link, narrowed};
 use super::{alerts, charts, outlook, over_time};
 use crate::alerts::Budgets;
-use crate::questions::Filter;
+use crate::questions::{Filter, MOST_LINES};
+
+/// So many groups are shown, the dearest first, where no number is asked for: there may be millions of conversations.
+const ROWS: usize = 100;
 
 const ALL: [&str; 13] = [
     "model",
@@ -101,6 +104,10 @@ fn table(groups: &[Group], by: &By, key: &str, filter: &Filter) -> Markup {
     let title = format!("By {}", name(key));
     let is_told = groups.iter().any(|group| group.key.is_some() || group.start.is_some());
     let step = charts::length(by);
+    // Of steps of time all are told: there are not many, and none is dearest for its own sake.
+    let is_time = matches!(by, By::Time(_));
+    let most = filter.limit.unwrap_or(ROWS).min(MOST_LINES);
+    let most = if is_time { groups.len() } else { most };
     html! {
         @if let (false, Some((what, line))) = (is_told, unnamed(key)) { (super::frame::missing(&what, &line)) }
         section.card {
@@ -113,9 +120,17 @@ fn table(groups: &[Group], by: &By, key: &str, filter: &Filter) -> Markup {
                         th scope="col" { "p95" } th scope="col" { "Input" } th scope="col" { "Output" }
                         th scope="col" { "Cached" }
                     } }
-                    tbody { @for group in groups { (row(group, key, step, filter)) } }
+                    tbody { @for group in groups.iter().take(most) { (row(group, key, step, filter)) } }
                 }
             }))
+            @if groups.len() > most {
+                p.note {
+                    "The " (count(most as u64)) " dearest of " (count(groups.len() as u64)) "; the exports have all of them. "
+                    @if most < MOST_LINES {
+                        a href=(link("/costs", filter, &[("limit", &MOST_LINES.to_string())])) { "Show more" }
+                    }
+                }
+            }
             p.note {
                 (money(groups.iter().map(|group| group.total_cost).sum())) " in all"
                 // A call that is paid for two kinds is counted with each.

@@ -35,6 +35,29 @@ fn header<'a>(answer: &'a str, name: &str) -> &'a str {
 }
 
 #[test]
+fn of_many_groups_the_dearest_are_shown_and_all_can_be_taken() {
+    let folder = tempdir().unwrap();
+    let server = Running::start(config(folder.path()));
+    let spans: Vec<_> = (0..130_u64)
+        .map(|trace| chat(trace, &[("gen_ai.conversation.id", &format!("talk{trace}"))]))
+        .collect();
+    assert_eq!(server.send(&spans), 200);
+    until("all are stored", || {
+        server.json("/api/v1/report?since=1h")["total_operations"].as_u64() == Some(130)
+    });
+    let rows = |page: &str| page.matches("only=session%3Dtalk").count();
+    let costs = server.get("/costs?since=1h&by=session");
+    assert_eq!(rows(&costs), 100, "{costs}");
+    assert!(costs.contains("The 100 dearest of 130; ") && costs.contains("of 130"), "{costs}");
+    assert!(costs.contains("by=session&amp;limit=1000\">Show more</a>"), "{costs}");
+    let more = server.get("/costs?since=1h&by=session&limit=1000");
+    assert_eq!(rows(&more), 130);
+    assert!(!more.contains("dearest of"), "{more}");
+    let all = server.json("/api/v1/groups?since=1h&by=session");
+    assert_eq!(all["groups"].as_array().map(Vec::len), Some(130), "{all}");
+}
+
+#[test]
 fn every_page_shows_what_is_stored_and_leads_to_the_operations_behind() {
     let folder = tempdir().unwrap();
     let server = Running::start(config(folder.path()));
