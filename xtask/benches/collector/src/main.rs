@@ -1,7 +1,8 @@
 //! What recording an operation costs: the caller's CPU time, that of the whole process, allocations, bytes kept.
 //!
 //! All cases take turns in one process; a round is a chunk of operations and a flush, so that no peer has a reason to lose
-//! any; the median of the rounds counts, and of what is compared the median of the quotients within a round. Nothing is printed of ours before records were read back and compared with what
+//! any; the median of the rounds counts, and of what is compared the median of the quotients within a round. The CPU of the
+//! process is that until all its threads rest. Nothing is printed of ours before records were read back and compared with what
 //! went in. The allocator of this process is the system's own: to count is dearer than to allocate, and would be added to the
 //! times of who allocates. So allocations are counted in a process of their own, `bench-collector-allocations`.
 //!
@@ -87,10 +88,25 @@ fn measure(cases: &[Case], rounds: usize, counted: &BTreeMap<String, [f64; 2]>) 
             case.chunk(&inputs);
             measured.caller.push(nanos(caller.elapsed()));
             (case.flush)();
+            come_to_rest();
             measured.total.push(nanos(total.elapsed()));
         }
     }
     measured
+}
+
+/// Waits until no thread of the process works any more: some say that they have flushed and clear up afterwards, which is
+/// their own time and not that of the next case.
+fn come_to_rest() {
+    const LOOKS: usize = 50;
+    const SLEEP: Duration = Duration::from_millis(1);
+    for _ in 0..LOOKS {
+        let before = ProcessTime::now();
+        std::thread::sleep(SLEEP);
+        if before.elapsed() < SLEEP / 20 {
+            return;
+        }
+    }
 }
 
 fn nanos(time: Duration) -> f64 {
