@@ -1,4 +1,4 @@
-//! Who counts over columns: what is shown to him, and what may stand for it.
+//! Counting over columns: what who counts is shown, and what may stand for it.
 
 use super::Block;
 
@@ -36,7 +36,7 @@ pub trait Counter: Send {
     /// Is shown columns of the tables that were asked for. The rows of all are those of the same operations.
     fn columns(&mut self, blocks: &[Block<'_>]);
 
-    /// Whether it can do with the sums that [`Summarize::block`](super::Summarize::block) made of a piece. Default: no.
+    /// Whether it is shown the sums that [`Summarize::block`](super::Summarize::block) made of a piece, where there are some. Default: no.
     fn takes_sums(&self) -> bool {
         false
     }

@@ -130,9 +130,9 @@ pub trait Store: Send + Sync + fmt::Debug {
         gather::tables(|each| self.scan(&query.clone().anyhow(), each), tables, each)
     }
 
-    /// Lets several count at once what a query asks for: each piece is shown to one of them, as by [`tables`](Self::tables), and
-    /// all pieces are of one and the same state of the store. Of a piece whose operations all began within the time of the
-    /// query, they may take the sums instead. Default: the first counts all.
+    /// Lets several count at once what a query asks for: each piece is shown to one of them, as by [`tables`](Self::tables). No
+    /// operation is met twice, and none is left out that was there, whatever is written meanwhile. Of a piece whose operations
+    /// all began within the time of the query, they may take the sums instead. Default: the first counts all.
     ///
     /// # Errors
     /// Where the store cannot be read.

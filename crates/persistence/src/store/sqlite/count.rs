@@ -26,6 +26,7 @@ enum Share {
     Piece(Piece),
 }
 
+/// Lets as many count as there are readers that see the same blocks; the other counters stay as they are.
 pub(super) fn count(
     store: &SqliteStore,
     tables: &[(Table, &[Column])],
