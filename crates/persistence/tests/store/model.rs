@@ -188,7 +188,9 @@ struct Rows(Vec<String>);
 
 impl Counter for Rows {
     fn columns(&mut self, blocks: &[Block<'_>]) {
-        blocks.iter().for_each(|block| self.add(block));
+        for block in blocks {
+            self.add(block);
+        }
     }
 }
 

@@ -52,7 +52,9 @@ fn alike(store: &SqliteStore, many: usize) -> Result<Vec<Reader>, StoreError> {
         if are_alike(&readers).map_err(failed("reading", &store.path))? {
             return Ok(readers);
         }
-        readers.into_iter().for_each(|reader| store.end(reader, true));
+        for reader in readers {
+            store.end(reader, true);
+        }
     }
     Ok(vec![store.begin("reading")?])
 }
