@@ -333,8 +333,8 @@ fn parts(time_spent: &[TimeSpent]) -> Vec<(String, Vec<f64>)> {
             values[at] += one.critical_seconds;
         }
     }
-    let mut parts: Vec<_> = parts.into_iter().collect();
     let sum = |values: &[f64]| values.iter().sum::<f64>();
+    let mut parts: Vec<_> = parts.into_iter().filter(|(_, values)| sum(values) > 0.0).collect();
     parts.sort_by(|one, other| sum(&other.1).total_cmp(&sum(&one.1)));
     if parts.len() > COLOURS {
         let others = parts.split_off(COLOURS - 1);
