@@ -134,6 +134,7 @@ impl Core {
         } else if is_any() {
             self.start_within(&current());
         } else {
+            // As within none, said apart: to look for a parent is a fifth of the instructions of a start.
             self.start(|| None);
             if self.shared.show.is_something() {
                 self.show(None);

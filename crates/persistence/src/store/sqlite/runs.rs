@@ -34,7 +34,7 @@ struct Run {
 }
 
 /// Blocks in a row as they are now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Neighbours {
     sheets: Vec<Sheet>,
     /// What was made of them, if it was.
