@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Number, Value};
 use taximeter_models::{
-    ComponentTiming, ErrorCategory, ErrorRecord, LlmCall, Metadata, Name, OperationId,
+    ComponentTiming, CostOutcome, ErrorCategory, ErrorRecord, LlmCall, Metadata, Name, OperationId,
     OperationRecord, Outcome, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
 };
 
@@ -139,6 +139,39 @@ fn next<'l, T>(
     list.get_mut(*used - 1)
 }
 
+/// Makes a call as if it were new, and gives the names of its provider and its LLM. One place after the other: to make a new
+/// one and let the old one go takes as much as all else that is read of an operation.
+fn as_new(call: &mut LlmCall) -> [Option<Name>; 2] {
+    (call.response_model, call.usage, call.finish_reason) = (None, None, None);
+    (call.started_at, call.duration, call.time_to_first_token) = (None, None, None);
+    (call.streamed, call.attempt, call.served_tier) = (false, 1, None);
+    (call.prompt_prefix_hash, call.arguments_hash) = (None, None);
+    (call.context_window, call.error) = (None, None);
+    if call.cost != CostOutcome::Pending {
+        call.cost = CostOutcome::Pending;
+    }
+    call.served_as.clear();
+    call.metadata.clear();
+    [call.provider.take(), call.request_model.take()]
+}
+
+/// Whether a name is these bytes. Most are short: where they begin and end alike, they are the same.
+fn is_same(name: &Name, bytes: &[u8]) -> bool {
+    let name = name.as_bytes();
+    let alike = match bytes.len() {
+        length if length != name.len() => Some(false),
+        4..=8 => same_ends::<4>(name, bytes),
+        9..=16 => same_ends::<8>(name, bytes),
+        _ => None,
+    };
+    alike.unwrap_or_else(|| name == bytes)
+}
+
+fn same_ends<const LENGTH: usize>(one: &[u8], other: &[u8]) -> Option<bool> {
+    let begin = one.first_chunk::<LENGTH>()? == other.first_chunk()?;
+    Some(begin && one.last_chunk::<LENGTH>()? == other.last_chunk()?)
+}
+
 impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     fn new(bytes: &'b [u8], names: &'n mut N) -> Self {
         Self { bytes, names, lean: false, used: [0; 3] }
@@ -171,7 +204,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
 
     fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
         match self.byte()? {
-            tag::NOTHING => {}
+            tag::NOTHING => self.skip_nothing(),
             tag::GONE => {
                 let words: usize = self.byte()?.into();
                 self.take((words * 8).checked_sub(2)?)?;
@@ -247,7 +280,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         (call.error, call.attempt, call.arguments_hash) = (None, 1, None);
         loop {
             match self.byte()? {
-                tag::NOTHING => {}
+                tag::NOTHING => self.skip_nothing(),
                 tag @ (tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG) => {
                     self.metadata(tag, &mut call.metadata)?;
                 }
@@ -276,8 +309,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     }
 
     fn llm(&mut self, call: &mut LlmCall) -> Option<()> {
-        let old = std::mem::take(call);
-        let (mut provider, mut model) = (old.provider, old.request_model);
+        let [mut provider, mut model] = as_new(call);
         loop {
             match self.byte()? {
                 tag::METADATA => self.metadata(tag::METADATA, &mut call.metadata)?,
@@ -310,11 +342,11 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
 
     /// A call of which no more is known than what it used.
     fn used_llm(&mut self, tag: u8, call: &mut LlmCall) -> Option<()> {
-        let old = std::mem::take(call);
+        let [old_provider, old_model] = as_new(call);
         let [provider, model] = self.array()?.map(usize::from);
-        call.provider = Some(self.name_of(provider, old.provider)?);
+        call.provider = Some(self.name_of(provider, old_provider)?);
         self.gap(3 + provider)?;
-        call.request_model = Some(self.name_of(model, old.request_model)?);
+        call.request_model = Some(self.name_of(model, old_model)?);
         self.gap(model)?;
         let [input, output] =
             [self.array()?, self.array()?].map(|half| u32::from_le_bytes(half).into());
@@ -369,6 +401,10 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
 
     fn metadata(&mut self, tag: u8, metadata: &mut Metadata) -> Option<()> {
         match tag {
+            tag::TEXT_APART if self.lean => {
+                let [key, text] = self.array()?.map(usize::from);
+                self.take((3 + key).next_multiple_of(8) - 3 + text.next_multiple_of(8)).map(|_| ())
+            }
             tag::TEXT_APART => {
                 let [key, text] = self.array()?.map(usize::from);
                 let key_bytes = self.take(key)?;
@@ -408,6 +444,16 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
             metadata.insert(std::str::from_utf8(key).ok()?.to_owned(), value(self)?);
         }
         Some(())
+    }
+
+    /// The zeros that are left of those that fill up a word.
+    fn skip_nothing(&mut self) {
+        let zeros = match self.bytes.first_chunk::<8>() {
+            Some(word) => u64::from_le_bytes(*word).trailing_zeros() as usize / 8,
+            // What is behind the last word is read byte by byte.
+            None => 0,
+        };
+        self.bytes = self.bytes.get(zeros..).unwrap_or_default();
     }
 
     /// The zeros behind so many bytes that begin with a word.
@@ -559,16 +605,16 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     /// As [`name_or`](Reader::name_or), of so many bytes.
     fn name_of(&mut self, length: usize, old: Option<Name>) -> Option<Name> {
         let bytes = self.take(length)?;
-        if let Some(old) = old.filter(|old| old.as_bytes() == bytes) {
-            return Some(old);
+        match old {
+            Some(old) if is_same(&old, bytes) => Some(old),
+            _ => Some(self.names.name(std::str::from_utf8(bytes).ok()?)),
         }
-        Some(self.names.name(std::str::from_utf8(bytes).ok()?))
     }
 
     /// Puts a name in its place, where the same may be already.
     fn name_in(&mut self, place: &mut Name) -> Option<()> {
         let bytes = self.bytes_of_text()?;
-        if place.as_bytes() != bytes {
+        if !is_same(place, bytes) {
             *place = self.names.name(std::str::from_utf8(bytes).ok()?);
         }
         Some(())

@@ -108,6 +108,8 @@ fn full() -> OperationRecord {
     (llm.context_window, llm.time_to_first_token) = (Some(128_000), Some(Duration::from_millis(7)));
     llm.response_model = Some("gpt-4o-2024-08-06".into());
     llm.started_at = Some(DateTime::<chrono::Utc>::MAX_UTC);
+    llm.error = Some(ErrorRecord::new(ErrorCategory::RateLimit, "busy"));
+    llm.metadata.insert("k".into(), json!([1]));
     record.llm_calls = vec![llm, LlmCall::default()];
     let mut error = ErrorRecord::new(ErrorCategory::Unknown, "it\nfailed");
     error.causes = vec!["because".into(), String::new()];
@@ -222,7 +224,9 @@ proptest! {
         let (read, rest) = read(&frame, &mut names).expect("it is a frame");
         prop_assert_eq!(&read, &record);
         prop_assert!(rest.is_empty());
-        let mut lean = OperationRecord::new("");
+        // In a place where there is something else, of which nothing is left.
+        let mut lean = full();
+        lean.metadata.clear();
         prop_assert!(read_lean(&frame, &mut names, &mut lean).is_some());
         prop_assert_eq!(lean.llm_calls, record.llm_calls);
         prop_assert_eq!(lean.components, record.components);
