@@ -20,32 +20,53 @@ const DATES = {
 
 const isDate = (plot) => plot.layout.xaxis?.type === "date";
 
+const bare = (place) => !place.classList.contains("js-plotly-plot");
+
+// The charts below the screen, which are drawn when what stands on it can be seen.
+let below = [];
+
 function draw() {
   if (!window.Plotly) return;
+  const all = [...document.querySelectorAll("[data-plot]")];
+  const isBelow = (place) => place.getBoundingClientRect().top > window.innerHeight;
+  below = all.filter(isBelow);
+  all.filter((place) => !below.includes(place)).forEach(drawOne);
+  setTimeout(drawBelow);
+}
+
+// One at a time, so that the page can be used in between.
+function drawBelow() {
+  const place = below.shift();
+  if (!place) return;
+  drawOne(place);
+  setTimeout(drawBelow);
+}
+
+function drawOne(place) {
+  const plot = JSON.parse(place.dataset.plot);
   const style = getComputedStyle(document.body);
   const line = getComputedStyle(document.documentElement).getPropertyValue("--line").trim();
-  for (const place of document.querySelectorAll("[data-plot]")) {
-    const plot = JSON.parse(place.dataset.plot);
-    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
-    const layout = Object.assign({}, plot.layout, {
-      autosize: true,
-      paper_bgcolor: "rgba(0,0,0,0)",
-      plot_bgcolor: "rgba(0,0,0,0)",
-      colorway: COLOURS[dark.matches ? "dark" : "light"],
-      font: { color: style.color, family: style.fontFamily, size: 12 },
-      hoverlabel: { font: { family: style.fontFamily } },
-      legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom" },
-      xaxis: Object.assign({ nticks: 8 }, axis, isDate(plot) ? DATES : {}, plot.layout.xaxis),
-      yaxis: Object.assign({ rangemode: "tozero", fixedrange: true }, axis, plot.layout.yaxis),
-    });
-    const isNew = !place.classList.contains("js-plotly-plot");
-    // Its own bar of buttons would bring styles that stand in the page.
-    const config = { responsive: true, displayModeBar: false };
-    window.Plotly.react(place, plot.data, layout, config).then(() => makeRoom(place));
-    if (isNew) {
-      place.on("plotly_click", (event) => follow(place, event.points[0]));
-      place.on("plotly_relayout", (moved) => zoom(plot, moved));
-    }
+  const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
+  const layout = Object.assign({}, plot.layout, {
+    autosize: true,
+    // As much as most labels and legends need: where it is too little, the chart is laid out a second time.
+    margin: { l: 60, r: 24, t: 20, b: plot.data.length > 1 ? 77 : 44 },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    colorway: COLOURS[dark.matches ? "dark" : "light"],
+    font: { color: style.color, family: style.fontFamily, size: 12 },
+    hoverlabel: { font: { family: style.fontFamily } },
+    legend: { orientation: "h", yref: "container", y: 0, yanchor: "bottom" },
+    xaxis: Object.assign({ nticks: 8 }, axis, isDate(plot) ? DATES : {}, plot.layout.xaxis),
+    yaxis: Object.assign({ rangemode: "tozero", fixedrange: true }, axis, plot.layout.yaxis),
+  });
+  const isNew = bare(place);
+  // Its own bar of buttons would bring styles that stand in the page.
+  const config = { responsive: true, displayModeBar: false };
+  window.Plotly.react(place, plot.data, layout, config).then(() => makeRoom(place));
+  if (isNew) {
+    place.on("plotly_click", (event) => follow(place, event.points[0]));
+    place.on("plotly_relayout", (moved) => zoom(plot, moved));
   }
 }
 
@@ -94,7 +115,9 @@ function zoom(plot, moved) {
 
 function save(figure) {
   const title = figure.querySelector("h2").innerText;
-  window.Plotly.downloadImage(figure.querySelector("[data-plot]"), { format: "svg", filename: title, width: 1000, height: 400 });
+  const place = figure.querySelector("[data-plot]");
+  if (bare(place)) drawOne(place);
+  window.Plotly.downloadImage(place, { format: "svg", filename: title, width: 1000, height: 400 });
 }
 
 document.addEventListener("click", (event) => {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use plotly::common::{AxisSide, DashType, Fill, Line, Marker, Mode, Title};
-use plotly::layout::{Axis, AxisType, BarMode, Margin, Shape, ShapeLine, ShapeType};
+use plotly::layout::{Axis, AxisType, BarMode, Shape, ShapeLine, ShapeType};
 use plotly::{Bar, Layout, Plot, Scatter};
 use taximeter::history::{By, OverTime, Selection};
 
@@ -324,8 +324,7 @@ fn one_of(
     numbers: &Markup,
 ) -> Markup {
     let axis = Axis::new().title(Title::with_text(unit)).side(AxisSide::Left);
-    let margin = Margin::new().left(60).right(10).top(10).bottom(40);
-    let layout = plot.layout().clone().margin(margin).height(HIGH).y_axis(axis);
+    let layout = plot.layout().clone().height(HIGH).y_axis(axis);
     plot.set_layout(layout);
     html! {
         figure.card {

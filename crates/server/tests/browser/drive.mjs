@@ -198,6 +198,16 @@ async function ruled(browser) {
   ]);
   const tokens = readFileSync(await shown.path(), "utf8");
   if (!tokens.startsWith("Of,Tokens,Share")) say(`${at()}: the table as shown is ${tokens.slice(0, 200)}`);
+  // And a chart, whether it is drawn already or not: those below the screen come last.
+  const [drawn] = await Promise.all([
+    tab.waitForEvent("download"),
+    tab.getByRole("button", { name: /critical path as SVG/ }).click(),
+  ]);
+  const chart = readFileSync(await drawn.path(), "utf8");
+  if (!chart.startsWith("<svg")) say(`${at()}: the chart as SVG is ${chart.slice(0, 200)}`);
+  const bare = tab.locator("[data-plot]:not(.js-plotly-plot)");
+  await bare.first().waitFor({ state: "detached" });
+  if (await bare.count()) say(`${at()}: ${await bare.count()} charts are not drawn`);
   await tab.goto(page + "/costs?since=7d");
   await holds("each user", "month", "spent in this");
   await tab.goto(page + "/?since=7d&spend=kinds&latency=calls");
