@@ -18,6 +18,7 @@ mod buffer;
 pub(crate) mod hot;
 mod label;
 mod read;
+mod take;
 mod words;
 mod write;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use serde_json::{Number, Value};
 use taximeter_models::{
     ComponentTiming, CostOutcome, ErrorCategory, ErrorRecord, LlmCall, Metadata, Name, OperationId,
@@ -116,8 +116,8 @@ fn kind(tag: u8) -> Option<Kind> {
     })
 }
 
-struct Reader<'b, 'n, N> {
-    bytes: &'b [u8],
+pub(super) struct Reader<'b, 'n, N> {
+    pub(super) bytes: &'b [u8],
     names: &'n mut N,
     /// Whether texts that are no names are skipped.
     lean: bool,
@@ -446,21 +446,6 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         Some(())
     }
 
-    /// The zeros that are left of those that fill up a word.
-    fn skip_nothing(&mut self) {
-        let zeros = match self.bytes.first_chunk::<8>() {
-            Some(word) => u64::from_le_bytes(*word).trailing_zeros() as usize / 8,
-            // What is behind the last word is read byte by byte.
-            None => 0,
-        };
-        self.bytes = self.bytes.get(zeros..).unwrap_or_default();
-    }
-
-    /// The zeros behind so many bytes that begin with a word.
-    fn gap(&mut self, bytes: usize) -> Option<()> {
-        self.take(bytes.next_multiple_of(8) - bytes).map(|_| ())
-    }
-
     fn skip_value(&mut self) -> Option<()> {
         match self.byte()? {
             tag::NULL | tag::FALSE | tag::TRUE => {}
@@ -507,81 +492,6 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
             }
             _ => return None,
         })
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.bytes.split_first()?;
-        self.bytes = rest;
-        Some(*byte)
-    }
-
-    fn array<const N2: usize>(&mut self) -> Option<[u8; N2]> {
-        let (array, rest) = self.bytes.split_first_chunk::<N2>()?;
-        self.bytes = rest;
-        Some(*array)
-    }
-
-    fn wide(&mut self) -> Option<u128> {
-        self.array().map(u128::from_le_bytes)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    /// A number of as many bytes as this power of two.
-    fn sized(&mut self, power: u8) -> Option<u64> {
-        Some(match power {
-            0 => self.byte()?.into(),
-            1 => u16::from_le_bytes(self.array()?).into(),
-            2 => u32::from_le_bytes(self.array()?).into(),
-            _ => u64::from_le_bytes(self.array()?),
-        })
-    }
-
-    /// A number of five bytes.
-    fn five(&mut self) -> Option<u64> {
-        let mut bytes = [0; 8];
-        *bytes.first_chunk_mut::<5>()? = self.array()?;
-        Some(u64::from_le_bytes(bytes))
-    }
-
-    fn nanos(&mut self) -> Option<Duration> {
-        let nanos = self.five()?;
-        let long = nanos == super::LONG;
-        Some(Duration::from_nanos(if long { u64::from_le_bytes(self.array()?) } else { nanos }))
-    }
-
-    fn instant(&mut self) -> Option<DateTime<Utc>> {
-        Some(DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?)))
-    }
-
-    fn far_instant(&mut self) -> Option<DateTime<Utc>> {
-        let seconds = i64::from_le_bytes(self.array()?);
-        DateTime::from_timestamp(seconds, u32::from_le_bytes(self.array()?))
-    }
-
-    fn bytes_of_text(&mut self) -> Option<&'b [u8]> {
-        let length = usize::try_from(self.number()?).ok()?;
-        self.take(length)
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'b [u8]> {
-        let (bytes, rest) = self.bytes.split_at_checked(length)?;
-        self.bytes = rest;
-        Some(bytes)
-    }
-
-    fn text(&mut self) -> Option<&'b str> {
-        std::str::from_utf8(self.bytes_of_text()?).ok()
     }
 
     /// A text that is no name.
