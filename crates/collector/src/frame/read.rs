@@ -139,8 +139,8 @@ fn next<'l, T>(
     list.get_mut(*used - 1)
 }
 
-/// Makes a call as if it were new, and gives the names of its provider and its LLM. One place after the other: to make a new
-/// one and let the old one go takes as much as all else that is read of an operation.
+/// Makes a call as if it were new, and gives the names of its provider and its LLM. Where it stands, for to make a new one, move
+/// it there and let the old one go takes a good part of what an operation takes to be read.
 fn as_new(call: &mut LlmCall) -> [Option<Name>; 2] {
     (call.response_model, call.usage, call.finish_reason) = (None, None, None);
     (call.started_at, call.duration, call.time_to_first_token) = (None, None, None);
