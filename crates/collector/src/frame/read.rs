@@ -146,10 +146,7 @@ fn as_new(call: &mut LlmCall) -> [Option<Name>; 2] {
     (call.started_at, call.duration, call.time_to_first_token) = (None, None, None);
     (call.streamed, call.attempt, call.served_tier) = (false, 1, None);
     (call.prompt_prefix_hash, call.arguments_hash) = (None, None);
-    (call.context_window, call.error) = (None, None);
-    if call.cost != CostOutcome::Pending {
-        call.cost = CostOutcome::Pending;
-    }
+    (call.cost, call.context_window, call.error) = (CostOutcome::Pending, None, None);
     call.served_as.clear();
     call.metadata.clear();
     [call.provider.take(), call.request_model.take()]
