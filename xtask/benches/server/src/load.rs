@@ -147,8 +147,9 @@ impl Load<'_> {
             (0..4).map(|at| Stamped::new(self.options.shape, number * 4 + at)).collect();
         let mut connection = None;
         let mut turn = 0;
-        while !counts.over.load(Ordering::Relaxed) && !(self.seconds == 0 && self.is_enough(counts))
-        {
+        let is_over =
+            || counts.over.load(Ordering::Relaxed) || self.seconds == 0 && self.is_enough(counts);
+        while !is_over() {
             if let Some(rate) = self.options.rate {
                 let due = counts.spans.load(Ordering::Relaxed) as f64 / rate as f64;
                 let early = Duration::from_secs_f64(due).saturating_sub(begun.elapsed());

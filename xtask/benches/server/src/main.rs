@@ -13,8 +13,9 @@
 //!
 //! `--slow N` keeps N connections that send a byte now and then, and N that say nothing, for as long as the load lasts.
 //! `--fill N` first stores N operations, spread over the last `--days N` (30), starts anew and asks for the pages over these
-//! before the load begins. It reads `/proc`, and so runs on Linux alone.
+//! before the load begins; where there is a Chromium, it visits the first screen as well. It reads `/proc`, and so runs on Linux alone.
 
+mod browser;
 mod client;
 mod crowd;
 #[path = "../../telemetry/src/input.rs"]
@@ -85,6 +86,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             &format!("start to first page over {stored} operations {:.0} ms", millis(page)),
         );
         screen::run(&served, stored, options.days, options.json);
+        browser::run(&served, options.days, options.json)?;
     }
     if options.seconds > 0 || options.operations > 0 {
         let crowd = crowd::Crowd::gather(served.otlp, options.slow);

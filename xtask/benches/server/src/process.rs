@@ -14,7 +14,7 @@ pub(crate) struct Served {
     child: Child,
     folder: PathBuf,
     begun: Instant,
-    page: SocketAddr,
+    pub(crate) page: SocketAddr,
     pub(crate) otlp: SocketAddr,
 }
 

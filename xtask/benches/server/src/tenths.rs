@@ -48,7 +48,7 @@ fn tenths(samples: &[Sample]) -> Vec<Tenth> {
         let within = samples
             .iter()
             .filter(|sample| sample.seconds > before.seconds && sample.seconds <= end);
-        let Some(last) = within.clone().last() else { continue };
+        let Some(last) = within.clone().next_back() else { continue };
         tenths.push(Tenth {
             spans_per_second: (last.spans - before.spans) as f64 / (last.seconds - before.seconds),
             rss: within.map(|sample| sample.rss).max().unwrap_or(0),
