@@ -15,7 +15,7 @@ use taximeter::history::History;
 use taximeter::pricing::reprice::{Repricer, Repricing, Target};
 use taximeter::pricing::{Query as PriceQuery, Selectors};
 use taximeter::report::Style;
-use taximeter::store::Query;
+use taximeter::store::{Detail, Query};
 use taximeter::{CostOutcome, LlmCall, PriceBook, Session, TokenUsage};
 
 use self::files::{SessionAt, Written};
@@ -177,7 +177,7 @@ fn over_store(
     repricer: &Repricer<'_>,
 ) -> Result<Outcome, Box<dyn Error>> {
     let mut outcome = Outcome { of_store: true, ..Outcome::default() };
-    let mut query = Query::default();
+    let mut query = Query::default().detail(Detail::WithoutMetadata);
     // A call may begin a day later than its operation.
     query.since = arguments.from.and_then(|day| day.pred_opt()).map(midnight);
     query.until = arguments.until.and_then(|day| day.succ_opt()).map(midnight);

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use taximeter::history::{History, Period, Selection};
 use taximeter::pricing::reprice::{Change, Group, Kind, Repricer, Repricing, Span, Spread, Target};
 use taximeter::report::{NONE, count, counted, money, signed};
-use taximeter::store::Order;
+use taximeter::store::{Detail, Order};
 use taximeter::{Money, StoreError};
 
 use super::frame::{heading, scroll};
@@ -42,7 +42,8 @@ pub(super) fn ask(
     };
     let mut elsewhere =
         Elsewhere { target: target.to_owned(), operations: 0, report: Repricing::default() };
-    let query = only.query(period).order(Order::NewestFirst).limit(MOST);
+    let newest = only.query(period).order(Order::NewestFirst).limit(MOST);
+    let query = newest.detail(Detail::WithoutMetadata);
     history.store().scan(&query, &mut |record| {
         elsewhere.operations += 1;
         for call in &record.llm_calls {
