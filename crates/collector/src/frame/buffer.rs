@@ -70,14 +70,14 @@ impl Buffer {
         Some(room)
     }
 
-    /// Writes to each line of memory that is likely to be filled next, but for the one that is being filled. The processor has
+    /// Asks for each line of memory that is likely to be filled next, but for the one that is being filled. The processor has
     /// them then by the time that they are: to get them from where they were since another one read them takes as long as
     /// a frame takes to be put together.
     #[inline]
     pub(crate) fn fetch(&mut self) {
         let ahead = self.memory.get_mut(self.length + LINE..);
         if let Some(ahead) = ahead.and_then(|ahead| ahead.first_chunk_mut::<NEXT>()) {
-            ahead.as_chunks_mut::<LINE>().0.iter_mut().for_each(|[first, ..]| *first = 0);
+            ahead.as_chunks_mut::<LINE>().0.iter_mut().for_each(ask_for);
         }
     }
 
@@ -184,6 +184,20 @@ impl Buffer {
             self.put(&nanos.to_le_bytes());
         }
     }
+}
+
+/// Has a line come nearer, without waiting for it: whatever was written after a write to it would have to.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn ask_for(line: &mut [u8; LINE]) {
+    safe_arch::prefetch_et0(line);
+}
+
+/// Has a line come nearer. No way is known here that does not wait and is safe.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+fn ask_for([first, ..]: &mut [u8; LINE]) {
+    *first = 0;
 }
 
 /// Writes a tag, the length of a short text, and the text.
