@@ -19,7 +19,7 @@ const ICON: &str = include_str!("assets/icon.svg");
 /// when it is run: <https://v8.dev/blog/explicit-compile-hints>. To the others it is a comment.
 const COMPILE_AHEAD: &str = "//# allFunctionsCalledOnLoad\n";
 
-/// The kinds of charts on our pages, besides lines and points, which are always there.
+/// The kinds of charts on our pages, besides lines and points, which are always there. What draws another one says so here.
 const KINDS: [&str; 1] = ["bar"];
 
 /// plotly.js out of the crate that brings it, which gives it as an element of a page.
