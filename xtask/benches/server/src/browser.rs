@@ -5,7 +5,6 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -88,7 +87,7 @@ fn visit(browser: &str, address: &str, asked: &Receiver<Asked>) -> io::Result<Op
     let folder = tempfile::tempdir()?;
     let mut child = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900"])
-        .arg(user_folder(folder.path()))
+        .arg(format!("--user-data-dir={}", folder.path().display()))
         .arg(address)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -109,10 +108,6 @@ fn visit(browser: &str, address: &str, asked: &Receiver<Asked>) -> io::Result<Op
     child.kill()?;
     child.wait()?;
     Ok(took)
-}
-
-fn user_folder(folder: &Path) -> String {
-    format!("--user-data-dir={}", folder.display())
 }
 
 /// Passes on what comes, and tells of the two requests.

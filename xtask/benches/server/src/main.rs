@@ -13,7 +13,8 @@
 //!
 //! `--slow N` keeps N connections that send a byte now and then, and N that say nothing, for as long as the load lasts.
 //! `--fill N` first stores N operations, spread over the last `--days N` (30), starts anew and asks for the pages over these
-//! before the load begins; where there is a Chromium, it visits the first screen as well. It reads `/proc`, and so runs on Linux alone.
+//! before the load begins; where there is a Chromium, it visits the first screen as well. It reads `/proc`, and so runs on
+//! Linux alone.
 
 mod browser;
 mod client;
