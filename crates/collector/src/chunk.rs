@@ -1,6 +1,8 @@
 //! Finished frames, one behind another in a piece of memory that goes to the worker as a whole.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError};
 
 use foldhash::fast::RandomState;
@@ -8,7 +10,7 @@ use foldhash::fast::RandomState;
 use taximeter_models::{Name, OperationId, OperationRecord};
 
 use crate::counts::LossReason;
-use crate::frame::{self, Buffer};
+use crate::frame::{self, Buffer, Names};
 use crate::sink::SinkError;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard};
@@ -64,8 +66,7 @@ impl<'a> Batch<'a> {
 
     /// Its records, each made when it is asked for; those that can be read.
     pub fn records(&self) -> impl Iterator<Item = OperationRecord> + '_ {
-        let mut names = |text: &str| self.names.lock().get(text);
-        let record = move |frame| frame::read(frame, &mut names).map(|(record, _)| record);
+        let record = |frame| frame::read(frame, &mut *self.names.lock()).map(|(record, _)| record);
         frames(self.chunk.bytes.as_slice()).filter_map(record)
     }
 
@@ -182,9 +183,8 @@ fn each_lean(
     mut see: impl FnMut(&mut OperationRecord),
 ) {
     let mut record = OperationRecord::new("");
-    let mut name = |text: &str| names.get(text);
     for frame in frames(bytes).skip(first) {
-        if frame::read_lean(frame, &mut name, &mut record).is_some() {
+        if frame::read_lean(frame, names, &mut record).is_some() {
             see(&mut record);
         }
     }
@@ -206,7 +206,7 @@ pub(crate) struct Interner {
 
 #[derive(Debug)]
 pub(crate) struct Known {
-    names: HashSet<Name, RandomState>,
+    names: HashSet<ByBytes, RandomState>,
     overflow: Name,
     limit: usize,
     // Relaxed: a number for itself.
@@ -235,18 +235,35 @@ impl Interner {
     }
 }
 
-impl Known {
-    pub(crate) fn get(&mut self, text: &str) -> Name {
-        if let Some(name) = self.names.get(text) {
-            return name.clone();
+impl Names for Known {
+    fn name(&mut self, text: &[u8]) -> Option<Name> {
+        if let Some(known) = self.names.get(text) {
+            return Some(known.0.clone());
         }
+        let text = std::str::from_utf8(text).ok()?;
         if self.names.len() >= self.limit {
             self.overflowed.fetch_add(1, Ordering::Relaxed);
-            return self.overflow.clone();
+            return Some(self.overflow.clone());
         }
         let name = Name::from(text);
-        self.names.insert(name.clone());
-        name
+        self.names.insert(ByBytes(name.clone()));
+        Some(name)
+    }
+}
+
+/// A name that is found by its bytes: of one that is known it is known that it is a text.
+#[derive(Debug, PartialEq, Eq)]
+struct ByBytes(Name);
+
+impl Borrow<[u8]> for ByBytes {
+    fn borrow(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Hash for ByBytes {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.as_bytes().hash(state);
     }
 }
 
@@ -291,7 +308,7 @@ mod tests {
         let names = Interner::new(1);
         let mut known = names.lock();
         assert_eq!(
-            ["a", "b", "a", "b"].map(|name| known.get(name)),
+            ["a", "b", "a", "b"].map(|name| known.name(name.as_bytes())).map(Option::unwrap),
             ["a", OVERFLOW, "a", OVERFLOW]
         );
         // The lock is held as the worker holds it; whoever asks does not wait for it.

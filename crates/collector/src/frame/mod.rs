@@ -17,6 +17,8 @@
 mod buffer;
 pub(crate) mod hot;
 mod label;
+mod lean;
+mod piece;
 mod read;
 mod take;
 mod words;
@@ -29,7 +31,8 @@ use taximeter_models::{ToolStatus, Unit};
 
 pub(crate) use buffer::Buffer;
 pub(crate) use label::Label;
-pub(crate) use read::{count, count_keys, id_of, read, read_lean, read_parts};
+pub(crate) use lean::read_lean;
+pub(crate) use read::{Names, count, count_keys, id_of, read, read_parts};
 pub(crate) use words::{Word, Words, put_text};
 pub(crate) use write::{
     Ended, HEADER, close, encode, halves, head, nanos, part, short_nanos, unix_nanos,
@@ -67,6 +70,17 @@ fn status(status: ToolStatus) -> u8 {
         ToolStatus::Failure => 1,
         ToolStatus::Timeout => 2,
         ToolStatus::Error => 3,
+    }
+}
+
+/// The status of a byte.
+#[inline]
+fn status_of(byte: u8) -> ToolStatus {
+    match byte {
+        0 => ToolStatus::Success,
+        1 => ToolStatus::Failure,
+        2 => ToolStatus::Timeout,
+        _ => ToolStatus::Error,
     }
 }
 

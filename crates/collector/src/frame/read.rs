@@ -10,17 +10,19 @@ use taximeter_models::{
     OperationRecord, Outcome, SpanId, TokenUsage, ToolCall, ToolStatus, TraceId, Unit, Warning,
 };
 
-use super::tag;
+use super::piece::{Piece, Used};
+use super::{status_of, tag};
 use crate::page::Kind;
 
 /// Makes the names of a record; those that come again and again can share their text.
 pub(crate) trait Names {
-    fn name(&mut self, text: &str) -> Name;
+    /// None of bytes that are no text.
+    fn name(&mut self, text: &[u8]) -> Option<Name>;
 }
 
 impl<F: FnMut(&str) -> Name> Names for F {
-    fn name(&mut self, text: &str) -> Name {
-        self(text)
+    fn name(&mut self, text: &[u8]) -> Option<Name> {
+        std::str::from_utf8(text).ok().map(self)
     }
 }
 
@@ -38,31 +40,9 @@ pub(crate) fn read<'b>(
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
     let mut record = OperationRecord::new("");
-    Reader::new(frame, names).record(&mut record)?;
+    let parts = read_header(frame, &mut record)?;
+    Reader::new(parts, names).parts(&mut record)?;
     Some((record, rest))
-}
-
-/// As [`read`], into a record that was read before, and without the texts that are no names: what sums need, without
-/// an allocation where the record has had as many parts.
-pub(crate) fn read_lean<'b>(
-    bytes: &'b [u8],
-    names: &mut impl Names,
-    record: &mut OperationRecord,
-) -> Option<&'b [u8]> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (frame, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-    (record.user, record.session) = (None, None);
-    (record.parent, record.remote_parent) = (None, None);
-    (record.unlisted_errors, record.unlisted_warnings) = (0, 0);
-    record.errors.clear();
-    record.warnings.clear();
-    let mut reader = Reader { lean: true, ..Reader::new(frame, names) };
-    reader.record(record)?;
-    let [components, tools, llms] = reader.used;
-    record.components.truncate(components);
-    record.tool_calls.truncate(tools);
-    record.llm_calls.truncate(llms);
-    Some(rest)
 }
 
 /// Reads parts that have no frame around them into a record.
@@ -93,12 +73,10 @@ pub(crate) fn count(parts: &[u8]) -> [usize; Kind::ALL.len()] {
 
 /// How many keys a call of a tool has, of which there is no more than its beginning.
 pub(crate) fn count_keys(call: &[u8]) -> usize {
-    let mut keys = ToolCall::new(Name::default(), ToolStatus::Success);
-    let names = &mut |_: &str| Name::default();
-    let mut reader = Reader::new(call, names);
+    let mut record = OperationRecord::new("");
     // It has no end, so that it cannot be read to it.
-    let _ = reader.byte().and_then(|_| reader.tool(&mut keys));
-    keys.metadata.len()
+    let _ = Reader::new(call, &mut |_: &str| Name::default()).part(&mut record);
+    record.tool_calls.first().map_or(0, |call| call.metadata.len())
 }
 
 /// The kind of the part that begins with this tag.
@@ -118,16 +96,16 @@ fn kind(tag: u8) -> Option<Kind> {
 
 pub(super) struct Reader<'b, 'n, N> {
     pub(super) bytes: &'b [u8],
-    names: &'n mut N,
+    pub(super) names: &'n mut N,
     /// Whether texts that are no names are skipped.
-    lean: bool,
+    pub(super) lean: bool,
     /// How many components, tool calls and LLM calls of the record are of this frame: what lies behind them is of one
     /// that was read before, and its places and names are used again.
-    used: [usize; 3],
+    pub(super) used: [usize; 3],
 }
 
 /// The next place of a list, in which there may be something old.
-fn next<'l, T>(
+pub(super) fn next<'l, T>(
     list: &'l mut Vec<T>,
     used: &mut usize,
     new: impl FnOnce() -> T,
@@ -139,6 +117,23 @@ fn next<'l, T>(
     list.get_mut(*used - 1)
 }
 
+/// A component in whose place one is read.
+pub(super) fn new_component() -> ComponentTiming {
+    ComponentTiming { name: Name::default(), offset: None, duration: Duration::ZERO, count: 1 }
+}
+
+/// A call in whose place one is read.
+pub(super) fn new_tool() -> ToolCall {
+    ToolCall::new(Name::default(), ToolStatus::Success)
+}
+
+/// Makes a call as if it were new, but for its name and status, which each has.
+#[inline]
+pub(super) fn tool_as_new(call: &mut ToolCall) {
+    (call.started_at, call.duration) = (None, None);
+    (call.error, call.attempt, call.arguments_hash) = (None, 1, None);
+}
+
 /// Makes a call as if it were new, and gives the names of its provider and its LLM. Where it stands, for to make a new one, move
 /// it there and let the old one go takes a good part of what an operation takes to be read.
 fn as_new(call: &mut LlmCall) -> [Option<Name>; 2] {
@@ -147,12 +142,18 @@ fn as_new(call: &mut LlmCall) -> [Option<Name>; 2] {
     (call.streamed, call.attempt, call.served_tier) = (false, 1, None);
     (call.prompt_prefix_hash, call.arguments_hash) = (None, None);
     (call.cost, call.context_window, call.error) = (CostOutcome::Pending, None, None);
-    call.served_as.clear();
-    call.metadata.clear();
+    // To clear an empty map costs ten times what it costs to ask whether it is.
+    if !call.served_as.is_empty() {
+        call.served_as.clear();
+    }
+    if !call.metadata.is_empty() {
+        call.metadata.clear();
+    }
     [call.provider.take(), call.request_model.take()]
 }
 
 /// Whether a name is these bytes. Most are short: where they begin and end alike, they are the same.
+#[inline]
 fn is_same(name: &Name, bytes: &[u8]) -> bool {
     let name = name.as_bytes();
     let alike = match bytes.len() {
@@ -164,32 +165,71 @@ fn is_same(name: &Name, bytes: &[u8]) -> bool {
     alike.unwrap_or_else(|| name == bytes)
 }
 
+#[inline]
 fn same_ends<const LENGTH: usize>(one: &[u8], other: &[u8]) -> Option<bool> {
     let begin = one.first_chunk::<LENGTH>()? == other.first_chunk()?;
     Some(begin && one.last_chunk::<LENGTH>()? == other.last_chunk()?)
 }
 
+/// Puts a name in its place, where the same may be already: then nothing is looked up and nothing counted.
+#[inline]
+pub(super) fn put_name(names: &mut impl Names, place: &mut Name, bytes: &[u8]) -> Option<()> {
+    if !is_same(place, bytes) {
+        *place = names.name(bytes)?;
+    }
+    Some(())
+}
+
+/// A name; the old one, if it is the same.
+#[inline]
+fn name_or(names: &mut impl Names, old: Option<Name>, bytes: &[u8]) -> Option<Name> {
+    match old {
+        Some(old) if is_same(&old, bytes) => Some(old),
+        _ => names.name(bytes),
+    }
+}
+
+/// Puts in a call of which no more is known than what it used.
+#[inline]
+pub(super) fn put_used(names: &mut impl Names, call: &mut LlmCall, used: Used<'_>) -> Option<()> {
+    let [old_provider, old_model] = as_new(call);
+    call.provider = Some(name_or(names, old_provider, used.provider)?);
+    call.request_model = Some(name_or(names, old_model, used.model)?);
+    let Used { input, output, cached, .. } = used;
+    call.usage = Some(if cached == 0 {
+        TokenUsage::new(input, output)
+    } else {
+        let buckets = [(Unit::Input, input), (Unit::CacheRead, cached), (Unit::Output, output)];
+        TokenUsage::try_from(BTreeMap::from(buckets)).ok()?
+    });
+    Some(())
+}
+
+/// Reads what a frame begins with; gives its parts. None where its name does not come first.
+#[inline]
+pub(super) fn read_header<'b>(frame: &'b [u8], record: &mut OperationRecord) -> Option<&'b [u8]> {
+    let (outcome, rest) = frame.split_first_chunk()?;
+    let (id, rest) = rest.split_first_chunk()?;
+    let (started_at, rest) = rest.split_first_chunk()?;
+    let (duration, parts) = rest.split_first_chunk()?;
+    if parts.first() != Some(&tag::NAME) {
+        return None;
+    }
+    record.outcome = match u32::from_le_bytes(*outcome) {
+        0 => Outcome::Success,
+        1 => Outcome::Failure,
+        _ => Outcome::Abandoned,
+    };
+    record.id = OperationId::from_bits(u128::from_le_bytes(*id));
+    record.trace_id = TraceId::from(record.id);
+    record.started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(*started_at));
+    record.duration = Duration::from_nanos(u64::from_le_bytes(*duration));
+    Some(parts)
+}
+
 impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
     fn new(bytes: &'b [u8], names: &'n mut N) -> Self {
         Self { bytes, names, lean: false, used: [0; 3] }
-    }
-
-    fn record(&mut self, record: &mut OperationRecord) -> Option<()> {
-        let outcome = match u32::from_le_bytes(self.array()?) {
-            0 => Outcome::Success,
-            1 => Outcome::Failure,
-            _ => Outcome::Abandoned,
-        };
-        let id = OperationId::from_bits(self.wide()?);
-        let started_at = DateTime::from_timestamp_nanos(i64::from_le_bytes(self.array()?));
-        let duration = Duration::from_nanos(u64::from_le_bytes(self.array()?));
-        if self.bytes.first() != Some(&tag::NAME) {
-            return None;
-        }
-        (record.id, record.started_at) = (id, started_at);
-        (record.duration, record.outcome) = (duration, outcome);
-        record.trace_id = TraceId::from(id);
-        self.parts(record)
     }
 
     fn parts(&mut self, record: &mut OperationRecord) -> Option<()> {
@@ -199,17 +239,14 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         Some(())
     }
 
-    fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
+    pub(super) fn part(&mut self, record: &mut OperationRecord) -> Option<()> {
+        if let Some((piece, rest)) = Piece::read(self.bytes) {
+            self.bytes = rest;
+            return self.frequent_part(piece, record);
+        }
         match self.byte()? {
-            tag::NOTHING => self.skip_nothing(),
-            tag::GONE => {
-                let words: usize = self.byte()?.into();
-                self.take((words * 8).checked_sub(2)?)?;
-            }
             tag::NAME => self.name_in(&mut record.name)?,
-            tag @ (tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG) => {
-                self.metadata(tag, &mut record.metadata)?;
-            }
+            tag::METADATA => self.metadata(&mut record.metadata)?,
             tag::TAG if self.lean => _ = (self.bytes_of_text()?, self.bytes_of_text()?),
             tag::TAG => {
                 let (key, value) = (self.text()?, self.text()?);
@@ -224,27 +261,17 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
             }
             tag::TRACE => record.trace_id = TraceId::from_bits(self.wide()?),
             kind @ (tag::COMPONENT | tag::COMPONENT_AT | tag::COMPONENTS) => {
-                let new = || ComponentTiming {
-                    name: Name::default(),
-                    offset: None,
-                    duration: Duration::ZERO,
-                    count: 1,
-                };
-                let timing = next(&mut record.components, &mut self.used[0], new)?;
+                let timing = next(&mut record.components, &mut self.used[0], new_component)?;
                 self.component(kind, timing)?;
             }
             tag::TOOL => {
-                let new = || ToolCall::new(Name::default(), ToolStatus::Success);
-                let call = next(&mut record.tool_calls, &mut self.used[1], new)?;
+                let call = next(&mut record.tool_calls, &mut self.used[1], new_tool)?;
+                self.name_in(&mut call.name)?;
                 self.tool(call)?;
             }
             tag::LLM => {
                 let call = next(&mut record.llm_calls, &mut self.used[2], LlmCall::default)?;
                 self.llm(call)?;
-            }
-            tag @ (tag::LLM_USED | tag::LLM_CACHED) => {
-                let call = next(&mut record.llm_calls, &mut self.used[2], LlmCall::default)?;
-                self.used_llm(tag, call)?;
             }
             tag::ERROR => record.errors.push(self.error()?),
             tag::WARNING => {
@@ -261,6 +288,31 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         Some(())
     }
 
+    fn frequent_part(&mut self, part: Piece<'_>, record: &mut OperationRecord) -> Option<()> {
+        match part {
+            Piece::Nothing => {}
+            Piece::Name(name) => put_name(self.names, &mut record.name, name)?,
+            Piece::Text { .. } | Piece::Number { .. } => self.keep(&mut record.metadata, part)?,
+            Piece::Component { name, took } => {
+                let timing = next(&mut record.components, &mut self.used[0], new_component)?;
+                (timing.offset, timing.count) = (None, 1);
+                timing.duration = Duration::from_nanos(took);
+                put_name(self.names, &mut timing.name, name)?;
+            }
+            Piece::Tool(name) => {
+                let call = next(&mut record.tool_calls, &mut self.used[1], new_tool)?;
+                put_name(self.names, &mut call.name, name)?;
+                self.tool(call)?;
+            }
+            Piece::Used(used) => {
+                let call = next(&mut record.llm_calls, &mut self.used[2], LlmCall::default)?;
+                put_used(self.names, call, used)?;
+            }
+            Piece::Started(_) | Piece::End { .. } => return None,
+        }
+        Some(())
+    }
+
     fn component(&mut self, kind: u8, timing: &mut ComponentTiming) -> Option<()> {
         (timing.offset, timing.count) = match kind {
             tag::COMPONENT => (None, 1),
@@ -271,33 +323,44 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         self.name_in(&mut timing.name)
     }
 
+    /// A call, behind its name.
     fn tool(&mut self, call: &mut ToolCall) -> Option<()> {
-        self.name_in(&mut call.name)?;
-        (call.started_at, call.duration) = (None, None);
-        (call.error, call.attempt, call.arguments_hash) = (None, 1, None);
+        tool_as_new(call);
+        self.tool_pieces(call)
+    }
+
+    /// What is left of a call.
+    pub(super) fn tool_pieces(&mut self, call: &mut ToolCall) -> Option<()> {
         loop {
+            if let Some((piece, rest)) = Piece::read(self.bytes) {
+                self.bytes = rest;
+                match piece {
+                    Piece::Nothing => {}
+                    Piece::Text { .. } | Piece::Number { .. } => {
+                        self.keep(&mut call.metadata, piece)?;
+                    }
+                    Piece::Started(at) => {
+                        call.started_at = Some(DateTime::from_timestamp_nanos(at));
+                    }
+                    Piece::End { took, status } => {
+                        call.duration = Some(Duration::from_nanos(took));
+                        call.status = status;
+                        return Some(());
+                    }
+                    _ => return None,
+                }
+                continue;
+            }
             match self.byte()? {
-                tag::NOTHING => self.skip_nothing(),
-                tag @ (tag::METADATA | tag::TEXT_APART | tag::NUMBER_SHORT..=tag::NUMBER_LONG) => {
-                    self.metadata(tag, &mut call.metadata)?;
-                }
+                tag::METADATA => self.metadata(&mut call.metadata)?,
                 tag::STARTED => call.started_at = Some(self.instant()?),
-                tag::STARTED_APART => {
-                    self.gap(1)?;
-                    call.started_at = Some(self.instant()?);
-                }
                 tag::STARTED_FAR => call.started_at = Some(self.far_instant()?),
                 tag::DURATION => call.duration = Some(self.nanos()?),
                 tag::ATTEMPT => call.attempt = u32::try_from(self.number()?).ok()?,
                 tag::ARGUMENTS => call.arguments_hash = Some(u64::from_le_bytes(self.array()?)),
                 tag::ERROR => call.error = Some(self.error()?),
                 tag::END => {
-                    call.status = match self.byte()? {
-                        0 => ToolStatus::Success,
-                        1 => ToolStatus::Failure,
-                        2 => ToolStatus::Timeout,
-                        _ => ToolStatus::Error,
-                    };
+                    call.status = status_of(self.byte()?);
                     return Some(());
                 }
                 _ => return None,
@@ -309,7 +372,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         let [mut provider, mut model] = as_new(call);
         loop {
             match self.byte()? {
-                tag::METADATA => self.metadata(tag::METADATA, &mut call.metadata)?,
+                tag::METADATA => self.metadata(&mut call.metadata)?,
                 tag::STARTED => call.started_at = Some(self.instant()?),
                 tag::STARTED_FAR => call.started_at = Some(self.far_instant()?),
                 tag::DURATION => call.duration = Some(self.nanos()?),
@@ -335,26 +398,6 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
                 _ => return None,
             }
         }
-    }
-
-    /// A call of which no more is known than what it used.
-    fn used_llm(&mut self, tag: u8, call: &mut LlmCall) -> Option<()> {
-        let [old_provider, old_model] = as_new(call);
-        let [provider, model] = self.array()?.map(usize::from);
-        call.provider = Some(self.name_of(provider, old_provider)?);
-        self.gap(3 + provider)?;
-        call.request_model = Some(self.name_of(model, old_model)?);
-        self.gap(model)?;
-        let [input, output] =
-            [self.array()?, self.array()?].map(|half| u32::from_le_bytes(half).into());
-        call.usage = Some(if tag == tag::LLM_USED {
-            TokenUsage::new(input, output)
-        } else {
-            let cached = u64::from_le_bytes(self.array()?);
-            let buckets = [(Unit::Input, input), (Unit::CacheRead, cached), (Unit::Output, output)];
-            TokenUsage::try_from(BTreeMap::from(buckets)).ok()?
-        });
-        Some(())
     }
 
     fn usage(&mut self) -> Option<TokenUsage> {
@@ -396,50 +439,24 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         Some(())
     }
 
-    fn metadata(&mut self, tag: u8, metadata: &mut Metadata) -> Option<()> {
-        match tag {
-            tag::TEXT_APART if self.lean => {
-                let [key, text] = self.array()?.map(usize::from);
-                self.take((3 + key).next_multiple_of(8) - 3 + text.next_multiple_of(8)).map(|_| ())
-            }
-            tag::TEXT_APART => {
-                let [key, text] = self.array()?.map(usize::from);
-                let key_bytes = self.take(key)?;
-                self.gap(3 + key)?;
-                let bytes = self.take(text)?;
-                self.gap(text)?;
-                self.keep(metadata, key_bytes, |_| std::str::from_utf8(bytes).ok().map(Value::from))
-            }
-            tag::METADATA => {
-                let key = self.bytes_of_text()?;
-                if self.lean { self.skip_value() } else { self.keep(metadata, key, Self::value) }
-            }
-            number => {
-                let key = self.byte()?.into();
-                let number = match number {
-                    tag::NUMBER_SHORT => u16::from_le_bytes(self.array()?).into(),
-                    tag::NUMBER => self.five()?,
-                    _ => {
-                        self.gap(2)?;
-                        u64::from_le_bytes(self.array()?)
-                    }
-                };
-                let key = self.take(key)?;
-                self.keep(metadata, key, |_| Some(number.into()))
-            }
+    fn metadata(&mut self, metadata: &mut Metadata) -> Option<()> {
+        let key = self.bytes_of_text()?;
+        if self.lean {
+            return self.skip_value();
         }
+        metadata.insert(std::str::from_utf8(key).ok()?.to_owned(), self.value()?);
+        Some(())
     }
 
-    /// Keeps a value, where all is read.
-    fn keep(
-        &mut self,
-        metadata: &mut Metadata,
-        key: &[u8],
-        value: impl FnOnce(&mut Self) -> Option<Value>,
-    ) -> Option<()> {
-        if !self.lean {
-            metadata.insert(std::str::from_utf8(key).ok()?.to_owned(), value(self)?);
-        }
+    /// Keeps a frequent key and its value, where all is read.
+    fn keep(&self, metadata: &mut Metadata, piece: Piece<'_>) -> Option<()> {
+        let (key, value) = match piece {
+            _ if self.lean => return Some(()),
+            Piece::Text { key, text } => (key, std::str::from_utf8(text).ok()?.into()),
+            Piece::Number { key, number } => (key, number.into()),
+            _ => return None,
+        };
+        metadata.insert(std::str::from_utf8(key).ok()?.to_owned(), value);
         Some(())
     }
 
@@ -503,27 +520,15 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
         self.name_or(None)
     }
 
-    /// A name; the old one, if it is the same: then nothing is looked up and nothing counted.
+    /// A name; the old one, if it is the same.
     fn name_or(&mut self, old: Option<Name>) -> Option<Name> {
-        let length = usize::try_from(self.number()?).ok()?;
-        self.name_of(length, old)
-    }
-
-    /// As [`name_or`](Reader::name_or), of so many bytes.
-    fn name_of(&mut self, length: usize, old: Option<Name>) -> Option<Name> {
-        let bytes = self.take(length)?;
-        match old {
-            Some(old) if is_same(&old, bytes) => Some(old),
-            _ => Some(self.names.name(std::str::from_utf8(bytes).ok()?)),
-        }
+        let bytes = self.bytes_of_text()?;
+        name_or(self.names, old, bytes)
     }
 
     /// Puts a name in its place, where the same may be already.
     fn name_in(&mut self, place: &mut Name) -> Option<()> {
         let bytes = self.bytes_of_text()?;
-        if !is_same(place, bytes) {
-            *place = self.names.name(std::str::from_utf8(bytes).ok()?);
-        }
-        Some(())
+        put_name(self.names, place, bytes)
     }
 }

@@ -8,21 +8,6 @@ use super::LONG;
 use super::read::Reader;
 
 impl<'b, N> Reader<'b, '_, N> {
-    /// The zeros that are left of those that fill up a word.
-    pub(super) fn skip_nothing(&mut self) {
-        let zeros = match self.bytes.first_chunk::<8>() {
-            Some(word) => u64::from_le_bytes(*word).trailing_zeros() as usize / 8,
-            // What is behind the last word is read byte by byte.
-            None => 0,
-        };
-        self.bytes = self.bytes.get(zeros..).unwrap_or_default();
-    }
-
-    /// The zeros behind so many bytes that begin with a word.
-    pub(super) fn gap(&mut self, bytes: usize) -> Option<()> {
-        self.take(bytes.next_multiple_of(8) - bytes).map(|_| ())
-    }
-
     pub(super) fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.bytes.split_first()?;
         self.bytes = rest;
@@ -40,6 +25,18 @@ impl<'b, N> Reader<'b, '_, N> {
     }
 
     pub(super) fn number(&mut self) -> Option<u64> {
+        // Most are short.
+        match self.bytes {
+            [byte @ ..0x80, rest @ ..] => {
+                self.bytes = rest;
+                Some((*byte).into())
+            }
+            _ => self.long_number(),
+        }
+    }
+
+    #[cold]
+    fn long_number(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

@@ -12,8 +12,8 @@ use taximeter_models::{
 };
 
 use super::{
-    Buffer, Ended, HEADER, LONG, Label, Word, Words, close, encode, hot, id_of, put_text, read,
-    read_lean,
+    Buffer, Ended, HEADER, LONG, Label, Word, Words, close, encode, hot, id_of, part, put_text,
+    read, read_lean,
 };
 
 fn back(record: &OperationRecord) -> OperationRecord {
@@ -227,9 +227,47 @@ proptest! {
         // In a place where there is something else, of which nothing is left.
         let mut lean = full();
         lean.metadata.clear();
+        lean.tool_calls.iter_mut().for_each(|call| call.metadata.clear());
         prop_assert!(read_lean(&frame, &mut names, &mut lean).is_some());
+        record.metadata.clear();
+        record.tool_calls.iter_mut().for_each(|call| call.metadata.clear());
+        prop_assert_eq!(lean.tool_calls, record.tool_calls);
         prop_assert_eq!(lean.llm_calls, record.llm_calls);
         prop_assert_eq!(lean.components, record.components);
+        prop_assert_eq!((lean.name, lean.outcome), (record.name, record.outcome));
+    }
+
+    #[test]
+    fn frequent_and_rare_pieces_of_a_call_stand_side_by_side(
+        name in "[a-z]{0,15}", long in "[a-z]{120,140}", attempt in any::<u32>(), took in any::<u64>(),
+    ) {
+        let label = || Label::of(&name).expect("it is short");
+        let mut rare = Buffer::default();
+        part::attempt(&mut rare, attempt);
+        part::duration(&mut rare, Duration::from_nanos(took));
+        part::tool_end(&mut rare, ToolStatus::Failure);
+        part::component(&mut rare, &long, None, Duration::from_nanos(took), 1);
+        let rare = rare.padded().chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap()));
+        let frame = in_words([
+            piece(|to| hot::name(to, label())),
+            piece(|to| hot::tool(to, label())),
+            piece(|to| hot::unsigned(to, label(), took)),
+            rare.collect(),
+            piece(|to| hot::tool(to, label())),
+            piece(|to| hot::tool_end(to, 7, ToolStatus::Success)),
+        ]);
+        let mut names = |text: &str| Name::from(text);
+        let (full, _) = read(&frame, &mut names).expect("it is a frame");
+        let first = &full.tool_calls[0];
+        prop_assert_eq!((first.attempt, first.status), (attempt, ToolStatus::Failure));
+        prop_assert_eq!(first.duration, Some(Duration::from_nanos(took)));
+        prop_assert_eq!(&first.metadata[&name], &json!(took));
+        prop_assert_eq!(&*full.components[0].name, long.as_str());
+        prop_assert_eq!((full.tool_calls.len(), &*full.tool_calls[1].name), (2, name.as_str()));
+        let mut lean = OperationRecord::new("");
+        prop_assert!(read_lean(&frame, &mut names, &mut lean).is_some());
+        prop_assert_eq!(Totals::of([&lean]), Totals::of([&full]));
+        prop_assert_eq!(lean.tool_calls[0].attempt, attempt);
     }
 
     #[test]
@@ -238,10 +276,32 @@ proptest! {
     ) {
         let mut buffer = Buffer::default();
         encode(&mut buffer, &full());
-        let mut frame = buffer.as_slice().to_vec();
-        let place = at.index(frame.len());
-        frame[place] = byte;
-        frame.truncate(cut.index(frame.len() + 1));
-        let _ = read(&frame, &mut |text: &str| Name::from(text));
+        let label = Label::of("a name").expect("it is short");
+        let usage = TokenUsage::new(1_200, 350);
+        let words = in_words([
+            piece(|to| hot::name(to, label)),
+            text_of(label, "a text"),
+            vec![hot::gone(2), 0],
+            piece(|to| hot::component(to, label, None, 3)),
+            piece(|to| hot::tool(to, label)),
+            piece(|to| hot::unsigned(to, label, u64::MAX)),
+            piece(|to| hot::started(to, 5)),
+            piece(|to| hot::tool_end(to, 7, ToolStatus::Success)),
+            piece(|to| hot::usage(to, label, label, &usage)),
+        ]);
+        for mut frame in [buffer.as_slice().to_vec(), words] {
+            let place = at.index(frame.len());
+            frame[place] = byte;
+            frame.truncate(cut.index(frame.len() + 1));
+            let mut names = |text: &str| Name::from(text);
+            let record = read(&frame, &mut names).map(|(record, _)| record);
+            let mut lean = self::full();
+            // What is read in full is read for its numbers; texts are not looked at there.
+            let is_read = read_lean(&frame, &mut names, &mut lean).is_some();
+            prop_assert!(is_read || record.is_none());
+            if let Some(record) = record {
+                prop_assert_eq!(Totals::of([&lean]), Totals::of([&record]));
+            }
+        }
     }
 }
