@@ -167,19 +167,19 @@ impl Totals {
             self.usage += usage;
         }
         self.cost.add_charge(charge);
-        let provider = call.provider.as_deref().unwrap_or(NO_PROVIDER);
+        let provider = call.provider.as_ref();
         let model = call.request_model.as_ref().or(call.response_model.as_ref());
-        let model = model.map_or(NO_MODEL, Name::as_str);
         // A map is asked for an owned key; as long as there are few, looking at each costs less than making one.
-        let mut known =
-            (self.llms.len() <= FEW).then(|| self.llms.iter_mut()).into_iter().flatten();
-        let is_same = |(p, m): &(Name, Name)| **m == *model && **p == *provider;
-        if let Some((_, totals)) = known.find(|(key, _)| is_same(key)) {
-            totals.add(call, charge);
-        } else {
-            let totals = self.llms.entry((provider.into(), model.into())).or_default();
-            totals.add(call, charge);
+        let is_same =
+            |(p, m): &(Name, Name)| is(m, model, NO_MODEL) && is(p, provider, NO_PROVIDER);
+        if self.llms.len() <= FEW
+            && let Some((_, totals)) = self.llms.iter_mut().find(|(key, _)| is_same(key))
+        {
+            return totals.add(call, charge);
         }
+        let [provider, model] = [(provider, NO_PROVIDER), (model, NO_MODEL)]
+            .map(|(name, without)| name.cloned().unwrap_or_else(|| without.into()));
+        self.llms.entry((provider, model)).or_default().add(call, charge);
     }
 
     /// Operations of every outcome.
@@ -305,6 +305,11 @@ impl AddAssign<&Self> for LlmTotals {
         self.cost += &other.cost;
         add_counts(&mut self.errors, &other.errors);
     }
+}
+
+/// Whether it is this name, or the text that stands for none.
+fn is(key: &Name, name: Option<&Name>, without: &str) -> bool {
+    name.map_or(key == without, |name| key == name)
 }
 
 /// Changes what stands at a name. A name is cloned only where it is new: its count of holders is shared with other threads.

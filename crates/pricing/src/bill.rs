@@ -74,6 +74,47 @@ pub(crate) fn input_and_output(
     Some((Money::from_ticks(input), Money::from_ticks(output)))
 }
 
+/// The prices of a card by which text is billed alike whatever there is of it: of each unit the ticks for one, where that is a
+/// whole number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flat {
+    input: Option<i128>,
+    cache_read: Option<i128>,
+    output: Option<i128>,
+}
+
+impl Flat {
+    /// None of a card that has more to it.
+    pub(crate) fn of(card: &RateCard) -> Option<Self> {
+        let selectors = &Selectors::new();
+        let factors = card.multipliers.iter().any(|factor| factor.when.all_hold_in(selectors));
+        let pricing = Pricing { card, tier: None, selectors };
+        let by_request = pricing.own_price(Unit::Request).is_some();
+        if factors || by_request || !card.tiers.is_empty() || !card.minimums.is_empty() {
+            return None;
+        }
+        let each = |unit| pricing.price_of(unit).and_then(|price| price.each);
+        let [input, cache_read, output] = [Unit::Input, Unit::CacheRead, Unit::Output].map(each);
+        Some(Self { input, cache_read, output })
+    }
+
+    /// As [`input_and_output`], of text alone.
+    pub(crate) fn input_and_output(&self, usage: &TokenUsage) -> Option<(Money, Money)> {
+        let amount = |unit, each: Option<i128>| match usage.get(unit) {
+            0 => Some(0),
+            quantity => each?.checked_mul(quantity.into()),
+        };
+        if !usage.further().is_empty() {
+            return None;
+        }
+        let cached = amount(Unit::CacheRead, self.cache_read)?;
+        let input = amount(Unit::Input, self.input)?.checked_add(cached)?;
+        let output = amount(Unit::Output, self.output)?;
+        input.checked_add(output)?;
+        Some((Money::from_ticks(input), Money::from_ticks(output)))
+    }
+}
+
 /// The prices that hold for one call.
 struct Pricing<'c> {
     card: &'c RateCard,

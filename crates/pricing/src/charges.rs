@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use taximeter_models::{Charge, LlmCall, MatchKind, Name};
 
-use crate::bill::input_and_output;
+use crate::bill::{Flat, input_and_output};
 use crate::{Model, PriceBook, RateCard, Selectors};
 
 /// So many LLMs are remembered; further ones are looked up each time.
@@ -39,10 +39,17 @@ struct Known<'b> {
     request_model: Option<Name>,
     response_model: Option<Name>,
     /// None where each call has to be looked at closely.
-    card: Option<&'b RateCard>,
+    card: Option<Card<'b>>,
     /// The moments before and after which it may have been another card.
     from: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
+}
+
+/// Prices, and what is made of them once for the calls to come.
+#[derive(Debug, Clone, Copy)]
+struct Card<'b> {
+    card: &'b RateCard,
+    flat: Option<Flat>,
 }
 
 impl<'b> Charges<'b> {
@@ -64,12 +71,14 @@ impl<'b> Charges<'b> {
             return None;
         }
         let usage = call.usage.as_ref()?;
-        let card = self.card(call, at)?;
-        let (input, output) = input_and_output(card, usage, &Selectors::new())?;
+        let Card { card, flat } = self.card(call, at)?;
+        let (input, output) = flat
+            .and_then(|flat| flat.input_and_output(usage))
+            .or_else(|| input_and_output(card, usage, &Selectors::new()))?;
         Some(Charge::exact(input, output, card.currency))
     }
 
-    fn card(&mut self, call: &LlmCall, at: DateTime<Utc>) -> Option<&'b RateCard> {
+    fn card(&mut self, call: &LlmCall, at: DateTime<Utc>) -> Option<Card<'b>> {
         if let Some(known) = self.known.iter().find(|known| known.is_of(call, at)) {
             return known.card;
         }
@@ -89,7 +98,10 @@ impl<'b> Known<'b> {
         let unknown =
             Self { provider, request_model, response_model, card: None, from: None, until: None };
         match plain_card(book, call, at) {
-            Some((card, (from, until))) => Self { card: Some(card), from, until, ..unknown },
+            Some((card, (from, until))) => {
+                let card = Some(Card { card, flat: Flat::of(card) });
+                Self { card, from, until, ..unknown }
+            }
             None => unknown,
         }
     }
