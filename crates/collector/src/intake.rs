@@ -78,12 +78,16 @@ pub(crate) enum Taken {
 /// So many operations are kept in a slot to be used again.
 const POOL: usize = 64;
 
-/// So many empty chunks are kept in a slot; the memory of more goes back to the system.
-const SPARES: usize = 32;
+/// So many full chunks of a slot are much.
+const MANY: usize = 16;
 
-/// So many full chunks of a slot are much. Those that wait, and those that are filled until the worker comes, are then no more
-/// than are kept: memory that is fresh from the system costs an operation as much as all else that is done for it.
-const MANY: usize = SPARES / 2;
+/// So many empty chunks are kept in a slot; the memory of more goes back to the system. It is as much as a thread fills that
+/// records without end while the worker waits for its turn on a processor: memory that is fresh from the system costs an
+/// operation as much as all else that is done for it.
+const SPARES: usize = 8 * MANY;
+
+/// So many of them stay where nothing presses.
+const IDLE: usize = 2 * MANY;
 
 impl Intake {
     pub(crate) fn new(limits: Limits, redaction: Redaction, shown: bool) -> Self {
@@ -92,7 +96,7 @@ impl Intake {
             slots: Arc::new(std::array::from_fn(|_| Brief::default())),
             bytes: Budget::new(limits.queued_bytes),
             records: Budget::new(limits.queued_records),
-            spares: Budget::new(limits.queued_bytes / chunk / 8),
+            spares: Budget::new(limits.queued_bytes / chunk / 4),
             chunk,
             portion: (limits.queued_records / 256).clamp(1, 256),
             closed: AtomicBool::new(false),
@@ -362,6 +366,18 @@ impl Intake {
         self.let_go(unused);
     }
 
+    /// Gives memory back that was needed for a while: of each slot an empty chunk at a time.
+    pub(crate) fn shrink(&self) {
+        for slot in self.slots.iter() {
+            let unneeded = {
+                let mut slot = slot.lock();
+                (slot.spares.len() > IDLE).then(|| slot.spares.pop()).flatten()
+            };
+            self.spares.give_back(unneeded.iter().len());
+            self.let_go(unneeded);
+        }
+    }
+
     /// Counts what became of a batch.
     pub(crate) fn settled(&self, stored: u64, lost: u64, reason: Option<LossReason>) {
         let Some(mut slot) = self.own_slot() else { return };
@@ -556,8 +572,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slot_keeps_some_chunks_and_all_slots_an_eighth_of_the_budget() {
-        for (budget, kept) in [(64 << 20, [SPARES, SPARES]), (24 << 20, [SPARES, 48 - SPARES])] {
+    fn a_slot_keeps_some_chunks_and_all_slots_a_quarter_of_the_budget_and_no_more_for_long_than_it_needs()
+     {
+        for (budget, kept) in [(64 << 20, [SPARES, SPARES]), (40 << 20, [SPARES, 160 - SPARES])] {
             let limits = Limits { queued_bytes: budget, ..Limits::default() };
             let intake = Intake::new(limits, Redaction::default(), false);
             let mut slots = [Slot::default(), Slot::default()];
@@ -575,6 +592,11 @@ mod tests {
             let [slot, _] = &mut slots;
             assert!(intake.empty(slot, 1).is_some() && slot.spares.len() == SPARES - 1);
             assert_eq!(intake.bytes.used(), held);
+            *intake.slots[0].lock() = std::mem::take(slot);
+            (0..SPARES).for_each(|_| intake.shrink());
+            assert_eq!(intake.slots[0].lock().spares.len(), IDLE);
+            assert_eq!(intake.bytes.used(), held - (SPARES - 1 - IDLE) * CHUNK);
+            assert_eq!(intake.spares.used(), IDLE + kept[1]);
         }
     }
 }

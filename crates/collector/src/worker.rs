@@ -234,7 +234,8 @@ impl Worker {
                 looked = Instant::now();
             }
             match wake {
-                Wake::Tick | Wake::Pressure => {}
+                Wake::Tick => intake.shrink(),
+                Wake::Pressure => {}
                 Wake::Flush(ticket) => {
                     self.note(flush(intake, sink));
                     let mut orders = self.orders();
