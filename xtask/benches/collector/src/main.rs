@@ -53,12 +53,14 @@ fn main() {
     }
 }
 
-/// Records the case of a name so many times, and nothing else: for a profiler to look at.
+/// Records the case of a name so many times, as in a round, and nothing else: for a profiler to look at.
 fn only(what: &str, times: usize) {
     let inputs = inputs();
     let case = cases().into_iter().find(|case| case.what == what).expect("a case of this name");
-    (0..times).for_each(|number| (case.record)(&inputs[number % inputs.len()]));
-    (case.flush)();
+    for _ in 0..times.div_ceil(CHUNK) {
+        case.chunk(&inputs);
+        (case.flush)();
+    }
 }
 
 /// Allocations and their bytes for an operation, by case, as the process beside this one counts them.
