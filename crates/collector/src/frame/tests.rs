@@ -295,7 +295,7 @@ proptest! {
             frame.truncate(cut.index(frame.len() + 1));
             let mut names = |text: &str| Name::from(text);
             let record = read(&frame, &mut names).map(|(record, _)| record);
-            let mut lean = self::full();
+            let mut lean = full();
             // What is read in full is read for its numbers; texts are not looked at there.
             let is_read = read_lean(&frame, &mut names, &mut lean).is_some();
             prop_assert!(is_read || record.is_none());

@@ -55,25 +55,26 @@ impl<'w, const N: usize> Words<'w, N> {
     }
 }
 
-/// Puts a text into words, of which there are enough. No loop: those of each power of two are stored one after the other, at
-/// places that are known.
+/// Puts a text into words, of which there are enough; behind it they may be zeros. No loop: as many words as make half of those
+/// that are left are stored one after the other, as long as that many are filled, and the last two by its last bytes.
 #[inline]
 pub(crate) fn put_text(words: &[Word; TEXT / 8], text: &[u8]) -> Option<()> {
-    if let Some(all) = text.first_chunk::<TEXT>() {
-        store(words, all);
-        return Some(());
-    }
     let (words, rest) = put_half::<8, 4, 32>(words, text)?;
-    let (words, rest) = put_half::<4, 2, 16>(words, rest)?;
-    let ([word], rest) = put_half::<2, 1, 8>(words, rest)?;
-    if !rest.is_empty() {
-        let last = |last: &[u8; 8]| u64::from_le_bytes(*last) >> (8 * (8 - rest.len()));
-        word.store(text.last_chunk().map_or_else(|| few(rest), last), Ordering::Relaxed);
-    }
+    let ([low, high, ..], rest) = put_half::<4, 2, 16>(words, rest)?;
+    let [first, second] = match (rest.first_chunk(), rest.last_chunk()) {
+        (Some(first), Some(last)) => {
+            // What both have falls out; in two steps, for a word is not moved by all of its bits.
+            let by = 4 * (16_usize.checked_sub(rest.len())?);
+            [u64::from_le_bytes(*first), u64::from_le_bytes(*last) >> by >> by]
+        }
+        _ => [few(rest), 0],
+    };
+    low.store(first, Ordering::Relaxed);
+    high.store(second, Ordering::Relaxed);
     Some(())
 }
 
-/// Puts so many bytes into the first half of some words, if there are; gives the words for the others, and these.
+/// Puts so many bytes into the first half of some words, if there are more; gives the words for the others, and these.
 #[inline]
 fn put_half<'w, 'b, const N: usize, const HALF: usize, const BYTES: usize>(
     words: &'w [Word; N],
@@ -81,11 +82,11 @@ fn put_half<'w, 'b, const N: usize, const HALF: usize, const BYTES: usize>(
 ) -> Option<(&'w [Word; HALF], &'b [u8])> {
     let (low, high) = (words.first_chunk()?, words.last_chunk()?);
     Some(match text.split_first_chunk::<BYTES>() {
-        Some((first, others)) => {
+        Some((first, others)) if !others.is_empty() => {
             store(low, first);
             (high, others)
         }
-        None => (low, text),
+        _ => (low, text),
     })
 }
 

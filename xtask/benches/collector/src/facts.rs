@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bench_collector::ours::{EMPTY, OFF, PATIENCE, TOOK, calls};
+use bench_collector::ours::{self, EMPTY, OFF, PATIENCE, RUN_TIME, TOOK, calls};
 use bench_collector::{CHUNK, Case, Input};
 use cpu_time::ThreadTime;
 use taximeter::{Batch, Collector, Counts, OperationRecord, Sink, SinkError};
@@ -42,6 +42,7 @@ pub(crate) fn find(cases: &[Case], inputs: &[Input]) -> Facts {
     let bytes = bytes_kept(inputs);
     println!("kept of an operation, ids included: {bytes:.0} bytes");
     let off = off(cases, inputs);
+    fresh(cases, inputs);
     let (threads, frozen) = (threads::find(inputs), frozen::find(inputs));
     Facts { bytes, off, threads, frozen }
 }
@@ -77,6 +78,27 @@ fn off(cases: &[Case], inputs: &[Input]) -> Told {
         "switched off, in {ROUNDS} rounds of {CHUNK} operations that take turns with the empty loop: {above} ns above it"
     );
     above
+}
+
+/// Tells what the whole process takes while a meter's memory of the last operations still grows, beside one whose has been
+/// used before.
+fn fresh(cases: &[Case], inputs: &[Input]) {
+    const ROUNDS: usize = 41;
+    let used = cases.iter().find(|case| case.what == RUN_TIME).expect("a case of this name");
+    let growing = ours::keeping(usize::MAX);
+    let mut rounds = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for (case, rounds) in [&growing, used].into_iter().zip(&mut rounds) {
+            rounds.push(case.measured(inputs)[1]);
+        }
+    }
+    let [growing, used] = rounds;
+    println!(
+        "CPU of the whole process while the memory of the last operations still grows, in {ROUNDS} rounds that take turns: \
+         {} times what it is in memory that was used before, {} ns more for an operation: its pages are fresh from the system",
+        Told::ratio(&growing, &used),
+        Told::difference(&growing, &used),
+    );
 }
 
 /// The caller's nanoseconds for an operation, of so many that are recorded as fast as can be.

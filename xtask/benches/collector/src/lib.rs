@@ -6,6 +6,10 @@
 pub mod ours;
 pub mod peers;
 
+use std::time::Duration;
+
+use cpu_time::{ProcessTime, ThreadTime};
+
 /// How many operations lie between two flushes.
 pub const CHUNK: usize = 1_000;
 
@@ -99,11 +103,37 @@ impl Case {
         (0..CHUNK).for_each(|number| (self.record)(&inputs[number % inputs.len()]));
     }
 
-    /// Records and flushes some chunks, so that memory that is used again is there.
+    /// Records and flushes a chunk; gives the nanoseconds for an operation that the caller took, and the whole process until all
+    /// its threads rest.
+    pub fn measured(&self, inputs: &[Input]) -> [f64; 2] {
+        let (total, caller) = (ProcessTime::now(), ThreadTime::now());
+        self.chunk(inputs);
+        let caller = caller.elapsed();
+        (self.flush)();
+        come_to_rest();
+        [caller, total.elapsed()].map(|time| time.as_nanos() as f64 / CHUNK as f64)
+    }
+
+    /// Records and flushes chunks until memory that is used again is there: also that of the last operations, of which a meter
+    /// keeps 50,000 unless it is told otherwise.
     pub fn warm_up(&self, inputs: &[Input]) {
-        for _ in 0..5 {
+        for _ in 0..60 {
             self.chunk(inputs);
             (self.flush)();
+        }
+    }
+}
+
+/// Waits until no thread of the process works any more: some say that they have flushed and clear up afterwards, which is
+/// their own time and not that of the next case.
+fn come_to_rest() {
+    const LOOKS: usize = 50;
+    const SLEEP: Duration = Duration::from_millis(1);
+    for _ in 0..LOOKS {
+        let before = ProcessTime::now();
+        std::thread::sleep(SLEEP);
+        if before.elapsed() < SLEEP / 20 {
+            return;
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! All cases take turns in one process; a round is a chunk of operations and a flush, so that no peer has a reason to lose
 //! any; the median of the rounds counts, and of what is compared the median of the quotients within a round. The CPU of the
-//! process is that until all its threads rest. Nothing is printed of ours before records were read back and compared with what
+//! process is that until all its threads rest. Rounds count from when a meter keeps as many of the last operations as it ever
+//! will; what it costs to come there is told apart. Nothing is printed of ours before records were read back and compared with what
 //! went in. The allocator of this process is the system's own: to count is dearer than to allocate, and would be added to the
 //! times of who allocates. So allocations are counted in a process of their own, `bench-collector-allocations`.
 //!
@@ -17,10 +18,8 @@ mod turns;
 use std::collections::BTreeMap;
 use std::env;
 use std::process::Command;
-use std::time::Duration;
 
 use bench_collector::{CHUNK, Case, cases, inputs, ours};
-use cpu_time::{ProcessTime, ThreadTime};
 
 use crate::turns::at;
 
@@ -86,33 +85,12 @@ fn measure(cases: &[Case], rounds: usize, counted: &BTreeMap<String, [f64; 2]>) 
     cases.iter().for_each(|case| case.warm_up(&inputs));
     for _ in 0..rounds {
         for (case, measured) in cases.iter().zip(&mut measured) {
-            let (total, caller) = (ProcessTime::now(), ThreadTime::now());
-            case.chunk(&inputs);
-            measured.caller.push(nanos(caller.elapsed()));
-            (case.flush)();
-            come_to_rest();
-            measured.total.push(nanos(total.elapsed()));
+            let [caller, total] = case.measured(&inputs);
+            measured.caller.push(caller);
+            measured.total.push(total);
         }
     }
     measured
-}
-
-/// Waits until no thread of the process works any more: some say that they have flushed and clear up afterwards, which is
-/// their own time and not that of the next case.
-fn come_to_rest() {
-    const LOOKS: usize = 50;
-    const SLEEP: Duration = Duration::from_millis(1);
-    for _ in 0..LOOKS {
-        let before = ProcessTime::now();
-        std::thread::sleep(SLEEP);
-        if before.elapsed() < SLEEP / 20 {
-            return;
-        }
-    }
-}
-
-fn nanos(time: Duration) -> f64 {
-    time.as_nanos() as f64 / CHUNK as f64
 }
 
 fn print_json(case: &Measured) {

@@ -21,9 +21,7 @@ pub const EMPTY: &str = "an empty loop with the same arguments";
 /// The name of the operations whose names are literals.
 const NAME: &str = "qa_response";
 
-fn meter() -> Meter {
-    let mut settings = Settings::default();
-    settings.recent_operations = 100_000;
+fn meter(settings: Settings) -> Meter {
     let builder = Meter::builder().settings(settings).persistence(false);
     builder.build().expect("a meter needs a thread and no more")
 }
@@ -134,18 +132,31 @@ fn by_id(collector: &Collector, input: &Input) {
     collector.end_by_id(id, true).expect("it is open");
 }
 
+fn case(
+    what: &'static str,
+    settings: Settings,
+    record: fn(&Meter, &quanta::Clock, &Input),
+) -> Case {
+    let (meter, clock) = (Rc::new(meter(settings)), quanta::Clock::new());
+    let flushed = Rc::clone(&meter);
+    Case {
+        what,
+        record: Box::new(move |input| record(&meter, &clock, input)),
+        flush: Box::new(move || flushed.flush(PATIENCE).expect("the worker is not behind")),
+        kept: "the record, priced",
+    }
+}
+
+/// As [`RUN_TIME`], of a meter that keeps so many operations.
+pub fn keeping(recent: usize) -> Case {
+    let mut settings = Settings::default();
+    settings.recent_operations = recent;
+    case(RUN_TIME, settings, durations)
+}
+
 pub fn cases() -> Vec<Case> {
     let clock = Rc::new(quanta::Clock::new());
-    let case = |what, record: fn(&Meter, &quanta::Clock, &Input)| {
-        let (meter, clock) = (Rc::new(meter()), Rc::clone(&clock));
-        let flushed = Rc::clone(&meter);
-        Case {
-            what,
-            record: Box::new(move |input| record(&meter, &clock, input)),
-            flush: Box::new(move || flushed.flush(PATIENCE).expect("the worker is not behind")),
-            kept: "the record, priced",
-        }
-    };
+    let case = |what, record| case(what, Settings::default(), record);
     let collector = Rc::new(Collector::builder().build().expect("a thread"));
     let flushed = Rc::clone(&collector);
     let off = Meter::off();
@@ -193,7 +204,7 @@ fn check_form(
     name: impl Fn(&Input) -> &str,
     least: Duration,
 ) {
-    let meter = meter();
+    let meter = meter(Settings::default());
     for number in 0..3_000 {
         record(&meter, &inputs[number % inputs.len()]);
     }
