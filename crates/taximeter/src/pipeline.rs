@@ -235,9 +235,6 @@ impl Sink for Pipeline {
 
     fn accept_packed(&self, batch: &Batch<'_>) -> Result<(), SinkError> {
         let book = self.prices.book();
-        // First of all: to copy them brings them near, many bytes at once; to read them would wait for them one after another,
-        // where another processor wrote.
-        let packed = batch.to_packed();
         let mut records = Vec::new();
         if self.needs_records() {
             records.extend(batch.records());
@@ -263,7 +260,7 @@ impl Sink for Pipeline {
                 observed.totals.add(record);
             }
         }
-        observed.keep(packed, book, self.recent);
+        observed.keep(batch.to_packed(), book, self.recent);
         drop(observed);
         self.measure(&records);
         let taken = self.hand_on(records);
