@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::foreign::guarded;
 use crate::frame::{halves, nanos, unix_nanos};
-use crate::intake::{Intake, guarded};
+use crate::intake::Intake;
 
 /// A source of time. The two clocks are apart, so that setting the wall clock hurts no duration.
 pub trait Clock: Send + Sync + fmt::Debug {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use taximeter_models::{ErrorCategory, ErrorRecord, Failure};
 
-use crate::intake::{Intake, guarded};
+use crate::foreign::guarded;
+use crate::intake::Intake;
 
 /// A value that a metered scope can return. An `Err` is a failure; everything else, `None` too, is a success.
 ///

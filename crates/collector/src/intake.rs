@@ -5,7 +5,6 @@
 //! one slot under its lock, so a snapshot that holds all locks at once is exact.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
 use crate::budget::Budget;
@@ -542,29 +541,6 @@ fn signed(count: usize) -> i64 {
 /// A panic while a lock is held can only come from a failing allocation; what the lock guards is still sound.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a piece of the program's own code gives; nothing if it panics, which is counted.
-pub(crate) fn guarded<T>(intake: &Intake, code: impl FnOnce() -> T) -> Option<T> {
-    let given = caught(code);
-    if given.is_none() {
-        intake.flaw(Flaw::InternalPanic);
-    }
-    given
-}
-
-/// What a piece of code gives; nothing if it panics. What it panics with is the program's own too, and may panic when it
-/// is dropped; what that panics with is left alone.
-pub(crate) fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(code)) {
-        Ok(given) => Some(given),
-        Err(payload) => {
-            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-                std::mem::forget(again);
-            }
-            None
-        }
-    }
 }
 
 #[cfg(all(test, not(taximeter_model)))]

@@ -49,6 +49,7 @@ mod counts;
 mod current;
 mod draft;
 mod ending;
+mod foreign;
 mod frame;
 mod future;
 mod guards;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use taximeter_models::{ErrorRecord, LlmCall, OperationId, Outcome, ToolStatus};
 
 use crate::collector::Shared;
-use crate::intake::guarded;
+use crate::foreign::guarded;
 
 /// Something that is shown while it runs: an operation, or a part of one; and that in which all operations begin, of which
 /// only [`begin`](Show::begin) is called.
@@ -90,7 +90,7 @@ impl Shown {
     /// Enters it until what is given back is dropped.
     pub(crate) fn enter(self) -> Inside {
         if let Some(show) = &self.0 {
-            crate::intake::caught(|| show.enter());
+            crate::foreign::caught(|| show.enter());
         }
         Inside(self)
     }
@@ -114,7 +114,7 @@ pub(crate) struct Inside(Shown);
 impl Drop for Inside {
     fn drop(&mut self) {
         if let Some(show) = &self.0.0 {
-            crate::intake::caught(|| show.exit());
+            crate::foreign::caught(|| show.exit());
         }
     }
 }

@@ -7,7 +7,8 @@ use thiserror::Error;
 
 use crate::LossReason;
 use crate::chunk::{Batch, Interner};
-use crate::intake::{Intake, guarded};
+use crate::foreign::guarded;
+use crate::intake::Intake;
 use crate::place::{Core, close_aged};
 use crate::sink::{Sink, SinkError};
 use crate::sync::atomic::{AtomicBool, Ordering};
