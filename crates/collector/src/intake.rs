@@ -52,6 +52,8 @@ pub(crate) struct Slot {
     /// Empty chunks to be filled again; they stay within the budget of bytes. A slot has its own back: to write where another
     /// thread wrote last costs twice as much, for its processor holds the memory.
     spares: Vec<Buffer>,
+    /// How many of them have not been needed since the worker looked.
+    unneeded: usize,
     /// How many records may still be queued before the budget is asked again.
     allowance: usize,
     ledger: Ledger,
@@ -85,8 +87,8 @@ const MANY: usize = 16;
 /// operation as much as all else that is done for it.
 const SPARES: usize = 8 * MANY;
 
-/// So many of them stay where nothing presses.
-const IDLE: usize = 2 * MANY;
+/// So many of them stay though they are not needed: as many as wait before the worker is woken.
+const FEW: usize = MANY;
 
 impl Intake {
     pub(crate) fn new(limits: Limits, redaction: Redaction, shown: bool) -> Self {
@@ -269,6 +271,7 @@ impl Intake {
         if length <= self.chunk
             && let Some(spare) = slot.spares.pop()
         {
+            slot.unneeded = slot.unneeded.min(slot.spares.len());
             self.spares.give_back(1);
             return Some(spare);
         }
@@ -365,13 +368,10 @@ impl Intake {
         self.let_go(unused);
     }
 
-    /// Gives memory back that was needed for a while: of each slot an empty chunk at a time.
+    /// Gives memory back that was needed once and has not been since the last time: of each slot an empty chunk.
     pub(crate) fn shrink(&self) {
         for slot in self.slots.iter() {
-            let unneeded = {
-                let mut slot = slot.lock();
-                (slot.spares.len() > IDLE).then(|| slot.spares.pop()).flatten()
-            };
+            let unneeded = slot.lock().unneeded_spare();
             self.spares.give_back(unneeded.iter().len());
             self.let_go(unneeded);
         }
@@ -521,6 +521,13 @@ impl Drop for Intake {
 }
 
 impl Slot {
+    /// An empty chunk that was not needed since the last time, if there are more than a few.
+    fn unneeded_spare(&mut self) -> Option<Buffer> {
+        let spare = if self.unneeded > FEW { self.spares.pop() } else { None };
+        self.unneeded = self.spares.len();
+        spare
+    }
+
     /// Whether one more place is kept to be used again.
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
@@ -569,10 +576,23 @@ mod tests {
             assert!(intake.empty(slot, 1).is_some() && slot.spares.len() == SPARES - 1);
             assert_eq!(intake.bytes.used(), held);
             *intake.slots[0].lock() = std::mem::take(slot);
+            let spares = || intake.slots[0].lock().spares.len();
+            // All were needed, or nearly all; from then on none.
+            intake.shrink();
+            assert_eq!(spares(), SPARES - 1);
+            let mut slot = intake.slots[0].lock();
+            let chunks: Vec<_> =
+                (0..SPARES - 3).map_while(|_| intake.empty(&mut slot, 1)).collect();
+            for chunk in chunks {
+                intake.recycle(&mut slot, chunk);
+            }
+            drop(slot);
+            intake.shrink();
+            assert_eq!(spares(), SPARES - 1);
             (0..SPARES).for_each(|_| intake.shrink());
-            assert_eq!(intake.slots[0].lock().spares.len(), IDLE);
-            assert_eq!(intake.bytes.used(), held - (SPARES - 1 - IDLE) * CHUNK);
-            assert_eq!(intake.spares.used(), IDLE + kept[1]);
+            assert_eq!(spares(), FEW);
+            assert_eq!(intake.bytes.used(), held - (SPARES - 1 - FEW) * CHUNK);
+            assert_eq!(intake.spares.used(), FEW + kept[1]);
         }
     }
 }
