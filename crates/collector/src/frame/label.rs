@@ -25,14 +25,7 @@ impl Label {
         if length > Self::MOST {
             return None;
         }
-        let (low, high) = match (bytes.first_chunk(), bytes.last_chunk()) {
-            (Some(first), Some(last)) => {
-                // What both have falls out; in two steps, for a word is not moved by all of its bits.
-                let by = 4 * (16 - length);
-                (u64::from_le_bytes(*first), u64::from_le_bytes(*last) >> by >> by)
-            }
-            _ => (few(bytes), 0),
-        };
+        let [low, high] = two_words(bytes);
         Some(Self { low, high: high | (length as u64) << LENGTH })
     }
 
@@ -66,6 +59,20 @@ impl Label {
         places.iter_mut().zip(self.words()).for_each(|(place, word)| *place = word.to_le_bytes());
         let text = bytes.get(..self.len()).and_then(|bytes| std::str::from_utf8(bytes).ok());
         see(text.unwrap_or_default())
+    }
+}
+
+/// No more than sixteen bytes, in their order, as two words with zeros behind them.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "of a text that the compiler knows, numbers are left")]
+pub(super) fn two_words(bytes: &[u8]) -> [u64; 2] {
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            // What both have falls out; in two steps, for a word is not moved by all of its bits.
+            let by = 4 * (16 - bytes.len());
+            [u64::from_le_bytes(*first), u64::from_le_bytes(*last) >> by >> by]
+        }
+        _ => [few(bytes), 0],
     }
 }
 

@@ -8,7 +8,8 @@ use taximeter_models::{LlmCall, OperationRecord, ToolCall};
 
 use super::piece::Piece;
 use super::read::{
-    Names, Reader, new_component, new_tool, next, put_name, put_used, read_header, tool_as_new,
+    Names, Reader, new_component, new_tool, next, put_component, put_name, put_used, read_header,
+    tool_as_new,
 };
 
 /// As [`read`](super::read), into a record that was read before, and without the texts that are no names: what sums need,
@@ -52,9 +53,7 @@ fn parts(
             Piece::Name(name) => put_name(names, &mut record.name, name)?,
             Piece::Component { name, took } => {
                 let timing = next(&mut record.components, &mut used[0], new_component)?;
-                (timing.offset, timing.count) = (None, 1);
-                timing.duration = Duration::from_nanos(took);
-                put_name(names, &mut timing.name, name)?;
+                put_component(names, timing, name, took)?;
             }
             Piece::Tool(name) => {
                 let call = next(&mut record.tool_calls, &mut used[1], new_tool)?;

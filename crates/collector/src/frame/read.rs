@@ -189,6 +189,19 @@ fn name_or(names: &mut impl Names, old: Option<Name>, bytes: &[u8]) -> Option<Na
     }
 }
 
+/// Puts in a component of which no more is known than that it took so many nanoseconds.
+#[inline]
+pub(super) fn put_component(
+    names: &mut impl Names,
+    timing: &mut ComponentTiming,
+    name: &[u8],
+    took: u64,
+) -> Option<()> {
+    (timing.offset, timing.count) = (None, 1);
+    timing.duration = Duration::from_nanos(took);
+    put_name(names, &mut timing.name, name)
+}
+
 /// Puts in a call of which no more is known than what it used.
 #[inline]
 pub(super) fn put_used(names: &mut impl Names, call: &mut LlmCall, used: Used<'_>) -> Option<()> {
@@ -295,9 +308,7 @@ impl<'b, 'n, N: Names> Reader<'b, 'n, N> {
             Piece::Text { .. } | Piece::Number { .. } => self.keep(&mut record.metadata, part)?,
             Piece::Component { name, took } => {
                 let timing = next(&mut record.components, &mut self.used[0], new_component)?;
-                (timing.offset, timing.count) = (None, 1);
-                timing.duration = Duration::from_nanos(took);
-                put_name(self.names, &mut timing.name, name)?;
+                put_component(self.names, timing, name, took)?;
             }
             Piece::Tool(name) => {
                 let call = next(&mut record.tool_calls, &mut self.used[1], new_tool)?;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::hot::TEXT;
-use super::label::{Label, few};
+use super::label::{Label, two_words};
 
 /// A word of a page. In a model too it is the standard library's: what is read of it is decided by how far the page is
 /// written, so that to try the orders of the words would try nothing else.
@@ -61,14 +61,10 @@ impl<'w, const N: usize> Words<'w, N> {
 pub(crate) fn put_text(words: &[Word; TEXT / 8], text: &[u8]) -> Option<()> {
     let (words, rest) = put_half::<8, 4, 32>(words, text)?;
     let ([low, high, ..], rest) = put_half::<4, 2, 16>(words, rest)?;
-    let [first, second] = match (rest.first_chunk(), rest.last_chunk()) {
-        (Some(first), Some(last)) => {
-            // What both have falls out; in two steps, for a word is not moved by all of its bits.
-            let by = 4 * (16_usize.checked_sub(rest.len())?);
-            [u64::from_le_bytes(*first), u64::from_le_bytes(*last) >> by >> by]
-        }
-        _ => [few(rest), 0],
-    };
+    if rest.len() > 2 * 8 {
+        return None;
+    }
+    let [first, second] = two_words(rest);
     low.store(first, Ordering::Relaxed);
     high.store(second, Ordering::Relaxed);
     Some(())
