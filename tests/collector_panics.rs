@@ -14,8 +14,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use taximeter::{
     Batch, Clock, Collector, Ending, ErrorCategory, ErrorRecord, Failure, FlushError, IdSource,
-    LossReason, MemorySink, MeteredExt, OperationId, OperationRecord, Outcome, Sink, SinkError,
-    SystemIds, TokenUsage, UsageError, ending_kinds,
+    LossReason, MemorySink, MetaValue, MeteredExt, OperationId, OperationRecord, Outcome, Sink,
+    SinkError, SystemIds, TokenUsage, UsageError, ending_kinds,
 };
 
 const SOON: Duration = Duration::from_secs(5);
@@ -436,6 +436,12 @@ impl From<Argument> for String {
     }
 }
 
+impl From<Argument> for MetaValue<'_> {
+    fn from(_: Argument) -> Self {
+        panic!("injected")
+    }
+}
+
 impl TryFrom<Argument> for TokenUsage {
     type Error = UsageError;
 
@@ -451,6 +457,7 @@ fn an_argument_that_panics_on_its_way_in_leaves_its_operation_sound() {
     let op = collector.operation("op").start();
     let mut call = op.llm_call("p", "m").start();
     assert!(panics(|| op.set(Argument, 1)));
+    assert!(panics(|| op.set("key", Argument)));
     assert!(panics(|| op.tag(Argument, "value")));
     assert!(panics(|| op.tag("key", Argument)));
     assert!(panics(|| op.set_user(Argument)));
@@ -458,10 +465,12 @@ fn an_argument_that_panics_on_its_way_in_leaves_its_operation_sound() {
     assert!(panics(|| op.warn(Argument)));
     assert!(panics(|| op.add_component(Argument, SOON)));
     assert!(panics(|| drop(op.tool(Argument))));
+    assert!(panics(|| drop(op.tool("search").with("key", Argument))));
     assert!(panics(|| op.record_usage("p", "m", Argument)));
     assert!(panics(|| call.usage(Argument)));
     assert!(panics(|| drop(collector.operation(Argument))));
     assert!(panics(|| drop(collector.operation("op").with(Argument, 1).user("u"))));
+    assert!(panics(|| drop(collector.operation("op").with("key", Argument).user("u"))));
     call.usage(TokenUsage::new(1, 1));
     call.succeed();
     op.warn("still sound");
@@ -471,6 +480,8 @@ fn an_argument_that_panics_on_its_way_in_leaves_its_operation_sound() {
     let [record] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((record.warning_count(), record.usage().total_tokens()), (1, 2));
     assert!(record.metadata.is_empty() && record.tags.is_empty() && record.components.is_empty());
+    // Those that never started are taken back.
+    assert_eq!((collector.counts().offered, collector.counts().open), (1, 0));
     goes_on(&collector, &sink);
 }
 

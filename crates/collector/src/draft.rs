@@ -189,21 +189,17 @@ impl ToolPart {
         }
     }
 
-    /// Puts a piece in where it is on the page; where it is not, or there is no room, it is put in as the other says.
+    /// Puts a piece in where it is on the page, by who says where it ends; gives it back as it is where it is apart, or where
+    /// there is no room.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what is done is known where it is put in")]
-    fn put(
-        self,
-        here: impl FnOnce(usize) -> Option<usize>,
-        apart: impl FnOnce(Self) -> Self,
-    ) -> Self {
-        match self {
-            Self::Here(to) => match here(to) {
-                Some(to) => Self::Here(to),
-                None => apart(Self::Here(to)),
-            },
-            Self::Apart(draft) => apart(Self::Apart(draft)),
+    fn longer_by(self, put: impl FnOnce(usize) -> Option<usize>) -> Result<Self, Self> {
+        if let Self::Here(to) = &self
+            && let Some(to) = put(*to)
+        {
+            return Ok(Self::Here(to));
         }
+        Err(self)
     }
 
     /// Keeps a value with it. As for operations, the most frequent kinds go straight to their place.
@@ -215,27 +211,35 @@ impl ToolPart {
     pub(crate) fn set(self, core: &Core, key: &str, value: MetaValue<'_>) -> Self {
         match value.hot() {
             Ok(Hot::Text(text)) => match plain::key(key) {
-                Some(key) => self.put(
-                    |to| core.put_plain_text(to, key, text),
-                    |call| call.show(core, key, MetaValue::Text(text)),
-                ),
+                Some(key) => match self.longer_by(|to| core.put_plain_text(to, key, text)) {
+                    Ok(call) => call,
+                    Err(call) => call.show_text(core, key, text),
+                },
                 None => self.with(core, key, MetaValue::Text(text)),
             },
             Ok(Hot::Unsigned(number)) => match plain::key(key) {
-                Some(key) => self.put(
-                    |to| core.put_plain_unsigned(to, key, number),
-                    |call| call.show(core, key, MetaValue::Unsigned(number)),
-                ),
+                Some(key) => match self.longer_by(|to| core.put_plain_unsigned(to, key, number)) {
+                    Ok(call) => call,
+                    Err(call) => call.show_number(core, key, number),
+                },
                 None => self.with(core, key, MetaValue::Unsigned(number)),
             },
             Err(value) => self.with(core, key, value),
         }
     }
 
+    // Each takes what it needs as numbers: nobody has to put anything into memory before he knows that he calls it.
+
     #[cold]
     #[inline(never)]
-    fn show(self, core: &Core, key: Label, value: MetaValue<'_>) -> Self {
-        key.show(|key| self.with(core, key, value))
+    fn show_text(self, core: &Core, key: Label, text: &str) -> Self {
+        key.show(|key| self.with(core, key, MetaValue::Text(text)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn show_number(self, core: &Core, key: Label, number: u64) -> Self {
+        key.show(|key| self.with(core, key, MetaValue::Unsigned(number)))
     }
 
     #[inline(never)]

@@ -95,8 +95,8 @@ impl OperationBuilder {
     }
 
     /// The place in which it begins; none where nothing is recorded, or there was none.
-    pub(crate) fn into_core(mut self) -> Option<Arc<Core>> {
-        self.core.take()
+    pub(crate) fn into_core(self) -> Option<Arc<Core>> {
+        self.into_parts().0
     }
 
     /// Keeps a value with it.
@@ -106,10 +106,24 @@ impl OperationBuilder {
         reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
     )]
     pub fn with<'v>(self, key: impl AsRef<str>, value: impl Into<MetaValue<'v>>) -> Self {
-        if let Some(core) = &self.core {
-            core.set(key.as_ref(), value.into());
+        if self.core.is_none() {
+            return self;
         }
-        self
+        // Both may run code of the program's own: while they do, the operation is still to be withdrawn.
+        let (key, value) = (key.as_ref(), value.into());
+        let (core, has_parent) = self.into_parts();
+        if let Some(core) = &core {
+            core.set(key, value);
+        }
+        Self { core, has_parent }
+    }
+
+    /// What is in it. Nothing is left in it then; said so, no code is made to look for it.
+    #[inline]
+    fn into_parts(mut self) -> (Option<Arc<Core>>, bool) {
+        let parts = (self.core.take(), self.has_parent);
+        std::mem::forget(self);
+        parts
     }
 
     fn put(self, put: impl FnOnce(&Core)) -> Self {
@@ -165,10 +179,10 @@ impl OperationBuilder {
         clippy::inline_always,
         reason = "where nothing is recorded, no call is left of it, and nothing of what is called on it afterwards"
     )]
-    pub fn start(mut self) -> Operation {
-        let core = self.core.take();
+    pub fn start(self) -> Operation {
+        let (core, has_parent) = self.into_parts();
         if let Some(core) = &core {
-            core.start_as_built(self.has_parent);
+            core.start_as_built(has_parent);
         }
         Operation { handle: Handle(core) }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use taximeter_models::{CostOutcome, LlmCall, Name, TokenUsage, UsageError};
 
 use crate::bounds::Bounds;
+use crate::frame::hot::Tokens;
 use crate::frame::{Label, Words, hot, nanos, part, short_nanos};
 use crate::ledger::Flaw;
 use crate::page::Kind;
@@ -150,24 +151,27 @@ impl Core {
         reason = "of a text that the compiler knows, numbers are left; of a kind, nothing"
     )]
     pub(crate) fn usage(&self, provider: &str, model: &str, usage: &TokenUsage) {
-        match (Label::of(provider), Label::of(model)) {
-            (Some(provider), Some(model)) => self.plain_usage(provider, model, usage),
+        match (Label::of(provider), Label::of(model), Tokens::of(usage)) {
+            (Some(provider), Some(model), Some(tokens)) => {
+                self.plain_usage(provider, model, tokens);
+            }
             _ => self.any_usage(provider, model, usage),
         }
     }
 
     #[inline]
-    fn plain_usage(&self, provider: Label, model: Label, usage: &TokenUsage) {
-        let compose = |to: &mut Words<'_, _>| hot::usage(to, provider, model, usage);
-        if !(hot::is_usage(usage) && self.page.write(compose)) {
-            self.show_usage(provider, model, usage);
+    fn plain_usage(&self, provider: Label, model: Label, tokens: Tokens) {
+        if !self.page.write(|to| hot::usage(to, provider, model, tokens)) {
+            self.show_usage(provider, model, tokens);
         }
     }
 
+    /// It takes the numbers and not the usage, which nobody has to put into memory then.
     #[cold]
     #[inline(never)]
-    fn show_usage(&self, provider: Label, model: Label, usage: &TokenUsage) {
-        provider.show(|provider| model.show(|model| self.any_usage(provider, model, usage)));
+    fn show_usage(&self, provider: Label, model: Label, tokens: Tokens) {
+        let usage = tokens.usage();
+        provider.show(|provider| model.show(|model| self.any_usage(provider, model, &usage)));
     }
 
     #[inline(never)]

@@ -84,11 +84,23 @@ pub(crate) fn tool_end<const N: usize>(to: &mut Words<'_, N>, took: u64, status:
     to.word(u64::from(tag::DURATION) | took << 8 | end << 48);
 }
 
-/// Whether a usage can be put in here: the tokens that went in and came out, and were read from a cache.
-#[inline]
-pub(crate) fn is_usage(usage: &TokenUsage) -> bool {
-    let most = usage.get(Unit::Input).max(usage.get(Unit::Output));
-    most <= u32::MAX.into() && usage.further().is_empty()
+/// A usage that can be put in here: the tokens that went in, were read from a cache, and came out.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tokens([u64; 3]);
+
+impl Tokens {
+    const UNITS: [Unit; 3] = [Unit::Input, Unit::CacheRead, Unit::Output];
+
+    #[inline]
+    pub(crate) fn of(usage: &TokenUsage) -> Option<Self> {
+        let most = usage.get(Unit::Input).max(usage.get(Unit::Output));
+        let fits = most <= u32::MAX.into() && usage.further().is_empty();
+        fits.then(|| Self(Self::UNITS.map(|unit| usage.get(unit))))
+    }
+
+    pub(crate) fn usage(self) -> TokenUsage {
+        TokenUsage::of_sum(Self::UNITS.into_iter().zip(self.0))
+    }
 }
 
 #[inline]
@@ -96,13 +108,12 @@ pub(crate) fn usage<const N: usize>(
     to: &mut Words<'_, N>,
     provider: Label,
     model: Label,
-    usage: &TokenUsage,
+    Tokens([input, cached, output]): Tokens,
 ) {
-    let cached = usage.get(Unit::CacheRead);
     let tag = if cached == 0 { tag::LLM_USED } else { tag::LLM_CACHED };
     to.label(head(tag, [provider.len(), model.len()]), 3, provider);
     to.label(0, 0, model);
-    to.word(usage.get(Unit::Input) | usage.get(Unit::Output) << 32);
+    to.word(input | output << 32);
     if cached > 0 {
         to.word(cached);
     }

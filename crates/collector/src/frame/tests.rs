@@ -151,6 +151,12 @@ fn piece(compose: impl FnOnce(&mut Words<'_, 16>)) -> Vec<u64> {
     places[..length].iter().map(|place| place.load(std::sync::atomic::Ordering::Relaxed)).collect()
 }
 
+fn frequent(usage: &TokenUsage) -> hot::Tokens {
+    let tokens = hot::Tokens::of(usage).expect("they are few, and of no other kind");
+    assert_eq!(&tokens.usage(), usage);
+    tokens
+}
+
 /// The words of a text and its key.
 fn text_of(key: Label, text: &str) -> Vec<u64> {
     let places = [const { Word::new(u64::MAX) }; hot::TEXT / 8];
@@ -193,12 +199,12 @@ proptest! {
             piece(|to| hot::tool(to, label(&key))),
             text_of(label(&key), &text),
             piece(|to| hot::tool_end(to, took, ToolStatus::Timeout)),
-            piece(|to| hot::usage(to, label(&name), label(&key), &usage)),
+            piece(|to| hot::usage(to, label(&name), label(&key), frequent(&usage))),
             piece(|to| hot::tool(to, label(&name))),
             piece(|to| hot::unsigned(to, label(&key), number)),
             piece(|to| hot::started(to, started)),
             piece(|to| hot::tool_end(to, took, ToolStatus::Error)),
-            piece(|to| hot::usage(to, label(&key), label(&name), &with_cached)),
+            piece(|to| hot::usage(to, label(&key), label(&name), frequent(&with_cached))),
         ]);
         let (name, key) = (name.as_str(), key.as_str());
         let mut record = OperationRecord::new(name);
@@ -287,7 +293,7 @@ proptest! {
             piece(|to| hot::unsigned(to, label, u64::MAX)),
             piece(|to| hot::started(to, 5)),
             piece(|to| hot::tool_end(to, 7, ToolStatus::Success)),
-            piece(|to| hot::usage(to, label, label, &usage)),
+            piece(|to| hot::usage(to, label, label, frequent(&usage))),
         ]);
         for mut frame in [buffer.as_slice().to_vec(), words] {
             let place = at.index(frame.len());

@@ -48,10 +48,16 @@ impl<'w, const N: usize> Words<'w, N> {
         let [low, high] = label.words();
         // In two steps, for a word is not moved by all of its bits.
         let beyond = |word: u64| word >> 1 >> (63 - 8 * bytes);
+        let length = bytes + label.len();
         self.set(0, before | low << (8 * bytes));
-        self.set(1, beyond(low) | high << (8 * bytes));
-        self.set(2, beyond(high));
-        self.at += (bytes + label.len()).div_ceil(8);
+        // Of a label that the compiler knows, it knows this as well.
+        if length > 8 {
+            self.set(1, beyond(low) | high << (8 * bytes));
+        }
+        if length > 16 {
+            self.set(2, beyond(high));
+        }
+        self.at += length.div_ceil(8);
     }
 }
 
