@@ -3,6 +3,7 @@
 //! It is: start, with a run-time name and two keys of metadata; three components; two calls of tools with two keys each; one
 //! token usage; end.
 
+pub mod floor;
 pub mod ours;
 pub mod peers;
 
@@ -140,5 +141,5 @@ fn come_to_rest() {
 
 /// All ways, ours first.
 pub fn cases() -> Vec<Case> {
-    ours::cases().into_iter().chain(peers::cases()).collect()
+    ours::cases().into_iter().chain([floor::case()]).chain(peers::cases()).collect()
 }

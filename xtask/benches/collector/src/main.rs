@@ -137,7 +137,9 @@ fn print_table(measured: &[Measured]) {
          texts that only the run knows. Ours borrows them; fastrace and OpenTelemetry take them as texts of their own or \
          as literals, so there each is a String, which is the cheapest that they offer for it. With literal names, known \
          at the call site, only the values are such; ours takes them by the same calls, and the compiler makes numbers of \
-         them. Compare run-time strings with run-time strings, literals with literals.\nTimes are of a process with the \
+         them. Compare run-time strings with run-time strings, literals with literals.\nA record put together and copied is \
+         five readings of the clock, 264 bytes written and copied once, and nothing that a user would have of it: no bounds, \
+         no counts, no price, no reader.\nTimes are of a process with the \
          system's allocator. Allocations and their bytes were counted in another one, in which no time was taken: to count \
          costs some nanoseconds each, which only those would pay who allocate.\n"
     );

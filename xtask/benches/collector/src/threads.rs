@@ -16,7 +16,7 @@ pub(crate) struct Threads {
 /// So many operations are recorded by a thread in a round, as fast as it can.
 const TIMES: usize = 50_000;
 
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 101;
 
 /// Threads that record at the same time, into collectors that they share or have each for itself. The collectors stay from round
 /// to round, and so does their memory.

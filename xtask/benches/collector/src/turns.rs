@@ -32,6 +32,11 @@ impl Told {
         Self::of_pairs(first, second, |first, second| first - second)
     }
 
+    /// All of it, divided by a number above zero.
+    pub(crate) fn over(self, divisor: f64) -> Self {
+        Self { median: self.median / divisor, middle: self.middle.map(|quarter| quarter / divisor) }
+    }
+
     fn of_pairs(first: &[f64], second: &[f64], of: fn(f64, f64) -> f64) -> Self {
         let pairs = first.iter().zip(second);
         Self::by(&pairs.map(|(first, second)| of(*first, *second)).collect::<Vec<_>>())
