@@ -1,9 +1,12 @@
 //! What recording costs while the sink takes nothing, beside a sink that does.
 //!
-//! Both collectors fill memory that they had before, so that no page of the system is faulted in. What fresh memory costs, into
-//! which a frozen sink's queue grows until the budget is spent, is told apart.
+//! The sink writes to a pipe; while nobody reads from it, the worker stands in that write, as before a disk that hangs. Both
+//! collectors fill memory that they had before, so that no page of the system is faulted in. What fresh memory costs, into
+//! which such a queue grows until the budget is spent, is told apart.
 
+use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use bench_collector::Input;
@@ -20,9 +23,12 @@ pub(crate) struct Frozen {
     pub(crate) spent: Told,
 }
 
-/// A sink that takes nothing as long as its gate is shut.
-#[derive(Clone, Default)]
-struct Gate(Arc<(Mutex<Where>, Condvar)>);
+/// A sink whose pipe is read from as long as its gate is open.
+#[derive(Clone)]
+struct Gate {
+    place: Arc<(Mutex<Where>, Condvar)>,
+    pipe: Arc<Mutex<PipeWriter>>,
+}
 
 #[derive(Default)]
 struct Where {
@@ -31,20 +37,48 @@ struct Where {
     waiting: bool,
 }
 
+/// So many bytes are written of each batch: more than a pipe holds and who reads takes before he sees that he is to stop.
+const WRITTEN: usize = 256 << 10;
+
 impl Gate {
+    fn new() -> Self {
+        let (reader, writer) = std::io::pipe().expect("two files");
+        let place = Arc::<(Mutex<Where>, Condvar)>::default();
+        let read_by = Arc::clone(&place);
+        thread::spawn(move || read(reader, &read_by));
+        Self { place, pipe: Arc::new(Mutex::new(writer)) }
+    }
+
+    fn set(&self, set: impl FnOnce(&mut Where)) {
+        let (place, changed) = &*self.place;
+        set(&mut place.lock().expect("nobody panics here"));
+        changed.notify_all();
+    }
+
     /// Shuts it, and waits until the worker stands before it with what has been recorded.
     fn shut_behind(&self, record: impl FnOnce()) {
-        let (place, changed) = &*self.0;
-        place.lock().expect("nobody panics here").shut = true;
+        self.set(|place| place.shut = true);
         record();
+        let (place, changed) = &*self.place;
         let place = place.lock().expect("nobody panics here");
         drop(changed.wait_while(place, |place| !place.waiting).expect("nobody panics here"));
     }
 
     fn open(&self) {
-        let (place, changed) = &*self.0;
-        place.lock().expect("nobody panics here").shut = false;
-        changed.notify_all();
+        self.set(|place| place.shut = false);
+    }
+}
+
+/// Reads what is written, while the gate is open, until nobody can write any more.
+fn read(mut pipe: PipeReader, (place, changed): &(Mutex<Where>, Condvar)) {
+    let mut bytes = vec![0; 64 << 10];
+    loop {
+        let place = place.lock().expect("nobody panics here");
+        drop(changed.wait_while(place, |place| place.shut).expect("nobody panics here"));
+        match pipe.read(&mut bytes) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
     }
 }
 
@@ -55,14 +89,10 @@ impl Sink for Gate {
 
     /// Reads nothing, as the sink of the other collector.
     fn accept_packed(&self, _batch: &Batch<'_>) -> Result<(), SinkError> {
-        let (place, changed) = &*self.0;
-        let mut place = place.lock().expect("nobody panics here");
-        if place.shut {
-            place.waiting = true;
-            changed.notify_all();
-            place = changed.wait_while(place, |place| place.shut).expect("nobody panics here");
-            place.waiting = false;
-        }
+        self.set(|place| place.waiting = place.shut);
+        let written = self.pipe.lock().expect("nobody panics here").write_all(&[0; WRITTEN]);
+        self.set(|place| place.waiting = false);
+        written.expect("somebody reads");
         Ok(())
     }
 }
@@ -75,7 +105,7 @@ const ROUNDS: usize = 101;
 /// Finds out, and says what it is of.
 pub(crate) fn find(inputs: &[Input]) -> Frozen {
     let taking = Collector::builder().build().expect("a thread");
-    let gate = Gate::default();
+    let gate = Gate::new();
     let behind = Collector::builder().sink(gate.clone()).build().expect("a thread");
     // A flush wakes the worker at once; that it cannot be done meanwhile is what is wanted.
     let one = || {
@@ -99,7 +129,7 @@ pub(crate) fn find(inputs: &[Input]) -> Frozen {
     }
     let room = Told::ratio(&shut, &free);
     println!(
-        "a frozen sink, in {ROUNDS} rounds that take turns with one that takes all, {TIMES} operations each in memory that was \
+        "a frozen sink, which stands in a write to a pipe that nobody reads, in {ROUNDS} rounds that take turns with one that takes all, {TIMES} operations each in memory that was \
          used before: {room} times the caller's time while there is room; {}",
         told(&[behind.counts()])
     );

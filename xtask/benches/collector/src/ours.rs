@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Duration;
 
-use taximeter::{Collector, Handle, Meter, OperationRecord, Settings, TokenUsage, ToolStatus};
+use taximeter::{
+    Collector, Handle, MemorySink, Meter, OperationRecord, Settings, TokenUsage, ToolStatus,
+};
 
 use crate::{Case, Input};
 
@@ -187,7 +189,10 @@ pub fn cases() -> Vec<Case> {
     ]
 }
 
-/// Records 3,000 operations in each form, and compares what is kept of them with what went in.
+/// So many operations of each form are read back.
+const CHECKED: usize = 3_000;
+
+/// Records operations in each form, and compares what is kept of them with what went in.
 ///
 /// # Panics
 /// Where something is not as it went in.
@@ -196,6 +201,7 @@ pub fn check(inputs: &[Input]) {
     check_form(inputs, |meter, input| durations(meter, &clock, input), |input| &input.name, TOOK);
     check_form(inputs, |meter, input| literals(meter, &clock, input), |_| NAME, TOOK);
     check_form(inputs, guards, |input| &input.name, Duration::ZERO);
+    check_by_id(inputs);
 }
 
 fn check_form(
@@ -205,20 +211,43 @@ fn check_form(
     least: Duration,
 ) {
     let meter = meter(Settings::default());
-    for number in 0..3_000 {
-        record(&meter, &inputs[number % inputs.len()]);
-    }
+    checked(inputs).for_each(|input| record(&meter, input));
     meter.flush(PATIENCE).expect("the worker is not behind");
-    let records = meter.recent(3_000);
-    assert_eq!(records.len(), 3_000);
-    for (number, record) in records.iter().enumerate() {
-        let input = &inputs[number % inputs.len()];
-        assert_eq!(record.name, name(input));
-        compare(record, input, least);
+    let records = meter.recent(CHECKED);
+    compare(&records, inputs, name, least);
+    for record in records {
+        let cost = record.llm_calls[0].cost.amount().expect("gpt-4 has a price").0;
+        assert_eq!(cost.to_string(), "0.057");
     }
 }
 
-fn compare(record: &OperationRecord, input: &Input, least: Duration) {
+/// Of a collector by itself, whose records come without a price.
+fn check_by_id(inputs: &[Input]) {
+    let sink = MemorySink::default();
+    let collector = Collector::builder().sink(sink.clone()).build().expect("a thread");
+    checked(inputs).for_each(|input| by_id(&collector, input));
+    collector.flush(PATIENCE).expect("the worker is not behind");
+    compare(&sink.records(), inputs, |input| &input.name, TOOK);
+}
+
+fn checked(inputs: &[Input]) -> impl Iterator<Item = &Input> {
+    inputs.iter().cycle().take(CHECKED)
+}
+
+fn compare(
+    records: &[OperationRecord],
+    inputs: &[Input],
+    name: impl Fn(&Input) -> &str,
+    least: Duration,
+) {
+    assert_eq!(records.len(), CHECKED);
+    for (record, input) in records.iter().zip(checked(inputs)) {
+        assert_eq!(record.name, name(input));
+        compare_parts(record, input, least);
+    }
+}
+
+fn compare_parts(record: &OperationRecord, input: &Input, least: Duration) {
     assert!(record.is_success() && record.duration < Duration::from_secs(1));
     assert_eq!(record.metadata["user_id"], input.user.as_str());
     assert_eq!(record.metadata["number"], input.number);
@@ -232,6 +261,4 @@ fn compare(record: &OperationRecord, input: &Input, least: Duration) {
         assert_eq!(call.metadata["hits"], input.number);
     }
     assert_eq!(record.usage(), TokenUsage::new(1_200, 350));
-    let cost = record.llm_calls[0].cost.amount().expect("gpt-4 has a price").0;
-    assert_eq!(cost.to_string(), "0.057");
 }
