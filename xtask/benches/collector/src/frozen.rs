@@ -129,8 +129,8 @@ pub(crate) fn find(inputs: &[Input]) -> Frozen {
     }
     let room = Told::ratio(&shut, &free);
     println!(
-        "a frozen sink, which stands in a write to a pipe that nobody reads, in {ROUNDS} rounds that take turns with one that takes all, {TIMES} operations each in memory that was \
-         used before: {room} times the caller's time while there is room; {}",
+        "a frozen sink, which stands in a write to a pipe that nobody reads, in {ROUNDS} rounds that take turns with one that \
+         takes all, {TIMES} operations each in memory that was used before: {room} times the caller's time while there is room; {}",
         told(&[behind.counts()])
     );
 
