@@ -209,8 +209,19 @@ fn check(sink: &MemorySink, model: &BTreeMap<OperationId, Expected>) {
     }
 }
 
+/// Whether this is an extended run.
+fn is_extended() -> bool {
+    std::env::var_os("TAXIMETER_EXTENDED").is_some()
+}
+
+/// So many cases, and more of them in an extended run.
+fn cases(few: u32, extended: u32) -> ProptestConfig {
+    ProptestConfig::with_cases(if is_extended() { extended } else { few })
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    // Sixty actions each: a million in an extended run.
+    #![proptest_config(cases(200, 17_000))]
 
     #[test]
     fn records_hold_what_was_put_in(actions in prop::collection::vec(action(), 0..120)) {
@@ -235,7 +246,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20))]
+    #![proptest_config(cases(20, 1_000))]
 
     #[test]
     fn from_many_threads_too_and_every_snapshot_adds_up(
@@ -310,8 +321,7 @@ impl Sink for Sums {
 /// With `TAXIMETER_EXTENDED=1` eighty million operations, else as many as a test may take time for.
 #[test]
 fn eight_threads_lose_nothing_every_sum_is_exact_and_every_snapshot_adds_up() {
-    let extended = std::env::var_os("TAXIMETER_EXTENDED").is_some();
-    let each: u64 = if extended { 10_000_000 } else { 5_000 };
+    let each: u64 = if is_extended() { 10_000_000 } else { 5_000 };
     let sums = Sums::default();
     let mut limits = Limits::default();
     limits.when_full = WhenFull::Block { timeout: Duration::from_secs(50) };
