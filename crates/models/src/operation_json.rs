@@ -282,7 +282,12 @@ fn components(timing: BTreeMap<Name, f64>) -> Result<Vec<ComponentTiming>, Strin
 }
 
 fn duration(seconds: f64, of: &str) -> Result<Duration, String> {
-    Duration::try_from_secs_f64(seconds).map_err(|why| format!("{of} of {seconds} s: {why}"))
+    let refused = |why: String| format!("{of} of {seconds} s: {why}");
+    let told = Duration::try_from_secs_f64(seconds).map_err(|why| refused(why.to_string()))?;
+    if told > Duration::from_nanos(u64::MAX) {
+        return Err(refused("longer than the 584 years that can be written again".into()));
+    }
+    Ok(told)
 }
 
 /// The one call that the original keeps with an operation. Its totals are zero whatever the parts, so they are

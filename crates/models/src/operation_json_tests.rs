@@ -410,6 +410,8 @@ fn what_could_not_be_written_again_is_refused_with_words() {
     for (more, words) in [
         (r#""token_usage": {"input_tokens": 18446744073709551615, "output_tokens": 1}"#, "2^64"),
         (r#""total_duration": -0.5"#, "total_duration of -0.5 s"),
+        (r#""total_duration": 7043626308441162.0"#, "longer than the 584 years"),
+        (r#""component_timing": {"search": 2e10}"#, "search of 20000000000 s: longer"),
         (r#""start_time": 1e300"#, "duplicate field"),
     ] {
         let error =
