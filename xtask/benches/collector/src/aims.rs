@@ -29,14 +29,15 @@ impl Aim {
 }
 
 pub(crate) fn print(measured: &[Measured], facts: &Facts) {
-    let pace = Told::by(&pace(measured));
+    let pace = pace(measured);
     println!(
         "\nWhat was aimed at; nanoseconds as they would be on the machine of the aims, on which a record put together and \
-         copied took {}: this one takes {pace} times as long for it\n",
-        floor::THERE
+         copied took {}: this one takes {} times as long for it\n",
+        floor::THERE,
+        Told::by(&pace)
     );
     println!("{:<100} {:>30} {:>8}  ", "", "is [middle half of the rounds]", "most");
-    for aim in aims(measured, facts) {
+    for aim in aims(measured, facts, &pace) {
         println!("{:<100} {:>30} {:>8.3}  {}", aim.what, aim.is, aim.most, aim.verdict());
     }
 }
@@ -50,7 +51,7 @@ fn find<'m>(measured: &'m [Measured], what: &str) -> &'m Measured {
     measured.iter().find(|case| case.what == what).expect("it was measured")
 }
 
-fn aims(measured: &[Measured], facts: &Facts) -> Vec<Aim> {
+fn aims(measured: &[Measured], facts: &Facts, pace: &[f64]) -> Vec<Aim> {
     let case = |what: &str| find(measured, what);
     let share = |ours: &str, peer: &str, most: f64| {
         let is = Told::ratio(&case(ours).caller, &case(peer).caller);
@@ -63,12 +64,12 @@ fn aims(measured: &[Measured], facts: &Facts) -> Vec<Aim> {
         Aim::new(format!("{RUN_TIME}: bytes kept"), Told::by(&[facts.bytes]), 350.0),
     ];
     for (ours, nanos) in [(LITERALS, 150.0), (GUARDS, 350.0), (BY_ID, 400.0)] {
-        let there = Told::ratio(&case(ours).caller, &pace(measured));
+        let there = Told::ratio(&case(ours).caller, pace);
         aims.push(Aim::new(format!("{ours}: nanoseconds there"), there, nanos));
     }
     let whole = Told::ratio(&case(RUN_TIME).total, &case(FASTRACE).total);
     // It was measured in rounds of its own.
-    let off = facts.off.over(Told::by(&pace(measured)).median);
+    let off = facts.off.over(Told::by(pace).median);
     let (threads, frozen) = (&facts.threads, &facts.frozen);
     aims.extend([
         Aim::new(format!("{OFF}: nanoseconds above the loop there"), off, 1.0),

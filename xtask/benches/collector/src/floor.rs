@@ -2,9 +2,9 @@
 //!
 //! Where the aims were set, a prototype stood beside the peers: five readings of the processor's counter, a record that is put
 //! together in memory of its own, names as two bytes each, and a copy of it, 264 bytes, into a chunk that is used again. It
-//! has no bounds, no counts, no prices and no readers. It took 61.5 nanoseconds there. The same is done here in each round, so
-//! that an aim in nanoseconds can be told on a machine of another pace: both are made of readings of the counter, and of
-//! stores and copies.
+//! has no bounds, no counts, no prices and no readers. It took 61.5 nanoseconds there. It is made anew here by what is
+//! known of it, and runs in each round, so that an aim in nanoseconds can be told on a machine of another pace: both are made of
+//! readings of the counter, and of stores and copies.
 
 use std::cell::RefCell;
 
